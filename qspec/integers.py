@@ -1,0 +1,115 @@
+"""Arrays of exact integers: int64 where they provably fit, Python integers (dtype object) where they do not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from fractions import Fraction
+from numbers import Integral, Rational, Real
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qspec.errors import FormatError
+
+IntArray = npt.NDArray[Any]
+"""An array of dtype int64 or object (Python integers); nothing else."""
+
+SAFE = 2**62
+"""Magnitude below which int64 is used: one bit is left for a sum of two such numbers."""
+
+
+def integers(values: object) -> IntArray:
+    """Return `values` as an array of exact integers.
+
+    Accepts nested sequences or arrays of integers, and of floats and Fractions that are whole; raises FormatError for anything else.
+    """
+    array = _array(values)
+    kind = array.dtype.kind
+    if array.dtype == np.int64:
+        return array if _fits(array) else array.astype(object)
+    if kind in "bi" or (kind == "u" and array.dtype.itemsize < 8):
+        return array.astype(np.int64)
+    if kind == "u":
+        return shrink(array.astype(object))
+    if kind == "f" and np.all(np.abs(array) < np.float64(SAFE)) and np.all(array == np.floor(array)):
+        return array.astype(np.int64)
+    if kind in "fO":
+        return shrink(np.array([_whole(v) for v in array.flat], dtype=object).reshape(array.shape))
+    raise FormatError("integers expected", given=array.dtype, expected="an array of whole numbers")
+
+
+def _array(values: object) -> npt.NDArray[Any]:
+    try:
+        array: npt.NDArray[Any] = np.asarray(values)
+    except ValueError:
+        raise FormatError("integers expected", given=values, expected="a rectangular array: rows of equal length") from None
+    if array.dtype.kind == "f" and not isinstance(values, np.ndarray | np.floating):
+        return np.asarray(values, dtype=object)  # of a list that mixes kinds numpy makes doubles, which would round large integers
+    return array
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, Rational) and value.denominator == 1:
+        return int(value.numerator)
+    if isinstance(value, Real) and not isinstance(value, Rational) and math.isfinite(value):
+        whole = int(float(value))
+        if value - whole == 0:
+            return whole
+    raise FormatError("integers expected", given=value, expected="whole finite numbers", advice="round the array first, or use qs.quantize")
+
+
+def _fits(array: IntArray) -> bool:
+    return array.size == 0 or (int(array.max()) < SAFE and int(array.min()) > -SAFE)
+
+
+def shrink(array: IntArray) -> IntArray:
+    """Return the same integers as int64 if their magnitude is below `SAFE`, else as Python integers."""
+    if array.dtype == object:
+        return array.astype(np.int64) if _fits(array) else array
+    return array if _fits(array) else array.astype(object)
+
+
+def magnitude(array: IntArray) -> int:
+    """Return the largest absolute value in `array` (0 if empty)."""
+    return 0 if array.size == 0 else max(abs(int(array.max())), abs(int(array.min())))
+
+
+def widen(array: IntArray, bound: int) -> IntArray:
+    """Return `array` in a dtype in which integers of magnitude `bound` are exact."""
+    return array if bound < SAFE or array.dtype == object else array.astype(object)
+
+
+def rational(value: object) -> Fraction:
+    """Return `value` as an exact rational: integers, Fractions, decimal strings ("0.05", "1/3") and finite floats (their exact double)."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        if isinstance(value, int | str | float | Fraction):
+            return Fraction(value)
+        if isinstance(value, Integral):
+            return Fraction(int(value))
+        if isinstance(value, Real) and float(value) == value:
+            return Fraction(float(value))
+        raise TypeError
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
+        raise FormatError(
+            "a number is expected", given=value, expected="an integer, a Fraction, a decimal string, or a finite float"
+        ) from None
+
+
+def common_unit(units: Iterable[Fraction]) -> Fraction:
+    """Return the largest positive rational of which every given unit is an integer multiple (1 if there is none but zeros)."""
+    result: Fraction | None = None
+    for u in units:
+        u = abs(u)
+        if u == 0:
+            continue
+        if result is None:
+            result = u
+        elif result != u:
+            denominator = result.denominator * u.denominator // math.gcd(result.denominator, u.denominator)
+            a, b = result * denominator, u * denominator
+            result = Fraction(math.gcd(a.numerator, b.numerator), denominator)
+    return Fraction(1) if result is None else result
