@@ -1,0 +1,115 @@
+"""What a solver sees and says: problems, limits, answers. Adapters import this module and `problem`, and nothing else of qspec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from importlib.metadata import EntryPoint, entry_points
+from typing import Literal, Protocol, runtime_checkable
+
+from qspec.errors import SolverMissingError, SpecError
+from qspec.problem import Problem
+
+Status = Literal["sat", "unsat", "delta-sat", "unknown"]
+ENTRY_POINTS = "qspec.solvers"
+
+
+class Reason(Enum):
+    """Why an answer is `unknown`; the value is the sentence shown to the user."""
+
+    TIMEOUT = "the wall-clock limit was reached"
+    MEMORY = "the memory limit was reached"
+    CRASH = "the solver process died"
+    GARBAGE = "the solver printed something that is not an answer"
+    INCOMPLETE = "the solver gave up"
+    UNSUPPORTED = "the solver cannot take this problem"
+    TOO_LARGE = "the problem is larger than this solver accepts"
+    SPURIOUS = "a candidate of an over-approximating problem did not replay"
+    CANCELLED = "the run was cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Hard limits of one run: wall-clock seconds, memory in MiB, and a seed for solvers that take one. None means no limit."""
+
+    seconds: float | None = 60.0
+    memory: int | None = 8192
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.seconds is not None and not 0 < self.seconds < 1e9:
+            raise SpecError("the time limit must be positive", given=self.seconds, expected="seconds > 0, or None for no limit")
+        if self.memory is not None and not 16 <= self.memory < 2**30:
+            raise SpecError("the memory limit is out of range", given=self.memory, expected="MiB, at least 16, or None for no limit")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a solver said of a problem: a status, the model if `sat`, the reason if `unknown`.
+
+    `model` maps each variable of the problem to its integer. `detail` is free text for the user (an error line, an exit code).
+    `statistics` holds what the solver can tell, for example `violations` (exact count) from `enumerate`.
+    """
+
+    status: Status
+    model: Mapping[str, int] | None = None
+    reason: Reason | None = None
+    detail: str = ""
+    seconds: float = 0.0
+    statistics: Mapping[str, float | int | str] = field(default_factory=dict[str, float | int | str])
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether a solver can run here, its version, and if not what is missing and how to get it."""
+
+    ok: bool
+    version: str = ""
+    missing: str = ""
+    install: str = ""
+
+
+@runtime_checkable
+class Solver(Protocol):
+    """One solver. `theories` lists what it decides, best first ("QF_BV", "QF_LIA", "grid"); `solve` never raises for limits or crashes."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def theories(self) -> tuple[str, ...]: ...
+    @property
+    def cite(self) -> str: ...
+    def availability(self) -> Availability: ...
+    def solve(self, problem: Problem, limits: Limits) -> Answer: ...
+
+
+def solver_entry_points() -> dict[str, EntryPoint]:
+    """Return every registered solver by name; two distributions that register one name are an error."""
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=ENTRY_POINTS):
+        if point.name in found and found[point.name].value != point.value:
+            raise SolverMissingError(
+                f"two packages register a solver called {point.name!r}",
+                given=[found[point.name].value, point.value],
+                advice="uninstall one of them",
+            )
+        found[point.name] = point
+    return dict(sorted(found.items()))
+
+
+def get_solver(solver: str | Solver) -> Solver:
+    """Return the solver of this name, or the object itself if it is one; raises SolverMissingError if there is none."""
+    if isinstance(solver, str):
+        points = solver_entry_points()
+        if solver not in points:
+            raise SolverMissingError(
+                "no such solver", given=solver, expected=", ".join(points), advice="`qspec solvers` lists what is installed"
+            )
+        made = points[solver].load()()
+        if not isinstance(made, Solver):
+            raise SolverMissingError(
+                f"{points[solver].value} is not a solver", given=made, expected="an object with name, theories, availability, solve"
+            )
+        return made
+    return solver
