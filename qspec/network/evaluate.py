@@ -1,0 +1,61 @@
+"""Networks on concrete codes, by the reference integers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qspec.builder import Builder
+from qspec.errors import ShapeError
+from qspec.evaluate import reference
+from qspec.formats import code_range
+from qspec.integers import IntArray, integers
+from qspec.ir import Program
+from qspec.network.graph import Network
+from qspec.network.layers import Input
+from qspec.network.lower import Taps, lower
+
+
+def program(network: Network) -> tuple[Program, dict[str, Taps]]:
+    """Return the network as a program over all codes of its inputs, and what can be observed of each stage."""
+    builder = Builder()
+    nodes: list[int] = []
+    for stage in network.inputs:
+        assert isinstance(stage.layer, Input)
+        nodes.append(builder.input(stage.name, *code_range(stage.layer.format, stage.layer.shape)))
+    taps = lower(builder, network, nodes)
+    return builder.program, taps
+
+
+def evaluate(network: Network, codes: object) -> IntArray:
+    """Return the codes of the first output, shape (..., *output shape), for codes of the one input, shape (..., *input shape)."""
+    if len(network.inputs) != 1:
+        raise ShapeError("several inputs", given=[s.name for s in network.inputs], expected="a network with one input", advice="use trace")
+    values = trace(network, {network.inputs[0].name: codes})
+    return values[network.stages[network.outputs[0]].name]
+
+
+def trace(network: Network, codes: dict[str, object]) -> dict[str, IntArray]:
+    """Return the output codes of every layer, shape (..., *layer shape), for codes of each input; raises ShapeError or FormatError on a misfit."""
+    nodes, taps = program(network)
+    assignment: dict[str, IntArray] = {}
+    batch: tuple[int, ...] = ()
+    for stage in network.inputs:
+        array = integers(codes[stage.name])
+        shape = stage.type.shape
+        if array.shape[array.ndim - len(shape) :] != shape:
+            if array.shape[-1:] != (stage.type.size,):
+                raise ShapeError(f"codes for input {stage.name!r} have the wrong shape", given=array.shape, expected=f"(..., {', '.join(map(str, shape))})")
+            shape = (stage.type.size,)
+        batch = array.shape[: array.ndim - len(shape)]
+        assignment[stage.name] = array.reshape(*batch, stage.type.size)
+        _check_codes(stage.name, stage.layer, assignment[stage.name])
+    values = reference.evaluate(nodes, assignment)
+    return {s.name: np.asarray(values[taps[s.name].output]).reshape(*batch, *s.type.shape) for s in network.stages}
+
+
+def _check_codes(name: str, layer: object, codes: IntArray) -> None:
+    assert isinstance(layer, Input)
+    low, high = code_range(layer.format, layer.shape)
+    if np.any(codes < low) or np.any(codes > high):
+        bad = codes[(codes < low) | (codes > high)].flat[0]
+        raise ShapeError(f"code outside the format of input {name!r}", given=int(bad), expected=f"{low.min()}..{high.max()}")

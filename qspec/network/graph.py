@@ -1,0 +1,204 @@
+"""Networks as directed acyclic graphs of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from qspec.errors import NetworkError
+from qspec.network.layers import Input, Layer
+from qspec.network.types import Type, infer
+
+if TYPE_CHECKING:
+    from qspec.integers import IntArray
+    from qspec.language.expressions import Operand, Output, Tap, Variable
+    from qspec.network.perturb import PerturbedNetwork
+    from qspec.network.real import RealNetwork
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signal:
+    """What a layer puts out: the layer, the signals it reads, and the type of the result. Made by `signal = apply(layer, …)`."""
+
+    layer: Layer
+    arguments: tuple[Signal, ...]
+    type: Type
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.type.shape
+
+
+def apply(layer: Layer, *arguments: Signal | Layer) -> Signal:
+    """Put a layer on signals; shapes and formats are checked here. An Input may stand for its own signal.
+
+    Raises ShapeError or NetworkError if they do not fit.
+    """
+    signals = tuple(a if isinstance(a, Signal) else apply(a) for a in arguments)
+    return Signal(layer, signals, infer(layer, [s.type for s in signals]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """One layer in its place: its unique name, the positions of the stages it reads, and the type of its result."""
+
+    name: str
+    layer: Layer
+    arguments: tuple[int, ...]
+    type: Type
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """A quantised network: stages in topological order. Made by `Network.of` or `Sequential`; immutable.
+
+    Raises NetworkError if there is no input, two inputs share a name, or a stage reads a later one.
+    """
+
+    stages: tuple[Stage, ...]
+    outputs: tuple[int, ...]
+    name: str = "network"
+    _positions: dict[str, int] = field(init=False, repr=False, default_factory=dict[str, int])
+
+    def __post_init__(self) -> None:
+        for position, stage in enumerate(self.stages):
+            if any(not 0 <= a < position for a in stage.arguments):
+                raise NetworkError("a layer reads a layer that does not come before it", given=stage.name, expected="topological order")
+            if stage.name in self._positions:
+                raise NetworkError("two layers have one name", given=stage.name, expected="distinct names", advice="give each layer a `name`")
+            self._positions[stage.name] = position
+        if not self.inputs:
+            raise NetworkError("a network needs an input", given=[s.name for s in self.stages], expected="at least one Input layer")
+        if not self.outputs or any(not 0 <= o < len(self.stages) for o in self.outputs):
+            raise NetworkError("a network needs an output", given=self.outputs, expected="positions of its stages")
+
+    @classmethod
+    def of(cls, outputs: Signal | Sequence[Signal], *, name: str = "network") -> Network:
+        """Collect the network that computes these signals."""
+        wanted = [outputs] if isinstance(outputs, Signal) else list(outputs)
+        order: list[Signal] = []
+        seen: set[int] = set()
+        pending = [(s, False) for s in reversed(wanted)]
+        while pending:
+            signal, expanded = pending.pop()
+            if expanded:
+                order.append(signal)
+            elif id(signal) not in seen:
+                seen.add(id(signal))
+                pending.append((signal, True))
+                pending.extend((a, False) for a in reversed(signal.arguments))
+        position = {id(s): k for k, s in enumerate(order)}
+        names = _names([s.layer for s in order])
+        stages = tuple(Stage(n, s.layer, tuple(position[id(a)] for a in s.arguments), s.type) for n, s in zip(names, order, strict=True))
+        return cls(stages, tuple(position[id(s)] for s in wanted), name)
+
+    @property
+    def inputs(self) -> tuple[Stage, ...]:
+        return tuple(s for s in self.stages if isinstance(s.layer, Input))
+
+    @property
+    def output_types(self) -> tuple[Type, ...]:
+        return tuple(self.stages[o].type for o in self.outputs)
+
+    def stage(self, name: str) -> Stage:
+        """Return the stage of this name; raises NetworkError if there is none."""
+        if name not in self._positions:
+            raise NetworkError("no such layer", given=name, expected=", ".join(self._positions))
+        return self.stages[self._positions[name]]
+
+    def renamed(self, name: str) -> Network:
+        """Return the same network under another name."""
+        return replace(self, name=name)
+
+    def input(self, name: str, *, of: str | None = None, lower: object = None, upper: object = None) -> Variable:
+        """Return a variable called `name` over every code of the input (called `of` if there are several), narrowed to codes lower..upper.
+
+        Raises SpecError on an empty domain.
+        """
+        from qspec.language.inputs import input_variable
+
+        return input_variable(self, name, of=of, lower=lower, upper=upper)
+
+    def __call__(self, *arguments: Operand) -> Output:
+        """Return the symbolic output for one value per input (the first output; `outputs_of` gives all)."""
+        return self.outputs_of(*arguments)[0]
+
+    def outputs_of(self, *arguments: Operand) -> tuple[Output, ...]:
+        """Return every symbolic output for one value per input."""
+        from qspec.language.inputs import apply_network, output
+
+        application = apply_network(self, arguments, {})
+        return tuple(output(application, k) for k in range(len(self.outputs)))
+
+    def signal(self, *arguments: Operand, layer: str, tap: Tap = "output") -> Output:
+        """Return the symbolic signal of an inner layer: "output", exact "accumulator", declared accumulator "held" or "rounded" code before overflow."""
+        from qspec.language.inputs import apply_network, layer_signal
+
+        return layer_signal(apply_network(self, arguments, {}), layer, tap)
+
+    def evaluate(self, codes: object) -> IntArray:
+        """Return the output codes for input codes of shape (..., *input shape), exactly, by the reference integers."""
+        from qspec.network.evaluate import evaluate
+
+        return evaluate(self, codes)
+
+    def summary(self) -> str:
+        """Return a table of the layers: name, kind, shape, format, parameters, accumulator width."""
+        from qspec.network.summary import summary
+
+        return summary(self)
+
+    def real(self) -> RealNetwork:
+        """Return the real-valued network that this one approximates: the same parameters, without rounding and saturation of signals."""
+        from qspec.network.real import RealNetwork
+
+        return RealNetwork(self)
+
+    def save(self, path: str) -> None:
+        """Write the network to a file (see `qspec.network.file`); raises ModelFileError if that fails."""
+        from qspec.network.file import save
+
+        save(self, path)
+
+    def perturb(self, *, weights: int = 0, biases: int = 0, layers: Sequence[str] | None = None) -> PerturbedNetwork:
+        """Return this network with stored codes free within ± so many LSB (cut to their format), in the named layers or in all.
+
+        The freed parameters become variables of the specification. Raises NetworkError on negative or vacuous perturbations.
+        """
+        from qspec.network.perturb import perturb
+
+        return perturb(self, weights, biases, layers)
+
+    def flip_bits(self, count: int = 1, *, layers: Sequence[str] | None = None) -> PerturbedNetwork:
+        """Return this network with at most `count` bits of its stored parameters flipped, anywhere in the named layers or in all."""
+        from qspec.network.perturb import flip_bits
+
+        return flip_bits(self, count, layers)
+
+
+def Sequential(*layers: Layer, name: str = "network") -> Network:  # noqa: N802 - reads as the class that users of other frameworks know
+    """Return the network that applies layers one after the other; the first is an Input."""
+    if not layers or not isinstance(layers[0], Input):
+        raise NetworkError("a sequential network begins with an Input", given=type(layers[0]).__name__ if layers else "nothing", expected="Input")
+    signal = apply(layers[0])
+    for layer in layers[1:]:
+        signal = apply(layer, signal)
+    return Network.of(signal, name=name)
+
+
+def _names(layers: list[Layer]) -> list[str]:
+    """Name every layer: its own name if it has one, else its kind and a number."""
+    taken = {layer.name for layer in layers if layer.name}
+    counts: dict[str, int] = {}
+    result: list[str] = []
+    for layer in layers:
+        name = layer.name
+        while not name:
+            kind = type(layer).__name__.lower()
+            counts[kind] = counts.get(kind, 0) + 1
+            candidate = f"{kind}_{counts[kind]}"
+            name = "" if candidate in taken else candidate
+        taken.add(name)
+        result.append(name)
+    return result

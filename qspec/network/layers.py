@@ -1,0 +1,233 @@
+"""The layers of a quantised network: plain values with their formats; what they compute is in `lower.py`.
+
+Images are channels-last, dense kernels are (inputs, outputs), convolution kernels (height, width, inputs / groups, outputs). A layer sums exactly;
+the optional `accumulator` format rounds and overflows that sum once; the activation acts on the exact result; `output` rounds and overflows
+once more. `output=None` leaves the raw accumulator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from qspec.errors import FormatError, NetworkError, ShapeError
+from qspec.formats import Fixed, Format, PerChannel
+from qspec.integers import IntArray
+from qspec.network.activations import Activation, Linear
+from qspec.tensor import Tensor
+
+MAX_ELEMENTS = 2**27
+"""Largest tensor accepted; a guard against corrupt shapes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A named part of a flat input: an integer range, or a one-hot group of `categories` columns.
+
+    `lower` and `upper` are values. An integer feature takes whole values only. A categorical feature has exactly one column at 1, the others 0.
+    """
+
+    name: str
+    lower: int = 0
+    upper: int = 1
+    categories: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "categories", tuple(self.categories))
+        if self.lower > self.upper:
+            raise NetworkError(f"feature {self.name!r} has an empty range", given=(self.lower, self.upper), expected="lower <= upper")
+
+    @property
+    def columns(self) -> int:
+        return max(1, len(self.categories))
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An input of this shape; each element is a code of `format`. `features` names the columns of a flat input, in order."""
+
+    shape: tuple[int, ...]
+    format: Format
+    name: str = "x"
+    features: tuple[Feature, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", check_shape(self.shape))
+        object.__setattr__(self, "features", tuple(self.features))
+        if self.features and (len(self.shape) != 1 or sum(f.columns for f in self.features) != self.shape[0]):
+            raise NetworkError("features do not cover the input", given=f"{sum(f.columns for f in self.features)} columns, shape {self.shape}", expected="a flat input with as many columns")
+        if len({f.name for f in self.features}) != len(self.features):
+            raise NetworkError("two features have one name", given=[f.name for f in self.features], expected="distinct names")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dense:
+    """`f(kernel.T @ x + bias)` on a flat input; kernel (inputs, outputs), bias (outputs,)."""
+
+    kernel: Tensor
+    bias: Tensor | None = None
+    activation: Activation = field(default_factory=Linear)
+    output: Format | None = None
+    accumulator: Fixed | PerChannel | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.kernel.shape) != 2:
+            raise ShapeError("a dense kernel is a matrix", given=self.kernel.shape, expected="(inputs, outputs)")
+        _check_bias(self.bias, self.kernel.shape[1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conv2D:
+    """2-D convolution (cross-correlation) of a (height, width, channels) image; padded places have the value zero.
+
+    `padding` is "valid", "same" (as in TensorFlow), a pair, or ((top, bottom), (left, right)). `groups = channels` is depthwise.
+    """
+
+    kernel: Tensor
+    bias: Tensor | None = None
+    stride: tuple[int, int] = (1, 1)
+    padding: str | tuple[object, object] = "valid"
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    activation: Activation = field(default_factory=Linear)
+    output: Format | None = None
+    accumulator: Fixed | PerChannel | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.kernel.shape) != 4:
+            raise ShapeError("a convolution kernel has four axes", given=self.kernel.shape, expected="(height, width, inputs / groups, outputs)")
+        object.__setattr__(self, "stride", pair(self.stride, "stride", least=1))
+        object.__setattr__(self, "dilation", pair(self.dilation, "dilation", least=1))
+        if self.groups < 1 or self.kernel.shape[3] % self.groups:
+            raise NetworkError("groups must divide the output channels", given=self.groups, expected=f"a divisor of {self.kernel.shape[3]}")
+        _check_bias(self.bias, self.kernel.shape[3])
+
+
+@dataclass(frozen=True, slots=True)
+class AveragePool2D:
+    """Mean over windows of a (height, width, channels) image; `count_padding` says whether padded zeros count in the mean."""
+
+    window: tuple[int, int]
+    stride: tuple[int, int] | None = None
+    padding: str | tuple[object, object] = "valid"
+    count_padding: bool = False
+    output: Format | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "window", pair(self.window, "window", least=1))
+        object.__setattr__(self, "stride", pair(self.stride or self.window, "stride", least=1))
+
+
+@dataclass(frozen=True, slots=True)
+class MaxPool2D:
+    """Maximum over windows of a (height, width, channels) image, exact; padded places never win."""
+
+    window: tuple[int, int]
+    stride: tuple[int, int] | None = None
+    padding: str | tuple[object, object] = "valid"
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "window", pair(self.window, "window", least=1))
+        object.__setattr__(self, "stride", pair(self.stride or self.window, "stride", least=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Flatten:
+    """Read an image as a flat vector, row by row, channels last."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """Exact sum of two or more tensors of one shape (residual connections), then activation and output format."""
+
+    activation: Activation = field(default_factory=Linear)
+    output: Format | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Concat:
+    """Join tensors along the last axis; values are unchanged, `output` may bring them to one format."""
+
+    output: Format | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Requantize:
+    """Apply an activation to each element and bring it to another format."""
+
+    output: Format
+    activation: Activation = field(default_factory=Linear)
+    name: str = ""
+
+
+Layer = Input | Dense | Conv2D | AveragePool2D | MaxPool2D | Flatten | Add | Concat | Requantize
+
+
+def fold_batch_norm(
+    kernel: object, bias: object, *, gamma: object, beta: object, mean: object, variance: object, epsilon: float = 1e-3
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Fold a batch normalisation that follows a dense or convolution layer into its float kernel and bias, before quantisation.
+
+    All arrays are floats; the last kernel axis and every vector have one entry per output channel. Source: Jacob et al. 2018, section 3.2.
+    """
+    factor = np.asarray(gamma, dtype=np.float64) / np.sqrt(np.asarray(variance, dtype=np.float64) + epsilon)
+    if not np.all(np.isfinite(factor)):
+        raise FormatError("batch normalisation with a variance that is not positive", given=variance, expected="variance + epsilon > 0")
+    return np.asarray(kernel, dtype=np.float64) * factor, (np.asarray(bias, dtype=np.float64) - np.asarray(mean)) * factor + np.asarray(beta)
+
+
+def pair(value: object, what: str, *, least: int) -> tuple[int, int]:
+    """Return an integer or a pair as a pair; raises NetworkError unless both are whole and at least `least`."""
+    both = (value, value) if isinstance(value, int) else value
+    if not isinstance(both, Sequence) or len(both) != 2 or not all(isinstance(v, int | np.integer) and v >= least for v in both):
+        raise NetworkError(f"{what} is malformed", given=value, expected=f"one or two whole numbers, at least {least}")
+    return int(both[0]), int(both[1])
+
+
+def padding_pairs(padding: object, image: Sequence[int], kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return padding as ((top, bottom), (left, right)); "same" follows TensorFlow (the odd place goes to the end)."""
+    if padding == "valid":
+        return (0, 0), (0, 0)
+    if padding == "same":
+        missing = [max(0, (-(-image[a] // stride[a]) - 1) * stride[a] + dilation[a] * (kernel[a] - 1) + 1 - image[a]) for a in (0, 1)]
+        return (missing[0] // 2, missing[0] - missing[0] // 2), (missing[1] // 2, missing[1] - missing[1] // 2)
+    if isinstance(padding, Sequence) and len(padding) == 2 and not isinstance(padding, str):
+        rows, columns = (pair(p, "padding", least=0) for p in padding)
+        return rows, columns
+    raise NetworkError("padding is malformed", given=padding, expected='"valid", "same", a pair, or ((top, bottom), (left, right))')
+
+
+def check_shape(shape: object) -> tuple[int, ...]:
+    """Return a shape of positive whole numbers; raises ShapeError otherwise, or if it has more than `MAX_ELEMENTS` elements."""
+    axes = (shape,) if isinstance(shape, int) else shape
+    if not isinstance(axes, Sequence) or not axes or not all(isinstance(a, int | np.integer) and a > 0 for a in axes):
+        raise ShapeError("shape is malformed", given=shape, expected="positive whole numbers")
+    size = 1
+    for a in axes:
+        size *= int(a)
+    if size > MAX_ELEMENTS:
+        raise ShapeError("tensor is too large", given=shape, expected=f"at most {MAX_ELEMENTS} elements")
+    return tuple(int(a) for a in axes)
+
+
+def _check_bias(bias: Tensor | None, outputs: int) -> None:
+    if bias is not None and bias.shape != (outputs,):
+        raise ShapeError("bias does not fit the kernel", given=bias.shape, expected=f"({outputs},)")
+
+
+def window_sizes(windows: IntArray) -> IntArray:
+    """Return how many places of each window lie inside the image."""
+    return (windows >= 0).sum(axis=(2, 3))
+
+
