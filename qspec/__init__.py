@@ -1,0 +1,77 @@
+"""qspec: say what a quantised neural network must do, and find out, with any solver, whether it does."""
+
+from __future__ import annotations
+
+from qspec import properties as properties
+from qspec.errors import FormatError as FormatError
+from qspec.errors import ModelFileError as ModelFileError
+from qspec.errors import NetworkError as NetworkError
+from qspec.errors import QspecError as QspecError
+from qspec.errors import ShapeError as ShapeError
+from qspec.errors import SolverMissingError as SolverMissingError
+from qspec.errors import SoundnessError as SoundnessError
+from qspec.errors import SpecError as SpecError
+from qspec.errors import UnsupportedError as UnsupportedError
+from qspec.formats import Affine as Affine
+from qspec.formats import Fixed as Fixed
+from qspec.formats import PerChannel as PerChannel
+from qspec.formats import int4 as int4
+from qspec.formats import int8 as int8
+from qspec.formats import int16 as int16
+from qspec.formats import uint8 as uint8
+from qspec.language.expressions import clip as clip
+from qspec.language.expressions import dot as dot
+from qspec.language.expressions import join as join
+from qspec.language.expressions import l0 as l0
+from qspec.language.expressions import l1 as l1
+from qspec.language.expressions import linf as linf
+from qspec.language.expressions import maximum as max
+from qspec.language.expressions import minimum as min
+from qspec.language.expressions import parameter as parameter
+from qspec.language.expressions import q as q
+from qspec.language.expressions import total as sum
+from qspec.language.formulas import Property as Property
+from qspec.language.formulas import argmax as argmax
+from qspec.language.formulas import every as all
+from qspec.language.formulas import exists as exists
+from qspec.language.formulas import forall as forall
+from qspec.language.formulas import same as same
+from qspec.language.formulas import some as any
+from qspec.network.activations import HardSigmoid as HardSigmoid
+from qspec.network.activations import HardTanh as HardTanh
+from qspec.network.activations import LeakyReLU as LeakyReLU
+from qspec.network.activations import Linear as Linear
+from qspec.network.activations import Lookup as Lookup
+from qspec.network.activations import ReLU as ReLU
+from qspec.network.activations import Sigmoid as Sigmoid
+from qspec.network.activations import Sign as Sign
+from qspec.network.activations import Tanh as Tanh
+from qspec.network.graph import Network as Network
+from qspec.network.graph import Sequential as Sequential
+from qspec.network.graph import apply as apply
+from qspec.network.layers import Add as Add
+from qspec.network.layers import AveragePool2D as AveragePool2D
+from qspec.network.layers import Concat as Concat
+from qspec.network.layers import Conv2D as Conv2D
+from qspec.network.layers import Dense as Dense
+from qspec.network.layers import Feature as Feature
+from qspec.network.layers import Flatten as Flatten
+from qspec.network.layers import Input as Input
+from qspec.network.layers import MaxPool2D as MaxPool2D
+from qspec.network.layers import Requantize as Requantize
+from qspec.network.layers import fold_batch_norm as fold_batch_norm
+from qspec.network.load import load as load
+from qspec.network.real import RealNetwork as RealNetwork
+from qspec.result import Result as Result
+from qspec.result import Verdict as Verdict
+from qspec.rounding import Overflow as Overflow
+from qspec.rounding import Rounding as Rounding
+from qspec.solver import Limits as Limits
+from qspec.tensor import Tensor as Tensor
+from qspec.tensor import quantize as quantize
+from qspec.verify import compare as compare
+from qspec.verify import falsify as falsify
+from qspec.verify import query as query
+from qspec.verify import verify as verify
+
+__version__ = "0.1.0"

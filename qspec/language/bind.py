@@ -1,0 +1,189 @@
+"""Give the parameters of a property their values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import assert_never, cast
+
+import numpy as np
+
+from qspec.errors import SpecError
+from qspec.integers import IntArray
+from qspec.language.domains import Domain, OneHot, Range
+from qspec.language.expressions import (
+    Absolute,
+    AnyExpression,
+    Application,
+    Code,
+    Constant,
+    Expression,
+    Gather,
+    Join,
+    NonZero,
+    Output,
+    Parameter,
+    Product,
+    Reduce,
+    Sum,
+    Variable,
+    constant,
+)
+from qspec.language.formulas import (
+    AnyFormula,
+    ClassIn,
+    Comparison,
+    Conjunction,
+    Constantly,
+    Disjunction,
+    Formula,
+    Negation,
+    Property,
+    Quantified,
+    Same,
+    SameClass,
+)
+
+
+def bind(spec: Property, parameters: Mapping[str, object]) -> Property:
+    """Return the property with every parameter replaced by its value; raises SpecError on one missing, unknown or misshapen."""
+    binder = _Binder(parameters)
+    bound = replace(spec, given=binder.formula(spec.given), then=binder.formula(spec.then))
+    unused = sorted(set(parameters) - binder.used)
+    if unused:
+        raise SpecError("the specification has no such parameter", given=unused, expected=", ".join(sorted(binder.used)) or "no parameters")
+    return bound
+
+
+def parameter_names(spec: Property) -> dict[str, tuple[int, ...]]:
+    """Return the name and shape of every parameter of a property."""
+    binder = _Binder(None)
+    binder.formula(spec.given)
+    binder.formula(spec.then)
+    return binder.seen
+
+
+class _Binder:
+    """Rebuilds expressions; sub-expressions that are shared stay shared. With no values it only collects the parameters."""
+
+    def __init__(self, parameters: Mapping[str, object] | None) -> None:
+        self._values = parameters
+        self.used: set[str] = set()
+        self.seen: dict[str, tuple[int, ...]] = {}
+        self._memo: dict[int, Expression] = {}
+        self._applications: dict[int, Application] = {}
+        self._keep: list[object] = []
+
+    def formula(self, f: Formula) -> Formula:
+        f = cast(AnyFormula, f)
+        match f:
+            case Comparison(difference, relation):
+                return Comparison(self.expression(difference), relation)
+            case Quantified(comparison, every):
+                return Quantified(Comparison(self.expression(comparison.difference), comparison.relation), every)
+            case Conjunction(children):
+                return Conjunction(tuple(self.formula(c) for c in children))
+            case Disjunction(children):
+                return Disjunction(tuple(self.formula(c) for c in children))
+            case Negation(child):
+                return Negation(self.formula(child))
+            case Constantly() | Same():
+                return f
+            case ClassIn(scores, classes, ties):
+                return ClassIn(self.expression(scores), tuple(self._label(c, scores.size) for c in classes), ties)
+            case SameClass(left, right, ties):
+                return SameClass(self.expression(left), self.expression(right), ties)
+            case _:
+                assert_never(f)
+
+    def expression(self, e: Expression) -> Expression:
+        if id(e) not in self._memo:
+            self._keep.append(e)
+            self._memo[id(e)] = self._rebuild(cast(AnyExpression, e))
+        return self._memo[id(e)]
+
+    def _rebuild(self, e: AnyExpression) -> Expression:
+        match e:
+            case Constant() | Variable():
+                return e
+            case Parameter():
+                return self._value(e)
+            case Output(application, stage, tap):
+                return Output(self._application(application), stage, tap)
+            case Code(argument):
+                return Code(cast(Variable | Output, self.expression(argument)))
+            case Sum(left, right):
+                return Sum(self.expression(left), self.expression(right))
+            case Product(left, right):
+                return self._fold(Product(self.expression(left), self.expression(right)))
+            case Absolute(argument):
+                return Absolute(self.expression(argument))
+            case Gather(argument, index):
+                return self._fold(Gather(self.expression(argument), index))
+            case Join(parts):
+                return Join(tuple(self.expression(p) for p in parts))
+            case Reduce(argument, kind):
+                return Reduce(self.expression(argument), kind)
+            case NonZero(argument):
+                return NonZero(self.expression(argument))
+            case _:
+                assert_never(e)
+
+    def _fold(self, e: Product | Gather) -> Expression:
+        """Return constants in place of products and selections of constants, so that a scaled parameter is a constant factor."""
+        if isinstance(e, Gather) and isinstance(e.argument, Constant):
+            return Constant(e.argument.values.reshape(-1)[e.index])
+        if isinstance(e, Product) and isinstance(e.left, Constant) and isinstance(e.right, Constant):
+            return Constant(e.left.values * e.right.values)
+        return e
+
+    def _application(self, a: Application) -> Application:
+        if id(a) not in self._applications:
+            self._keep.append(a)
+            free = tuple((key, self.expression(p)) for key, p in a.parameters)
+            self._applications[id(a)] = Application(a.network, tuple(self.expression(x) for x in a.arguments), free)
+        return self._applications[id(a)]
+
+    def _value(self, p: Parameter) -> Expression:
+        if self.seen.setdefault(p.name, p.shape) != p.shape:
+            raise SpecError("one parameter is used with two shapes", given=(p.name, self.seen[p.name], p.shape), expected="one shape")
+        if self._values is None:
+            return p
+        if p.name not in self._values:
+            raise SpecError("a parameter has no value", given=p.name, expected=f"verify(spec, {p.name}=…)")
+        self.used.add(p.name)
+        given = constant(self._values[p.name])
+        if given.shape != p.shape:
+            if given.size != p.size:
+                raise SpecError(f"parameter {p.name!r} has the wrong shape", given=given.shape, expected=str(p.shape))
+            given = Constant(given.values.reshape(p.shape))
+        return given
+
+    def _label(self, label: int | Parameter, classes: int) -> int | Parameter:
+        if not isinstance(label, Parameter):
+            return label
+        value = self._value(label)
+        if isinstance(value, Parameter):
+            return value
+        number = cast(Constant, value).values.item()
+        if number.denominator != 1 or not 0 <= number < classes:
+            raise SpecError("no such class", given=str(number), expected=f"a whole number from 0 to {classes - 1}")
+        return int(number)
+
+
+def shareable(first: Domain, second: Domain, positions: IntArray) -> IntArray:
+    """Return the positions among these at which both domains have the same free integers."""
+    wanted = set(positions.tolist())
+    shared: set[int] = set()
+    for a in first.pieces:
+        for b in second.pieces:
+            if isinstance(a, Range) and isinstance(b, Range):
+                ours = {int(p): k for k, p in enumerate(a.positions)}
+                for k, p in enumerate(b.positions.tolist()):
+                    j = ours.get(p)
+                    if j is not None and (a.start[j], a.stride[j], a.count[j]) == (b.start[k], b.stride[k], b.count[k]):
+                        shared.add(p)
+            elif isinstance(a, OneHot) and isinstance(b, OneHot) and np.array_equal(a.positions, b.positions):
+                alike = np.array_equal(a.on, b.on) and np.array_equal(a.off, b.off) and wanted.issuperset(a.positions.tolist())
+                shared.update(a.positions.tolist() if alike else ())
+    return np.array(sorted(shared & wanted), dtype=np.int64)

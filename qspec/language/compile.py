@@ -1,0 +1,303 @@
+"""From a property to a query: exact, with nothing decided on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, assert_never, cast
+
+import numpy as np
+
+from qspec import linear
+from qspec.bounds.interval import Interval, bound_node
+from qspec.builder import Builder
+from qspec.errors import SpecError
+from qspec.formats import code_range
+from qspec.integers import IntArray, common_unit, integers
+from qspec.ir import Assignment, Query, conjunction
+from qspec.ir import Formula as Goal
+from qspec.language import bind
+from qspec.language.domains import lower_domain
+from qspec.language.expressions import (
+    Absolute,
+    AnyExpression,
+    Application,
+    Code,
+    Constant,
+    Expression,
+    Gather,
+    Join,
+    NonZero,
+    Output,
+    Parameter,
+    Product,
+    Reduce,
+    Sum,
+    Variable,
+)
+from qspec.language.formulas import Conjunction, Formula, Property, Same
+from qspec.network.layers import Input
+from qspec.network.lower import Taps, lower
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A node whose elements stand for `unit * node`."""
+
+    node: int
+    unit: Fraction
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compiled:
+    """A property as queries: `query` asks for a violation (or a witness), `assumption` whether the assumption can be met at all."""
+
+    query: Query
+    assumption: Query
+    variables: Mapping[str, int]
+    """The node of the codes of each variable, in both programs."""
+
+    def lift(self, assignment: Assignment) -> dict[str, IntArray]:
+        """Return the codes of every variable for an assignment of the query's inputs."""
+        from qspec.evaluate.reference import evaluate
+
+        values = evaluate(self.query.program, assignment)
+        return {name: values[node] for name, node in self.variables.items()}
+
+
+def compile_property(spec: Property, parameters: Mapping[str, object] | None = None) -> Compiled:
+    """Return the queries of a property with its parameters given; raises SpecError on a missing, unknown or misshapen parameter."""
+    from qspec.language.truth import lower_formula
+
+    spec = bind.bind(spec, parameters or {})
+    compiler = Compiler(spec)
+    given = lower_formula(compiler, spec.given)
+    then = lower_formula(compiler, spec.then)
+    goal = conjunction([given, then if spec.kind == "exists" else compiler.builder.negate(then)])
+    program = compiler.builder.program
+    return Compiled(Query(program, goal), Query(program, given), dict(compiler.variables))
+
+
+class Compiler:
+    """Lowers expressions into one program; equal sub-expressions are lowered once."""
+
+    def __init__(self, spec: Property) -> None:
+        self.builder = Builder()
+        self.variables: dict[str, int] = {}
+        self._memo: dict[int, Lowered] = {}
+        self._applied: dict[tuple[int, ...], dict[str, Taps]] = {}
+        self._bounds: list[Interval] = []
+        self._keep: list[object] = []
+        self._declare(spec)
+
+    def _declare(self, spec: Property) -> None:
+        """Add every quantified variable; codes that the assumption equates are shared, not constrained."""
+        merged = _equalities(spec.given, spec.variables)
+        for v in spec.variables:
+            if v.name in merged:
+                other, positions = merged[v.name]
+                own = lower_domain(self.builder, v.name, v.domain) if positions.size < v.size else None
+                self.variables[v.name] = self._share(v, other, positions, own)
+            else:
+                self.variables[v.name] = lower_domain(self.builder, v.name, v.domain)
+
+    def _share(self, v: Variable, other: Variable, positions: IntArray, own: int | None) -> int:
+        rest = np.setdiff1d(np.arange(v.size), positions)
+        terms: list[tuple[linear.LinearMap, int]] = []
+        source = self.builder.select(self.variables[other.name], positions)
+        terms.append((linear.placement(positions, v.size), source))
+        if own is not None and rest.size:
+            terms.append((linear.placement(rest, v.size), self.builder.select(own, rest)))
+        return self.builder.affine(terms)
+
+    def bounds(self, node: int) -> Interval:
+        """Return exact interval bounds of a node."""
+        while len(self._bounds) <= node:
+            self._bounds.append(bound_node(self.builder.program_node(len(self._bounds)), self._bounds))
+        return self._bounds[node]
+
+    def lower(self, e: Expression) -> Lowered:
+        """Add an expression to the program."""
+        if id(e) not in self._memo:
+            self._memo[id(e)] = self._lower(cast(AnyExpression, e))
+            self._keep.append(e)
+        return self._memo[id(e)]
+
+    def _lower(self, e: AnyExpression) -> Lowered:
+        b = self.builder
+        match e:
+            case Constant(values):
+                unit = common_unit(values.flat)
+                return Lowered(b.constant([int(v / unit) for v in values.flat]), unit)
+            case Parameter(name):
+                raise SpecError("a parameter has no value", given=name, expected=f"verify(spec, {name}=…)")
+            case Variable() | Output():
+                return self._values(e)
+            case Code(argument):
+                return Lowered(self._codes(argument), Fraction(1))
+            case Sum(left, right):
+                return self._sum(self.lower(left), self.lower(right))
+            case Product(left, right):
+                return self._product(left, right)
+            case Absolute(argument):
+                x = self.lower(argument)
+                return Lowered(self._absolute(x.node), x.unit)
+            case Gather(argument, index):
+                x = self.lower(argument)
+                return Lowered(b.select(x.node, index), x.unit)
+            case Join(parts):
+                return self._join([self.lower(p) for p in parts])
+            case Reduce(argument, kind):
+                return self._reduce(self.lower(argument), kind, argument.shape[-1])
+            case NonZero(argument):
+                x = self.lower(argument)
+                positive = b.steps(x.node, 0, [1])
+                not_negative = b.steps(x.node, 0, [0])
+                ones = linear.identity(b.size(x.node))
+                return Lowered(b.affine([(ones, positive), (linear.diagonal(np.full(ones.outputs, -1)), not_negative)], 1), Fraction(1))
+            case _:
+                assert_never(e)
+
+    def _codes(self, e: Variable | Output) -> int:
+        if isinstance(e, Variable):
+            if e.name not in self.variables:
+                raise SpecError("a variable is not quantified", given=e.name, expected=", ".join(self.variables), advice="list it in forall(…) or exists(…)")
+            return self.variables[e.name]
+        node = self._tap(e)
+        return node
+
+    def _tap(self, e: Output) -> int:
+        taps = self._apply(e.application)[e.stage]
+        node: int | None
+        match e.tap:
+            case "output":
+                node = taps.output
+            case "accumulator":
+                node = taps.accumulator
+            case "held":
+                node = taps.held
+            case "rounded":
+                node = taps.rounded
+            case _:
+                assert_never(e.tap)
+        if node is None:
+            raise SpecError(f"layer {e.stage!r} has no {e.tap!r}", given=e.tap, expected="a layer that sums, declares an accumulator, or rounds")
+        return node
+
+    def _values(self, e: Variable | Output) -> Lowered:
+        node = self._codes(e)
+        stage_type = e.type if isinstance(e, Variable) else e.application.network.stage(e.stage).type
+        units, zeros = stage_type.grid.per_element(stage_type.shape)
+        if isinstance(e, Output) and e.tap == "accumulator":
+            units, zeros = self._apply(e.application)[e.stage].accumulator_units, np.zeros(stage_type.size, dtype=object)
+        elif isinstance(e, Output) and e.tap == "held":
+            raise SpecError("a held accumulator is compared by its code", given=e.stage, expected=".code")
+        unit = common_unit(cast(np.ndarray, units))
+        factors = integers([int(u / unit) for u in cast(np.ndarray, units)])
+        if np.all(factors == 1) and not np.any(zeros):
+            return Lowered(node, unit)
+        return Lowered(self.builder.scale(node, factors, -integers(factors.astype(object) * zeros)), unit)
+
+    def _apply(self, application: Application) -> dict[str, Taps]:
+        values = [self.lower(a) for a in application.arguments]
+        free = {key: self.lower(Code(p) if isinstance(p, Variable) else p).node for key, p in application.parameters}
+        key = (id(application.network), *(x.node for x in values), *(n for item in sorted(free.items()) for n in (hash(item[0]), item[1])))
+        if key not in self._applied:
+            codes = [self._as_input(x, application, k) for k, x in enumerate(values)]
+            self._applied[key] = lower(self.builder, application.network, codes, free)
+        return self._applied[key]
+
+    def _as_input(self, x: Lowered, application: Application, which: int) -> int:
+        """Return the node of the codes that an argument hands to a network; its values must be codes of the input, provably in range."""
+        stage = application.network.inputs[which]
+        layer = stage.layer
+        assert isinstance(layer, Input)
+        argument = application.arguments[which]
+        plain = argument.argument if isinstance(argument, Gather) and np.array_equal(argument.index.reshape(-1), np.arange(argument.argument.size)) else argument
+        if isinstance(plain, Variable | Output) and _grid(plain) == stage.type.grid:
+            node = self._codes(plain)
+        else:
+            units, zeros = stage.type.grid.per_element(stage.type.shape)
+            ratios = [x.unit / u for u in units]
+            if any(r.denominator != 1 for r in ratios):
+                raise SpecError(f"values for input {stage.name!r} are finer than its format", given=f"unit {x.unit}", expected=f"multiples of {max(units)}")
+            node = self.builder.scale(x.node, integers([int(r) for r in ratios]), integers(zeros))
+        low, high = code_range(layer.format, layer.shape)
+        known = self.bounds(node)
+        if np.any(known.lower < low) or np.any(known.upper > high):
+            raise SpecError(
+                f"values for input {stage.name!r} may leave its format",
+                given=f"codes {known.lower.min()}..{known.upper.max()}",
+                expected=f"{low.min()}..{high.max()}",
+                advice="narrow the variables, or use qs.clip",
+            )
+        return node
+
+    def _sum(self, x: Lowered, y: Lowered) -> Lowered:
+        unit = common_unit([x.unit, y.unit])
+        n = self.builder.size(x.node)
+        terms = [(linear.diagonal(np.full(n, int(z.unit / unit), dtype=object)), z.node) for z in (x, y)]
+        return Lowered(self.builder.affine(terms), unit)
+
+    def _product(self, left: Expression, right: Expression) -> Lowered:
+        if isinstance(right, Constant):
+            left, right = right, left
+        x, y = self.lower(left), self.lower(right)
+        if isinstance(left, Constant):
+            factors = [int(v / x.unit) for v in left.values.flat]
+            return Lowered(self.builder.scale(y.node, integers(factors)), x.unit * y.unit)
+        return Lowered(self.builder.product(x.node, y.node), x.unit * y.unit)
+
+    def _absolute(self, node: int) -> int:
+        n = self.builder.size(node)
+        both = self.builder.affine([(linear.sparse(2 * n, n, np.arange(2 * n), np.tile(np.arange(n), 2), np.repeat([1, -1], n)), node)])
+        return self.builder.maximum(both, np.stack([np.arange(n), np.arange(n) + n], axis=1))
+
+    def _join(self, parts: list[Lowered]) -> Lowered:
+        unit = common_unit(p.unit for p in parts)
+        sizes = [self.builder.size(p.node) for p in parts]
+        starts = np.cumsum([0, *sizes])
+        terms: list[tuple[linear.LinearMap, int]] = []
+        for p, size, start in zip(parts, sizes, starts, strict=False):
+            factor = np.full(size, int(p.unit / unit), dtype=object)
+            terms.append((linear.sparse(int(starts[-1]), size, np.arange(size) + start, np.arange(size), factor), p.node))
+        return Lowered(self.builder.affine(terms), unit)
+
+    def _reduce(self, x: Lowered, kind: Literal["sum", "max", "min"], length: int) -> Lowered:
+        b = self.builder
+        groups = b.size(x.node) // length
+        if kind == "sum":
+            return Lowered(b.affine([(linear.row_sums(groups, length), x.node)]), x.unit)
+        index = np.arange(groups * length).reshape(groups, length)
+        if kind == "max":
+            return Lowered(b.maximum(x.node, index), x.unit)
+        return Lowered(b.scale(b.maximum(b.scale(x.node, -1), index), -1), x.unit)
+
+
+def _grid(e: Variable | Output) -> object:
+    if isinstance(e, Variable):
+        return e.type.grid
+    return e.application.network.stage(e.stage).type.grid if e.tap == "output" else None
+
+
+def _equalities(given: Formula, variables: tuple[Variable, ...]) -> dict[str, tuple[Variable, IntArray]]:
+    """Return, for each later variable that the assumption equates with an earlier one, that variable and the positions where they agree.
+
+    Positions are shared only where both domains are the same box, so that nothing is lost by dropping the copy's own domain.
+    """
+    order = {v.name: k for k, v in enumerate(variables)}
+    found: dict[str, tuple[Variable, IntArray]] = {}
+    for conjunct in _conjuncts(given):
+        if isinstance(conjunct, Same) and conjunct.left.name in order and conjunct.right.name in order:
+            first, second = sorted((conjunct.left, conjunct.right), key=lambda v: order[v.name])
+            positions = bind.shareable(first.domain, second.domain, conjunct.positions)
+            if second.name not in found and first.name not in found and first is not second and positions.size:
+                found[second.name] = (first, positions)
+    return found
+
+
+def _conjuncts(formula: Formula) -> list[Formula]:
+    return [g for c in formula.children for g in _conjuncts(c)] if isinstance(formula, Conjunction) else [formula]
+
+

@@ -1,0 +1,105 @@
+"""What values a quantified array may take, before any assumption: boxes, integer ranges, one-hot groups, bit flips.
+
+A domain says how its codes are made from free integers, so that a group of k one-hot columns is one integer and not k bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+import numpy as np
+
+from qspec import linear
+from qspec.builder import Builder
+from qspec.errors import SpecError
+from qspec.integers import IntArray, integers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Range:
+    """Codes at `positions` are `start + stride * d` with `0 <= d <= count`, elementwise."""
+
+    positions: IntArray
+    start: IntArray
+    stride: IntArray
+    count: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OneHot:
+    """Exactly one of the codes at `positions` is `on`, the others are `off` (per position)."""
+
+    label: str
+    positions: IntArray
+    off: IntArray
+    on: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AtMost:
+    """At most `count` of the codes at `positions` are one, the others zero."""
+
+    label: str
+    positions: IntArray
+    count: int
+
+
+Piece = Range | OneHot | AtMost
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Domain:
+    """Pieces that together cover each of `size` positions once."""
+
+    size: int
+    pieces: tuple[Piece, ...]
+
+    def __post_init__(self) -> None:
+        covered = np.sort(np.concatenate([p.positions for p in self.pieces]))
+        if not np.array_equal(covered, np.arange(self.size)):
+            raise SpecError("a domain must cover each element once", given=covered.tolist(), expected=f"0..{self.size - 1}")
+
+
+def box(lower: object, upper: object) -> Domain:
+    """Return the domain of all codes between two arrays; raises SpecError if it is empty."""
+    low, high = integers(lower).reshape(-1), integers(upper).reshape(-1)
+    if low.shape != high.shape or np.any(low > high):
+        where = int(np.argmax(low > high)) if low.shape == high.shape else 0
+        raise SpecError("empty domain", given=f"{low[where]}..{high[where]} at flat index {where}", expected="lower <= upper everywhere")
+    return Domain(low.size, (Range(np.arange(low.size), low, np.ones_like(low), high - low),))
+
+
+def lower_domain(builder: Builder, name: str, domain: Domain) -> int:
+    """Add free integers for a domain and return the node of its codes; the inputs are called `name` and `name.label`."""
+    nodes = [_lower_piece(builder, name, p) for p in domain.pieces]
+    if len(nodes) == 1 and np.array_equal(domain.pieces[0].positions, np.arange(domain.size)):
+        return nodes[0]
+    terms = [(linear.placement(p.positions, domain.size), n) for p, n in zip(domain.pieces, nodes, strict=True)]
+    return builder.affine(terms)
+
+
+def _lower_piece(builder: Builder, name: str, piece: Piece) -> int:
+    match piece:
+        case Range(_, start, stride, count):
+            if np.all(stride == 1):
+                return builder.input(name, start, start + count)
+            return builder.scale(builder.input(name, np.zeros_like(count), count), stride, start)
+        case OneHot(label, positions, off, on):
+            n = positions.size
+            chosen = builder.select(builder.input(f"{name}.{label}", [0], [n - 1]), np.zeros(n, dtype=np.int64))
+            return builder.scale(_equals_position(builder, chosen, n), on - off, off)
+        case AtMost(label, positions, count):
+            n = positions.size
+            picks = [builder.input(f"{name}.{label}.{k}", [0], [n]) for k in range(count)]
+            marks = [_equals_position(builder, builder.select(p, np.zeros(n, dtype=np.int64)), n) for p in picks]
+            return builder.clamp(builder.affine([(linear.identity(n), m) for m in marks]), 0, 1)
+        case _:
+            assert_never(piece)
+
+
+def _equals_position(builder: Builder, node: int, size: int) -> int:
+    """Add the indicator of `node[k] == k` for each position k."""
+    reached = builder.steps(node, 0, np.arange(size)[:, None])
+    passed = builder.steps(node, 0, np.arange(size)[:, None] + 1)
+    return builder.difference(reached, passed)

@@ -1,0 +1,242 @@
+"""Truth: comparisons, connectives, argmax, and the quantified property."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NoReturn
+
+import numpy as np
+
+from qspec.errors import ShapeError, SpecError
+from qspec.integers import IntArray
+from qspec.language.expressions import Expression, Operand, Parameter, Variable, expression
+
+Relation = Literal[">=", ">", "==", "!="]
+
+
+class Formula:
+    """Base of all formulas: the connectives. Never made directly."""
+
+    __slots__ = ()
+
+    def __and__(self, other: Formula) -> Formula:
+        return Conjunction((_scalar(self), _scalar(other)))
+
+    def __or__(self, other: Formula) -> Formula:
+        return Disjunction((_scalar(self), _scalar(other)))
+
+    def __invert__(self) -> Formula:
+        return Negation(_scalar(self))
+
+    def implies(self, other: Formula) -> Formula:
+        """Return `not self or other`."""
+        return ~self | other
+
+    def __rand__(self, other: object) -> NoReturn:
+        _refuse(other)
+
+    def __bool__(self) -> NoReturn:
+        raise SpecError(
+            "a formula has no truth value in Python",
+            given=type(self).__name__,
+            expected="&, | and ~",
+            advice="write (a <= x) & (x <= b) for a <= x <= b, and &, |, ~ for and, or, not",
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison(Formula):
+    """`difference relation 0`, elementwise; an array of comparisons needs `qs.all` or `qs.any`."""
+
+    difference: Expression
+    relation: Relation
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.difference.shape
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quantified(Formula):
+    """Every (or some) element of an array of comparisons."""
+
+    comparison: Comparison
+    every: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conjunction(Formula):
+    """Both."""
+
+    children: tuple[Formula, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Disjunction(Formula):
+    """Either."""
+
+    children: tuple[Formula, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Negation(Formula):
+    """Not."""
+
+    child: Formula
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Constantly(Formula):
+    """A constant."""
+
+    value: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Same(Formula):
+    """Two variables have the same codes at these positions."""
+
+    left: Variable
+    right: Variable
+    positions: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassIn(Formula):
+    """The argmax of scores is one of some classes; `ties` says which index wins among equal scores."""
+
+    scores: Expression
+    classes: tuple[int | Parameter, ...]
+    ties: Literal["first", "last"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SameClass(Formula):
+    """Two score vectors have the same argmax."""
+
+    left: Expression
+    right: Expression
+    ties: Literal["first", "last"]
+
+
+AnyFormula = Comparison | Quantified | Conjunction | Disjunction | Negation | Constantly | Same | ClassIn | SameClass
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Argmax:
+    """The index of the greatest score; compare it with `==`, `!=` or `isin`."""
+
+    scores: Expression
+    ties: Literal["first", "last"] = "first"
+
+    def __eq__(self, other: object) -> Formula:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        if isinstance(other, Argmax):
+            if other.ties != self.ties or other.scores.size != self.scores.size:
+                raise SpecError("argmax of different kinds", given=(self.ties, other.ties), expected="the same tie rule and number of scores")
+            return SameClass(self.scores, other.scores, self.ties)
+        return self.isin([other])
+
+    def __ne__(self, other: object) -> Formula:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        return Negation(self == other)
+
+    __hash__ = object.__hash__
+
+    def isin(self, classes: Sequence[object]) -> Formula:
+        """Return the formula that the winning index is one of these; raises SpecError on an index that does not exist."""
+        checked: list[int | Parameter] = []
+        for c in classes:
+            if isinstance(c, Parameter) and c.shape == ():
+                checked.append(c)
+            elif isinstance(c, int | np.integer) and not isinstance(c, bool) and 0 <= c < self.scores.size:
+                checked.append(int(c))
+            else:
+                raise SpecError("no such class", given=c, expected=f"an index from 0 to {self.scores.size - 1}, or a parameter")
+        return ClassIn(self.scores, tuple(checked), self.ties)
+
+
+def argmax(scores: Operand, *, ties: Literal["first", "last"] = "first") -> Argmax:
+    """Return the argmax of all elements; among equal scores the first index wins (or the last, if so stated)."""
+    if ties not in ("first", "last"):
+        raise SpecError("unknown tie rule", given=ties, expected='"first" or "last"')
+    return Argmax(expression(scores).flatten(), ties)
+
+
+def every(formula: Formula) -> Formula:
+    """Return that all elements of an array of comparisons are true (`qs.all`)."""
+    return Quantified(formula, True) if isinstance(formula, Comparison) else formula
+
+
+def some(formula: Formula) -> Formula:
+    """Return that some element of an array of comparisons is true (`qs.any`)."""
+    return Quantified(formula, False) if isinstance(formula, Comparison) else formula
+
+
+def same(left: Variable, right: Variable, *, except_for: Sequence[str | int] = ()) -> Formula:
+    """Return that two variables agree in every element but those of the named features (or flat indices)."""
+    if left.type.shape != right.type.shape or left.type.grid != right.type.grid:
+        raise ShapeError("variables of different types", given=(left.type.shape, right.type.shape), expected="two inputs of one network")
+    free = np.zeros(left.size, dtype=bool)
+    for name in except_for:
+        free[left.columns(name) if isinstance(name, str) else name] = True
+    return Same(left, right, np.flatnonzero(~free))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Property:
+    """`forall variables: given implies then`, or `exists variables: given and then`."""
+
+    kind: Literal["forall", "exists"]
+    variables: tuple[Variable, ...]
+    given: Formula
+    then: Formula
+    name: str = "property"
+
+
+def forall(*variables: object, given: Formula | None = None, then: Formula | None = None, name: str = "property") -> Property:
+    """State that `then` is true for all values of the variables for which `given` is.
+
+    Raises SpecError if nothing is quantified, a variable occurs twice, or `then` is missing or is no formula.
+    """
+    return _property("forall", variables, given, then, name)
+
+
+def exists(*variables: object, given: Formula | None = None, then: Formula | None = None, name: str = "property") -> Property:
+    """State that `given` and `then` are both true for some values of the variables."""
+    return _property("exists", variables, given, then, name)
+
+
+def _property(kind: Literal["forall", "exists"], variables: tuple[object, ...], given: Formula | None, then: Formula | None, name: str) -> Property:
+    flat = tuple(_flatten(variables))
+    if not flat:
+        raise SpecError(f"{kind} quantifies nothing", given="no variables", expected=f'{kind}(x, …) with x = net.input("x")')
+    if len({v.name for v in flat}) != len(flat):
+        raise SpecError("two variables have one name", given=[v.name for v in flat], expected="distinct names", advice='name each copy: net.input("a"), net.input("b")')
+    if then is None:
+        raise SpecError(f"{kind} states nothing", given="no `then`", expected="then=<formula>")
+    for f in (given, then):
+        if f is not None and not isinstance(f, Formula):  # pyright: ignore[reportUnnecessaryIsInstance]
+            _refuse(f)
+    return Property(kind, flat, _scalar(given) if given is not None else Constantly(True), _scalar(then), name)
+
+
+def _flatten(items: object) -> Iterator[Variable]:
+    if isinstance(items, Variable):
+        yield items
+    elif isinstance(items, tuple | list):
+        for item in items:  # pyright: ignore[reportUnknownVariableType]
+            yield from _flatten(item)
+    else:
+        raise SpecError("only variables can be quantified", given=items, expected='net.input("x") or perturbed.parameters')
+
+
+def _scalar(formula: Formula) -> Formula:
+    if not isinstance(formula, Formula):  # pyright: ignore[reportUnnecessaryIsInstance]
+        _refuse(formula)
+    if isinstance(formula, Comparison) and int(np.prod(formula.shape, dtype=np.int64)) != 1:
+        raise SpecError("an array of comparisons is not one truth", given=f"shape {formula.shape}", expected="a single comparison", advice="say qs.all(…) or qs.any(…)")
+    return formula
+
+
+def _refuse(value: object) -> NoReturn:
+    raise SpecError("not a formula", given=value, expected="a comparison, or formulas joined by &, |, ~", advice="Python's and, or, not and chained comparisons do not build formulas")

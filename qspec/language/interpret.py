@@ -1,0 +1,183 @@
+"""What a property says of concrete codes: exact rationals, one recursive function, independent of the compiler.
+
+A counterexample counts only if this and the compiled query agree on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import assert_never, cast
+
+import numpy as np
+
+from qspec.builder import Builder
+from qspec.evaluate import reference
+from qspec.integers import IntArray, integers
+from qspec.language.domains import AtMost, Domain, OneHot, Piece, Range
+from qspec.language.expressions import (
+    Absolute,
+    AnyExpression,
+    Application,
+    Code,
+    Constant,
+    Expression,
+    Gather,
+    Join,
+    NonZero,
+    Output,
+    Parameter,
+    Product,
+    RationalArray,
+    Reduce,
+    Sum,
+    Variable,
+)
+from qspec.language.formulas import AnyFormula, ClassIn, Comparison, Conjunction, Constantly, Disjunction, Formula, Negation, Property, Quantified, Same, SameClass
+from qspec.network.graph import Network
+from qspec.network.lower import lower
+
+Codes = Mapping[str, IntArray]
+
+
+def witnesses(spec: Property, codes: Codes) -> bool:
+    """Return whether these codes refute a bound `forall` property, or witness an `exists` property."""
+    if not all(in_domain(v.domain, integers(codes[v.name]).reshape(-1)) for v in spec.variables):
+        return False
+    run = Interpreter(codes)
+    return run.truth(spec.given) and run.truth(spec.then) is (spec.kind == "exists")
+
+
+def in_domain(domain: Domain, codes: IntArray) -> bool:
+    """Return whether flat codes lie in a domain."""
+    return codes.size == domain.size and all(_in_piece(p, codes) for p in domain.pieces)
+
+
+def _in_piece(piece: Piece, codes: IntArray) -> bool:
+    own = codes[piece.positions]
+    match piece:
+        case Range(_, start, stride, count):
+            steps = own - start
+            return bool(np.all((steps % stride == 0) & (steps >= 0) & (steps <= count * stride)))
+        case OneHot(_, _, off, on):
+            return bool(np.all((own == on) | (own == off))) and int(np.sum(own == on)) == 1
+        case AtMost(_, _, count):
+            return bool(np.all((own == 0) | (own == 1))) and int(own.sum()) <= count
+        case _:
+            assert_never(piece)
+
+
+class Interpreter:
+    """Evaluates expressions and formulas on concrete codes of the variables."""
+
+    def __init__(self, codes: Codes) -> None:
+        self._codes = codes
+        self._applied: dict[int, dict[tuple[str, str], tuple[IntArray, RationalArray | None]]] = {}
+        self._keep: list[object] = []
+
+    def truth(self, formula: Formula) -> bool:
+        """Return the truth of a formula."""
+        f = cast(AnyFormula, formula)
+        match f:
+            case Constantly(value):
+                return value
+            case Comparison():
+                return bool(np.all(self._compare(f)))
+            case Quantified(comparison, every):
+                truths = self._compare(comparison)
+                return bool(np.all(truths) if every else np.any(truths))
+            case Conjunction(children):
+                return all(self.truth(c) for c in children)
+            case Disjunction(children):
+                return any(self.truth(c) for c in children)
+            case Negation(child):
+                return not self.truth(child)
+            case Same(left, right, positions):
+                a, b = (self._codes[v.name].reshape(-1)[positions] for v in (left, right))
+                return bool(np.all(a == b))
+            case ClassIn(scores, classes, ties):
+                return self._argmax(scores, ties) in classes
+            case SameClass(left, right, ties):
+                return self._argmax(left, ties) == self._argmax(right, ties)
+            case _:
+                assert_never(f)
+
+    def _compare(self, comparison: Comparison) -> IntArray:
+        d = self.values(comparison.difference)
+        match comparison.relation:
+            case ">=":
+                return d >= 0
+            case ">":
+                return d > 0
+            case "==":
+                return d == 0
+            case "!=":
+                return d != 0
+            case _:
+                assert_never(comparison.relation)
+
+    def _argmax(self, scores: Expression, ties: str) -> int:
+        values = self.values(scores).reshape(-1).tolist()
+        best = [k for k, v in enumerate(values) if v == max(values)]
+        return best[0] if ties == "first" else best[-1]
+
+    def values(self, expression: Expression) -> RationalArray:
+        """Return the exact values of an expression, in its shape."""
+        e = cast(AnyExpression, expression)
+        match e:
+            case Constant(values):
+                return values
+            case Parameter(name):
+                raise AssertionError(f"parameter {name} is not bound")
+            case Variable() | Output():
+                codes, units, zeros = self._signal(e)
+                return (units * (codes.astype(object) - zeros)).reshape(e.shape)
+            case Code(argument):
+                return self._signal(argument)[0].astype(object).reshape(e.shape)
+            case Sum(left, right):
+                return self.values(left) + self.values(right)
+            case Product(left, right):
+                return self.values(left) * self.values(right)
+            case Absolute(argument):
+                return np.abs(self.values(argument))
+            case Gather(argument, index):
+                return self.values(argument).reshape(-1)[index]
+            case Join(parts):
+                return np.concatenate([self.values(p).reshape(-1) for p in parts])
+            case Reduce(argument, kind):
+                reduce = {"sum": np.sum, "max": np.max, "min": np.min}[kind]
+                return np.asarray(reduce(self.values(argument), axis=-1), dtype=object)
+            case NonZero(argument):
+                return np.where(self.values(argument) != 0, 1, 0).astype(object)
+            case _:
+                assert_never(e)
+
+    def _signal(self, e: Variable | Output) -> tuple[IntArray, RationalArray, IntArray]:
+        if isinstance(e, Variable):
+            units, zeros = e.type.grid.per_element(e.shape)
+            return integers(self._codes[e.name]).reshape(-1), units, zeros
+        codes, exact_units = self._apply(e.application)[e.stage, e.tap]
+        stage = e.application.network.stage(e.stage).type
+        units, zeros = stage.grid.per_element(stage.shape)
+        return (codes, units, zeros) if exact_units is None else (codes, exact_units, np.zeros_like(zeros))
+
+    def _apply(self, a: Application) -> dict[tuple[str, str], tuple[IntArray, RationalArray | None]]:
+        if id(a) not in self._applied:
+            self._keep.append(a)
+            inputs = [self._input_codes(a.network, k, self.values(x)) for k, x in enumerate(a.arguments)]
+            builder = Builder()
+            nodes = [builder.constant(c) for c in inputs]
+            free = {key: builder.constant(self.values(Code(p) if isinstance(p, Variable) else p).reshape(-1)) for key, p in a.parameters}
+            taps = lower(builder, a.network, nodes, free)
+            values = reference.evaluate(builder.program, {})
+            found: dict[tuple[str, str], tuple[IntArray, RationalArray | None]] = {}
+            for name, t in taps.items():
+                for tap, node in (("output", t.output), ("accumulator", t.accumulator), ("held", t.held), ("rounded", t.rounded)):
+                    if node is not None:
+                        found[name, tap] = (values[node], t.accumulator_units if tap == "accumulator" else None)
+            self._applied[id(a)] = found
+        return self._applied[id(a)]
+
+    def _input_codes(self, network: Network, which: int, values: RationalArray) -> IntArray:
+        stage = network.inputs[which]
+        units, zeros = stage.type.grid.per_element(stage.type.shape)
+        return integers([v / u + z for v, u, z in zip(values.reshape(-1), units, zeros, strict=True)])

@@ -1,0 +1,144 @@
+"""Properties that the field has names for, in the language itself: read them to learn to write your own.
+
+Every function returns a `Property`; arguments that are `qs.parameter(…)` are given at `verify`. Images and centres are codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qspec.errors import SpecError
+from qspec.language.expressions import Expression, Operand, Parameter, Variable, expression, linf
+from qspec.language.formulas import Conjunction, Formula, Property, Quantified, argmax, exists, forall, same
+from qspec.network.graph import Network
+from qspec.network.layers import Conv2D, Dense
+from qspec.network.perturb import PerturbedNetwork
+from qspec.rounding import Overflow
+
+
+def local_robustness(network: Network, centre: Operand, radius: Operand, label: int | Parameter) -> Property:
+    """State that every input within `radius` LSB of `centre` (codes, l-infinity) is classified as `label`; the first index wins ties.
+
+    Source: Szegedy et al. 2014; on quantised networks Giacobbe, Henzinger, Lechner, TACAS 2020.
+    """
+    x = network.input("x")
+    return forall(x, given=_near(x, centre, radius), then=argmax(network(x)) == label, name="local_robustness")
+
+
+def targeted_robustness(network: Network, centre: Operand, radius: Operand, target: int | Parameter) -> Property:
+    """State that no input within `radius` LSB of `centre` is classified as `target`. Source: Carlini and Wagner 2017 (targeted attacks)."""
+    x = network.input("x")
+    return forall(x, given=_near(x, centre, radius), then=argmax(network(x)) != target, name="targeted_robustness")
+
+
+def global_robustness(network: Network, radius: Operand, tolerance: Operand) -> Property:
+    """State that any two inputs within `radius` LSB of each other have outputs within `tolerance` (in values) of each other.
+
+    Source: Katz et al. 2017 (Reluplex), section on global robustness.
+    """
+    a, b = network.input("a"), network.input("b")
+    return forall(a, b, given=linf(a.code - b.code) <= radius, then=linf(network(a) - network(b)) <= tolerance, name="global_robustness")
+
+
+def parameter_robustness(
+    perturbed: PerturbedNetwork, centre: Operand, label: int | Parameter, *, radius: Operand = 0
+) -> Property:
+    """State that every allowed change of the stored parameters keeps the class of every input within `radius` LSB of `centre`.
+
+    `perturbed` is `network.perturb(weights=k, …)`. Source: Murthy, Das, Islam 2019, in the decision form, on fixed-point parameters.
+    """
+    x = perturbed.input("x")
+    return forall(x, perturbed.parameters, given=_near(x, centre, radius), then=argmax(perturbed(x)) == label, name="parameter_robustness")
+
+
+def bit_flip_robustness(network: Network, centre: Operand, label: int | Parameter, *, flips: int = 1, layers: Sequence[str] | None = None) -> Property:
+    """State that no `flips` flipped bits of stored parameters change the class of `centre`. Source: BFAVerifier, Zhang et al. 2025."""
+    flipped = network.flip_bits(flips, layers=layers)
+    x = network.input("x")
+    return forall(x, flipped.parameters, given=_near(x, centre, 0), then=argmax(flipped(x)) == label, name="bit_flip_robustness")
+
+
+def individual_fairness(network: Network, protected: Sequence[str], tolerance: Operand) -> Property:
+    """State that two individuals who differ only in protected features have outputs within `tolerance` (in values).
+
+    Source: Dwork et al. 2012; on quantised networks Giacobbe, Henzinger, Lechner, TACAS 2020, section on the gender bias of grades.
+    """
+    a, b = network.input("a"), network.input("b")
+    return forall(a, b, given=same(a, b, except_for=protected), then=linf(network(a) - network(b)) <= tolerance, name="individual_fairness")
+
+
+def decision_fairness(network: Network, protected: Sequence[str], threshold: Operand = 0) -> Property:
+    """State that protected features alone never decide whether the one output reaches `threshold`. Source: Fairify, Biswas and Rajan 2023."""
+    a, b = network.input("a"), network.input("b")
+    accepted = [_only(network(v)) >= threshold for v in (a, b)]
+    alike = (accepted[0] & accepted[1]) | (~accepted[0] & ~accepted[1])
+    return forall(a, b, given=same(a, b, except_for=protected), then=alike, name="decision_fairness")
+
+
+def monotonicity(network: Network, feature: str | int, *, increasing: bool = True) -> Property:
+    """State that the one output never falls (or never rises) when only `feature` rises. Source: Sill 1998; Sharma and Wehrheim 2020."""
+    a, b = network.input("a"), network.input("b")
+    rises = a[feature] <= b[feature]
+    low, high = (network(a), network(b)) if increasing else (network(b), network(a))
+    return forall(a, b, given=same(a, b, except_for=[feature]) & rises, then=_only(low) <= _only(high), name="monotonicity")
+
+
+def equivalence(first: Network, second: Network, *, tolerance: Operand | None = None) -> Property:
+    """State that two networks agree on every input: in class, or in every output within `tolerance` (in values).
+
+    Both read the same input format. Source: Kleine Büning, Kern, Sinz 2020 (epsilon- and top-1-equivalence).
+    """
+    x = first.input("x")
+    if first.inputs[0].type != second.inputs[0].type:
+        raise SpecError("networks with different inputs", given=(first.inputs[0].type, second.inputs[0].type), expected="one shape and format")
+    a, b = first(x), second(x)
+    then: Formula = argmax(a) == argmax(b) if tolerance is None else linf(a - b) <= tolerance
+    return forall(x, then=then, name="equivalence")
+
+
+def no_overflow(network: Network, *, layers: Sequence[str] | None = None, saturation: bool = False) -> Property:
+    """State that no declared accumulator and no wrapping output of the chosen layers ever leaves its range.
+
+    With `saturation`, formats that saturate must not do so either. Raises SpecError if there is nothing to overflow.
+    """
+    x = network.input("x")
+    checks: list[Formula] = []
+    for stage in network.stages if layers is None else [network.stage(n) for n in layers]:
+        if not isinstance(stage.layer, Dense | Conv2D):
+            continue
+        for tap, fmt in (("held", stage.layer.accumulator), ("rounded", stage.layer.output)):
+            if fmt is not None and (saturation or fmt.overflow in (Overflow.WRAP, Overflow.SAT_ZERO)):
+                checks.append(_in_range(network, x, stage.name, tap == "held"))
+    if not checks:
+        raise SpecError("nothing can overflow", given=[s.name for s in network.stages], expected="a declared accumulator, or an output that wraps", advice="saturation=True")
+    return forall(x, then=Conjunction(tuple(checks)), name="no_overflow")
+
+
+def reachable_class(network: Network, label: int | Parameter) -> Property:
+    """State that some input is classified as `label`: a class that nothing reaches is dead."""
+    x = network.input("x")
+    return exists(x, then=argmax(network(x)) == label, name="reachable_class")
+
+
+def _near(x: Variable, centre: Operand, radius: Operand) -> Formula:
+    return linf(x.code.flatten() - expression(centre).flatten()) <= radius
+
+
+def _only(output: Expression) -> Expression:
+    if output.size != 1:
+        raise SpecError("a network with one output is expected", given=output.shape, expected="one element")
+    return output.reshape()
+
+
+def _in_range(network: Network, x: Variable, stage: str, held: bool) -> Formula:
+    from qspec.formats import code_range
+
+    layer = network.stage(stage).layer
+    assert isinstance(layer, Dense | Conv2D)
+    fmt = layer.accumulator if held else layer.output
+    assert fmt is not None
+    low, high = code_range(fmt, network.stage(stage).type.shape)
+    code = network.signal(x, layer=stage, tap="held" if held else "rounded").code.flatten()
+    return Quantified(code >= low, True) & Quantified(code <= high, True)
+
+
