@@ -19,17 +19,6 @@ from qspec.formats import int4 as int4
 from qspec.formats import int8 as int8
 from qspec.formats import int16 as int16
 from qspec.formats import uint8 as uint8
-from qspec.language.expressions import clip as clip
-from qspec.language.expressions import dot as dot
-from qspec.language.expressions import join as join
-from qspec.language.expressions import l0 as l0
-from qspec.language.expressions import l1 as l1
-from qspec.language.expressions import linf as linf
-from qspec.language.expressions import maximum as max
-from qspec.language.expressions import minimum as min
-from qspec.language.expressions import parameter as parameter
-from qspec.language.expressions import q as q
-from qspec.language.expressions import total as sum
 from qspec.language.formulas import Property as Property
 from qspec.language.formulas import argmax as argmax
 from qspec.language.formulas import every as all
@@ -37,6 +26,17 @@ from qspec.language.formulas import exists as exists
 from qspec.language.formulas import forall as forall
 from qspec.language.formulas import same as same
 from qspec.language.formulas import some as any
+from qspec.language.functions import clip as clip
+from qspec.language.functions import dot as dot
+from qspec.language.functions import join as join
+from qspec.language.functions import l0 as l0
+from qspec.language.functions import l1 as l1
+from qspec.language.functions import linf as linf
+from qspec.language.functions import maximum as max
+from qspec.language.functions import minimum as min
+from qspec.language.functions import parameter as parameter
+from qspec.language.functions import q as q
+from qspec.language.functions import total as sum
 from qspec.network.activations import HardSigmoid as HardSigmoid
 from qspec.network.activations import HardTanh as HardTanh
 from qspec.network.activations import LeakyReLU as LeakyReLU
@@ -75,3 +75,77 @@ from qspec.verify import query as query
 from qspec.verify import verify as verify
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Add",
+    "Affine",
+    "AveragePool2D",
+    "Concat",
+    "Conv2D",
+    "Dense",
+    "Feature",
+    "Fixed",
+    "Flatten",
+    "FormatError",
+    "HardSigmoid",
+    "HardTanh",
+    "Input",
+    "LeakyReLU",
+    "Limits",
+    "Linear",
+    "Lookup",
+    "MaxPool2D",
+    "ModelFileError",
+    "Network",
+    "NetworkError",
+    "Overflow",
+    "PerChannel",
+    "Property",
+    "QspecError",
+    "ReLU",
+    "RealNetwork",
+    "Requantize",
+    "Result",
+    "Rounding",
+    "Sequential",
+    "ShapeError",
+    "Sigmoid",
+    "Sign",
+    "SolverMissingError",
+    "SoundnessError",
+    "SpecError",
+    "Tanh",
+    "Tensor",
+    "UnsupportedError",
+    "Verdict",
+    "all",
+    "any",
+    "apply",
+    "argmax",
+    "clip",
+    "compare",
+    "dot",
+    "exists",
+    "falsify",
+    "fold_batch_norm",
+    "forall",
+    "int4",
+    "int8",
+    "int16",
+    "join",
+    "l0",
+    "l1",
+    "linf",
+    "load",
+    "max",
+    "min",
+    "parameter",
+    "properties",
+    "q",
+    "quantize",
+    "query",
+    "same",
+    "sum",
+    "uint8",
+    "verify",
+]

@@ -278,19 +278,23 @@ def to_sparse(linear: LinearMap) -> Sparse:
             rows, columns = np.nonzero(linear.matrix)
             return Sparse(linear.outputs, linear.inputs, rows, columns, linear.matrix[rows, columns])
         case Convolution():
-            height, width, channels = linear.shape
-            depth: int = linear.kernel.shape[2]
-            per_group = channels // linear.groups
-            channel = np.arange(channels)
-            first = (channel // per_group) * depth
-            corner = linear.windows[:, :, :, :, None, None]
-            column = corner + first + np.arange(depth)[:, None]
-            inside = np.broadcast_to(corner >= 0, column.shape)
-            row = (np.arange(height)[:, None] * width + np.arange(width)[None, :])[:, :, None, None, None, None] * channels + channel
-            values = np.broadcast_to(linear.kernel[None, None], column.shape)
-            return sparse(linear.outputs, linear.inputs, np.broadcast_to(row, column.shape)[inside], column[inside], values[inside])
+            return _convolution_rows(linear, np.arange(linear.outputs))
         case _:
             assert_never(linear)
+
+
+def _convolution_rows(conv: Convolution, index: IntArray) -> Sparse:
+    """Write out some rows of a convolution; arrays below have shape (rows, kernel places, channels of a group)."""
+    _, _, channels = conv.shape
+    kh, kw, depth, _ = conv.kernel.shape
+    place, channel = np.divmod(index, channels)
+    corner = conv.windows.reshape(-1, kh * kw)[place][:, :, None]
+    first = channel // (channels // conv.groups) * depth
+    column = corner + first[:, None, None] + np.arange(depth)
+    inside = np.broadcast_to(corner >= 0, column.shape)
+    row = np.broadcast_to(np.arange(index.size)[:, None, None], column.shape)
+    values = np.moveaxis(conv.kernel.reshape(kh * kw, depth, channels)[:, :, channel], -1, 0)
+    return sparse(index.size, conv.inputs, row[inside], column[inside], values[inside])
 
 
 def transpose_sparse(linear: Sparse) -> Sparse:
@@ -308,6 +312,8 @@ def take_rows(linear: LinearMap, index: IntArray) -> LinearMap:
     """Return the map restricted to the outputs in `index`, in that order."""
     if isinstance(linear, Dense):
         return Dense(linear.matrix[index])
+    if isinstance(linear, Convolution):
+        return _convolution_rows(linear, index)
     entries = to_sparse(linear)
     counts = np.diff(entries.starts)[index]
     picked = np.repeat(entries.starts[index], counts) + _ramps(counts)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qspec.errors import SpecError
-from qspec.language.expressions import Expression, Operand, Parameter, Variable, expression, linf
+from qspec.language.expressions import Expression, Operand, Parameter, Variable, expression
 from qspec.language.formulas import Conjunction, Formula, Property, Quantified, argmax, exists, forall, same
+from qspec.language.functions import linf
 from qspec.network.graph import Network
 from qspec.network.layers import Conv2D, Dense
 from qspec.network.perturb import PerturbedNetwork
@@ -40,9 +41,7 @@ def global_robustness(network: Network, radius: Operand, tolerance: Operand) -> 
     return forall(a, b, given=linf(a.code - b.code) <= radius, then=linf(network(a) - network(b)) <= tolerance, name="global_robustness")
 
 
-def parameter_robustness(
-    perturbed: PerturbedNetwork, centre: Operand, label: int | Parameter, *, radius: Operand = 0
-) -> Property:
+def parameter_robustness(perturbed: PerturbedNetwork, centre: Operand, label: int | Parameter, *, radius: Operand = 0) -> Property:
     """State that every allowed change of the stored parameters keeps the class of every input within `radius` LSB of `centre`.
 
     `perturbed` is `network.perturb(weights=k, …)`. Source: Murthy, Das, Islam 2019, in the decision form, on fixed-point parameters.
@@ -51,7 +50,9 @@ def parameter_robustness(
     return forall(x, perturbed.parameters, given=_near(x, centre, radius), then=argmax(perturbed(x)) == label, name="parameter_robustness")
 
 
-def bit_flip_robustness(network: Network, centre: Operand, label: int | Parameter, *, flips: int = 1, layers: Sequence[str] | None = None) -> Property:
+def bit_flip_robustness(
+    network: Network, centre: Operand, label: int | Parameter, *, flips: int = 1, layers: Sequence[str] | None = None
+) -> Property:
     """State that no `flips` flipped bits of stored parameters change the class of `centre`. Source: BFAVerifier, Zhang et al. 2025."""
     flipped = network.flip_bits(flips, layers=layers)
     x = network.input("x")
@@ -68,7 +69,10 @@ def individual_fairness(network: Network, protected: Sequence[str], tolerance: O
 
 
 def decision_fairness(network: Network, protected: Sequence[str], threshold: Operand = 0) -> Property:
-    """State that protected features alone never decide whether the one output reaches `threshold`. Source: Fairify, Biswas and Rajan 2023."""
+    """State that protected features alone never decide whether the one output reaches `threshold`.
+
+    Source: Fairify, Biswas and Rajan 2023.
+    """
     a, b = network.input("a"), network.input("b")
     accepted = [_only(network(v)) >= threshold for v in (a, b)]
     alike = (accepted[0] & accepted[1]) | (~accepted[0] & ~accepted[1])
@@ -90,7 +94,9 @@ def equivalence(first: Network, second: Network, *, tolerance: Operand | None = 
     """
     x = first.input("x")
     if first.inputs[0].type != second.inputs[0].type:
-        raise SpecError("networks with different inputs", given=(first.inputs[0].type, second.inputs[0].type), expected="one shape and format")
+        raise SpecError(
+            "networks with different inputs", given=(first.inputs[0].type, second.inputs[0].type), expected="one shape and format"
+        )
     a, b = first(x), second(x)
     then: Formula = argmax(a) == argmax(b) if tolerance is None else linf(a - b) <= tolerance
     return forall(x, then=then, name="equivalence")
@@ -110,7 +116,12 @@ def no_overflow(network: Network, *, layers: Sequence[str] | None = None, satura
             if fmt is not None and (saturation or fmt.overflow in (Overflow.WRAP, Overflow.SAT_ZERO)):
                 checks.append(_in_range(network, x, stage.name, tap == "held"))
     if not checks:
-        raise SpecError("nothing can overflow", given=[s.name for s in network.stages], expected="a declared accumulator, or an output that wraps", advice="saturation=True")
+        raise SpecError(
+            "nothing can overflow",
+            given=[s.name for s in network.stages],
+            expected="a declared accumulator, or an output that wraps",
+            advice="saturation=True",
+        )
     return forall(x, then=Conjunction(tuple(checks)), name="no_overflow")
 
 
@@ -140,5 +151,3 @@ def _in_range(network: Network, x: Variable, stage: str, held: bool) -> Formula:
     low, high = code_range(fmt, network.stage(stage).type.shape)
     code = network.signal(x, layer=stage, tap="held" if held else "rounded").code.flatten()
     return Quantified(code >= low, True) & Quantified(code <= high, True)
-
-

@@ -16,7 +16,6 @@ from qspec.errors import SpecError
 from qspec.formats import code_range
 from qspec.integers import IntArray, common_unit, integers
 from qspec.ir import Assignment, Query, conjunction
-from qspec.ir import Formula as Goal
 from qspec.language import bind
 from qspec.language.domains import lower_domain
 from qspec.language.expressions import (
@@ -162,10 +161,14 @@ class Compiler:
     def _codes(self, e: Variable | Output) -> int:
         if isinstance(e, Variable):
             if e.name not in self.variables:
-                raise SpecError("a variable is not quantified", given=e.name, expected=", ".join(self.variables), advice="list it in forall(…) or exists(…)")
+                raise SpecError(
+                    "a variable is not quantified",
+                    given=e.name,
+                    expected=", ".join(self.variables),
+                    advice="list it in forall(…) or exists(…)",
+                )
             return self.variables[e.name]
-        node = self._tap(e)
-        return node
+        return self._tap(e)
 
     def _tap(self, e: Output) -> int:
         taps = self._apply(e.application)[e.stage]
@@ -182,7 +185,9 @@ class Compiler:
             case _:
                 assert_never(e.tap)
         if node is None:
-            raise SpecError(f"layer {e.stage!r} has no {e.tap!r}", given=e.tap, expected="a layer that sums, declares an accumulator, or rounds")
+            raise SpecError(
+                f"layer {e.stage!r} has no {e.tap!r}", given=e.tap, expected="a layer that sums, declares an accumulator, or rounds"
+            )
         return node
 
     def _values(self, e: Variable | Output) -> Lowered:
@@ -214,14 +219,22 @@ class Compiler:
         layer = stage.layer
         assert isinstance(layer, Input)
         argument = application.arguments[which]
-        plain = argument.argument if isinstance(argument, Gather) and np.array_equal(argument.index.reshape(-1), np.arange(argument.argument.size)) else argument
+        plain = (
+            argument.argument
+            if isinstance(argument, Gather) and np.array_equal(argument.index.reshape(-1), np.arange(argument.argument.size))
+            else argument
+        )
         if isinstance(plain, Variable | Output) and _grid(plain) == stage.type.grid:
             node = self._codes(plain)
         else:
             units, zeros = stage.type.grid.per_element(stage.type.shape)
             ratios = [x.unit / u for u in units]
             if any(r.denominator != 1 for r in ratios):
-                raise SpecError(f"values for input {stage.name!r} are finer than its format", given=f"unit {x.unit}", expected=f"multiples of {max(units)}")
+                raise SpecError(
+                    f"values for input {stage.name!r} are finer than its format",
+                    given=f"unit {x.unit}",
+                    expected=f"multiples of {max(units)}",
+                )
             node = self.builder.scale(x.node, integers([int(r) for r in ratios]), integers(zeros))
         low, high = code_range(layer.format, layer.shape)
         known = self.bounds(node)
@@ -299,5 +312,3 @@ def _equalities(given: Formula, variables: tuple[Variable, ...]) -> dict[str, tu
 
 def _conjuncts(formula: Formula) -> list[Formula]:
     return [g for c in formula.children for g in _conjuncts(c)] if isinstance(formula, Conjunction) else [formula]
-
-

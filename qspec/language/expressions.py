@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,8 @@ from qspec.network.types import Type
 if TYPE_CHECKING:
     from qspec.language.formulas import Comparison
 
-RationalArray = npt.NDArray[np.object_]
+RationalArray = npt.NDArray[Any]
+"""An array of dtype object whose elements are Fractions or Python integers."""
 Tap = Literal["output", "accumulator", "held", "rounded"]
 
 
@@ -42,13 +43,13 @@ class Expression:
         return int(np.prod(self.shape, dtype=np.int64))
 
     def __add__(self, other: Operand) -> Expression:
-        return Sum(*_broadcast(self, expression(other)))
+        return Sum(*broadcast(self, expression(other)))
 
     def __radd__(self, other: Operand) -> Expression:
-        return Sum(*_broadcast(expression(other), self))
+        return Sum(*broadcast(expression(other), self))
 
     def __neg__(self) -> Expression:
-        return Product(*_broadcast(constant(-1), self))
+        return Product(*broadcast(constant(-1), self))
 
     def __sub__(self, other: Operand) -> Expression:
         return self + (-expression(other))
@@ -57,10 +58,10 @@ class Expression:
         return expression(other) + (-self)
 
     def __mul__(self, other: Operand) -> Expression:
-        return Product(*_broadcast(self, expression(other)))
+        return Product(*broadcast(self, expression(other)))
 
     def __rmul__(self, other: Operand) -> Expression:
-        return Product(*_broadcast(expression(other), self))
+        return Product(*broadcast(expression(other), self))
 
     def __truediv__(self, other: Operand) -> Expression:
         divisor = expression(other)
@@ -72,14 +73,16 @@ class Expression:
         return Absolute(self)
 
     def __getitem__(self, index: object) -> Expression:
-        positions = np.arange(self.size).reshape(self.shape)
+        positions: IntArray = np.arange(self.size).reshape(self.shape)
         try:
-            taken = positions[index]  # pyright: ignore[reportArgumentType, reportCallIssue]
+            taken: Any = positions[cast(Any, index)]
         except (IndexError, TypeError, ValueError) as error:
             raise ShapeError("index does not fit the array", given=index, expected=f"an index into shape {self.shape} ({error})") from None
         return Gather(self, np.asarray(taken))
 
     def __rmatmul__(self, matrix: object) -> Expression:
+        from qspec.language.functions import dot
+
         return dot(matrix, self)
 
     def reshape(self, *shape: int) -> Expression:
@@ -114,10 +117,17 @@ class Expression:
     __hash__ = object.__hash__
 
     def __bool__(self) -> NoReturn:
-        raise SpecError("an expression has no truth value", given=type(self).__name__, expected="a comparison", advice="compare it: expr <= 3")
+        raise SpecError(
+            "an expression has no truth value", given=type(self).__name__, expected="a comparison", advice="compare it: expr <= 3"
+        )
 
     def __iter__(self) -> NoReturn:
-        raise SpecError("an expression cannot be iterated", given=type(self).__name__, expected="an index", advice="write expr[k], or qs.sum, qs.all, qs.any")
+        raise SpecError(
+            "an expression cannot be iterated",
+            given=type(self).__name__,
+            expected="an index",
+            advice="write expr[k], or qs.sum, qs.all, qs.any",
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,6 +135,9 @@ class Constant(Expression):
     """Exact rational numbers."""
 
     values: RationalArray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", np.asarray(self.values, dtype=object))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -167,7 +180,11 @@ class Variable(Expression):
         for name, start, stop in self.features:
             if name == feature:
                 return slice(start, stop)
-        raise SpecError(f"variable {self.name!r} has no such feature", given=feature, expected=", ".join(n for n, _, _ in self.features) or "no features")
+        raise SpecError(
+            f"variable {self.name!r} has no such feature",
+            given=feature,
+            expected=", ".join(n for n, _, _ in self.features) or "no features",
+        )
 
     def __getitem__(self, index: object) -> Expression:
         if isinstance(index, str):
@@ -315,106 +332,34 @@ def expression(value: Operand) -> Expression:
     if isinstance(value, Expression):
         return value
     if isinstance(value, float) and not value.is_integer():
-        raise SpecError("a bare float is not an exact number", given=value, expected="an exact number", advice=f'qs.q("{value}") for the decimal, qs.q({value}) for the double')
+        raise SpecError(
+            "a bare float is not an exact number",
+            given=value,
+            expected="an exact number",
+            advice=f'qs.q("{value}") for the decimal, qs.q({value}) for the double',
+        )
     return constant(value)
 
 
-def q(value: object) -> Constant:
-    """Return an exact number: `qs.q("0.05")` the decimal, `qs.q("1/3")` the ratio, `qs.q(0.5)` the exact double."""
-    return constant(value)
-
-
-def parameter(name: str, shape: int | tuple[int, ...] = ()) -> Parameter:
-    """Return a named placeholder of this shape, given by `verify(spec, name=value)`."""
-    if not name.isidentifier():
-        raise SpecError("a parameter needs a Python name", given=name, expected="an identifier")
-    return Parameter(name, (shape,) if isinstance(shape, int) else tuple(shape))
-
-
-def dot(matrix: object, vector: Expression) -> Expression:
-    """Return `matrix @ vector` for a constant matrix (or vector) and an expression with one axis."""
-    weights = constant(matrix)
-    if len(weights.shape) not in (1, 2) or len(vector.shape) != 1 or weights.shape[-1] != vector.shape[0]:
-        raise ShapeError("matrix and vector do not fit", given=(weights.shape, vector.shape), expected="(m, n) and (n,)")
-    repeated = Gather(vector, np.broadcast_to(np.arange(vector.size), weights.shape))
-    return Reduce(Product(weights, repeated), "sum")
-
-
-def join(parts: Sequence[Operand]) -> Expression:
-    """Return several arrays flattened into one."""
-    return Join(tuple(expression(p) for p in parts))
-
-
-def total(value: Operand, axis: Literal["last", "all"] = "all") -> Expression:
-    """Return the sum of all elements, or along the last axis."""
-    return Reduce(_rows(value, axis), "sum")
-
-
-def maximum(*values: Operand, axis: Literal["last", "all"] = "all") -> Expression:
-    """Return the greatest element of one array, or the elementwise maximum of several."""
-    return _extreme(values, "max", axis)
-
-
-def minimum(*values: Operand, axis: Literal["last", "all"] = "all") -> Expression:
-    """Return the least element of one array, or the elementwise minimum of several."""
-    return _extreme(values, "min", axis)
-
-
-def clip(value: Operand, lower: Operand, upper: Operand) -> Expression:
-    """Return `min(upper, max(lower, value))`, elementwise."""
-    return minimum(maximum(value, lower), upper)
-
-
-def linf(value: Operand) -> Expression:
-    """Return the largest absolute value of the elements."""
-    return maximum(Absolute(expression(value)))
-
-
-def l1(value: Operand) -> Expression:
-    """Return the sum of absolute values of the elements."""
-    return total(Absolute(expression(value)))
-
-
-def l0(value: Operand) -> Expression:
-    """Return the number of elements that are not zero."""
-    return total(NonZero(expression(value)))
-
-
-def _rows(value: Operand, axis: Literal["last", "all"]) -> Expression:
-    array = expression(value)
-    if array.size == 0:
-        raise ShapeError("nothing to reduce", given=array.shape, expected="at least one element")
-    return array if axis == "last" and array.shape else array.flatten()
-
-
-def _extreme(values: tuple[Operand, ...], kind: Literal["max", "min"], axis: Literal["last", "all"]) -> Expression:
-    if len(values) == 1:
-        return Reduce(_rows(values[0], axis), kind)
-    arrays = [expression(v) for v in values]
-    shape = np.broadcast_shapes(*(a.shape for a in arrays))
-    parts = [_expand(a, shape) for a in arrays]
-    size = int(np.prod(shape, dtype=np.int64))
-    index = np.stack([np.arange(size).reshape(shape) + k * size for k in range(len(parts))], axis=-1)
-    return Reduce(Gather(Join(tuple(parts)), index), kind)
-
-
-def _expand(array: Expression, shape: tuple[int, ...]) -> Expression:
+def expand(array: Expression, shape: tuple[int, ...]) -> Expression:
+    """Return an array repeated to a shape that it broadcasts to."""
     if isinstance(array, Constant):
         return Constant(np.broadcast_to(array.values, shape))
     return array if array.shape == shape else Gather(array, np.array(np.broadcast_to(np.arange(array.size).reshape(array.shape), shape)))
 
 
-def _broadcast(left: Expression, right: Expression) -> tuple[Expression, Expression]:
+def broadcast(left: Expression, right: Expression) -> tuple[Expression, Expression]:
+    """Return two arrays in their common shape; raises ShapeError if there is none."""
     try:
         shape = np.broadcast_shapes(left.shape, right.shape)
     except ValueError:
-        raise ShapeError("shapes do not fit together", given=(left.shape, right.shape), expected="equal shapes, or shapes that broadcast as in numpy") from None
-    return _expand(left, shape), _expand(right, shape)
+        raise ShapeError(
+            "shapes do not fit together", given=(left.shape, right.shape), expected="equal shapes, or shapes that broadcast as in numpy"
+        ) from None
+    return expand(left, shape), expand(right, shape)
 
 
 def _compare(left: Expression, relation: Literal[">=", ">", "==", "!="], right: Operand) -> Comparison:
     from qspec.language.formulas import Comparison
 
-    return Comparison(Sum(*_broadcast(left, -expression(right))), relation)
-
-
+    return Comparison(Sum(*broadcast(left, -expression(right))), relation)

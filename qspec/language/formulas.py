@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NoReturn
+from typing import Literal, NoReturn, SupportsIndex, cast
 
 import numpy as np
 
@@ -133,7 +133,9 @@ class Argmax:
     def __eq__(self, other: object) -> Formula:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         if isinstance(other, Argmax):
             if other.ties != self.ties or other.scores.size != self.scores.size:
-                raise SpecError("argmax of different kinds", given=(self.ties, other.ties), expected="the same tie rule and number of scores")
+                raise SpecError(
+                    "argmax of different kinds", given=(self.ties, other.ties), expected="the same tie rule and number of scores"
+                )
             return SameClass(self.scores, other.scores, self.ties)
         return self.isin([other])
 
@@ -148,8 +150,8 @@ class Argmax:
         for c in classes:
             if isinstance(c, Parameter) and c.shape == ():
                 checked.append(c)
-            elif isinstance(c, int | np.integer) and not isinstance(c, bool) and 0 <= c < self.scores.size:
-                checked.append(int(c))
+            elif isinstance(c, SupportsIndex) and not isinstance(c, bool) and 0 <= c.__index__() < self.scores.size:
+                checked.append(c.__index__())
             else:
                 raise SpecError("no such class", given=c, expected=f"an index from 0 to {self.scores.size - 1}, or a parameter")
         return ClassIn(self.scores, tuple(checked), self.ties)
@@ -206,12 +208,19 @@ def exists(*variables: object, given: Formula | None = None, then: Formula | Non
     return _property("exists", variables, given, then, name)
 
 
-def _property(kind: Literal["forall", "exists"], variables: tuple[object, ...], given: Formula | None, then: Formula | None, name: str) -> Property:
+def _property(
+    kind: Literal["forall", "exists"], variables: tuple[object, ...], given: Formula | None, then: Formula | None, name: str
+) -> Property:
     flat = tuple(_flatten(variables))
     if not flat:
         raise SpecError(f"{kind} quantifies nothing", given="no variables", expected=f'{kind}(x, …) with x = net.input("x")')
     if len({v.name for v in flat}) != len(flat):
-        raise SpecError("two variables have one name", given=[v.name for v in flat], expected="distinct names", advice='name each copy: net.input("a"), net.input("b")')
+        raise SpecError(
+            "two variables have one name",
+            given=[v.name for v in flat],
+            expected="distinct names",
+            advice='name each copy: net.input("a"), net.input("b")',
+        )
     if then is None:
         raise SpecError(f"{kind} states nothing", given="no `then`", expected="then=<formula>")
     for f in (given, then):
@@ -224,7 +233,7 @@ def _flatten(items: object) -> Iterator[Variable]:
     if isinstance(items, Variable):
         yield items
     elif isinstance(items, tuple | list):
-        for item in items:  # pyright: ignore[reportUnknownVariableType]
+        for item in cast(Sequence[object], items):
             yield from _flatten(item)
     else:
         raise SpecError("only variables can be quantified", given=items, expected='net.input("x") or perturbed.parameters')
@@ -234,9 +243,19 @@ def _scalar(formula: Formula) -> Formula:
     if not isinstance(formula, Formula):  # pyright: ignore[reportUnnecessaryIsInstance]
         _refuse(formula)
     if isinstance(formula, Comparison) and int(np.prod(formula.shape, dtype=np.int64)) != 1:
-        raise SpecError("an array of comparisons is not one truth", given=f"shape {formula.shape}", expected="a single comparison", advice="say qs.all(…) or qs.any(…)")
+        raise SpecError(
+            "an array of comparisons is not one truth",
+            given=f"shape {formula.shape}",
+            expected="a single comparison",
+            advice="say qs.all(…) or qs.any(…)",
+        )
     return formula
 
 
 def _refuse(value: object) -> NoReturn:
-    raise SpecError("not a formula", given=value, expected="a comparison, or formulas joined by &, |, ~", advice="Python's and, or, not and chained comparisons do not build formulas")
+    raise SpecError(
+        "not a formula",
+        given=value,
+        expected="a comparison, or formulas joined by &, |, ~",
+        advice="Python's and, or, not and chained comparisons do not build formulas",
+    )

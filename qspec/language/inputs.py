@@ -40,7 +40,11 @@ def apply_network(network: Network, arguments: tuple[Operand, ...], parameters: 
     values = tuple(expression(a) for a in arguments)
     stages = network.inputs
     if len(values) != len(stages):
-        raise SpecError("a network is applied to one value per input", given=f"{len(values)} values", expected=f"{len(stages)}: {', '.join(s.name for s in stages)}")
+        raise SpecError(
+            "a network is applied to one value per input",
+            given=f"{len(values)} values",
+            expected=f"{len(stages)}: {', '.join(s.name for s in stages)}",
+        )
     fitted: list[Expression] = []
     for value, stage in zip(values, stages, strict=True):
         if value.size != stage.type.size:
@@ -67,7 +71,7 @@ def _input_stage(network: Network, of: str | None) -> Stage:
             return s
     if of is not None or len(stages) > 1:
         raise SpecError("which input?", given=of, expected=f"of= one of {', '.join(s.name for s in stages)}")
-    return stages[0]
+    return next(iter(stages))
 
 
 def _narrow(codes: np.ndarray, limit: object, choose: np.ufunc) -> np.ndarray:
@@ -86,7 +90,11 @@ def _feature_domain(layer: Input, low: np.ndarray, high: np.ndarray) -> Domain:
     def code(feature: Feature, position: int, value: int) -> int:
         exact = value / units[position] + zeros[position]
         if exact.denominator != 1 or not low[position] <= exact <= high[position]:
-            raise SpecError(f"feature {feature.name!r} takes a value that its format cannot hold", given=value, expected=f"codes {low[position]}..{high[position]} of {layer.format}")
+            raise SpecError(
+                f"feature {feature.name!r} takes a value that its format cannot hold",
+                given=value,
+                expected=f"codes {low[position]}..{high[position]} of {layer.format}",
+            )
         return int(exact)
 
     pieces: list[Piece] = []
@@ -95,7 +103,9 @@ def _feature_domain(layer: Input, low: np.ndarray, high: np.ndarray) -> Domain:
     for f in layer.features:
         if f.categories:
             where = np.arange(position, position + f.columns)
-            pieces.append(OneHot(f.name, where, integers([code(f, int(p), 0) for p in where]), integers([code(f, int(p), 1) for p in where])))
+            pieces.append(
+                OneHot(f.name, where, integers([code(f, int(p), 0) for p in where]), integers([code(f, int(p), 1) for p in where]))
+            )
         else:
             first, last = code(f, position, f.lower), code(f, position, f.upper)
             stride = 1 if f.upper == f.lower else (last - first) // (f.upper - f.lower)

@@ -32,7 +32,20 @@ from qspec.language.expressions import (
     Sum,
     Variable,
 )
-from qspec.language.formulas import AnyFormula, ClassIn, Comparison, Conjunction, Constantly, Disjunction, Formula, Negation, Property, Quantified, Same, SameClass
+from qspec.language.formulas import (
+    AnyFormula,
+    ClassIn,
+    Comparison,
+    Conjunction,
+    Constantly,
+    Disjunction,
+    Formula,
+    Negation,
+    Property,
+    Quantified,
+    Same,
+    SameClass,
+)
 from qspec.network.graph import Network
 from qspec.network.lower import lower
 
@@ -122,7 +135,9 @@ class Interpreter:
 
     def values(self, expression: Expression) -> RationalArray:
         """Return the exact values of an expression, in its shape."""
-        e = cast(AnyExpression, expression)
+        return np.asarray(self._values(cast(AnyExpression, expression)), dtype=object)
+
+    def _values(self, e: AnyExpression) -> object:
         match e:
             case Constant(values):
                 return values

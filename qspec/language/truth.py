@@ -7,7 +7,8 @@ from typing import Literal, assert_never, cast
 import numpy as np
 
 from qspec import linear
-from qspec.ir import All, And, Any, Formula as Goal, Truth, conjunction, disjunction
+from qspec.ir import All, And, Any, Truth, conjunction, disjunction
+from qspec.ir import Formula as Goal
 from qspec.language.compile import Compiler
 from qspec.language.expressions import Absolute, AnyExpression, Constant, Expression, Gather, Product, Reduce, Sum
 from qspec.language.formulas import (

@@ -4,31 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from typing import TypeVar
 
 from qspec.language.expressions import Application
 from qspec.language.formulas import Property
 from qspec.network.graph import Network
 
+Kind = TypeVar("Kind")
+
 
 def networks(spec: Property) -> list[Network]:
     """Return every network that a property applies, each once, in order of appearance."""
     found: dict[int, Network] = {}
-    for application in _applications(spec, set()):
+    for application in occurrences(spec, Application):
         found.setdefault(id(application.network), application.network)
     return list(found.values())
 
 
-def _applications(value: object, seen: set[int]) -> Iterator[Application]:
-    """Yield the applications inside a tree of dataclasses and tuples; networks themselves are not entered."""
+def occurrences(value: object, kind: type[Kind]) -> list[Kind]:
+    """Return everything of one kind inside a property, formula or expression, each object once; networks themselves are not entered."""
+    return list(_walk(value, kind, set()))
+
+
+def _walk(value: object, kind: type[Kind], seen: set[int]) -> Iterator[Kind]:
+    """Yield what is of this kind in a tree of dataclasses and tuples."""
     if isinstance(value, Network) or id(value) in seen:
         return
     if isinstance(value, tuple):
         items: tuple[object, ...] = value
         for item in items:
-            yield from _applications(item, seen)
+            yield from _walk(item, kind, seen)
     elif is_dataclass(value):
         seen.add(id(value))
-        if isinstance(value, Application):
+        if isinstance(value, kind):
             yield value
         for f in fields(value):
-            yield from _applications(getattr(value, f.name), seen)
+            yield from _walk(getattr(value, f.name), kind, seen)

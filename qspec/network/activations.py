@@ -84,7 +84,8 @@ class Tanh:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lookup:
-    """Any function given as a table: `v` is quantised to `input`, and `outputs.codes[k]` is the result for the k-th code from the lowest up.
+    """Any function given as a table: `v` is quantised to `input`, and `outputs.codes[k]` is the result for the k-th code from the
+    lowest up.
 
     The output format of the layer must be that of `outputs`. Raises NetworkError if the table does not have one entry per input code.
     """
@@ -94,7 +95,11 @@ class Lookup:
 
     def __post_init__(self) -> None:
         if self.input.width > 16 or self.outputs.shape != (1 << self.input.width,):
-            raise NetworkError("a table needs one entry per input code", given=self.outputs.shape, expected=f"({1 << min(self.input.width, 16)},), at most 16 bits")
+            raise NetworkError(
+                "a table needs one entry per input code",
+                given=self.outputs.shape,
+                expected=f"({1 << min(self.input.width, 16)},), at most 16 bits",
+            )
 
 
 Activation = Linear | ReLU | LeakyReLU | Sign | HardTanh | HardSigmoid | Sigmoid | Tanh | Lookup

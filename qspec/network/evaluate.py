@@ -35,7 +35,10 @@ def evaluate(network: Network, codes: object) -> IntArray:
 
 
 def trace(network: Network, codes: dict[str, object]) -> dict[str, IntArray]:
-    """Return the output codes of every layer, shape (..., *layer shape), for codes of each input; raises ShapeError or FormatError on a misfit."""
+    """Return the output codes of every layer, shape (..., *layer shape), for codes of each input.
+
+    Raises ShapeError or FormatError on a misfit.
+    """
     nodes, taps = program(network)
     assignment: dict[str, IntArray] = {}
     batch: tuple[int, ...] = ()
@@ -44,7 +47,11 @@ def trace(network: Network, codes: dict[str, object]) -> dict[str, IntArray]:
         shape = stage.type.shape
         if array.shape[array.ndim - len(shape) :] != shape:
             if array.shape[-1:] != (stage.type.size,):
-                raise ShapeError(f"codes for input {stage.name!r} have the wrong shape", given=array.shape, expected=f"(..., {', '.join(map(str, shape))})")
+                raise ShapeError(
+                    f"codes for input {stage.name!r} have the wrong shape",
+                    given=array.shape,
+                    expected=f"(..., {', '.join(map(str, shape))})",
+                )
             shape = (stage.type.size,)
         batch = array.shape[: array.ndim - len(shape)]
         assignment[stage.name] = array.reshape(*batch, stage.type.size)

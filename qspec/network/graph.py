@@ -66,7 +66,9 @@ class Network:
             if any(not 0 <= a < position for a in stage.arguments):
                 raise NetworkError("a layer reads a layer that does not come before it", given=stage.name, expected="topological order")
             if stage.name in self._positions:
-                raise NetworkError("two layers have one name", given=stage.name, expected="distinct names", advice="give each layer a `name`")
+                raise NetworkError(
+                    "two layers have one name", given=stage.name, expected="distinct names", advice="give each layer a `name`"
+                )
             self._positions[stage.name] = position
         if not self.inputs:
             raise NetworkError("a network needs an input", given=[s.name for s in self.stages], expected="at least one Input layer")
@@ -132,7 +134,11 @@ class Network:
         return tuple(output(application, k) for k in range(len(self.outputs)))
 
     def signal(self, *arguments: Operand, layer: str, tap: Tap = "output") -> Output:
-        """Return the symbolic signal of an inner layer: "output", exact "accumulator", declared accumulator "held" or "rounded" code before overflow."""
+        """Return the symbolic signal of an inner layer.
+
+        `tap` is its "output", the exact "accumulator", the declared accumulator "held" before it overflows, or the "rounded" output code
+        before it overflows.
+        """
         from qspec.language.inputs import apply_network, layer_signal
 
         return layer_signal(apply_network(self, arguments, {}), layer, tap)
@@ -177,10 +183,12 @@ class Network:
         return flip_bits(self, count, layers)
 
 
-def Sequential(*layers: Layer, name: str = "network") -> Network:  # noqa: N802 - reads as the class that users of other frameworks know
+def Sequential(*layers: Layer, name: str = "network") -> Network:
     """Return the network that applies layers one after the other; the first is an Input."""
     if not layers or not isinstance(layers[0], Input):
-        raise NetworkError("a sequential network begins with an Input", given=type(layers[0]).__name__ if layers else "nothing", expected="Input")
+        raise NetworkError(
+            "a sequential network begins with an Input", given=type(layers[0]).__name__ if layers else "nothing", expected="Input"
+        )
     signal = apply(layers[0])
     for layer in layers[1:]:
         signal = apply(layer, signal)

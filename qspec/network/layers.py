@@ -1,6 +1,7 @@
 """The layers of a quantised network: plain values with their formats; what they compute is in `lower.py`.
 
-Images are channels-last, dense kernels are (inputs, outputs), convolution kernels (height, width, inputs / groups, outputs). A layer sums exactly;
+Images are channels-last, dense kernels are (inputs, outputs), convolution kernels (height, width, inputs / groups, outputs). A layer
+sums exactly;
 the optional `accumulator` format rounds and overflows that sum once; the activation acts on the exact result; `output` rounds and overflows
 once more. `output=None` leaves the raw accumulator.
 """
@@ -9,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import prod
+from typing import SupportsIndex, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +30,8 @@ MAX_ELEMENTS = 2**27
 class Feature:
     """A named part of a flat input: an integer range, or a one-hot group of `categories` columns.
 
-    `lower` and `upper` are values. An integer feature takes whole values only. A categorical feature has exactly one column at 1, the others 0.
+    `lower` and `upper` are values. An integer feature takes whole values only. A categorical feature has exactly one column at 1, the
+    others 0.
     """
 
     name: str
@@ -58,7 +62,11 @@ class Input:
         object.__setattr__(self, "shape", check_shape(self.shape))
         object.__setattr__(self, "features", tuple(self.features))
         if self.features and (len(self.shape) != 1 or sum(f.columns for f in self.features) != self.shape[0]):
-            raise NetworkError("features do not cover the input", given=f"{sum(f.columns for f in self.features)} columns, shape {self.shape}", expected="a flat input with as many columns")
+            raise NetworkError(
+                "features do not cover the input",
+                given=f"{sum(f.columns for f in self.features)} columns, shape {self.shape}",
+                expected="a flat input with as many columns",
+            )
         if len({f.name for f in self.features}) != len(self.features):
             raise NetworkError("two features have one name", given=[f.name for f in self.features], expected="distinct names")
 
@@ -100,7 +108,9 @@ class Conv2D:
 
     def __post_init__(self) -> None:
         if len(self.kernel.shape) != 4:
-            raise ShapeError("a convolution kernel has four axes", given=self.kernel.shape, expected="(height, width, inputs / groups, outputs)")
+            raise ShapeError(
+                "a convolution kernel has four axes", given=self.kernel.shape, expected="(height, width, inputs / groups, outputs)"
+            )
         object.__setattr__(self, "stride", pair(self.stride, "stride", least=1))
         object.__setattr__(self, "dilation", pair(self.dilation, "dilation", least=1))
         if self.groups < 1 or self.kernel.shape[3] % self.groups:
@@ -184,41 +194,53 @@ def fold_batch_norm(
     factor = np.asarray(gamma, dtype=np.float64) / np.sqrt(np.asarray(variance, dtype=np.float64) + epsilon)
     if not np.all(np.isfinite(factor)):
         raise FormatError("batch normalisation with a variance that is not positive", given=variance, expected="variance + epsilon > 0")
-    return np.asarray(kernel, dtype=np.float64) * factor, (np.asarray(bias, dtype=np.float64) - np.asarray(mean)) * factor + np.asarray(beta)
+    return np.asarray(kernel, dtype=np.float64) * factor, (np.asarray(bias, dtype=np.float64) - np.asarray(mean)) * factor + np.asarray(
+        beta
+    )
 
 
 def pair(value: object, what: str, *, least: int) -> tuple[int, int]:
     """Return an integer or a pair as a pair; raises NetworkError unless both are whole and at least `least`."""
-    both = (value, value) if isinstance(value, int) else value
-    if not isinstance(both, Sequence) or len(both) != 2 or not all(isinstance(v, int | np.integer) and v >= least for v in both):
+    both = _whole([value, value] if isinstance(value, SupportsIndex) else value)
+    if both is None or len(both) != 2 or min(both) < least:
         raise NetworkError(f"{what} is malformed", given=value, expected=f"one or two whole numbers, at least {least}")
-    return int(both[0]), int(both[1])
+    return both[0], both[1]
 
 
-def padding_pairs(padding: object, image: Sequence[int], kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> tuple[tuple[int, int], tuple[int, int]]:
+def padding_pairs(
+    padding: object, image: Sequence[int], kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
+) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return padding as ((top, bottom), (left, right)); "same" follows TensorFlow (the odd place goes to the end)."""
     if padding == "valid":
         return (0, 0), (0, 0)
     if padding == "same":
         missing = [max(0, (-(-image[a] // stride[a]) - 1) * stride[a] + dilation[a] * (kernel[a] - 1) + 1 - image[a]) for a in (0, 1)]
         return (missing[0] // 2, missing[0] - missing[0] // 2), (missing[1] // 2, missing[1] - missing[1] // 2)
-    if isinstance(padding, Sequence) and len(padding) == 2 and not isinstance(padding, str):
-        rows, columns = (pair(p, "padding", least=0) for p in padding)
-        return rows, columns
+    sides = _items(padding)
+    if sides is not None and len(sides) == 2:
+        return pair(sides[0], "padding", least=0), pair(sides[1], "padding", least=0)
     raise NetworkError("padding is malformed", given=padding, expected='"valid", "same", a pair, or ((top, bottom), (left, right))')
 
 
 def check_shape(shape: object) -> tuple[int, ...]:
     """Return a shape of positive whole numbers; raises ShapeError otherwise, or if it has more than `MAX_ELEMENTS` elements."""
-    axes = (shape,) if isinstance(shape, int) else shape
-    if not isinstance(axes, Sequence) or not axes or not all(isinstance(a, int | np.integer) and a > 0 for a in axes):
+    axes = _whole([shape] if isinstance(shape, SupportsIndex) else shape)
+    if not axes or min(axes) < 1:
         raise ShapeError("shape is malformed", given=shape, expected="positive whole numbers")
-    size = 1
-    for a in axes:
-        size *= int(a)
-    if size > MAX_ELEMENTS:
+    if prod(axes) > MAX_ELEMENTS:
         raise ShapeError("tensor is too large", given=shape, expected=f"at most {MAX_ELEMENTS} elements")
-    return tuple(int(a) for a in axes)
+    return axes
+
+
+def _whole(values: object) -> tuple[int, ...] | None:
+    """Return a sequence of whole numbers as integers, or None if it is not one."""
+    items = _items(values)
+    numbers = tuple(v.__index__() for v in items or () if isinstance(v, SupportsIndex) and not isinstance(v, bool))
+    return None if items is None or len(numbers) < len(items) else numbers
+
+
+def _items(values: object) -> Sequence[object] | None:
+    return cast(Sequence[object], values) if isinstance(values, tuple | list) else None
 
 
 def _check_bias(bias: Tensor | None, outputs: int) -> None:
@@ -229,5 +251,3 @@ def _check_bias(bias: Tensor | None, outputs: int) -> None:
 def window_sizes(windows: IntArray) -> IntArray:
     """Return how many places of each window lie inside the image."""
     return (windows >= 0).sum(axis=(2, 3))
-
-

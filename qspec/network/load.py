@@ -23,7 +23,9 @@ def load(name: str | Path) -> Network:
         return read(text)
     points = {p.name: p for p in entry_points(group=ENTRY_POINTS)}
     if text not in points:
-        raise ModelFileError("no such model", given=text, expected=f"a .qspec file, or one of {', '.join(sorted(points)) or 'no installed models'}")
+        raise ModelFileError(
+            "no such model", given=text, expected=f"a .qspec file, or one of {', '.join(sorted(points)) or 'no installed models'}"
+        )
     made = points[text].load()()
     if not isinstance(made, Network):
         raise ModelFileError(f"{points[text].value} is not a network", given=made, expected="a function that returns a Network")

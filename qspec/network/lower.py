@@ -38,7 +38,9 @@ class Taps:
     rounded: int | None = None
 
 
-def lower(builder: Builder, network: Network, inputs: Sequence[int], parameters: Mapping[ParameterName, int] | None = None) -> dict[str, Taps]:
+def lower(
+    builder: Builder, network: Network, inputs: Sequence[int], parameters: Mapping[ParameterName, int] | None = None
+) -> dict[str, Taps]:
     """Add a network to a program, reading the codes of its inputs from `inputs`; returns what can be observed of each stage, by name.
 
     `parameters` maps parameters that are variables to the nodes that hold their codes; the others are the stored constants.
@@ -119,7 +121,9 @@ def constant_sum(layer: Dense | Conv2D, x: Type) -> tuple[LinearMap, IntArray]:
     repeats = bias.size // layer.kernel.shape[-1]
     if layer.bias is None:
         return weights, bias
-    stored = np.tile(_bias_factors(layer, x) * (widen(layer.bias.codes, 2**62) - _zeros(layer.bias.format.grid().zeros, layer.kernel.shape[-1])), repeats)
+    stored = np.tile(
+        _bias_factors(layer, x) * (widen(layer.bias.codes, 2**62) - _zeros(layer.bias.format.grid().zeros, layer.kernel.shape[-1])), repeats
+    )
     return weights, integers(stored + bias)
 
 
@@ -202,7 +206,9 @@ def _variable_sum(builder: Builder, stage: Stage, x: Type, node: int, free: Mapp
 def _pool_groups(layer: MaxPool2D, x: Type) -> IntArray:
     index = pool_windows(layer, (x.shape[0], x.shape[1], x.shape[2]))
     rows, columns, kh, kw = index.shape
-    places = index.reshape(rows, columns, 1, kh * kw) + np.where(index.reshape(rows, columns, 1, kh * kw) >= 0, np.arange(x.shape[2])[:, None], 0)
+    places = index.reshape(rows, columns, 1, kh * kw) + np.where(
+        index.reshape(rows, columns, 1, kh * kw) >= 0, np.arange(x.shape[2])[:, None], 0
+    )
     return np.broadcast_to(places, (rows, columns, x.shape[2], kh * kw)).reshape(-1, kh * kw)
 
 

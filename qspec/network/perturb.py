@@ -58,7 +58,9 @@ def stored_parameters(network: Network, layers: Sequence[str] | None = None) -> 
 def perturb(network: Network, weights: int, biases: int, layers: Sequence[str] | None) -> PerturbedNetwork:
     """Return the network with codes free within ± `weights` LSB (kernels) and ± `biases` LSB, cut to their formats."""
     if weights < 0 or biases < 0 or weights == biases == 0:
-        raise NetworkError("nothing is perturbed", given=f"weights={weights}, biases={biases}", expected="whole numbers, at least one positive")
+        raise NetworkError(
+            "nothing is perturbed", given=f"weights={weights}, biases={biases}", expected="whole numbers, at least one positive"
+        )
     variables: list[Variable] = []
     codes: list[tuple[ParameterName, Expression]] = []
     for (stage, kind), tensor in stored_parameters(network, layers).items():
@@ -94,7 +96,10 @@ def flip_bits(network: Network, count: int, layers: Sequence[str] | None) -> Per
 
 
 def _flip_effects(tensor: Tensor) -> IntArray:
-    """Return how much each code changes when each of its bits flips, shape (codes, bits); the top bit of a signed code weighs negatively."""
+    """Return how much each code changes when each of its bits flips, shape (codes, bits).
+
+    The top bit of a signed code weighs negatively.
+    """
     parts = tensor.format.formats if isinstance(tensor.format, PerChannel) else (tensor.format,)
     if len({p.width for p in parts}) > 1:
         raise NetworkError("bit flips need one width per tensor", given=[p.width for p in parts], expected="equal widths")

@@ -30,12 +30,16 @@ class RealNetwork:
         x = np.asarray(values, dtype=np.float64)
         stage = self.network.inputs[0]
         if len(self.network.inputs) != 1 or x.shape[x.ndim - len(stage.type.shape) :] != stage.type.shape:
-            raise ShapeError("values do not fit the input", given=x.shape, expected=f"(..., {', '.join(map(str, stage.type.shape))}), one input")
+            raise ShapeError(
+                "values do not fit the input", given=x.shape, expected=f"(..., {', '.join(map(str, stage.type.shape))}), one input"
+            )
         batch = x.shape[: x.ndim - len(stage.type.shape)]
         signals: list[Reals] = []
         for s in self.network.stages:
             types = [self.network.stages[a].type.shape for a in s.arguments]
-            signals.append(x.reshape(-1, *stage.type.shape) if isinstance(s.layer, Input) else _evaluate(s, [signals[a] for a in s.arguments], types))
+            signals.append(
+                x.reshape(-1, *stage.type.shape) if isinstance(s.layer, Input) else _evaluate(s, [signals[a] for a in s.arguments], types)
+            )
         out = signals[self.network.outputs[0]]
         return out.reshape(*batch, *out.shape[1:])
 
@@ -82,7 +86,9 @@ def _convolve(layer: Conv2D, x: Reals) -> Reals:
     for i in range(kh):
         for j in range(kw):
             top, left = i * layer.dilation[0], j * layer.dilation[1]
-            patch = padded[:, top : top + rows * layer.stride[0] : layer.stride[0], left : left + columns * layer.stride[1] : layer.stride[1]]
+            patch = padded[
+                :, top : top + rows * layer.stride[0] : layer.stride[0], left : left + columns * layer.stride[1] : layer.stride[1]
+            ]
             for g in range(layer.groups):
                 out = slice(g * per_group, (g + 1) * per_group)
                 result[..., out] += patch[..., g * depth : (g + 1) * depth] @ kernel[i, j, :, out]

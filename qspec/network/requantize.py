@@ -1,6 +1,7 @@
 """From an exact accumulator to the codes of a format: activation, one rounding, one overflow, as staircases.
 
-With accumulator value `u * a` and output value `s * (code - z)`, the code before overflow is `round(f(u * a) / s) + z`. Rounding is monotone,
+With accumulator value `u * a` and output value `s * (code - z)`, the code before overflow is `round(f(u * a) / s) + z`. Rounding is
+monotone,
 so clamping before it (ReLU-N, hard tanh) equals clamping after it at the rounded ends.
 """
 
@@ -22,7 +23,6 @@ from qspec.network.activations import Activation, HardSigmoid, HardTanh, LeakyRe
 from qspec.network.transcendental import thresholds
 from qspec.rounding import Overflow, Rounding, round_ratio
 from qspec.staircase import Rescale
-
 
 NEVER = 1 << 200
 """A threshold above every accumulator, for channels with fewer steps than others."""
@@ -65,7 +65,9 @@ def _activate(builder: Builder, node: int, units: np.ndarray, out: np.ndarray, r
                 return builder.clamp(positive, 0, None)
             negative = _affine(builder, node, units * slope / out, rounding)
             n = out.size
-            both = builder.affine([(linear.placement(np.arange(n), 2 * n), positive), (linear.placement(np.arange(n) + n, 2 * n), negative)])
+            both = builder.affine(
+                [(linear.placement(np.arange(n), 2 * n), positive), (linear.placement(np.arange(n) + n, 2 * n), negative)]
+            )
             return builder.maximum(both, np.stack([np.arange(n), np.arange(n) + n], axis=1))
         case Sign():
             high, low = _rounded(1 / out, rounding), _rounded(-1 / out, rounding)
@@ -87,7 +89,14 @@ def _activate(builder: Builder, node: int, units: np.ndarray, out: np.ndarray, r
 
 
 def _affine(
-    builder: Builder, node: int, ratio: np.ndarray, rounding: Rounding, *, offset: np.ndarray | None = None, lower: IntArray | None = None, upper: IntArray | None = None
+    builder: Builder,
+    node: int,
+    ratio: np.ndarray,
+    rounding: Rounding,
+    *,
+    offset: np.ndarray | None = None,
+    lower: IntArray | None = None,
+    upper: IntArray | None = None,
 ) -> int:
     """Add `clamp(round(ratio * node + offset), lower, upper)`."""
     offsets = np.zeros(ratio.size, dtype=object) if offset is None else offset
@@ -123,7 +132,10 @@ def _saturate(builder: Builder, node: int, lower: IntArray, upper: IntArray) -> 
     """Add `clamp(node, lower, upper)`, as one staircase with the rescaling that it follows."""
     match builder.program_node(node):
         case Staircase(argument, Rescale() as s):
-            ends = (lower if s.lower is None else np.clip(s.lower, lower, upper), upper if s.upper is None else np.clip(s.upper, lower, upper))
+            ends = (
+                lower if s.lower is None else np.clip(s.lower, lower, upper),
+                upper if s.upper is None else np.clip(s.upper, lower, upper),
+            )
             return builder.rescale(argument, s.numerator, s.denominator, s.rounding, offset=s.offset, lower=ends[0], upper=ends[1])
         case _:
             return builder.clamp(node, lower, upper)

@@ -1,6 +1,7 @@
 """Correctly rounded sigmoid and tanh as staircases over an integer argument.
 
-The k-th threshold is the least integer `a` for which the rounded function of `a * unit` reaches the k-th code. It is the ceiling of an inverse
+The k-th threshold is the least integer `a` for which the rounded function of `a * unit` reaches the k-th code. It is the ceiling of an
+inverse
 function at a rounding boundary; the inverse is computed with as many decimal digits as the ceiling needs to be certain (Ziv's strategy).
 """
 
@@ -28,7 +29,12 @@ def thresholds(function: Function, unit: Fraction, out_unit: Fraction, rounding:
     """
     low = Fraction(0) if function == "sigmoid" else Fraction(-1)
     if (1 - low) / out_unit > MAX_STEPS:
-        raise FormatError(f"output format too fine for an exact {function}", given=f"unit {float(out_unit):.3g}", expected=f"at most {MAX_STEPS} steps", advice="use fewer fraction bits, or a table")
+        raise FormatError(
+            f"output format too fine for an exact {function}",
+            given=f"unit {float(out_unit):.3g}",
+            expected=f"at most {MAX_STEPS} steps",
+            advice="use fewer fraction bits, or a table",
+        )
     first, last = floor(low / out_unit) - 1, ceil(1 / out_unit) + 1
     base: int | None = None
     found: list[int] = []

@@ -14,7 +14,20 @@ from qspec.errors import NetworkError, ShapeError
 from qspec.formats import Format, Grid
 from qspec.integers import common_unit
 from qspec.linear import window_count, windows
-from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, Requantize, padding_pairs, window_sizes
+from qspec.network.layers import (
+    Add,
+    AveragePool2D,
+    Concat,
+    Conv2D,
+    Dense,
+    Flatten,
+    Input,
+    Layer,
+    MaxPool2D,
+    Requantize,
+    padding_pairs,
+    window_sizes,
+)
 from qspec.tensor import Tensor
 
 
@@ -40,14 +53,21 @@ def infer(layer: Layer, arguments: Sequence[Type]) -> Type:
         case Dense():
             x = arguments[0]
             if x.shape != (layer.kernel.shape[0],):
-                raise ShapeError(f"dense layer {layer.name!r} does not fit its input", given=x.shape, expected=f"({layer.kernel.shape[0]},)", advice="put a Flatten layer before it")
+                raise ShapeError(
+                    f"dense layer {layer.name!r} does not fit its input",
+                    given=x.shape,
+                    expected=f"({layer.kernel.shape[0]},)",
+                    advice="put a Flatten layer before it",
+                )
             return _output((layer.kernel.shape[1],), layer, accumulator_grid(layer, x))
         case Conv2D():
             x = arguments[0]
             height, width, channels = _image(x, "convolution")
             kh, kw, depth, outputs = layer.kernel.shape
             if depth * layer.groups != channels:
-                raise ShapeError(f"convolution {layer.name!r} does not fit its input", given=x.shape, expected=f"(height, width, {depth * layer.groups})")
+                raise ShapeError(
+                    f"convolution {layer.name!r} does not fit its input", given=x.shape, expected=f"(height, width, {depth * layer.groups})"
+                )
             pads = padding_pairs(layer.padding, (height, width), (kh, kw), layer.stride, layer.dilation)
             rows, columns = (window_count((height, width)[a], (kh, kw)[a], layer.stride[a], pads[a], layer.dilation[a]) for a in (0, 1))
             return _output((rows, columns, outputs), layer, accumulator_grid(layer, x))
@@ -141,12 +161,19 @@ def _check_raw(layer: Dense | Conv2D | AveragePool2D | Add | Requantize) -> None
 
     activation = Linear() if isinstance(layer, AveragePool2D) else layer.activation
     if not (isinstance(activation, Linear) or (isinstance(activation, ReLU) and activation.maximum is None)):
-        raise NetworkError("a raw accumulator can only be linear or ReLU", given=activation, expected="Linear() or ReLU()", advice="give the layer an output format")
+        raise NetworkError(
+            "a raw accumulator can only be linear or ReLU",
+            given=activation,
+            expected="Linear() or ReLU()",
+            advice="give the layer an output format",
+        )
 
 
 def _concat(layer: Concat, arguments: Sequence[Type]) -> Type:
     if len({a.shape[:-1] for a in arguments}) > 1:
-        raise ShapeError("tensors to concatenate differ before the last axis", given=[a.shape for a in arguments], expected="equal leading axes")
+        raise ShapeError(
+            "tensors to concatenate differ before the last axis", given=[a.shape for a in arguments], expected="equal leading axes"
+        )
     shape = (*arguments[0].shape[:-1], sum(a.shape[-1] for a in arguments))
     units = [u for a in arguments for u in spread(a.grid.units, a.shape[-1])]
     zeros = [z for a in arguments for z in (a.grid.zeros if a.grid.channels > 1 else a.grid.zeros * a.shape[-1])]
@@ -170,4 +197,8 @@ def _check_arity(layer: Layer, given: int) -> None:
         case _:
             least, most = 1, 1
     if not least <= given <= most:
-        raise NetworkError(f"{type(layer).__name__} reads the wrong number of signals", given=given, expected=str(least) if least == most else "one or more")
+        raise NetworkError(
+            f"{type(layer).__name__} reads the wrong number of signals",
+            given=given,
+            expected=str(least) if least == most else "one or more",
+        )

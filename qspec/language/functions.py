@@ -1,0 +1,107 @@
+"""The functions of the language: exact numbers, parameters, reductions and norms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from qspec.errors import ShapeError, SpecError
+from qspec.language.expressions import (
+    Absolute,
+    Constant,
+    Expression,
+    Gather,
+    Join,
+    NonZero,
+    Operand,
+    Parameter,
+    Product,
+    Reduce,
+    constant,
+    expand,
+    expression,
+)
+
+RESERVED = ("solver", "theory", "timeout", "memory", "seed", "attack", "without", "split", "solvers", "seconds", "spec")
+"""Names of arguments of `verify` and its relatives, which parameters cannot have."""
+
+
+def q(value: object) -> Constant:
+    """Return an exact number: `qs.q("0.05")` the decimal, `qs.q("1/3")` the ratio, `qs.q(0.5)` the exact double."""
+    return constant(value)
+
+
+def parameter(name: str, shape: int | tuple[int, ...] = ()) -> Parameter:
+    """Return a named placeholder of this shape, given by `verify(spec, name=value)`."""
+    if not name.isidentifier() or name in RESERVED:
+        raise SpecError("a parameter needs a Python name of its own", given=name, expected=f"an identifier, none of {', '.join(RESERVED)}")
+    return Parameter(name, (shape,) if isinstance(shape, int) else tuple(shape))
+
+
+def dot(matrix: object, vector: Expression) -> Expression:
+    """Return `matrix @ vector` for a constant matrix (or vector) and an expression with one axis."""
+    weights = constant(matrix)
+    if len(weights.shape) not in (1, 2) or len(vector.shape) != 1 or weights.shape[-1] != vector.shape[0]:
+        raise ShapeError("matrix and vector do not fit", given=(weights.shape, vector.shape), expected="(m, n) and (n,)")
+    repeated = Gather(vector, np.broadcast_to(np.arange(vector.size), weights.shape))
+    return Reduce(Product(weights, repeated), "sum")
+
+
+def join(parts: Sequence[Operand]) -> Expression:
+    """Return several arrays flattened into one."""
+    return Join(tuple(expression(p) for p in parts))
+
+
+def total(value: Operand, axis: Literal["last", "all"] = "all") -> Expression:
+    """Return the sum of all elements, or along the last axis."""
+    return Reduce(_rows(value, axis), "sum")
+
+
+def maximum(*values: Operand, axis: Literal["last", "all"] = "all") -> Expression:
+    """Return the greatest element of one array, or the elementwise maximum of several."""
+    return _extreme(values, "max", axis)
+
+
+def minimum(*values: Operand, axis: Literal["last", "all"] = "all") -> Expression:
+    """Return the least element of one array, or the elementwise minimum of several."""
+    return _extreme(values, "min", axis)
+
+
+def clip(value: Operand, lower: Operand, upper: Operand) -> Expression:
+    """Return `min(upper, max(lower, value))`, elementwise."""
+    return minimum(maximum(value, lower), upper)
+
+
+def linf(value: Operand) -> Expression:
+    """Return the largest absolute value of the elements."""
+    return maximum(Absolute(expression(value)))
+
+
+def l1(value: Operand) -> Expression:
+    """Return the sum of absolute values of the elements."""
+    return total(Absolute(expression(value)))
+
+
+def l0(value: Operand) -> Expression:
+    """Return the number of elements that are not zero."""
+    return total(NonZero(expression(value)))
+
+
+def _rows(value: Operand, axis: Literal["last", "all"]) -> Expression:
+    array = expression(value)
+    if array.size == 0:
+        raise ShapeError("nothing to reduce", given=array.shape, expected="at least one element")
+    return array if axis == "last" and array.shape else array.flatten()
+
+
+def _extreme(values: tuple[Operand, ...], kind: Literal["max", "min"], axis: Literal["last", "all"]) -> Expression:
+    if len(values) == 1:
+        return Reduce(_rows(values[0], axis), kind)
+    arrays = [expression(v) for v in values]
+    shape = np.broadcast_shapes(*(a.shape for a in arrays))
+    parts = [expand(a, shape) for a in arrays]
+    size = int(np.prod(shape, dtype=np.int64))
+    index = np.stack([np.arange(size).reshape(shape) + k * size for k in range(len(parts))], axis=-1)
+    return Reduce(Gather(Join(tuple(parts)), index), kind)

@@ -1,0 +1,203 @@
+"""Verdicts, and the evidence they stand on. A result checks itself when it is made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from fractions import Fraction
+from typing import Literal, NoReturn, assert_never
+
+import numpy as np
+
+from qspec.errors import InternalError, SpecError
+from qspec.integers import IntArray
+from qspec.language.expressions import constant
+from qspec.problem import Fidelity
+from qspec.solver import Limits, Reason, Status
+
+SCHEMA = "qspec.result/1"
+
+
+class Verdict(Enum):
+    """What is true of the property."""
+
+    HOLDS = "HOLDS"
+    VIOLATED = "VIOLATED"
+    UNKNOWN = "UNKNOWN"
+
+
+class Evidence(Enum):
+    """What a verdict stands on."""
+
+    BOUNDS = "exact interval bounds decided it before any solver was asked"
+    ATTACK = "a concrete assignment was found by search and replayed"
+    MODEL = "the model of a solver was replayed"
+    PROOF = "a solver proved an exact or over-approximating problem unsatisfiable"
+    NONE = "nothing conclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Wall-clock seconds of each stage."""
+
+    compile: float = 0.0
+    presolve: float = 0.0
+    attack: float = 0.0
+    lower: float = 0.0
+    solve: float = 0.0
+    replay: float = 0.0
+
+    @property
+    def total(self) -> float:
+        return self.compile + self.presolve + self.attack + self.lower + self.solve + self.replay
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a solver said of one compiled problem."""
+
+    status: Status
+    reason: Reason | None
+    detail: str
+    seconds: float
+    theory: str
+    fidelity: Fidelity
+    size: int
+    """Bytes of SMT-LIB text, or elements of a grid problem."""
+    statistics: Mapping[str, float | int | str] = field(default_factory=dict[str, float | int | str])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """The verdict on one property, with everything needed to check or repeat it.
+
+    `codes` are the codes of every variable of the counterexample (or the witness of an `exists` property), in the variable's shape. Raises
+    InternalError if the evidence does not carry the verdict.
+    """
+
+    verdict: Verdict
+    kind: Literal["forall", "exists"]
+    name: str
+    evidence: Evidence
+    codes: Mapping[str, IntArray] | None = None
+    reason: Reason | None = None
+    detail: str = ""
+    vacuous: bool | None = None
+    solver: str = ""
+    solver_version: str = ""
+    said: tuple[Said, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    times: Times = field(default_factory=Times)
+    parameters: Mapping[str, object] = field(default_factory=dict[str, object])
+    hashes: Mapping[str, str] = field(default_factory=dict[str, str])
+    versions: Mapping[str, str] = field(default_factory=dict[str, str])
+    violations: int | None = None
+    """Exact number of violating (or witnessing) assignments, where it was counted."""
+
+    def __post_init__(self) -> None:
+        found = self.verdict is (Verdict.VIOLATED if self.kind == "forall" else Verdict.HOLDS)
+        conclusive = self.evidence in ((Evidence.ATTACK, Evidence.MODEL, Evidence.BOUNDS) if found else (Evidence.PROOF, Evidence.BOUNDS))
+        if self.verdict is Verdict.UNKNOWN:
+            sound = self.evidence is Evidence.NONE and self.reason is not None
+        else:
+            sound = conclusive and (self.codes is not None) == found
+        if not sound:
+            raise InternalError(
+                "this evidence does not carry this verdict", given=f"{self.verdict.name} of {self.kind}, evidence {self.evidence.name}"
+            )
+
+    def __bool__(self) -> NoReturn:
+        raise SpecError(
+            "a result is not a truth value", given=self.verdict.name, expected="a comparison", advice="result.verdict is qs.Verdict.HOLDS"
+        )
+
+    @property
+    def counterexample(self) -> Mapping[str, IntArray] | None:
+        """The codes of every variable of a violation, or None."""
+        return self.codes if self.kind == "forall" else None
+
+    @property
+    def witness(self) -> Mapping[str, IntArray] | None:
+        """The codes of every variable of a witness of an `exists` property, or None."""
+        return self.codes if self.kind == "exists" else None
+
+    def __str__(self) -> str:
+        parts = [self.verdict.name]
+        if self.vacuous:
+            parts.append("(vacuously: nothing meets the assumption)")
+        if self.verdict is Verdict.UNKNOWN and self.reason is not None:
+            parts.append(f"({self.reason.value})")
+        parts.append(f"{self.name}, {self.solver or 'bounds'}, {self.times.total:.2f} s")
+        return " ".join(parts)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the result as JSON values, schema `qspec.result/1`."""
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            "kind": self.kind,
+            "verdict": self.verdict.name,
+            "evidence": self.evidence.name,
+            "vacuous": self.vacuous,
+            "reason": self.reason.name if self.reason else None,
+            "detail": self.detail,
+            "codes": None if self.codes is None else {k: np.asarray(v).tolist() for k, v in self.codes.items()},
+            "violations": self.violations,
+            "solver": self.solver,
+            "solver_version": self.solver_version,
+            "said": [
+                {
+                    "status": s.status,
+                    "reason": s.reason.name if s.reason else None,
+                    "detail": s.detail,
+                    "seconds": s.seconds,
+                    "theory": s.theory,
+                    "fidelity": s.fidelity.value,
+                    "size": s.size,
+                    "statistics": dict(s.statistics),
+                }
+                for s in self.said
+            ],
+            "limits": {"seconds": self.limits.seconds, "memory": self.limits.memory, "seed": self.limits.seed},
+            "times": {k: getattr(self.times, k) for k in Times.__slots__},
+            "parameters": {k: _plain(v) for k, v in self.parameters.items()},
+            "hashes": dict(self.hashes),
+            "versions": dict(self.versions),
+        }
+
+    def to_json(self) -> str:
+        """Return the result as JSON text."""
+        return json.dumps(self.to_dict(), indent=2, sort_keys=True, allow_nan=False)
+
+
+def judge(
+    kind: Literal["forall", "exists"], status: Status, fidelity: Fidelity, replayed: bool | None
+) -> Verdict | Literal["unsound", "spurious"]:
+    """Return the verdict that an answer carries; `replayed` is whether its model is a true solution (None without a model).
+
+    "unsound" means that the answer contradicts the reference integers; "spurious" that a relaxation was too loose.
+    """
+    found, absent = (Verdict.VIOLATED, Verdict.HOLDS) if kind == "forall" else (Verdict.HOLDS, Verdict.VIOLATED)
+    match status:
+        case "unsat":
+            return Verdict.UNKNOWN if fidelity is Fidelity.UNDER else absent
+        case "sat":
+            return found if replayed else "spurious" if fidelity is Fidelity.OVER else "unsound"
+        case "delta-sat":
+            return found if replayed else "spurious"
+        case "unknown":
+            return Verdict.UNKNOWN
+        case _:
+            assert_never(status)
+
+
+def _plain(value: object) -> object:
+    """Return a parameter's value as JSON: whole numbers, or exact ratios as text."""
+    array = constant(value).values
+    return [_number(Fraction(v)) for v in array.reshape(-1)] if array.shape else _number(Fraction(array.item()))
+
+
+def _number(value: Fraction) -> int | str:
+    return int(value) if value.denominator == 1 else str(value)

@@ -1,0 +1,3 @@
+"""Show specifications, counterexamples and images to people, as plain text or as files."""
+
+from __future__ import annotations

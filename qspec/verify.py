@@ -1,0 +1,399 @@
+"""From a property to a verdict: the only module that knows every part.
+
+`language → query → passes → theory → solver → answer → lift back → replay → result`
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from time import perf_counter
+
+from qspec.digest import digest
+from qspec.errors import SolverMissingError, SoundnessError, UnsupportedError
+from qspec.evaluate import reference
+from qspec.integers import IntArray
+from qspec.ir import FALSE, TRUE, Assignment, Query
+from qspec.language import interpret
+from qspec.language.bind import bind
+from qspec.language.compile import Compiled, compile_property
+from qspec.language.formulas import Property
+from qspec.passes import Pipeline
+from qspec.passes.base import Reduced
+from qspec.problem import GridProblem, Problem, SmtProblem
+from qspec.reproducer import write_reproducer
+from qspec.result import Evidence, Result, Said, Times, Verdict, judge
+from qspec.solver import Answer, Limits, Reason, Solver, get_solver
+
+DEFAULT_SOLVER = "bitwuzla"
+
+
+@dataclass
+class _Run:
+    """One verification under way: what it is about, and the time spent so far."""
+
+    spec: Property
+    compiled: Compiled
+    parameters: Mapping[str, object]
+    limits: Limits
+    started: float
+    times: dict[str, float] = field(default_factory=dict[str, float])
+    said: list[Said] = field(default_factory=list[Said])
+    solver: str = ""
+    solver_version: str = ""
+
+    @property
+    def left(self) -> Limits:
+        """What remains of the limits."""
+        if self.limits.seconds is None:
+            return self.limits
+        return replace(self.limits, seconds=max(0.01, self.limits.seconds - (perf_counter() - self.started)))
+
+    @property
+    def expired(self) -> bool:
+        return self.limits.seconds is not None and perf_counter() - self.started >= self.limits.seconds
+
+    def spend(self, stage: str, since: float) -> None:
+        self.times[stage] = self.times.get(stage, 0.0) + perf_counter() - since
+
+    def result(self, verdict: Verdict, evidence: Evidence, **rest: object) -> Result:
+        hashes = {"query": digest(self.compiled.query)}
+        return Result(
+            verdict,
+            self.spec.kind,
+            self.spec.name,
+            evidence,
+            solver=self.solver,
+            solver_version=self.solver_version,
+            said=tuple(self.said),
+            limits=self.limits,
+            times=Times(**self.times),
+            parameters=self.parameters,
+            hashes=hashes,
+            versions=_versions(),
+            **rest,  # pyright: ignore[reportArgumentType]
+        )
+
+
+def query(spec: Property, **parameters: object) -> Query:
+    """Return the query of a property with its parameters given: what every solver route starts from."""
+    return compile_property(spec, parameters).query
+
+
+def verify(
+    spec: Property,
+    *,
+    solver: str | Solver = DEFAULT_SOLVER,
+    theory: str | None = None,
+    timeout: float | None = 60.0,
+    memory: int | None = 8192,
+    seed: int = 0,
+    attack: bool = True,
+    without: Sequence[str] = (),
+    split: bool = False,
+    **parameters: object,
+) -> Result:
+    """Decide a property: presolve by exact bounds, attack, then ask a solver; replay what it finds.
+
+    `timeout` is wall-clock seconds for everything, `memory` MiB for the solver process. `without` switches passes off by name, `split`
+    asks the
+    solver about each way to violate the property on its own. Other keyword arguments are the parameters of the specification. Raises
+    SpecError on
+    a malformed specification, SolverMissingError or UnsupportedError if the solver cannot be asked, SoundnessError if an answer is
+    refuted by the
+    reference integers; limits and crashes are UNKNOWN.
+    """
+    chosen = _available(solver)
+    run = _start(spec, parameters, Limits(timeout, memory, seed))
+    run.solver, run.solver_version = chosen.name, chosen.availability().version
+    pipeline = Pipeline().without(*without)
+    return _decide(run, chosen, theory, pipeline.adding("split") if split else pipeline, attack)
+
+
+def _start(spec: Property, parameters: Mapping[str, object], limits: Limits) -> _Run:
+    since = perf_counter()
+    bound = bind(spec, parameters)
+    run = _Run(bound, compile_property(bound), parameters, limits, since)
+    run.spend("compile", since)
+    return run
+
+
+def _decide(run: _Run, solver: Solver, theory: str | None, pipeline: Pipeline, attack: bool) -> Result:
+    since = perf_counter()
+    parts = pipeline.apply(run.compiled.query)
+    run.spend("presolve", since)
+    open_parts = [p for p in parts if p.query.goal != FALSE]
+    for part in open_parts:
+        if part.query.goal == TRUE:
+            return _found(run, part.lift(_corner(part.query)), Evidence.BOUNDS)
+    if not open_parts:
+        return _absent(run, Evidence.BOUNDS, solver, theory)
+    if attack and "grid" not in solver.theories:
+        hit = _attack(run, run.compiled.query)
+        if hit is not None:
+            return _found(run, hit, Evidence.ATTACK)
+    return _ask(run, solver, theory, open_parts)
+
+
+def _ask(run: _Run, solver: Solver, theory: str | None, parts: Sequence[Reduced]) -> Result:
+    """Ask the solver about each part; one solution decides, and all must be proved to have none."""
+    unknown: Said | None = None
+    count: int | None = 0
+    first: Assignment | None = None
+    for part in parts:
+        said, assignment = _ask_one(run, solver, theory, part.query)
+        count = _add_count(count, said, part)
+        if assignment is not None:
+            lifted = part.lift(assignment)
+            verdict = _verdict(run, said, lifted)
+            if verdict == "spurious":
+                unknown = replace(said, status="unknown", reason=Reason.SPURIOUS)
+            elif "violations" not in said.statistics:
+                return _found(run, lifted, Evidence.MODEL)
+            else:
+                first = first or lifted
+        elif said.status == "unknown" or judge(run.spec.kind, said.status, said.fidelity, None) is Verdict.UNKNOWN:
+            unknown = unknown or said
+        if run.expired and part is not parts[-1]:
+            unknown = unknown or replace(said, status="unknown", reason=Reason.TIMEOUT)
+            break
+    if first is not None:
+        return _found(run, first, Evidence.MODEL, violations=count if unknown is None else None)
+    if unknown is not None:
+        return run.result(Verdict.UNKNOWN, Evidence.NONE, reason=unknown.reason or Reason.INCOMPLETE, detail=unknown.detail)
+    return _absent(run, Evidence.PROOF, solver, theory)
+
+
+def _ask_one(run: _Run, solver: Solver, theory: str | None, part: Query) -> tuple[Said, Assignment | None]:
+    since = perf_counter()
+    problem = compile_problem(part, solver, theory)
+    run.spend("lower", since)
+    since = perf_counter()
+    answer = solver.solve(problem, run.left)
+    run.spend("solve", since)
+    size = len(problem.text) if isinstance(problem, SmtProblem) else sum(n.lower.size for n in problem.query.inputs.values())
+    said = _checked(answer, problem, size)
+    run.said.append(said)
+    model = answer.model if said.status in ("sat", "delta-sat") else None
+    return said, None if model is None else problem.decode(model)
+
+
+def _checked(answer: Answer, problem: Problem, size: int) -> Said:
+    """Record an answer; one that claims `sat` without a model, or says nothing of why it is unknown, is made an honest unknown."""
+    status, reason, detail = answer.status, answer.reason, answer.detail
+    if status in ("sat", "delta-sat") and answer.model is None:
+        status, reason, detail = "unknown", Reason.GARBAGE, f"{answer.status} without a model"
+    if status == "unknown" and reason is None:
+        reason = Reason.INCOMPLETE
+    return Said(status, reason, detail, answer.seconds, problem.theory, problem.fidelity, size, answer.statistics)
+
+
+def _verdict(run: _Run, said: Said, lifted: Assignment) -> str:
+    """Replay a solution on the reference integers; raises SoundnessError if an exact problem had a solution that its query has not."""
+    since = perf_counter()
+    replayed = reference.satisfies(run.compiled.query, lifted)
+    run.spend("replay", since)
+    verdict = judge(run.spec.kind, said.status, said.fidelity, replayed)
+    if verdict == "unsound":
+        where = write_reproducer(
+            run.compiled.query, run.spec, run.parameters, {"solver": run.solver, "theory": said.theory, "status": said.status}, lifted
+        )
+        raise SoundnessError(
+            f"{run.solver} gave a model that does not replay",
+            given=said.theory,
+            expected="a solution of the query",
+            advice=f"report {where}",
+        )
+    return verdict if isinstance(verdict, str) else verdict.name
+
+
+def _found(run: _Run, assignment: Assignment, evidence: Evidence, *, violations: int | None = None) -> Result:
+    """Return the verdict of a solution, which the language itself must confirm on exact rationals."""
+    since = perf_counter()
+    lifted = run.compiled.lift(assignment)
+    codes = {v.name: lifted[v.name].reshape(v.shape) for v in run.spec.variables}
+    confirmed = reference.satisfies(run.compiled.query, assignment) and interpret.witnesses(run.spec, codes)
+    run.spend("replay", since)
+    if not confirmed:
+        where = write_reproducer(
+            run.compiled.query, run.spec, run.parameters, {"solver": run.solver, "evidence": evidence.name}, assignment
+        )
+        raise SoundnessError(
+            "a solution of the query is none of the property", given=evidence.name, expected="agreement", advice=f"report {where}"
+        )
+    verdict = Verdict.VIOLATED if run.spec.kind == "forall" else Verdict.HOLDS
+    return run.result(verdict, evidence, codes=codes, violations=violations)
+
+
+def _absent(run: _Run, evidence: Evidence, solver: Solver, theory: str | None) -> Result:
+    """Return the verdict when no solution exists, and whether the assumption could be met at all."""
+    if run.spec.kind == "exists":
+        return run.result(Verdict.VIOLATED, evidence, violations=0)
+    return run.result(Verdict.HOLDS, evidence, vacuous=_vacuous(run, solver, theory), violations=0)
+
+
+def _vacuous(run: _Run, solver: Solver, theory: str | None) -> bool | None:
+    """Return whether nothing meets the assumption: by bounds, else by search, else by the solver; None if that stays open."""
+    parts = [p for p in Pipeline().apply(run.compiled.assumption) if p.query.goal != FALSE]
+    if not parts or any(p.query.goal == TRUE for p in parts):
+        return not parts
+    if _attack(run, run.compiled.assumption) is not None:
+        return False
+    asked = [_ask_one(run, solver, theory, p.query)[0].status for p in parts]
+    return False if "sat" in asked else True if all(s == "unsat" for s in asked) else None
+
+
+def _attack(run: _Run, target: Query) -> Assignment | None:
+    from qspec.search.falsify import falsify as search
+
+    since = perf_counter()
+    seconds = 10.0 if run.left.seconds is None else min(10.0, run.left.seconds / 4)
+    hit = search(target, seconds=seconds, seed=run.limits.seed)
+    run.spend("attack", since)
+    return hit
+
+
+def falsify(spec: Property, *, seconds: float = 10.0, seed: int = 0, **parameters: object) -> Result:
+    """Search for a counterexample (or witness) only: VIOLATED (HOLDS) with one, else UNKNOWN."""
+    run = _start(spec, parameters, Limits(seconds, None, seed))
+    run.solver = "falsify"
+    from qspec.search.falsify import falsify as search
+
+    since = perf_counter()
+    hit = search(run.compiled.query, seconds=seconds, seed=seed)
+    run.spend("attack", since)
+    if hit is not None:
+        return _found(run, hit, Evidence.ATTACK)
+    return run.result(Verdict.UNKNOWN, Evidence.NONE, reason=Reason.INCOMPLETE, detail="the search found nothing, which proves nothing")
+
+
+def compile_problem(part: Query, solver: Solver, theory: str | None = None) -> Problem:
+    """Return the problem of a query in a theory that the solver decides; raises UnsupportedError if there is none."""
+    if theory is not None and theory not in solver.theories:
+        raise UnsupportedError(f"{solver.name} does not decide this theory", given=theory, expected=", ".join(solver.theories))
+    problem = lower_query(part, theory or solver.theories[0])
+    if problem.theory not in solver.theories:
+        raise UnsupportedError(
+            f"{solver.name} does not decide {problem.theory}",
+            given=theory,
+            expected=", ".join(solver.theories),
+            advice="products of variables need QF_BV",
+        )
+    return problem
+
+
+def lower_query(part: Query, theory: str) -> Problem:
+    """Return a query as a problem of a theory: "QF_BV", "QF_LIA" (QF_NIA if variables are multiplied), or "grid"."""
+    from qspec.bounds.interval import bound
+    from qspec.theories import bitvector, integer
+
+    match theory:
+        case "grid":
+            return GridProblem(part)
+        case "QF_BV":
+            return bitvector.lower(part, bound(part.program))
+        case "QF_LIA" | "QF_NIA":
+            return integer.lower(part, bound(part.program))
+        case _:
+            raise UnsupportedError("no such theory", given=theory, expected="QF_BV, QF_LIA, QF_NIA or grid")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """The results of several solvers on one property; none contradict each other."""
+
+    results: tuple[Result, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of those that reached one."""
+        return next((r.verdict for r in self.results if r.verdict is not Verdict.UNKNOWN), Verdict.UNKNOWN)
+
+    def agreement(self) -> dict[tuple[str, str], bool | None]:
+        """Return for each pair of solvers whether their verdicts agree; None where one is UNKNOWN."""
+        names = [r.solver for r in self.results]
+        table: dict[tuple[str, str], bool | None] = {}
+        for a, first in zip(names, self.results, strict=True):
+            for b, second in zip(names, self.results, strict=True):
+                open_ = Verdict.UNKNOWN in (first.verdict, second.verdict)
+                table[a, b] = None if open_ else first.verdict is second.verdict
+        return table
+
+
+def compare(
+    spec: Property,
+    *,
+    solvers: Sequence[str | Solver],
+    timeout: float | None = 60.0,
+    memory: int | None = 8192,
+    seed: int = 0,
+    attack: bool = False,
+    without: Sequence[str] = (),
+    **parameters: object,
+) -> Comparison:
+    """Ask several solvers the same; by default without an attack before, so that solvers are compared.
+
+    Raises SoundnessError, with a reproducer written, if two verdicts contradict each other.
+    """
+    return Comparison(
+        tuple(compare_each(spec, solvers=solvers, timeout=timeout, memory=memory, seed=seed, attack=attack, without=without, **parameters))
+    )
+
+
+def compare_each(spec: Property, *, solvers: Sequence[str | Solver], **options: object) -> Iterator[Result]:
+    """Yield the result of each solver as it comes; raises SoundnessError at the first contradiction."""
+    seen: list[Result] = []
+    for solver in solvers:
+        result = verify(spec, solver=solver, **options)  # pyright: ignore[reportArgumentType]
+        for other in seen:
+            if {result.verdict, other.verdict} == {Verdict.HOLDS, Verdict.VIOLATED}:
+                _contradiction(spec, result, other)
+        seen.append(result)
+        yield result
+
+
+def _contradiction(spec: Property, first: Result, second: Result) -> None:
+    bound = bind(spec, first.parameters)
+    facts = {f"verdict of {r.solver}": r.verdict.name for r in (first, second)}
+    found: Mapping[str, IntArray] | None = first.codes or second.codes
+    where = write_reproducer(compile_property(bound).query, bound, first.parameters, facts, found or {})
+    raise SoundnessError(
+        "two solvers contradict each other",
+        given=", ".join(f"{k}: {v}" for k, v in facts.items()),
+        expected="agreement",
+        advice=f"report {where}",
+    )
+
+
+def _available(solver: str | Solver) -> Solver:
+    chosen = get_solver(solver)
+    state = chosen.availability()
+    if not state.ok:
+        raise SolverMissingError(
+            f"solver {chosen.name!r} cannot run here", given=state.missing, expected="an installed solver", advice=state.install
+        )
+    return chosen
+
+
+def _corner(part: Query) -> dict[str, IntArray]:
+    """Return any assignment of a query that is true everywhere."""
+    return {name: node.lower for name, node in part.inputs.items()}
+
+
+def _add_count(count: int | None, said: Said, part: Reduced) -> int | None:
+    found = said.statistics.get("violations")
+    if count is None or part.multiplicity is None or not isinstance(found, int):
+        return None
+    return count + found * part.multiplicity
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for package in ("qspec", "numpy", "jax"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
