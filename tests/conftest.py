@@ -1,0 +1,50 @@
+"""What every test shares: the options, the data directory, and a Hypothesis that finds the same examples every time."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+DATA = "QSPEC_DATA"
+
+CLOCKS = (HealthCheck.too_slow,)  # the check that depends on how busy the machine is
+
+settings.register_profile("qspec", derandomize=True, deadline=None, database=None, print_blob=True, suppress_health_check=CLOCKS)
+settings.register_profile("long", settings.get_profile("qspec"), derandomize=False, max_examples=5000)
+settings.load_profile("qspec")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--slow`."""
+    parser.addoption("--slow", action="store_true", help="also run the tests that take minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what this run was not asked for, with the reason."""
+    skips = {"slow": pytest.mark.skip(reason="takes minutes; run with --slow")} if not config.getoption("--slow") else {}
+    if not os.environ.get(DATA):
+        skips["data"] = pytest.mark.skip(reason=f"set {DATA} to the directory that holds the files")
+    for item in items:
+        for mark, skip in skips.items():
+            if item.get_closest_marker(mark):
+                item.add_marker(skip)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a GPU test where JAX finds none; asked as late as this because the answer takes a second."""
+    if item.get_closest_marker("gpu"):
+        import jax
+
+        if not any(device.platform == "gpu" for device in jax.devices()):
+            pytest.skip("JAX finds no GPU")
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Return the directory of files that are not in the repository; for tests marked `data`."""
+    directory = Path(os.environ[DATA])
+    assert directory.is_dir(), f"{DATA} names no directory: {directory}"
+    return directory

@@ -1,0 +1,85 @@
+"""What importing costs, and what the source never does."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import grimp
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = [ROOT / "qspec", ROOT / "solvers" / "qspec_solvers", ROOT / "models" / "qspec_models"]
+MODULES = sorted(path for package in PACKAGES for path in package.rglob("*.py"))
+ADAPTERS = sorted({p.module for p in entry_points(group="qspec.solvers") if p.module.startswith("qspec_solvers.")})
+HEAVY = {"bitwuzla", "cvc5", "dreal", "highspy", "jax", "jaxlib", "matplotlib", "onnx", "pysmt", "scipy", "yices", "z3"}
+
+
+def name(path: Path) -> str:
+    """Return the path relative to the repository, as the id of a test."""
+    return str(path.relative_to(ROOT))
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Return the top-level modules that a fresh interpreter holds after a statement."""
+    program = f"import sys\n{statement}\nprint(*sorted({{m.partition('.')[0] for m in sys.modules}}))"
+    run = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True, timeout=120)
+    return set(run.stdout.split())
+
+
+def test_importing_qspec_loads_no_solver_and_no_jax() -> None:
+    loaded = loaded_by("import qspec")
+    assert "qspec" in loaded
+    assert not loaded & (HEAVY | {"qspec_solvers", "qspec_models", "typer", "rich"})
+
+
+@pytest.mark.parametrize("module", ADAPTERS)
+def test_importing_an_adapter_loads_nothing_native(module: str) -> None:
+    loaded = loaded_by(f"import {module}")
+    assert "qspec_solvers" in loaded
+    assert not loaded & HEAVY
+
+
+def test_importing_the_command_line_loads_no_solver_and_no_jax() -> None:
+    loaded = loaded_by("import qspec.cli")
+    assert "qspec" in loaded
+    assert not loaded & HEAVY
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_a_module_says_what_it_is_for(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert not tree.body or ast.get_docstring(tree)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_a_module_fits_in_400_lines(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_no_pickle_anywhere(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported = {alias.name.partition(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {(node.module or "").partition(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not imported & {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+    allowed = {k.value for call in ast.walk(tree) if isinstance(call, ast.Call) for k in call.keywords if k.arg == "allow_pickle"}
+    assert all(isinstance(value, ast.Constant) and value.value is False for value in allowed)
+
+
+def test_only_verify_knows_passes_and_theories_together() -> None:
+    graph = grimp.build_graph("qspec", cache_dir=None)
+
+    def importers(package: str) -> set[str]:
+        parts = {package, *graph.find_descendants(package)}
+        return {m for part in parts for m in graph.find_modules_that_directly_import(part)} - parts
+
+    assert importers("qspec.passes") & importers("qspec.theories") <= {"qspec.verify"}
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=name)
+def test_types_are_shipped(package: Path) -> None:
+    assert (package / "py.typed").is_file()
