@@ -6,6 +6,7 @@ maxima and tables. Source of the method: interval propagation, Moore 1966; on ne
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -30,6 +31,10 @@ class Interval:
         return max(magnitude(self.lower), magnitude(self.upper))
 
 
+Known = Sequence[Interval] | Mapping[int, Interval]
+"""The intervals of nodes by position."""
+
+
 def bound(program: Program) -> list[Interval]:
     """Return an interval for every node that contains each value it takes on the input box."""
     result: list[Interval] = []
@@ -38,7 +43,7 @@ def bound(program: Program) -> list[Interval]:
     return result
 
 
-def bound_node(node: Node, known: list[Interval]) -> Interval:
+def bound_node(node: Node, known: Known) -> Interval:
     """Return the interval of one node from those of its arguments."""
     match node:
         case Input(_, lower, upper):
@@ -60,7 +65,7 @@ def bound_node(node: Node, known: list[Interval]) -> Interval:
             assert_never(node)
 
 
-def _affine(terms: tuple[tuple[linear.LinearMap, int], ...], bias: IntArray, known: list[Interval]) -> Interval:
+def _affine(terms: tuple[tuple[linear.LinearMap, int], ...], bias: IntArray, known: Known) -> Interval:
     """Centre and radius, doubled so that they stay integers: `y = (M(l+u) -+ |M|(u-l)) / 2`."""
     centre, radius = 2 * widen(bias, 4 * magnitude(bias)), np.zeros_like(bias)
     for m, a in terms:
@@ -99,7 +104,7 @@ def _wrap(x: Interval, width: IntArray, signed: bool) -> Interval:
     )
 
 
-def decide(formula: Formula, known: list[Interval]) -> bool | None:
+def decide(formula: Formula, known: Known) -> bool | None:
     """Return the truth of a formula if the intervals settle it, else None."""
     match formula:
         case Truth(value):

@@ -1,0 +1,33 @@
+"""Decide and flatten by linear bounds, once intervals have done what they can.
+
+Source of the method: CROWN, Zhang et al. 2018; DeepPoly, Singh et al. 2019; here in exact integers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qspec.bounds import backward
+from qspec.ir import Query, Truth, formula_nodes
+from qspec.passes.base import Reduced, is_empty, trivial
+from qspec.passes.decide import decided
+from qspec.passes.stairs import flattened
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Do what `stairs` and `decide` do, with backward linear bounds."""
+
+    name: str = "linear"
+
+    def apply(self, query: Query) -> tuple[Reduced, ...]:
+        if is_empty(query):
+            return trivial(query, False)
+        known = backward.bound(query.program, tuple(formula_nodes(query.goal)))
+        (left,) = decided(query, known)
+        if isinstance(left.query.goal, Truth):
+            return (left,)
+        grown = left.query.program[len(query.program) :]
+        if grown:
+            known = backward.bound(left.query.program, tuple(formula_nodes(left.query.goal)))
+        return (Reduced(flattened(left.query, known), left.lift, left.multiplicity),)
