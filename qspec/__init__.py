@@ -12,6 +12,8 @@ from qspec.errors import SolverMissingError as SolverMissingError
 from qspec.errors import SoundnessError as SoundnessError
 from qspec.errors import SpecError as SpecError
 from qspec.errors import UnsupportedError as UnsupportedError
+from qspec.export import to_pysmt as to_pysmt
+from qspec.export import to_smtlib as to_smtlib
 from qspec.formats import Affine as Affine
 from qspec.formats import Fixed as Fixed
 from qspec.formats import PerChannel as PerChannel
@@ -146,6 +148,8 @@ __all__ = [
     "query",
     "same",
     "sum",
+    "to_pysmt",
+    "to_smtlib",
     "uint8",
     "verify",
 ]

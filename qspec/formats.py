@@ -31,15 +31,19 @@ class Grid:
     def channels(self) -> int:
         return len(self.units)
 
-    def per_element(self, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Return units (dtype object) and zeros, one per element of a tensor of this shape, flattened."""
-        size = int(np.prod(shape, dtype=np.int64))
-        units = np.array(self.units, dtype=object)
-        zeros = np.array(self.zeros, dtype=object)
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raise FormatError unless a tensor of this shape has one channel per entry, or there is one entry for all."""
         if self.channels != 1 and (not shape or shape[-1] != self.channels):
             raise FormatError(
                 "a per-channel format needs one entry per channel (last axis)", given=shape, expected=f"last axis {self.channels}"
             )
+
+    def per_element(self, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Return units (dtype object) and zeros, one per element of a tensor of this shape, flattened."""
+        self.check(shape)
+        size = int(np.prod(shape, dtype=np.int64))
+        units = np.array(self.units, dtype=object)
+        zeros = np.array(self.zeros, dtype=object)
         repeat = size // self.channels if self.channels else 0
         return np.tile(units, repeat), np.tile(zeros, repeat)
 
@@ -66,16 +70,19 @@ class Fixed:
 
     @classmethod
     def parse(cls, text: str) -> Fixed:
-        """Read `ap_fixed<W,I[,Q[,O]]>`, `ap_ufixed<…>`, or Q notation (`Q3.4`, `UQ0.8`; the sign bit is not counted in Q)."""
+        """Read `ap_fixed<W,I[,Q[,O]]>`, `ap_ufixed<…>`, or Q notation (`Q3.4`, `UQ0.8`; the sign bit is not counted in Q).
+
+        Modes may be written as in C++ (`AP_RND`). Raises FormatError on anything else.
+        """
         squeezed = text.replace(" ", "")
-        if m := re.fullmatch(r"(?:ap_)?(u?)fixed<(\d+),(-?\d+)(?:,(\w+))?(?:,(\w+))?>", squeezed):
+        if m := re.fullmatch(r"(?:ap_)?(u?)fixed<(\d{1,5}),(-?\d{1,5})(?:,(?:AP_)?(\w+))?(?:,(?:AP_)?(\w+))?>", squeezed):
             unsigned, width, integer, q, o = m.groups()
             try:
                 modes = Rounding(q or "TRN"), Overflow(o or "WRAP")
             except ValueError as error:
                 raise FormatError("unknown ap_fixed mode", given=text, expected=str(error)) from None
             return cls(int(width), int(width) - int(integer), not unsigned, *modes)
-        if m := re.fullmatch(r"(U?)Q(-?\d+)\.(-?\d+)", squeezed):
+        if m := re.fullmatch(r"(U?)Q(-?\d{1,5})\.(-?\d{1,5})", squeezed):
             unsigned, integer, frac = m.groups()
             return cls(int(integer) + int(frac) + (0 if unsigned else 1), int(frac), not unsigned)
         raise FormatError("not a fixed-point format", given=text, expected="ap_fixed<16,6>, ap_ufixed<8,0,RND,SAT>, Q3.4 or UQ0.8")
@@ -212,6 +219,12 @@ def code_range(fmt: Format, shape: tuple[int, ...]) -> tuple[IntArray, IntArray]
     lower = integers([p.lower + (p.signed and p.overflow is Overflow.SAT_SYM) for p in parts])
     upper = integers([p.upper for p in parts])
     return np.tile(lower, size // len(parts)), np.tile(upper, size // len(parts))
+
+
+def check_format(value: object) -> None:
+    """Raise FormatError unless a value is a number format."""
+    if not isinstance(value, Format):
+        raise FormatError("not a number format", given=repr(value), expected="Fixed, Affine or PerChannel", advice="Fixed.parse(text)")
 
 
 def _check_width(width: object, signed: object) -> None:

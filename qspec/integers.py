@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from fractions import Fraction
 from numbers import Integral, Rational, Real
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,7 @@ def integers(values: object) -> IntArray:
 
     Accepts nested sequences or arrays of integers, and of floats and Fractions that are whole; raises FormatError for anything else.
     """
-    array = _array(values)
+    array = exact_array(values)
     kind = array.dtype.kind
     if array.dtype == np.int64:
         return array if _fits(array) else array.astype(object)
@@ -40,14 +41,16 @@ def integers(values: object) -> IntArray:
     raise FormatError("integers expected", given=array.dtype, expected="an array of whole numbers")
 
 
-def _array(values: object) -> npt.NDArray[Any]:
+def exact_array(values: object) -> npt.NDArray[Any]:
+    """Return numbers as an array that holds each as it was given; raises FormatError on rows of different lengths.
+
+    Of a list that mixes kinds numpy makes doubles or texts, which would round large integers or read doubles as decimals.
+    """
     try:
         array: npt.NDArray[Any] = np.asarray(values)
+        return np.asarray(values, dtype=object) if array.dtype.kind in "fcU" and isinstance(values, list | tuple) else array
     except ValueError:
-        raise FormatError("integers expected", given=values, expected="a rectangular array: rows of equal length") from None
-    if array.dtype.kind == "f" and not isinstance(values, np.ndarray | np.floating):
-        return np.asarray(values, dtype=object)  # of a list that mixes kinds numpy makes doubles, which would round large integers
-    return array
+        raise FormatError("not an array", given=repr(cast(object, values)), expected="a rectangular array: rows of equal length") from None
 
 
 def _whole(value: object) -> int:
@@ -57,7 +60,9 @@ def _whole(value: object) -> int:
         whole = int(float(value))
         if value - whole == 0:
             return whole
-    raise FormatError("integers expected", given=value, expected="whole finite numbers", advice="round the array first, or use qs.quantize")
+    raise FormatError(
+        "integers expected", given=repr(value), expected="whole finite numbers", advice="round the array first, or use qs.quantize"
+    )
 
 
 def _fits(array: IntArray) -> bool:
@@ -86,6 +91,8 @@ def rational(value: object) -> Fraction:
     try:
         if isinstance(value, bool):
             raise TypeError
+        if isinstance(value, str) and re.search(r"[eE][-+]?[0-9]{4}", value.replace("_", "")):
+            raise ValueError  # a power of ten with more digits than anything exact needs
         if isinstance(value, int | str | float | Fraction):
             return Fraction(value)
         if isinstance(value, Integral):
@@ -95,7 +102,7 @@ def rational(value: object) -> Fraction:
         raise TypeError
     except (TypeError, ValueError, OverflowError, ZeroDivisionError):
         raise FormatError(
-            "a number is expected", given=value, expected="an integer, a Fraction, a decimal string, or a finite float"
+            "a number is expected", given=repr(value), expected="an integer, a Fraction, a decimal string, or a finite float"
         ) from None
 
 

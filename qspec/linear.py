@@ -204,7 +204,7 @@ def apply(linear: LinearMap, x: IntArray) -> IntArray:
     """Apply a map to vectors `x` of shape (..., inputs); exact."""
     if x.shape[-1] != linear.inputs:
         raise ShapeError("vector does not fit the map", given=x.shape, expected=f"(..., {linear.inputs})")
-    x = widen(x, max(1, linear.gain) * magnitude(x))
+    x = widen(x, max(1, linear.gain) * max(1, magnitude(x)))
     match linear:
         case Dense():
             return shrink(x @ linear.matrix.T.astype(x.dtype))
@@ -285,11 +285,11 @@ def to_sparse(linear: LinearMap) -> Sparse:
 
 def _convolution_rows(conv: Convolution, index: IntArray) -> Sparse:
     """Write out some rows of a convolution; arrays below have shape (rows, kernel places, channels of a group)."""
-    _, _, channels = conv.shape
-    kh, kw, depth, _ = conv.kernel.shape
-    place, channel = np.divmod(index, channels)
-    corner = conv.windows.reshape(-1, kh * kw)[place][:, :, None]
-    first = channel // (channels // conv.groups) * depth
+    channels = conv.shape[2]
+    kh, kw, depth = (int(n) for n in conv.kernel.shape[:3])
+    place, channel = index // channels, index % channels
+    corner: IntArray = conv.windows.reshape(-1, kh * kw)[place][:, :, None]
+    first: IntArray = channel // (channels // conv.groups) * depth
     column = corner + first[:, None, None] + np.arange(depth)
     inside = np.broadcast_to(corner >= 0, column.shape)
     row = np.broadcast_to(np.arange(index.size)[:, None, None], column.shape)

@@ -72,9 +72,9 @@ class GridProblem:
         return "grid"
 
     def decode(self, model: Mapping[str, int]) -> dict[str, IntArray]:
-        """Return the assignment that a model stands for."""
+        """Return the assignment that a model stands for; an element missing from the model reads as zero."""
         return {
-            name: shrink(np.array([model[f"{name}[{k}]"] for k in range(node.lower.size)], dtype=object))
+            name: shrink(np.array([model.get(f"{name}[{k}]", 0) for k in range(node.lower.size)], dtype=object))
             for name, node in self.query.inputs.items()
         }
 

@@ -196,7 +196,8 @@ def judge(
 def _plain(value: object) -> object:
     """Return a parameter's value as JSON: whole numbers, or exact ratios as text."""
     array = constant(value).values
-    return [_number(Fraction(v)) for v in array.reshape(-1)] if array.shape else _number(Fraction(array.item()))
+    numbers = np.array([_number(Fraction(v)) for v in array.reshape(-1)], dtype=object)
+    return numbers.reshape(array.shape).tolist()
 
 
 def _number(value: Fraction) -> int | str:

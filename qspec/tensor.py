@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from math import isfinite
 
 import numpy as np
 import numpy.typing as npt
 
 from qspec.errors import FormatError
-from qspec.formats import Format, code_range
-from qspec.integers import IntArray, integers, rational, shrink
+from qspec.formats import Format, check_format, code_range
+from qspec.integers import IntArray, exact_array, integers, rational, shrink
 from qspec.rounding import Overflow, round_ratio, wrap
 
 
@@ -22,7 +22,8 @@ class Tensor:
     format: Format
 
     def __post_init__(self) -> None:
-        codes = integers(self.codes)
+        check_format(self.format)
+        codes = np.array(integers(self.codes))
         lower, upper = code_range(self.format, codes.shape)
         flat = codes.reshape(-1)
         outside = (flat < lower) | (flat > upper)
@@ -49,9 +50,11 @@ def quantize(values: object, format: Format) -> Tensor:
 
     A float means its exact double. Raises FormatError on NaN or infinity.
     """
-    array: npt.NDArray[Any] = np.asarray(values)
-    if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
-        where = np.argwhere(~np.isfinite(array))[0].tolist()
+    check_format(format)
+    array = exact_array(values)
+    finite = np.array([not isinstance(v, float) or isfinite(v) for v in array.reshape(-1).tolist()], dtype=bool).reshape(array.shape)
+    if not np.all(finite):
+        where = np.argwhere(~finite)[0].tolist()
         raise FormatError(
             f"value at index {where} is not finite",
             given=array[tuple(where)],
@@ -77,5 +80,4 @@ def overflow(codes: IntArray, fmt: Format, shape: tuple[int, ...]) -> IntArray:
         case Overflow.WRAP:
             widths = integers([int(u) - int(lo) for lo, u in zip(lower, upper, strict=True)])
             bits = integers([int(w).bit_length() for w in widths])
-            signed = bool(np.any(lower < 0))
-            return wrap(codes, bits.astype(codes.dtype), signed)
+            return lower + wrap(codes - lower, bits.astype(codes.dtype), signed=False)

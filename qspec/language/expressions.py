@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qspec.errors import ShapeError, SpecError
-from qspec.integers import IntArray, rational
+from qspec.integers import IntArray, exact_array, rational
 from qspec.language.domains import Domain
 from qspec.network.graph import Network
 from qspec.network.types import Type
@@ -320,7 +320,7 @@ Operand = Expression | int | Fraction | str | Sequence[object] | npt.NDArray[np.
 
 def constant(values: object) -> Constant:
     """Return exact constants; arrays of floats mean their exact doubles, whole floats are whole numbers."""
-    array = np.asarray(values)
+    array = exact_array(values)
     if array.dtype == object or array.dtype.kind in "USbuif":
         exact = [rational(v) for v in array.reshape(-1).tolist()]
         return Constant(np.array(exact, dtype=object).reshape(array.shape))

@@ -180,6 +180,8 @@ def same(left: Variable, right: Variable, *, except_for: Sequence[str | int] = (
         raise ShapeError("variables of different types", given=(left.type.shape, right.type.shape), expected="two inputs of one network")
     free = np.zeros(left.size, dtype=bool)
     for name in except_for:
+        if not isinstance(name, str) and not 0 <= name < left.size:
+            raise SpecError("has no such element", given=name, expected=f"a feature, or a flat index from 0 to {left.size - 1}")
         free[left.columns(name) if isinstance(name, str) else name] = True
     return Same(left, right, np.flatnonzero(~free))
 

@@ -91,6 +91,8 @@ def l0(value: Operand) -> Expression:
 
 def _rows(value: Operand, axis: Literal["last", "all"]) -> Expression:
     array = expression(value)
+    if axis not in ("last", "all"):
+        raise SpecError("unknown axis", given=axis, expected='"last" or "all"')
     if array.size == 0:
         raise ShapeError("nothing to reduce", given=array.shape, expected="at least one element")
     return array if axis == "last" and array.shape else array.flatten()
@@ -99,8 +101,15 @@ def _rows(value: Operand, axis: Literal["last", "all"]) -> Expression:
 def _extreme(values: tuple[Operand, ...], kind: Literal["max", "min"], axis: Literal["last", "all"]) -> Expression:
     if len(values) == 1:
         return Reduce(_rows(values[0], axis), kind)
+    if axis != "all":
+        raise SpecError("several arrays are compared elementwise, not along an axis", given=axis, expected="one array, or no axis")
     arrays = [expression(v) for v in values]
-    shape = np.broadcast_shapes(*(a.shape for a in arrays))
+    try:
+        shape = np.broadcast_shapes(*(a.shape for a in arrays))
+    except ValueError:
+        raise ShapeError(
+            "shapes do not fit together", given=[a.shape for a in arrays], expected="equal shapes, or shapes that broadcast as in numpy"
+        ) from None
     parts = [expand(a, shape) for a in arrays]
     size = int(np.prod(shape, dtype=np.int64))
     index = np.stack([np.arange(size).reshape(shape) + k * size for k in range(len(parts))], axis=-1)

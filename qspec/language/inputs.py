@@ -70,7 +70,7 @@ def _input_stage(network: Network, of: str | None) -> Stage:
         if s.name == of:
             return s
     if of is not None or len(stages) > 1:
-        raise SpecError("which input?", given=of, expected=f"of= one of {', '.join(s.name for s in stages)}")
+        raise SpecError("which input?", given=repr(of), expected=f"of= one of {', '.join(s.name for s in stages)}")
     return next(iter(stages))
 
 

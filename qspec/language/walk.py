@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from qspec.language.expressions import Application
 from qspec.language.formulas import Property
@@ -31,8 +31,7 @@ def _walk(value: object, kind: type[Kind], seen: set[int]) -> Iterator[Kind]:
     if isinstance(value, Network) or id(value) in seen:
         return
     if isinstance(value, tuple):
-        items: tuple[object, ...] = value
-        for item in items:
+        for item in cast(tuple[object, ...], value):
             yield from _walk(item, kind, seen)
     elif is_dataclass(value):
         seen.add(id(value))

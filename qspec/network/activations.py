@@ -8,6 +8,7 @@ from fractions import Fraction
 from qspec.errors import FormatError, NetworkError
 from qspec.formats import Fixed
 from qspec.integers import rational
+from qspec.network.expect import expect
 from qspec.tensor import Tensor
 
 
@@ -74,12 +75,18 @@ class Sigmoid:
 
     table: Fixed | None = None
 
+    def __post_init__(self) -> None:
+        expect(self.table, Fixed | None, "the table of a sigmoid", "a Fixed format")
+
 
 @dataclass(frozen=True, slots=True)
 class Tanh:
     """`f(v) = tanh(v)`, correctly rounded to the output format; `table` as for Sigmoid."""
 
     table: Fixed | None = None
+
+    def __post_init__(self) -> None:
+        expect(self.table, Fixed | None, "the table of a tanh", "a Fixed format")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,6 +101,10 @@ class Lookup:
     outputs: Tensor
 
     def __post_init__(self) -> None:
+        expect(self.input, Fixed, "the index of a table", "a Fixed format")
+        expect(self.outputs, Tensor, "the entries of a table", "a Tensor")
+        if self.outputs.format.grid().channels != 1:
+            raise NetworkError("a table has one format", given=self.outputs.format, expected="a format per tensor, not per channel")
         if self.input.width > 16 or self.outputs.shape != (1 << self.input.width,):
             raise NetworkError(
                 "a table needs one entry per input code",

@@ -10,7 +10,7 @@ from qspec.evaluate import reference
 from qspec.formats import code_range
 from qspec.integers import IntArray, integers
 from qspec.ir import Program
-from qspec.network.graph import Network
+from qspec.network.graph import Network, Stage
 from qspec.network.layers import Input
 from qspec.network.lower import Taps, lower
 
@@ -40,24 +40,32 @@ def trace(network: Network, codes: dict[str, object]) -> dict[str, IntArray]:
     Raises ShapeError or FormatError on a misfit.
     """
     nodes, taps = program(network)
-    assignment: dict[str, IntArray] = {}
-    batch: tuple[int, ...] = ()
-    for stage in network.inputs:
-        array = integers(codes[stage.name])
-        shape = stage.type.shape
-        if array.shape[array.ndim - len(shape) :] != shape:
-            if array.shape[-1:] != (stage.type.size,):
-                raise ShapeError(
-                    f"codes for input {stage.name!r} have the wrong shape",
-                    given=array.shape,
-                    expected=f"(..., {', '.join(map(str, shape))})",
-                )
-            shape = (stage.type.size,)
-        batch = array.shape[: array.ndim - len(shape)]
-        assignment[stage.name] = array.reshape(*batch, stage.type.size)
-        _check_codes(stage.name, stage.layer, assignment[stage.name])
+    names = [stage.name for stage in network.inputs]
+    if sorted(codes) != sorted(names):
+        raise ShapeError("codes are given for each input", given=", ".join(codes) or "nothing", expected=", ".join(names))
+    assignment = {stage.name: _flat(stage, integers(codes[stage.name])) for stage in network.inputs}
+    try:
+        batch = np.broadcast_shapes(*(own.shape[:-1] for own in assignment.values()))
+    except ValueError:
+        shapes = {name: own.shape[:-1] for name, own in assignment.items()}
+        raise ShapeError("batches do not fit together", given=shapes, expected="equal leading axes, or axes that broadcast") from None
     values = reference.evaluate(nodes, assignment)
-    return {s.name: np.asarray(values[taps[s.name].output]).reshape(*batch, *s.type.shape) for s in network.stages}
+    stored = {s.name: values[taps[s.name].output] for s in network.stages}
+    return {s.name: np.array(np.broadcast_to(stored[s.name], (*batch, s.type.size))).reshape(*batch, *s.type.shape) for s in network.stages}
+
+
+def _flat(stage: Stage, codes: IntArray) -> IntArray:
+    """Return the codes of an input as shape (..., size); they may come in its shape or flat."""
+    shape = stage.type.shape
+    if codes.shape[max(0, codes.ndim - len(shape)) :] != shape:
+        if codes.shape[-1:] != (stage.type.size,):
+            raise ShapeError(
+                f"codes for input {stage.name!r} have the wrong shape", given=codes.shape, expected=f"(..., {', '.join(map(str, shape))})"
+            )
+        shape = (stage.type.size,)
+    flat = codes.reshape(*codes.shape[: codes.ndim - len(shape)], stage.type.size)
+    _check_codes(stage.name, stage.layer, flat)
+    return flat
 
 
 def _check_codes(name: str, layer: object, codes: IntArray) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from qspec.errors import NetworkError
+from qspec.network.expect import expect
 from qspec.network.layers import Input, Layer
 from qspec.network.types import Type, infer
 
@@ -35,6 +36,7 @@ def apply(layer: Layer, *arguments: Signal | Layer) -> Signal:
 
     Raises ShapeError or NetworkError if they do not fit.
     """
+    expect(layer, Layer, "a layer", "Dense(…), Flatten(), …")
     signals = tuple(a if isinstance(a, Signal) else apply(a) for a in arguments)
     return Signal(layer, signals, infer(layer, [s.type for s in signals]))
 
@@ -62,7 +64,9 @@ class Network:
     _positions: dict[str, int] = field(init=False, repr=False, default_factory=dict[str, int])
 
     def __post_init__(self) -> None:
+        expect(self.name, str, "the name of a network", "a text")
         for position, stage in enumerate(self.stages):
+            expect(stage.name or None, str, "the name of a layer", "a text that is not empty")
             if any(not 0 <= a < position for a in stage.arguments):
                 raise NetworkError("a layer reads a layer that does not come before it", given=stage.name, expected="topological order")
             if stage.name in self._positions:
@@ -77,8 +81,10 @@ class Network:
 
     @classmethod
     def of(cls, outputs: Signal | Sequence[Signal], *, name: str = "network") -> Network:
-        """Collect the network that computes these signals."""
+        """Collect the network that computes these signals; an Input that stands for several signals is one input."""
         wanted = [outputs] if isinstance(outputs, Signal) else list(outputs)
+        for signal in wanted:
+            expect(signal, Signal, "an output", "a signal", advice="signal = qs.apply(layer, …)")
         order: list[Signal] = []
         seen: set[int] = set()
         pending = [(s, False) for s in reversed(wanted)]
@@ -86,14 +92,14 @@ class Network:
             signal, expanded = pending.pop()
             if expanded:
                 order.append(signal)
-            elif id(signal) not in seen:
-                seen.add(id(signal))
+            elif _key(signal) not in seen:
+                seen.add(_key(signal))
                 pending.append((signal, True))
                 pending.extend((a, False) for a in reversed(signal.arguments))
-        position = {id(s): k for k, s in enumerate(order)}
+        position = {_key(s): k for k, s in enumerate(order)}
         names = _names([s.layer for s in order])
-        stages = tuple(Stage(n, s.layer, tuple(position[id(a)] for a in s.arguments), s.type) for n, s in zip(names, order, strict=True))
-        return cls(stages, tuple(position[id(s)] for s in wanted), name)
+        stages = tuple(Stage(n, s.layer, tuple(position[_key(a)] for a in s.arguments), s.type) for n, s in zip(names, order, strict=True))
+        return cls(stages, tuple(position[_key(s)] for s in wanted), name)
 
     @property
     def inputs(self) -> tuple[Stage, ...]:
@@ -193,6 +199,11 @@ def Sequential(*layers: Layer, name: str = "network") -> Network:
     for layer in layers[1:]:
         signal = apply(layer, signal)
     return Network.of(signal, name=name)
+
+
+def _key(signal: Signal) -> int:
+    """Return what tells signals apart: themselves, but all signals of one Input object are the same."""
+    return id(signal.layer) if isinstance(signal.layer, Input) else id(signal)
 
 
 def _names(layers: list[Layer]) -> list[str]:

@@ -1,9 +1,8 @@
 """The layers of a quantised network: plain values with their formats; what they compute is in `lower.py`.
 
 Images are channels-last, dense kernels are (inputs, outputs), convolution kernels (height, width, inputs / groups, outputs). A layer
-sums exactly;
-the optional `accumulator` format rounds and overflows that sum once; the activation acts on the exact result; `output` rounds and overflows
-once more. `output=None` leaves the raw accumulator.
+sums exactly; the optional `accumulator` format rounds and overflows that sum once; the activation acts on the exact result; `output` rounds
+and overflows once more. `output=None` leaves the raw accumulator.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from qspec.errors import FormatError, NetworkError, ShapeError
 from qspec.formats import Fixed, Format, PerChannel
 from qspec.integers import IntArray
 from qspec.network.activations import Activation, Linear
+from qspec.network.expect import expect
 from qspec.tensor import Tensor
 
 MAX_ELEMENTS = 2**27
@@ -41,6 +41,11 @@ class Feature:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "categories", tuple(self.categories))
+        expect(self.name, str, "the name of a feature", "a text")
+        for end in (self.lower, self.upper):
+            expect(end, int, f"the range of feature {self.name!r}", "whole numbers")
+        for category in self.categories:
+            expect(category, str, f"a category of feature {self.name!r}", "a text")
         if self.lower > self.upper:
             raise NetworkError(f"feature {self.name!r} has an empty range", given=(self.lower, self.upper), expected="lower <= upper")
 
@@ -61,6 +66,9 @@ class Input:
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", check_shape(self.shape))
         object.__setattr__(self, "features", tuple(self.features))
+        expect(self.format, Format, "the format of an input", "Fixed, Affine or PerChannel")
+        for feature in self.features:
+            expect(feature, Feature, "a feature of an input", "a Feature")
         if self.features and (len(self.shape) != 1 or sum(f.columns for f in self.features) != self.shape[0]):
             raise NetworkError(
                 "features do not cover the input",
@@ -83,6 +91,7 @@ class Dense:
     name: str = ""
 
     def __post_init__(self) -> None:
+        _check_parts(self)
         if len(self.kernel.shape) != 2:
             raise ShapeError("a dense kernel is a matrix", given=self.kernel.shape, expected="(inputs, outputs)")
         _check_bias(self.bias, self.kernel.shape[1])
@@ -107,12 +116,14 @@ class Conv2D:
     name: str = ""
 
     def __post_init__(self) -> None:
+        _check_parts(self)
         if len(self.kernel.shape) != 4:
             raise ShapeError(
                 "a convolution kernel has four axes", given=self.kernel.shape, expected="(height, width, inputs / groups, outputs)"
             )
         object.__setattr__(self, "stride", pair(self.stride, "stride", least=1))
         object.__setattr__(self, "dilation", pair(self.dilation, "dilation", least=1))
+        expect(self.groups, int, "groups", "a whole number")
         if self.groups < 1 or self.kernel.shape[3] % self.groups:
             raise NetworkError("groups must divide the output channels", given=self.groups, expected=f"a divisor of {self.kernel.shape[3]}")
         _check_bias(self.bias, self.kernel.shape[3])
@@ -130,8 +141,10 @@ class AveragePool2D:
     name: str = ""
 
     def __post_init__(self) -> None:
+        _check_end(None, self.output)
+        expect(self.count_padding, bool, "count_padding", "True or False")
         object.__setattr__(self, "window", pair(self.window, "window", least=1))
-        object.__setattr__(self, "stride", pair(self.stride or self.window, "stride", least=1))
+        object.__setattr__(self, "stride", pair(self.window if self.stride is None else self.stride, "stride", least=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +158,7 @@ class MaxPool2D:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "window", pair(self.window, "window", least=1))
-        object.__setattr__(self, "stride", pair(self.stride or self.window, "stride", least=1))
+        object.__setattr__(self, "stride", pair(self.window if self.stride is None else self.stride, "stride", least=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +176,9 @@ class Add:
     output: Format | None = None
     name: str = ""
 
+    def __post_init__(self) -> None:
+        _check_end(self.activation, self.output)
+
 
 @dataclass(frozen=True, slots=True)
 class Concat:
@@ -170,6 +186,9 @@ class Concat:
 
     output: Format | None = None
     name: str = ""
+
+    def __post_init__(self) -> None:
+        _check_end(None, self.output)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +198,9 @@ class Requantize:
     output: Format
     activation: Activation = field(default_factory=Linear)
     name: str = ""
+
+    def __post_init__(self) -> None:
+        _check_end(self.activation, self.output)
 
 
 Layer = Input | Dense | Conv2D | AveragePool2D | MaxPool2D | Flatten | Add | Concat | Requantize
@@ -191,7 +213,8 @@ def fold_batch_norm(
 
     All arrays are floats; the last kernel axis and every vector have one entry per output channel. Source: Jacob et al. 2018, section 3.2.
     """
-    factor = np.asarray(gamma, dtype=np.float64) / np.sqrt(np.asarray(variance, dtype=np.float64) + epsilon)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        factor = np.asarray(gamma, dtype=np.float64) / np.sqrt(np.asarray(variance, dtype=np.float64) + epsilon)
     if not np.all(np.isfinite(factor)):
         raise FormatError("batch normalisation with a variance that is not positive", given=variance, expected="variance + epsilon > 0")
     return np.asarray(kernel, dtype=np.float64) * factor, (np.asarray(bias, dtype=np.float64) - np.asarray(mean)) * factor + np.asarray(
@@ -200,10 +223,10 @@ def fold_batch_norm(
 
 
 def pair(value: object, what: str, *, least: int) -> tuple[int, int]:
-    """Return an integer or a pair as a pair; raises NetworkError unless both are whole and at least `least`."""
+    """Return an integer or a pair as a pair; raises NetworkError unless both are whole, at least `least` and at most `MAX_ELEMENTS`."""
     both = _whole([value, value] if isinstance(value, SupportsIndex) else value)
-    if both is None or len(both) != 2 or min(both) < least:
-        raise NetworkError(f"{what} is malformed", given=value, expected=f"one or two whole numbers, at least {least}")
+    if both is None or len(both) != 2 or not least <= min(both) <= max(both) <= MAX_ELEMENTS:
+        raise NetworkError(f"{what} is malformed", given=value, expected=f"one or two whole numbers from {least} to {MAX_ELEMENTS}")
     return both[0], both[1]
 
 
@@ -241,6 +264,18 @@ def _whole(values: object) -> tuple[int, ...] | None:
 
 def _items(values: object) -> Sequence[object] | None:
     return cast(Sequence[object], values) if isinstance(values, tuple | list) else None
+
+
+def _check_parts(layer: Dense | Conv2D) -> None:
+    expect(layer.kernel, Tensor, "a kernel", "a Tensor", advice="qs.quantize(array, format)")
+    expect(layer.bias, Tensor | None, "a bias", "a Tensor", advice="qs.quantize(array, format)")
+    expect(layer.accumulator, Fixed | PerChannel | None, "an accumulator", "Fixed or PerChannel")
+    _check_end(layer.activation, layer.output)
+
+
+def _check_end(activation: Activation | None, output: Format | None) -> None:
+    expect(activation, Activation | None, "an activation", "ReLU(), Linear(), …")
+    expect(output, Format | None, "an output format", "Fixed, Affine or PerChannel")
 
 
 def _check_bias(bias: Tensor | None, outputs: int) -> None:

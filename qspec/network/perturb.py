@@ -73,6 +73,8 @@ def perturb(network: Network, weights: int, biases: int, layers: Sequence[str] |
         v = Variable(f"{stage}.{kind}", Type(tensor.shape, tensor.format.grid()), domain)
         variables.append(v)
         codes.append(((stage, kind), v))
+    if not variables:
+        raise NetworkError("nothing to perturb", given=f"weights={weights}, biases={biases}", expected="Dense or Conv2D layers")
     return PerturbedNetwork(network, tuple(variables), tuple(codes))
 
 
@@ -101,8 +103,8 @@ def _flip_effects(tensor: Tensor) -> IntArray:
     The top bit of a signed code weighs negatively.
     """
     parts = tensor.format.formats if isinstance(tensor.format, PerChannel) else (tensor.format,)
-    if len({p.width for p in parts}) > 1:
-        raise NetworkError("bit flips need one width per tensor", given=[p.width for p in parts], expected="equal widths")
+    if len({(p.width, p.signed) for p in parts}) > 1:
+        raise NetworkError("bit flips need one width and sign per tensor", given=[str(p) for p in parts], expected="alike channels")
     width, signed = parts[0].width, parts[0].signed
     place = integers([1 << k for k in range(width)])
     if signed:

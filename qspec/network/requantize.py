@@ -24,9 +24,6 @@ from qspec.network.transcendental import thresholds
 from qspec.rounding import Overflow, Rounding, round_ratio
 from qspec.staircase import Rescale
 
-NEVER = 1 << 200
-"""A threshold above every accumulator, for channels with fewer steps than others."""
-
 
 @dataclass(frozen=True, slots=True)
 class Requantized:
@@ -118,8 +115,12 @@ def _transcendental(builder: Builder, node: int, units: np.ndarray, out: np.ndar
     ladders = {key: thresholds(function, key[0], key[1], rounding) for key in set(zip(units, out, strict=True))}
     width = max(t.size for _, t in ladders.values())
     chosen = [ladders[key] for key in zip(units, out, strict=True)]
-    padded = [[*t.tolist(), *([NEVER] * (width - t.size))] for _, t in chosen]
-    return builder.steps(node, [b for b, _ in chosen], integers(np.array(padded, dtype=object).reshape(len(chosen), width)))
+    if any(t.size < width for _, t in chosen):
+        # channels with fewer steps than others get thresholds that a clamped argument never reaches
+        most = max(int(t.max()) for _, t in chosen if t.size)
+        node = builder.clamp(node, None, most)
+        chosen = [(base, np.append(t, integers([most + 1] * (width - t.size)))) for base, t in chosen]
+    return builder.steps(node, [base for base, _ in chosen], np.stack([t for _, t in chosen]))
 
 
 def _lookup(builder: Builder, node: int, units: np.ndarray, shape: tuple[int, ...], activation: Lookup) -> Requantized:
@@ -146,9 +147,11 @@ def _overflow(builder: Builder, node: int, lower: IntArray, upper: IntArray, fmt
         case Overflow.SAT | Overflow.SAT_SYM:
             return _saturate(builder, node, lower, upper)
         case Overflow.WRAP:
-            widths = [f.width for f in fmt.formats] if isinstance(fmt, PerChannel) else [fmt.width]
-            signed = fmt.formats[0].signed if isinstance(fmt, PerChannel) else fmt.signed
-            return builder.wrap(node, np.tile(integers(widths), lower.size // len(widths)), signed)
+            parts = fmt.formats if isinstance(fmt, PerChannel) else (fmt,)
+            widths = np.tile(integers([p.width for p in parts]), lower.size // len(parts))
+            if len({p.signed for p in parts}) == 1:
+                return builder.wrap(node, widths, parts[0].signed)
+            return builder.scale(builder.wrap(builder.scale(node, 1, -lower), widths, False), 1, lower)
         case Overflow.SAT_ZERO:
             clamped = builder.clamp(node, lower - 1, upper + 1)
             above = builder.steps(clamped, 0, (upper + 1)[:, None])

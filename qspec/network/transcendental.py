@@ -21,12 +21,8 @@ MAX_STEPS = 1 << 16
 Function = Literal["sigmoid", "tanh"]
 
 
-@cache
-def thresholds(function: Function, unit: Fraction, out_unit: Fraction, rounding: Rounding) -> tuple[int, IntArray]:
-    """Return the lowest code and the thresholds of `round(f(a * unit) / out_unit)` over all integers `a`.
-
-    Raises FormatError if the output format has more than 2**16 steps in the range of the function.
-    """
+def check_steps(function: Function, out_unit: Fraction) -> Fraction:
+    """Return the infimum of the function; raises FormatError if its range has more than 2**16 steps of the output format."""
     low = Fraction(0) if function == "sigmoid" else Fraction(-1)
     if (1 - low) / out_unit > MAX_STEPS:
         raise FormatError(
@@ -35,6 +31,16 @@ def thresholds(function: Function, unit: Fraction, out_unit: Fraction, rounding:
             expected=f"at most {MAX_STEPS} steps",
             advice="use fewer fraction bits, or a table",
         )
+    return low
+
+
+@cache
+def thresholds(function: Function, unit: Fraction, out_unit: Fraction, rounding: Rounding) -> tuple[int, IntArray]:
+    """Return the lowest code and the thresholds of `round(f(a * unit) / out_unit)` over all integers `a`.
+
+    Raises FormatError if the output format has more than 2**16 steps in the range of the function.
+    """
+    low = check_steps(function, out_unit)
     first, last = floor(low / out_unit) - 1, ceil(1 / out_unit) + 1
     base: int | None = None
     found: list[int] = []
@@ -81,7 +87,7 @@ def _least(function: Function, value: Fraction, inclusive: bool, unit: Fraction)
         with localcontext() as context:
             context.prec = digits
             x = (Decimal(ratio.numerator) / Decimal(ratio.denominator)).ln() / (Decimal(scale.numerator) / Decimal(scale.denominator))
-            error = (abs(x) + 1) * Decimal(10) ** (10 - digits)
+            error = (abs(x) + 1 + Decimal(scale.denominator) / Decimal(scale.numerator)) * Decimal(10) ** (10 - digits)
             below, above = ceil(x - error), ceil(x + error)
         if below == above:
             return above

@@ -14,6 +14,7 @@ from qspec.errors import NetworkError, ShapeError
 from qspec.formats import Format, Grid
 from qspec.integers import common_unit
 from qspec.linear import window_count, windows
+from qspec.network.activations import Activation, Linear, Lookup, ReLU, Sigmoid, Tanh
 from qspec.network.layers import (
     Add,
     AveragePool2D,
@@ -25,9 +26,11 @@ from qspec.network.layers import (
     Layer,
     MaxPool2D,
     Requantize,
+    check_shape,
     padding_pairs,
     window_sizes,
 )
+from qspec.network.transcendental import check_steps
 from qspec.tensor import Tensor
 
 
@@ -48,7 +51,7 @@ def infer(layer: Layer, arguments: Sequence[Type]) -> Type:
     _check_arity(layer, len(arguments))
     match layer:
         case Input(shape, format):
-            format.grid().per_element(shape)
+            format.grid().check(shape)
             return Type(shape, format.grid())
         case Dense():
             x = arguments[0]
@@ -70,6 +73,7 @@ def infer(layer: Layer, arguments: Sequence[Type]) -> Type:
                 )
             pads = padding_pairs(layer.padding, (height, width), (kh, kw), layer.stride, layer.dilation)
             rows, columns = (window_count((height, width)[a], (kh, kw)[a], layer.stride[a], pads[a], layer.dilation[a]) for a in (0, 1))
+            _check_windows(rows, columns, kh * kw, outputs)
             return _output((rows, columns, outputs), layer, accumulator_grid(layer, x))
         case AveragePool2D() | MaxPool2D():
             x = arguments[0]
@@ -123,10 +127,16 @@ def pool_windows(layer: AveragePool2D | MaxPool2D, image: tuple[int, int, int]) 
     """Return the flat index of channel 0 at (row, column, window row, window column), -1 in the padding."""
     stride = layer.stride or layer.window
     pads = padding_pairs(layer.padding, image[:2], layer.window, stride, (1, 1))
+    rows, columns = (window_count(image[a], layer.window[a], stride[a], pads[a], 1) for a in (0, 1))
+    _check_windows(rows, columns, layer.window[0] * layer.window[1], image[2])
     index = windows(image, layer.window, stride, pads, (1, 1))
     if np.any(window_sizes(index) == 0):
         raise NetworkError("a pooling window lies in the padding altogether", given=pads, expected="padding smaller than the window")
     return index
+
+
+def _check_windows(rows: int, columns: int, places: int, channels: int) -> None:
+    check_shape((rows, columns, max(places, channels)))
 
 
 def pool_counts(layer: AveragePool2D, image: tuple[int, int, int]) -> np.ndarray:
@@ -146,19 +156,29 @@ def _output(shape: tuple[int, ...], layer: Dense | Conv2D | AveragePool2D | Add 
     accumulator = layer.accumulator if isinstance(layer, Dense | Conv2D) else None
     chosen: Format | None = layer.output or accumulator
     if isinstance(layer, Dense | Conv2D) and accumulator is not None:
-        accumulator.grid().per_element(shape)
+        accumulator.grid().check(shape)
+    if layer.output is None:
+        _check_raw(layer)
     if chosen is None:
         if exact is None:
-            raise NetworkError("this layer needs an output format", given=None, expected="output=Fixed(…)")
-        _check_raw(layer)
+            raise NetworkError("this layer needs an output format", given=type(layer).__name__, expected="output=Fixed(…)")
         return Type(shape, exact)
-    chosen.grid().per_element(shape)
+    chosen.grid().check(shape)
+    if not isinstance(layer, AveragePool2D):
+        _check_function(layer.activation, chosen)
     return Type(shape, chosen.grid())
 
 
-def _check_raw(layer: Dense | Conv2D | AveragePool2D | Add | Requantize) -> None:
-    from qspec.network.activations import Linear, ReLU
+def _check_function(activation: Activation, output: Format) -> None:
+    """Raise NetworkError if a lookup table holds codes of another format than the layer's, FormatError if an exact function has too many."""
+    if isinstance(activation, Lookup) and activation.outputs.format != output:
+        raise NetworkError("a table holds codes of another format", given=activation.outputs.format, expected=f"output={output}")
+    if isinstance(activation, Sigmoid | Tanh):
+        for unit in set(output.grid().units):
+            check_steps("sigmoid" if isinstance(activation, Sigmoid) else "tanh", unit)
 
+
+def _check_raw(layer: Dense | Conv2D | AveragePool2D | Add | Requantize) -> None:
     activation = Linear() if isinstance(layer, AveragePool2D) else layer.activation
     if not (isinstance(activation, Linear) or (isinstance(activation, ReLU) and activation.maximum is None)):
         raise NetworkError(
@@ -178,6 +198,8 @@ def _concat(layer: Concat, arguments: Sequence[Type]) -> Type:
     units = [u for a in arguments for u in spread(a.grid.units, a.shape[-1])]
     zeros = [z for a in arguments for z in (a.grid.zeros if a.grid.channels > 1 else a.grid.zeros * a.shape[-1])]
     alike = len(set(units)) == 1 and len(set(zeros)) == 1
+    if layer.output is not None:
+        layer.output.grid().check(shape)
     joined = Grid(tuple(units[:1]), tuple(zeros[:1])) if alike else Grid(tuple(units), tuple(zeros))
     return Type(shape, layer.output.grid() if layer.output is not None else joined)
 

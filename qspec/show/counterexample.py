@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from qspec.integers import IntArray, integers
+from qspec.language.domains import AtMost, OneHot, Range
 from qspec.language.expressions import Code, Constant, Output, RationalArray, Sum, Variable
 from qspec.language.formulas import Property
 from qspec.language.interpret import Interpreter
-from qspec.language.domains import AtMost, OneHot, Range
 from qspec.language.walk import occurrences
 from qspec.show.formula import seen_through, text_of
 from qspec.show.numbers import exact, shape_text
@@ -24,8 +24,8 @@ LONGEST = 100
 def explain(spec: Property, codes: Mapping[str, IntArray], *, columns: int = 80, colour: bool = False) -> str:
     """Return the codes of every variable and the outputs of every network as text of so many columns.
 
-    `spec` has its parameters bound, see `qspec.language.bind`; `codes` are as in `Result.codes`. Images are drawn; an image that the assumption
-    compares with a constant one is shown beside it.
+    `spec` has its parameters bound, see `qspec.language.bind`; `codes` are as in `Result.codes`. Images are drawn; one that the assumption
+    compares with a constant image is shown beside that.
     """
     shaped = {v.name: integers(codes[v.name]).reshape(v.shape) for v in spec.variables}
     parts = _variables(spec, shaped, columns, colour)
@@ -56,7 +56,7 @@ def _image(spec: Property, v: Variable, codes: IntArray, colour: bool) -> list[B
     return [
         grey("assumed near", centre, low, high, colour=colour),
         shown,
-        change(f"change, in LSB ({count} of {codes.size})", centre, codes),
+        change(f"change in LSB: {count} pixels", centre, codes),
     ]
 
 
@@ -79,9 +79,10 @@ def centre_of(spec: Property, v: Variable) -> IntArray | None:
     for s in occurrences(spec.given, Sum):
         for ours, other in ((s.left, s.right), (s.right, s.left)):
             code, constant = seen_through(ours), seen_through(other)
-            if isinstance(code, Code) and code.argument is v and isinstance(constant, Constant) and constant.values.size == v.size:
-                if all(value.denominator == 1 for value in constant.values.flat):
-                    return integers(-constant.values).reshape(v.shape)
+            if not (isinstance(code, Code) and code.argument is v and isinstance(constant, Constant)):
+                continue
+            if constant.values.size == v.size and all(value.denominator == 1 for value in constant.values.flat):
+                return integers(-constant.values).reshape(v.shape)
     return None
 
 

@@ -41,17 +41,21 @@ from qspec.language.formulas import (
     Same,
     SameClass,
 )
-from qspec.show.numbers import exact, shape_text, summary
+from qspec.show.numbers import shape_text, summary
 
 DEPTH = 14
 """Expressions nested deeper than this are cut."""
+MOST = 8
+"""Conjunctions are cut after so many lines."""
+LONGEST = 240
+"""Lines of a property longer than this are cut."""
 
 
-def describe(spec: Property) -> str:
+def describe(spec: Property, *, name: str = "") -> str:
     """Return a property as a few lines of text: what is quantified, what is assumed, what is claimed, what is still to be given."""
     quantifier = "for all" if spec.kind == "forall" else "there are"
     variables = ", ".join(f"{v.name} ({shape_text(v.shape)})" for v in spec.variables)
-    lines = [f"{spec.name}: {quantifier} {variables}"]
+    lines = [f"{name or spec.name}: {quantifier} {variables}"]
     if not (isinstance(spec.given, Constantly) and spec.given.value):
         lines += _parts("given", spec.given)
     lines += _parts("then" if spec.kind == "forall" else "with", spec.then)
@@ -63,12 +67,11 @@ def describe(spec: Property) -> str:
 
 def _parts(word: str, formula: Formula) -> list[str]:
     """Return one line for each part of a conjunction."""
-    children = _flatten(formula)
-    return [f"  {word if k == 0 else 'and':<7} {text}" for k, text in enumerate(_shortened([formula_text(c) for c in children]))]
-
-
-def _shortened(lines: list[str], most: int = 8) -> list[str]:
-    return lines if len(lines) <= most else [*lines[: most - 1], f"… {len(lines) - most + 1} more"]
+    texts = [formula_text(c) for c in _flatten(formula)]
+    texts = [t if len(t) <= LONGEST else f"{t[: LONGEST - 1]}…" for t in texts]
+    if len(texts) > MOST:
+        texts[MOST - 1 :] = [f"… {len(texts) - MOST + 1} more"]
+    return [f"  {word if k == 0 else 'and':<7} {t}" for k, t in enumerate(texts)]
 
 
 def _flatten(formula: Formula) -> list[Formula]:
@@ -131,6 +134,8 @@ def _comparison(c: Comparison) -> str:
     """Return `left relation right` for `difference relation 0`: terms with a minus sign go to the right, plain numbers too."""
     terms = _terms(c.difference)
     left, right = [t for sign, t in terms if sign > 0], [t for sign, t in terms if sign < 0]
+    if len(left) > 1 and not right and isinstance(number := left[-1], Constant):
+        left, right = left[:-1], [Constant(-number.values)]
     relation: str = {">=": "≥", ">": ">", "==": "=", "!=": "≠"}[c.relation]
     if all(isinstance(t, Constant | Parameter) for t in left) and right:
         left, right, relation = right, left, {"≥": "≤", ">": "<"}.get(relation, relation)
@@ -197,9 +202,8 @@ def _text(expression: Expression, level: int, depth: int) -> str:
         case Sum():
             return _sum(e, level, depth)
         case Product(left, right):
-            if _everywhere(left) == -1:
-                return f"-{inner(right, 2)}" if level < 2 else f"(-{inner(right, 2)})"
-            return f"{inner(left, 1)}·{inner(right, 1)}" if level < 2 else f"({inner(left, 1)}·{inner(right, 1)})"
+            text = f"-{inner(right, 2)}" if _everywhere(left) == -1 else f"{inner(left, 1)}·{inner(right, 1)}"
+            return text if level < 2 else f"({text})"
         case Absolute(argument):
             return f"|{inner(argument)}|"
         case Gather(argument, index):
@@ -227,7 +231,7 @@ def _sum(e: Sum, level: int, depth: int) -> str:
 def _application(a: Application, stage: str, tap: str, depth: int) -> str:
     arguments = [_text(x, 0, depth) for x in a.arguments]
     if a.parameters:
-        arguments.append(f"{len(a.parameters)} free parameter arrays")
+        arguments.append("free " + " and ".join(".".join(key) for key, _ in a.parameters))
     outputs = [a.network.stages[o].name for o in a.network.outputs]
     inner = "" if tap == "output" and outputs == [stage] else f".{stage}" + ("" if tap == "output" else f" ({tap})")
     return f"{a.network.name}({', '.join(arguments)}){inner}"

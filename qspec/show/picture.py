@@ -11,8 +11,8 @@ from qspec.errors import ShapeError
 from qspec.integers import IntArray
 
 SHADES = " ░▒▓█"
-WIDE = 12
-"""Widest image that is drawn with two columns for a pixel; in a wider one a character stands for two rows."""
+WIDE = 10
+"""Widest image that is drawn with two columns for a pixel, or three for a number; in a wider one a character stands for two rows."""
 LARGEST = 120
 """Images with more rows or columns are not drawn."""
 GREYS = 24
@@ -53,12 +53,12 @@ def change(title: str, before: IntArray, after: IntArray) -> Block:
     difference = _plane(after) - _plane(before)
     wide = difference.shape[1] <= WIDE and int(np.abs(difference).max()) <= 9
     if wide:
-        lines = ["".join(f"{v:+d}" if v else " ·" for v in row) for row in difference.tolist()]
+        lines = ["".join(f" {v:+d}" if v else "  ·" for v in row) for row in difference.tolist()]
     else:
         pairs = _paired(difference)
         signs = np.any(pairs > 0, axis=1) * 1 + np.any(pairs < 0, axis=1) * 2
         lines = ["".join("·+-±"[k] for k in row) for row in signs.tolist()]
-    return Block(title, tuple(lines), difference.shape[1] * (1 + wide))
+    return Block(title, tuple(lines), difference.shape[1] * (3 if wide else 1))
 
 
 def beside(blocks: Sequence[Block], *, columns: int = 80, gap: int = 3) -> str:
@@ -86,7 +86,9 @@ def _row(blocks: Sequence[Block], gap: str) -> str:
 
 def _plane(codes: IntArray) -> IntArray:
     if not is_image(codes.shape):
-        raise ShapeError("not an image that can be drawn", given=codes.shape, expected=f"(height, width) or (height, width, 1), 4 to {LARGEST} each")
+        raise ShapeError(
+            "not an image that can be drawn", given=codes.shape, expected=f"(height, width) or (height, width, 1), 4 to {LARGEST} each"
+        )
     return codes.reshape(codes.shape[:2])
 
 

@@ -17,7 +17,7 @@ def available() -> bool:
 
 
 def save_comparison(path: str | Path, images: Mapping[str, tuple[IntArray, tuple[int, int]]], change: tuple[str, IntArray]) -> None:
-    """Write grey images side by side, each with the codes of black and white, and last the `change` in LSB from blue (less) to red (more)."""
+    """Write grey images side by side, each with its codes of black and white, and last the `change` in LSB, from blue (less) to red."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(2.6 * (len(images) + 1), 3.0), layout="constrained")
@@ -27,10 +27,11 @@ def save_comparison(path: str | Path, images: Mapping[str, tuple[IntArray, tuple
         axis.set_title(title, fontsize=10)
     title, difference = change
     most = max(1, int(np.abs(difference).max()))
-    shown = axes[-1].imshow(difference.reshape(difference.shape[:2]).astype(np.float64), cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest")
+    plane = difference.reshape(difference.shape[:2]).astype(np.float64)
+    shown = axes[-1].imshow(plane, cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest")
     axes[-1].set_title(title, fontsize=10)
-    figure.colorbar(shown, ax=axes[-1], shrink=0.75, ticks=[-most, 0, most])
+    figure.colorbar(shown, ax=axes[-1], shrink=0.75, ticks=[-most, 0, most])  # pyright: ignore[reportUnknownMemberType]
     for axis in axes:
         axis.set_xticks([])
         axis.set_yticks([])
-    figure.savefig(path, dpi=150, metadata={"Software": None})
+    figure.savefig(path, dpi=150, metadata={"Software": None})  # pyright: ignore[reportUnknownMemberType]

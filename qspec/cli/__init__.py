@@ -1,0 +1,89 @@
+"""The command line: `qspec verify`, `compare`, `export`, `replay`, `show`, `solvers`, `demo`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from qspec.cli.parser import parse
+from qspec.errors import InternalError, QspecError, SoundnessError
+
+if TYPE_CHECKING:
+    from qspec.cli.outcome import Outcome
+
+FAILURE, USAGE, INTERRUPTED, CLOSED_PIPE = 4, 2, 130, 141
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status: 0 holds, 1 violated, 2 bad usage, 3 unknown, 4 failure, 130 interrupted.
+
+    stdout begins with the verdict; errors, notes and progress go to stderr. Raises SystemExit on `--help` and on bad usage.
+    """
+    options = parse(arguments)
+    debug = bool(options.pop("debug"))
+    try:
+        outcome = _run(options)
+        return _print(outcome.text, outcome.status)
+    except KeyboardInterrupt:
+        return _say("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        _drop_stdout()
+        return CLOSED_PIPE
+    except QspecError as error:
+        if debug:
+            raise
+        return _say(f"error: {error}", FAILURE if isinstance(error, SoundnessError | InternalError) else USAGE)
+    except Exception as error:
+        if debug:
+            raise
+        return _say(f"internal error: {type(error).__name__}: {error} (a defect in qspec; --debug shows where)", FAILURE)
+
+
+def _run(options: dict[str, object]) -> Outcome:
+    """Import the module of a command, which nothing else does, and call it with its options."""
+    command = options.pop("command")
+    if options.pop("version"):
+        from qspec.cli.outcome import version
+
+        return version()
+    match command:
+        case "verify":
+            from qspec.cli.verify import run
+        case "compare":
+            from qspec.cli.compare import run
+        case "export":
+            from qspec.cli.export import run
+        case "replay":
+            from qspec.cli.replay import run
+        case "show":
+            from qspec.cli.show import run
+        case "solvers":
+            from qspec.cli.solvers import run
+        case "demo":
+            from qspec.cli.demo import run
+        case _:
+            raise InternalError("a command without code", given=command)
+    return run(**options)  # pyright: ignore[reportArgumentType] - argparse makes what each command takes
+
+
+def _print(text: str, status: int) -> int:
+    """Write text to stdout and return the status, which a reader that has gone away does not change."""
+    try:
+        if text:
+            sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_stdout()
+    return int(status)
+
+
+def _drop_stdout() -> None:
+    """Let what is still buffered for stdout go nowhere, so that the interpreter can exit in silence."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _say(text: str, status: int) -> int:
+    sys.stderr.write(text + "\n")
+    return status

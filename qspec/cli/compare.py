@@ -1,0 +1,128 @@
+"""`qspec compare`: ask several solvers the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+
+from qspec.cli.outcome import Outcome, overall, status
+from qspec.cli.report import check_writable, deliver, grounds, solution
+from qspec.cli.solvers import installed
+from qspec.cli.specs import Case, read_specs
+from qspec.cli.terminal import Report, painted, progress, table
+from qspec.errors import SolverMissingError
+from qspec.result import Result, Verdict
+from qspec.verify import Comparison, compare_each
+
+
+def run(
+    *,
+    target: str,
+    solvers: str,
+    theory: str | None,
+    timeout: float | None,
+    memory: int | None,
+    seed: int,
+    attack: bool,
+    without: Sequence[str],
+    param: Sequence[str],
+    json: str | None,
+) -> Outcome:
+    """Return the verdict on every property, then for each what every solver said, how long it took, and who agrees."""
+    check_writable(json)
+    cases = read_specs(target, param)
+    names = list(dict.fromkeys(n.strip() for n in solvers.split(",") if n.strip())) or _default(theory)
+    options: dict[str, object] = {
+        "theory": theory,
+        "timeout": timeout,
+        "memory": memory,
+        "seed": seed,
+        "attack": attack,
+        "without": without,
+    }
+    comparisons: list[Comparison] = []
+    with progress(len(cases) * len(names)) as report:
+        comparisons.extend(_compare(case, names, options, report) for case in cases)
+    results = list(chain.from_iterable(c.results for c in comparisons))
+    decided = [_decisive(c) for c in comparisons]
+    verdict = overall(decided)
+    parts = [painted(verdict.name), *(compared(*both) for both in zip(cases, comparisons, strict=True))]
+    ended = status(verdict, decided)
+    return Outcome(deliver("\n\n".join(parts), json, target, results, ended), ended)
+
+
+def _default(theory: str | None) -> list[str]:
+    """Return the installed solvers that decide this theory, or any SMT theory."""
+    names = [s.name for s in installed() if any(t == theory or (theory is None and t.startswith("QF_")) for t in s.theories)]
+    if not names:
+        raise SolverMissingError("no installed solver decides this", given=theory or "SMT", expected="a solver", advice="`qspec solvers`")
+    return names
+
+
+def _compare(case: Case, names: Sequence[str], options: dict[str, object], report: Report) -> Comparison:
+    results: list[Result] = []
+    waiting = iter(names)
+    report(f"{case.name} · {next(waiting)}")
+    for result in compare_each(case.spec, solvers=names, **options, **case.parameters):
+        results.append(result)
+        following = next(waiting, None)
+        if following is not None:
+            report(f"{case.name} · {following}")
+    return Comparison(tuple(results))
+
+
+def _decisive(comparison: Comparison) -> Result:
+    """Return the first result with a verdict; without one, the first of a solver that failed, else the first."""
+    results = comparison.results
+    reached = [r for r in results if r.verdict is not Verdict.UNKNOWN]
+    failed = [r for r in results if status(r.verdict, [r]) == 4]
+    return (reached or failed or list(results))[0]
+
+
+def compared(case: Case, comparison: Comparison) -> str:
+    """Return a comparison as text: the verdict, a table of answers, the matrix of who agrees, and one counterexample."""
+    verdict = comparison.verdict
+    same = sum(r.verdict is verdict for r in comparison.results)
+    head = f"{case.name}: {painted(verdict.name)}  {same} of {len(comparison.results)} solvers"
+    parts = [head, answers(comparison)]
+    if len(comparison.results) > 1:
+        parts.append(agreement(comparison))
+    codes = next((r.codes for r in comparison.results if r.codes is not None), None)
+    if codes is not None:
+        parts.append(solution(case, codes))
+    return "\n\n".join(parts)
+
+
+def answers(comparison: Comparison) -> str:
+    """Return a table with a row for each solver: verdict, grounds, theory, size of the problem, times in seconds."""
+    rows = [
+        (
+            r.solver,
+            r.verdict.name,
+            grounds(r) if r.verdict is Verdict.UNKNOWN else r.evidence.name.lower(),
+            ", ".join(dict.fromkeys(s.theory for s in r.said)) or "-",
+            size(r),
+            f"{r.times.solve:.2f}",
+            f"{r.times.total:.2f}",
+        )
+        for r in comparison.results
+    ]
+    header = ("solver", "verdict", "by", "theory", "size", "solve s", "total s")
+    return table(header, rows, right=(4, 5, 6))
+
+
+def size(result: Result) -> str:
+    """Return the size of what the solver was asked: SMT-LIB text in KiB, or the free integers of a grid problem."""
+    text = sum(s.size for s in result.said if s.theory != "grid")
+    grid = sum(s.size for s in result.said if s.theory == "grid")
+    return f"{text / 1024:.0f} KiB" if text else f"{grid} inputs" if grid else "-"
+
+
+def agreement(comparison: Comparison) -> str:
+    """Return the agreement matrix as a table."""
+    names = [r.solver for r in comparison.results]
+    marks = {True: "✓", None: "·", False: "✗"}
+    found = comparison.agreement()
+    rows = [[a, *(marks[found[a, b]] if a != b else "" for b in names)] for a in names]
+    legend = "✓ same verdict" + ("   · one of the two is unknown" if None in found.values() else "")
+    return table(["agreement", *names], rows) + f"\n\n{legend}"

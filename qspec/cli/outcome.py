@@ -1,0 +1,57 @@
+"""What a command ends with: text for stdout, and the exit status that says what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from qspec.result import Result, Verdict
+from qspec.solver import Reason
+
+
+class Exit(IntEnum):
+    """Exit status; 0 also means that a command without a verdict did what it was asked."""
+
+    HOLDS = 0
+    VIOLATED = 1
+    USAGE = 2
+    UNKNOWN = 3
+    FAILURE = 4
+    INTERRUPTED = 130
+
+
+FAILURES = frozenset({Reason.CRASH, Reason.GARBAGE})
+"""Reasons for UNKNOWN that are the solver's fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Text for stdout, complete, and the exit status."""
+
+    text: str
+    status: Exit = Exit.HOLDS
+
+
+def overall(results: Sequence[Result]) -> Verdict:
+    """Return the verdict on all properties together: one violation decides, and all must hold."""
+    verdicts = [r.verdict for r in results]
+    return next((v for v in (Verdict.VIOLATED, Verdict.UNKNOWN) if v in verdicts), Verdict.HOLDS)
+
+
+def status(verdict: Verdict, results: Sequence[Result]) -> Exit:
+    """Return the exit status of a verdict; where none was reached it says whether a solver failed."""
+    match verdict:
+        case Verdict.HOLDS:
+            return Exit.HOLDS
+        case Verdict.VIOLATED:
+            return Exit.VIOLATED
+        case Verdict.UNKNOWN:
+            return Exit.FAILURE if any(r.reason in FAILURES for r in results) else Exit.UNKNOWN
+
+
+def version() -> Outcome:
+    """Return the version of qspec."""
+    from qspec import __version__
+
+    return Outcome(f"qspec {__version__}")

@@ -1,0 +1,110 @@
+"""`qspec replay`: run stored counterexamples again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from qspec.cli.outcome import Exit, Outcome
+from qspec.cli.report import SCHEMA, solution
+from qspec.cli.specs import Case, choose, read_file, split_target
+from qspec.cli.terminal import painted
+from qspec.digest import digest
+from qspec.errors import SpecError
+from qspec.integers import IntArray, integers
+from qspec.language.bind import bind
+from qspec.language.formulas import Property
+from qspec.language.interpret import witnesses
+from qspec.result import SCHEMA as RESULT_SCHEMA
+from qspec.verify import query
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """What a stored result says of one property, as far as a replay needs it."""
+
+    name: str
+    codes: Mapping[str, object]
+    parameters: Mapping[str, object]
+    hash: str
+
+
+def run(*, results: str, target: str | None) -> Outcome:
+    """Return whether every stored counterexample still violates its property (or witness still witnesses it)."""
+    stored, source = read_results(results)
+    given = target or source
+    if not given:
+        raise SpecError("which specification?", given=results, expected="qspec replay RESULT.json FILE.py[:NAME]")
+    path, name = split_target(given)
+    properties = choose(read_file(path).properties, name, path)
+    replayed = [_replay(s, _property(s, properties, path)) for s in stored]
+    verdicts = {verdict for verdict, _ in replayed}
+    verdict = next(v for v in ("UNKNOWN", "VIOLATED", "HOLDS") if v in verdicts)
+    text = "\n\n".join([painted(verdict), *(text for _, text in replayed)])
+    return Outcome(text, Exit[verdict])
+
+
+def read_results(file: str) -> tuple[list[Stored], str]:
+    """Return the results in a file that have codes, and the specification it names; raises SpecError if there are none."""
+    try:
+        content: object = json.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SpecError("cannot read stored results", given=file, expected=f"what `qspec verify --json` wrote ({error})") from None
+    whole = _mapping(content, file)
+    many = whole.get("schema") == SCHEMA
+    if not many and whole.get("schema") != RESULT_SCHEMA:
+        raise SpecError("not stored results", given=whole.get("schema"), expected=f"schema {SCHEMA} or {RESULT_SCHEMA}")
+    items = whole.get("results") if many else [content]
+    if not isinstance(items, list):
+        raise SpecError("stored results are damaged", given=items, expected="a list of results")
+    found = [_stored(_mapping(item, file), file) for item in cast(Sequence[object], items) if _mapping(item, file).get("codes") is not None]
+    if not found:
+        raise SpecError("nothing to replay", given=file, expected="a result with a counterexample")
+    return found, str(whole.get("target", ""))
+
+
+def _stored(item: Mapping[str, object], file: str) -> Stored:
+    codes, parameters, hashes = (_mapping(item.get(k, {}), file) for k in ("codes", "parameters", "hashes"))
+    return Stored(str(item.get("name")), codes, parameters, str(hashes.get("query", "")))
+
+
+def _mapping(value: object, file: str) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise SpecError("stored results are damaged", given=value, expected=f"an object in {file}")
+    return cast(Mapping[str, object], value)
+
+
+def _property(stored: Stored, properties: Mapping[str, Property], path: Path) -> Property:
+    """Return the property of this name; the only one there is, whatever it is called."""
+    if len(properties) == 1:
+        return next(iter(properties.values()))
+    return next(iter(choose(properties, stored.name, path).values()))
+
+
+def _replay(stored: Stored, spec: Property) -> tuple[str, str]:
+    """Return the verdict of the stored codes and what to say of them."""
+    bound = bind(spec, stored.parameters)
+    codes = _codes(stored, spec)
+    good = witnesses(bound, codes)
+    forall = spec.kind == "forall"
+    verdict = ("VIOLATED" if forall else "HOLDS") if good else "UNKNOWN"
+    verb = "violate" if forall else "witness"
+    said = f"the stored codes {verb} it, exactly" if good else f"the stored codes do not {verb} it, which says nothing of others"
+    lines = [f"{stored.name}: {painted(verdict)}  {said}"]
+    if stored.hash and stored.hash != digest(query(spec, **stored.parameters)):
+        lines.append("the specification or its network has changed since")
+    return verdict, "\n".join(lines) + "\n\n" + solution(Case(spec, stored.parameters), codes)
+
+
+def _codes(stored: Stored, spec: Property) -> dict[str, IntArray]:
+    """Return stored codes in the shapes of the variables; raises SpecError if they do not fit."""
+    codes: dict[str, IntArray] = {}
+    for v in spec.variables:
+        values = integers(stored.codes.get(v.name, []))
+        if values.size != v.size:
+            raise SpecError(f"the stored codes of {v.name!r} do not fit", given=values.shape, expected=str(v.shape))
+        codes[v.name] = values.reshape(v.shape)
+    return codes

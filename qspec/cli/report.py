@@ -1,0 +1,99 @@
+"""What several commands say of results: one line for each, counterexamples in full, and JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from qspec.cli.outcome import Exit, overall
+from qspec.cli.specs import Case
+from qspec.cli.terminal import colour, columns, painted
+from qspec.errors import SpecError
+from qspec.integers import IntArray
+from qspec.language.bind import bind
+from qspec.result import Evidence, Result, Verdict
+from qspec.show.counterexample import explain
+
+SCHEMA = "qspec.results/1"
+MOST = 3
+"""Counterexamples printed in full; `--json` keeps all."""
+
+
+def verdict_line(result: Result, width: int) -> str:
+    """Return `name: VERDICT`, padded, and on what it stands."""
+    verdict = painted(result.verdict.name) + " " * (8 - len(result.verdict.name))
+    return f"{result.name + ':':<{width + 1}} {verdict}  {grounds(result)}, {result.times.total:.2f} s"
+
+
+def grounds(result: Result) -> str:
+    """Return on what a verdict stands, in a few words."""
+    match result.evidence:
+        case Evidence.BOUNDS:
+            text = "by exact bounds"
+        case Evidence.ATTACK:
+            text = "found by search"
+        case Evidence.MODEL:
+            text = f"model of {result.solver}"
+        case Evidence.PROOF:
+            text = f"proved by {result.solver}"
+        case Evidence.NONE:
+            text = f"{result.solver}: {result.reason.value if result.reason else 'nothing conclusive'}"
+    if result.vacuous:
+        text += "; vacuously: nothing meets the assumption"
+    if result.violations:
+        text += f"; {result.violations} {'violations' if result.kind == 'forall' else 'witnesses'} in all"
+    detail = result.detail.strip().splitlines()
+    return text + (f" ({detail[-1].strip()[:120]})" if result.verdict is Verdict.UNKNOWN and detail else "")
+
+
+def solutions(cases: Sequence[Case], results: Sequence[Result]) -> list[str]:
+    """Return the counterexamples and witnesses among some results, each as a paragraph under its title."""
+    found = [(c, r.codes) for c, r in zip(cases, results, strict=True) if r.codes is not None]
+    parts = [solution(c, codes) for c, codes in found[:MOST]]
+    if len(found) > MOST:
+        parts.append(f"{len(found) - MOST} more are not shown; --json keeps them all")
+    return parts
+
+
+def solution(case: Case, codes: Mapping[str, IntArray]) -> str:
+    """Return a counterexample or witness of a property as text."""
+    what = "counterexample to" if case.spec.kind == "forall" else "witness of"
+    title = f"{what} {case.name}"
+    return f"{title}\n{'─' * len(title)}\n" + explain(bind(case.spec, case.parameters), codes, columns=columns(), colour=colour())
+
+
+def check_writable(where: str | None) -> None:
+    """Raise SpecError, before anything takes time, if a file cannot be written there."""
+    if where is None or where == "-":
+        return
+    path = Path(where)
+    if not path.resolve().parent.is_dir() or path.is_dir():
+        raise SpecError("cannot write there", given=where, expected="a file in a folder that exists")
+
+
+def write_json(where: str, target: str, results: Sequence[Result], status: Exit) -> None:
+    """Write results as JSON, schema `qspec.results/1`, to a file, or to stdout for `-`."""
+    content = {
+        "schema": SCHEMA,
+        "target": target,
+        "verdict": overall(results).name,
+        "status": int(status),
+        "results": [r.to_dict() for r in results],
+    }
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    if where == "-":
+        sys.stdout.write(text)
+    else:
+        Path(where).write_text(text, encoding="utf-8")
+
+
+def deliver(text: str, json_to: str | None, target: str, results: Sequence[Result], status: Exit) -> str:
+    """Write JSON if asked to, and return what is left for stdout: the text, or nothing if JSON went there and the text to stderr."""
+    if json_to is not None:
+        write_json(json_to, target, results, status)
+        if json_to == "-":
+            sys.stderr.write(text + "\n")
+            return ""
+    return text

@@ -1,0 +1,26 @@
+"""`qspec show`: what a specification says, or how a network is built."""
+
+from __future__ import annotations
+
+from qspec.cli.outcome import Outcome
+from qspec.cli.specs import choose, read_file, split_target
+from qspec.language.walk import networks
+from qspec.network.graph import Network
+from qspec.network.load import load
+from qspec.show.formula import describe
+
+
+def run(*, target: str) -> Outcome:
+    """Return a summary of a network by file or name, or of the properties and networks of a Python file."""
+    if not target.endswith(".py") and ".py:" not in target:
+        return Outcome(load(target).summary())
+    path, name = split_target(target)
+    contents = read_file(path)
+    if name in contents.networks:
+        return Outcome(contents.networks[name].summary())
+    if not contents.properties and not name and contents.networks:
+        return Outcome("\n\n".join(n.summary() for n in contents.networks.values()))
+    properties = choose(contents.properties, name, path)
+    used: dict[int, Network] = {id(n): n for p in properties.values() for n in networks(p)}
+    titled = [describe(p, name=label) for label, p in properties.items()]
+    return Outcome("\n\n".join([*titled, *(n.summary() for n in used.values())]))

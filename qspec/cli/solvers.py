@@ -1,0 +1,36 @@
+"""`qspec solvers`: which solvers there are, and how to get those that are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from qspec.cli.outcome import Outcome
+from qspec.cli.terminal import table
+from qspec.errors import SolverMissingError
+from qspec.solver import Solver, get_solver, solver_entry_points
+
+
+def run() -> Outcome:
+    """Return a table of every registered solver."""
+    rows: list[tuple[str, str, str, str]] = []
+    for name in solver_entry_points():
+        try:
+            solver = get_solver(name)
+        except (ImportError, AttributeError, SolverMissingError) as error:
+            rows.append((name, "broken", "", " ".join(str(error).split())))
+            continue
+        state = solver.availability()
+        rows.append((name, "ok" if state.ok else "missing", ", ".join(solver.theories), state.version if state.ok else state.install))
+    text = table(("solver", "state", "decides", "version, or how to get it"), rows)
+    return Outcome(f"{text}\n\nAny other SMT-LIB 2 solver: put its command into QSPEC_SMTLIB_COMMAND and use\n--solver smtlib.")
+
+
+def installed() -> Iterator[Solver]:
+    """Yield every solver that can run here."""
+    for name in solver_entry_points():
+        try:
+            solver = get_solver(name)
+        except (ImportError, AttributeError, SolverMissingError):
+            continue
+        if solver.availability().ok:
+            yield solver

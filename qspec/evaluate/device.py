@@ -1,0 +1,84 @@
+"""The few functions of JAX whose published types are incomplete, with types; the one place that knows how JAX is switched to 64 bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, ParamSpec, TypeVar, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+from jax import lax
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S")
+HostArray = npt.NDArray[Any]
+
+
+def compiled(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function whose first argument shapes the code (hashable) and whose others are arrays."""
+    return cast("Callable[P, R]", jax.jit(function, static_argnums=0))  # pyright: ignore[reportUnknownMemberType]
+
+
+def wide() -> AbstractContextManager[object]:
+    """Allow 64-bit types until the context ends."""
+    return jax.enable_x64(True)
+
+
+def to_device(arrays: Sequence[HostArray]) -> tuple[jax.Array, ...]:
+    """Copy arrays to the device."""
+    return tuple(cast("Sequence[jax.Array]", jax.device_put(list(arrays))))  # pyright: ignore[reportUnknownMemberType]
+
+
+def all_to_device(parameters: Sequence[Sequence[HostArray]]) -> tuple[tuple[jax.Array, ...], ...]:
+    """Copy arrays to the device, keeping their grouping."""
+    return tuple(to_device(arrays) for arrays in parameters)
+
+
+def full(shape: tuple[int, ...], value: float, dtype: npt.DTypeLike) -> jax.Array:
+    """Return an array of one value."""
+    return jnp.full(shape, value, np.dtype(dtype))  # pyright: ignore[reportUnknownMemberType]
+
+
+def count(size: int, dtype: npt.DTypeLike = np.int32) -> jax.Array:
+    """Return 0, 1, …, size - 1."""
+    return jnp.arange(size, dtype=np.dtype(dtype))  # pyright: ignore[reportUnknownMemberType]
+
+
+def contract(subscripts: str, left: jax.Array, right: jax.Array) -> jax.Array:
+    """Return the sum of products that the subscripts name."""
+    return jnp.einsum(subscripts, left, right, precision=lax.Precision.HIGHEST)  # pyright: ignore[reportUnknownMemberType]
+
+
+def multiply(left: jax.Array, right: jax.Array, accumulator: npt.DTypeLike) -> jax.Array:
+    """Return the matrix product, summed up in the dtype of the accumulator; float32 is not shortened to TF32."""
+    highest, summed = lax.Precision.HIGHEST, np.dtype(accumulator)
+    return lax.dot(left, right, precision=highest, preferred_element_type=summed)  # pyright: ignore[reportUnknownMemberType]
+
+
+def pad(x: jax.Array, widths: Sequence[tuple[int, int]]) -> jax.Array:
+    """Return the array with so many zeros before and after it along each axis."""
+    return jnp.pad(x, widths)  # pyright: ignore[reportUnknownMemberType]
+
+
+def number(value: int) -> jax.Array:
+    """Return an int32 scalar."""
+    return to_device([np.array(value, np.int32)])[0]
+
+
+def slope(function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
+    """Return the gradient of a function to a scalar."""
+    return cast("jax.Array", jax.grad(function)(x))  # pyright: ignore[reportUnknownMemberType]
+
+
+def repeat_while(condition: Callable[[S], jax.Array], body: Callable[[S], S], state: S) -> S:
+    """Apply the body to the state on the device while the condition is true."""
+    return lax.while_loop(condition, body, state)
+
+
+def repeat_between(begin: jax.Array, end: jax.Array, body: Callable[[jax.Array, S], S], state: S) -> S:
+    """Apply the body to each number from `begin` to `end - 1` and the state, on the device."""
+    return cast("S", lax.fori_loop(begin, end, body, state))  # pyright: ignore[reportUnknownMemberType]

@@ -1,0 +1,46 @@
+"""Hand a compiled property to other tools: SMT-LIB 2 text, or a pySMT formula."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from io import StringIO
+from typing import Any
+
+from qspec.errors import SolverMissingError, UnsupportedError
+from qspec.language.compile import compile_property
+from qspec.language.formulas import Property
+from qspec.passes import Pipeline
+from qspec.problem import SmtProblem
+from qspec.verify import lower_query
+
+
+def to_smt(spec: Property, *, theory: str = "QF_BV", presolve: bool = True, **parameters: object) -> SmtProblem:
+    """Return the problem whose solutions are the violations of a `forall` property (the witnesses of an `exists` property).
+
+    `theory` is "QF_BV" or "QF_LIA". With `presolve` the exact passes run first, and inputs that they fix do not occur in the text. Raises
+    UnsupportedError for another theory.
+    """
+    query = compile_property(spec, parameters).query
+    parts = Pipeline().apply(query) if presolve else ()
+    reduced = parts[0].query if len(parts) == 1 else query
+    problem = lower_query(reduced, theory)
+    if not isinstance(problem, SmtProblem):
+        raise UnsupportedError("this theory has no SMT-LIB text", given=theory, expected="QF_BV or QF_LIA")
+    return problem
+
+
+def to_smtlib(spec: Property, *, theory: str = "QF_BV", presolve: bool = True, **parameters: object) -> str:
+    """Return a complete SMT-LIB 2.6 script: `sat` means that the `forall` property is violated."""
+    problem = to_smt(spec, theory=theory, presolve=presolve, **parameters)
+    names = " ".join(s.text for s in problem.symbols)
+    return f"(set-option :produce-models true)\n{problem.text}(check-sat)\n" + (f"(get-value ({names}))\n" if names else "")
+
+
+def to_pysmt(spec: Property, *, theory: str = "QF_BV", presolve: bool = True, **parameters: object) -> Any:
+    """Return the same problem as one pySMT formula, for embedding; raises SolverMissingError if pySMT is not installed."""
+    text = to_smt(spec, theory=theory, presolve=presolve, **parameters).text
+    try:
+        parser = import_module("pysmt.smtlib.parser")
+    except ImportError:
+        raise SolverMissingError("pySMT is missing", given="pysmt", expected="an installed package", advice="pip install pysmt") from None
+    return parser.SmtLibParser().get_script(StringIO(text + "(check-sat)\n")).get_last_formula()

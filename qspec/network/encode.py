@@ -1,0 +1,186 @@
+"""From a network to the document of its file: one JSON text and the arrays that it refers to."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import assert_never
+
+from qspec.errors import ModelFileError
+from qspec.formats import Affine, Fixed, Format, PerChannel
+from qspec.integers import rational
+from qspec.network.activations import Activation, HardSigmoid, HardTanh, LeakyReLU, Linear, Lookup, ReLU, Sigmoid, Sign, Tanh
+from qspec.network.arrays import to_npy, type_of
+from qspec.network.cursor import MAX_DIGITS
+from qspec.network.graph import Network
+from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Feature, Flatten, Input, Layer, MaxPool2D, Requantize, pair
+from qspec.tensor import Tensor
+
+FORMAT = "qspec-network"
+VERSION = 1
+
+Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
+Arrays = dict[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A network as text and named `.npy` files; equal networks give equal bytes."""
+
+    text: bytes
+    arrays: Arrays
+
+
+def encode(network: Network) -> Document:
+    """Return the document of a network; raises ModelFileError on a number too long to write."""
+    arrays: Arrays = {}
+    stages: list[Json] = [
+        {"name": s.name, "reads": [network.stages[a].name for a in s.arguments], "layer": _layer(s.layer, arrays)} for s in network.stages
+    ]
+    root: Json = {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": network.name,
+        "stages": stages,
+        "outputs": [network.stages[o].name for o in network.outputs],
+    }
+    return Document(json.dumps(root, indent=1, allow_nan=False).encode("ascii"), arrays)
+
+
+def _layer(layer: Layer, arrays: Arrays) -> Json:
+    match layer:
+        case Input():
+            return {
+                "kind": "Input",
+                "shape": [*layer.shape],
+                "format": _format(layer.format),
+                "features": [_feature(f) for f in layer.features],
+            }
+        case Dense():
+            return {
+                "kind": "Dense",
+                "kernel": _tensor(layer.kernel, arrays),
+                "bias": _tensor(layer.bias, arrays),
+                "activation": _activation(layer.activation, arrays),
+                "output": _format(layer.output),
+                "accumulator": _format(layer.accumulator),
+            }
+        case Conv2D():
+            return {
+                "kind": "Conv2D",
+                "kernel": _tensor(layer.kernel, arrays),
+                "bias": _tensor(layer.bias, arrays),
+                "stride": [*layer.stride],
+                "padding": _padding(layer.padding),
+                "dilation": [*layer.dilation],
+                "groups": layer.groups,
+                "activation": _activation(layer.activation, arrays),
+                "output": _format(layer.output),
+                "accumulator": _format(layer.accumulator),
+            }
+        case AveragePool2D():
+            return {
+                "kind": "AveragePool2D",
+                "window": [*layer.window],
+                "stride": [*(layer.stride or layer.window)],
+                "padding": _padding(layer.padding),
+                "count_padding": layer.count_padding,
+                "output": _format(layer.output),
+            }
+        case MaxPool2D():
+            return {
+                "kind": "MaxPool2D",
+                "window": [*layer.window],
+                "stride": [*(layer.stride or layer.window)],
+                "padding": _padding(layer.padding),
+            }
+        case Flatten():
+            return {"kind": "Flatten"}
+        case Add():
+            return {"kind": "Add", "activation": _activation(layer.activation, arrays), "output": _format(layer.output)}
+        case Concat():
+            return {"kind": "Concat", "output": _format(layer.output)}
+        case Requantize():
+            return {"kind": "Requantize", "output": _format(layer.output), "activation": _activation(layer.activation, arrays)}
+        case _:
+            assert_never(layer)
+
+
+def _activation(activation: Activation, arrays: Arrays) -> Json:
+    match activation:
+        case Linear() | Sign() | HardTanh():
+            return {"kind": type(activation).__name__}
+        case ReLU(maximum):
+            return {"kind": "ReLU", "maximum": None if maximum is None else _exact(maximum)}
+        case LeakyReLU(slope):
+            return {"kind": "LeakyReLU", "slope": _exact(slope)}
+        case HardSigmoid(slope, offset):
+            return {"kind": "HardSigmoid", "slope": _exact(slope), "offset": _exact(offset)}
+        case Sigmoid(table) | Tanh(table):
+            return {"kind": type(activation).__name__, "table": _format(table)}
+        case Lookup():
+            return {"kind": "Lookup", "input": _format(activation.input), "outputs": _tensor(activation.outputs, arrays)}
+        case _:
+            assert_never(activation)
+
+
+def _format(fmt: Format | None) -> Json:
+    match fmt:
+        case None:
+            return None
+        case Fixed():
+            return {
+                "kind": "Fixed",
+                "width": fmt.width,
+                "frac": fmt.frac,
+                "signed": fmt.signed,
+                "rounding": fmt.rounding.value,
+                "overflow": fmt.overflow.value,
+            }
+        case Affine():
+            return {
+                "kind": "Affine",
+                "width": fmt.width,
+                "signed": fmt.signed,
+                "scale": [_exact(s) for s in fmt.scale] if isinstance(fmt.scale, tuple) else _exact(fmt.scale),
+                "zero_point": [*fmt.zero_point] if isinstance(fmt.zero_point, tuple) else fmt.zero_point,
+                "rounding": fmt.rounding.value,
+                "overflow": fmt.overflow.value,
+            }
+        case PerChannel():
+            return {"kind": "PerChannel", "formats": [_format(f) for f in fmt.formats]}
+        case _:
+            assert_never(fmt)
+
+
+def _tensor(tensor: Tensor | None, arrays: Arrays) -> Json:
+    """Store the codes as an array, or as decimal texts if int64 does not hold them."""
+    if tensor is None:
+        return None
+    type_name = type_of(tensor.codes)
+    codes: Json
+    if type_name is None:
+        codes = [str(int(c)) for c in tensor.codes.reshape(-1)]
+    else:
+        member = f"arrays/{len(arrays)}.npy"
+        arrays[member] = to_npy(tensor.codes, type_name)
+        codes = {"member": member, "type": type_name}
+    return {"format": _format(tensor.format), "shape": [*tensor.shape], "codes": codes}
+
+
+def _feature(feature: Feature) -> Json:
+    return {"name": feature.name, "lower": feature.lower, "upper": feature.upper, "categories": [*feature.categories]}
+
+
+def _padding(padding: str | tuple[object, object]) -> Json:
+    return padding if isinstance(padding, str) else [[*pair(p, "padding", least=0)] for p in padding]
+
+
+def _exact(value: Fraction) -> str:
+    exact = rational(value)
+    if max(exact.numerator.bit_length(), exact.denominator.bit_length()) > 3 * MAX_DIGITS:
+        raise ModelFileError(
+            "a number is too long to write", given=float(exact), expected=f"at most {MAX_DIGITS} digits", advice="round it"
+        )
+    return str(exact)

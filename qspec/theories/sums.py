@@ -1,0 +1,136 @@
+"""Write weighted sums of unsigned words as bit-vector terms.
+
+Each option is one known way to make sums easier to bit-blast or to solve, so that each can be measured by itself. Balanced trees are from
+Giacobbe, Henzinger and Lechner, How many bits does it take to quantize your neural network, TACAS 2020; minimal widths from Henzinger,
+Lechner and Zikelic, Scalable verification of quantized neural networks, AAAI 2021.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Literal
+
+from qspec.theories.text import Script, bit_vector, bits
+from qspec.theories.words import Word, resize
+
+
+@dataclass(frozen=True, slots=True)
+class SumOptions:
+    """How sums are written."""
+
+    balanced: bool = True
+    """A balanced tree of additions; False is a chain."""
+    widths: Literal["partial", "accumulator", "fixed"] = "partial"
+    """Each partial sum, each accumulator, or every sum alike (a multiple of 32 bits) has its own width."""
+    weights: Literal["planes", "grouped", "shared", "inline"] = "grouped"
+    """Add terms of equal weight before multiplying (planes: by the bits of the weight); or define each product once; or write it each time."""
+    complement: bool = True
+    """A negative weight is a positive one of the complement `2**width - 1 - x`; False subtracts the sum of the negative terms."""
+
+
+class Sums:
+    """Sums over the same words; products and groups that several terms use are defined in the script once."""
+
+    def __init__(self, script: Script, name: str, words: list[Word], options: SumOptions) -> None:
+        self._script = script
+        self._name = name
+        self._words = words
+        self._options = options
+        self._products: dict[tuple[int, int, int], Word] = {}
+
+    def weighted(self, row: int, columns: list[int], weights: list[int], constant: int, low: int, high: int) -> tuple[str, int, int, int]:
+        """Return term, width, largest value and offset of `constant` plus the weighted words, an integer from `low` to `high`."""
+        if self._options.complement:
+            offset = constant + sum(w * ((1 << self._words[c].width) - 1) for c, w in zip(columns, weights, strict=True) if w < 0)
+            width = self._width(high - offset)
+            total = self._total(f"{row}", columns, weights, width)
+            return resize(total.text, total.width, width), width, high - offset, offset
+        width = self._width(high - low)
+        text = bits(constant - low, width)
+        for sign, operator in ((1, "bvadd"), (-1, "bvsub")):
+            kept = [k for k, w in enumerate(weights) if w * sign > 0]
+            if kept:
+                total = self._total(f"{row}.{operator}", [columns[k] for k in kept], [abs(weights[k]) for k in kept], width)
+                text = f"({operator} {text} {resize(total.text, total.width, width)})"
+        return text, width, high - low, low
+
+    def _width(self, high: int) -> int:
+        return -(-high.bit_length() // 32) * 32 if self._options.widths == "fixed" else high.bit_length()
+
+    def _total(self, row: str, columns: list[int], weights: list[int], width: int) -> Word:
+        """Return the sum of |weight| * word, where a word of negative weight is complemented."""
+        match self._options.weights:
+            case "inline" | "shared":
+                return self._sum([self._product(c, w, width) for c, w in zip(columns, weights, strict=True)], width)
+            case "grouped":
+                groups = self._groups(columns, weights, width)
+                return self._sum([_times(g, w, width, self._own) for w, g in groups.items()], width)
+            case "planes":
+                return self._planes(row, self._groups(columns, weights, width), width)
+
+    @property
+    def _own(self) -> bool:
+        return self._options.widths == "partial"
+
+    def _leaf(self, column: int, weight: int, width: int) -> Word:
+        word = self._words[column]
+        if weight < 0:
+            word = Word(f"(bvnot {word.text})", word.width, (1 << word.width) - 1)
+        return word if self._own else Word(resize(word.text, word.width, width), width, word.high)
+
+    def _product(self, column: int, weight: int, width: int) -> Word:
+        product = _times(self._leaf(column, weight, width), abs(weight), width, self._own)
+        if abs(weight) == 1 or self._options.weights == "inline":
+            return product
+        key = column, weight, product.width
+        if key not in self._products:
+            name = self._script.define(f"p{self._name}.{column}.{weight}.{product.width}", bit_vector(product.width), product.text)
+            self._products[key] = Word(name, product.width, product.high)
+        return self._products[key]
+
+    def _groups(self, columns: list[int], weights: list[int], width: int) -> dict[int, Word]:
+        """Return the sum of the words of each magnitude of weight, smallest magnitude first."""
+        members: dict[int, list[Word]] = defaultdict(list)
+        for c, w in zip(columns, weights, strict=True):
+            members[abs(w)].append(self._leaf(c, w, width))
+        return {m: self._sum(members[m], width) for m in sorted(members)}
+
+    def _planes(self, row: str, groups: dict[int, Word], width: int) -> Word:
+        """Return the sum over the bits of the weights, each the sum of the groups whose magnitude has that bit."""
+        named = {
+            m: Word(self._script.define(f"g{self._name}.{row}.{m}", bit_vector(g.width), g.text), g.width, g.high)
+            if m.bit_count() > 1
+            else g
+            for m, g in groups.items()
+        }
+        planes = [(b, [g for m, g in named.items() if m >> b & 1]) for b in range(max(named, default=0).bit_length())]
+        return self._sum([_times(self._sum(members, width), 1 << b, width, self._own) for b, members in planes if members], width)
+
+    def _sum(self, words: list[Word], width: int) -> Word:
+        if self._options.balanced:
+            while len(words) > 1:
+                pairs = [_add(a, b, width, self._own) for a, b in zip(words[::2], words[1::2], strict=False)]
+                words = [*pairs, words[-1]] if len(words) % 2 else pairs
+            return words[0]
+        total = words[0]
+        for word in words[1:]:
+            total = _add(total, word, width, self._own)
+        return total
+
+
+def _add(a: Word, b: Word, limit: int, own: bool) -> Word:
+    high = a.high + b.high
+    width = min(limit, high.bit_length()) if own else limit
+    return Word(f"(bvadd {resize(a.text, a.width, width)} {resize(b.text, b.width, width)})", width, high)
+
+
+def _times(x: Word, factor: int, limit: int, own: bool) -> Word:
+    if factor == 1:
+        return x
+    high = x.high * factor
+    width = min(limit, high.bit_length()) if own else limit
+    shift = factor.bit_length() - 1
+    if factor == 1 << shift and x.width + shift <= width:
+        return Word(resize(f"(concat {x.text} {bits(0, shift)})", x.width + shift, width), width, high)
+    return Word(f"(bvmul {resize(x.text, x.width, width)} {bits(factor, width)})", width, high)
