@@ -49,7 +49,7 @@ def _tightened(program: Program, node: int, scale: int, known: list[Interval], l
     rows = np.zeros((2 * free.size, own.lower.size), dtype=np.int64 if scale < SAFE else object)
     rows[np.arange(free.size), free] = scale
     rows[free.size + np.arange(free.size), free] = -scale
-    least = -((-_substitute(program, node, rows, known, lines)) // scale)
+    least = -(-widen(_substitute(program, node, rows, known, lines), scale) // scale)
     lower, upper = own.lower.astype(object), own.upper.astype(object)
     lower[free] = np.maximum(lower[free], least[: free.size])
     upper[free] = np.minimum(upper[free], -least[free.size :])

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from qspec.bounds.interval import Interval
-from qspec.integers import IntArray
+from qspec.integers import SAFE, IntArray, magnitude, shrink, widen
 from qspec.staircase import Rescale, Steps, climb, reach
 
 SCALE = 1 << 12
 MAX_CODES = 1 << 10
 """Staircases with more codes than this on the interval are bounded by constants."""
+MAX_MAGNITUDE = SAFE // (8 * SCALE * MAX_CODES)
+"""Arguments and codes beyond this are bounded by constants too, so that no product of a slope and an argument overflows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,14 +35,16 @@ class Lines:
 def constant_lines(y: Interval) -> Lines:
     """Return the lines of slope zero."""
     zero = np.zeros_like(y.lower)
-    return Lines(zero, SCALE * y.lower, zero, SCALE * y.upper)
+    low, high = (SCALE * widen(end, SCALE * magnitude(end)) for end in (y.lower, y.upper))
+    return Lines(zero, shrink(low), zero, shrink(high))
 
 
 def staircase_lines(steps: Rescale | Steps, x: Interval) -> Lines:
     """Return lines around a staircase on an interval, one pair for each element."""
     first, last = climb(steps, x.lower), climb(steps, x.upper)
     flat = constant_lines(Interval(first, last))
-    if first.size == 0 or int((last - first).max()) > MAX_CODES or object in (first.dtype, x.lower.dtype, x.upper.dtype):
+    largest = max(magnitude(end) for end in (x.lower, x.upper, first, last))
+    if first.size == 0 or largest > MAX_MAGNITUDE or int((last - first).max()) > MAX_CODES:
         return flat
     count = int((last - first).max())
     codes = np.minimum(first[:, None] + 1 + np.arange(count), last[:, None])

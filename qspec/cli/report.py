@@ -15,6 +15,7 @@ from qspec.integers import IntArray
 from qspec.language.bind import bind
 from qspec.result import Evidence, Result, Verdict
 from qspec.show.counterexample import explain
+from qspec.solver import Reason
 
 SCHEMA = "qspec.results/1"
 MOST = 3
@@ -45,7 +46,8 @@ def grounds(result: Result) -> str:
     if result.violations:
         text += f"; {result.violations} {'violations' if result.kind == 'forall' else 'witnesses'} in all"
     detail = result.detail.strip().splitlines()
-    return text + (f" ({detail[-1].strip()[:120]})" if result.verdict is Verdict.UNKNOWN and detail else "")
+    telling = result.verdict is Verdict.UNKNOWN and detail and result.reason is not Reason.TIMEOUT
+    return text + (f" ({detail[-1].strip()[:120]})" if telling else "")
 
 
 def solutions(cases: Sequence[Case], results: Sequence[Result]) -> list[str]:

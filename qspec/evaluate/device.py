@@ -34,8 +34,9 @@ def to_device(arrays: Sequence[HostArray]) -> tuple[jax.Array, ...]:
 
 
 def all_to_device(parameters: Sequence[Sequence[HostArray]]) -> tuple[tuple[jax.Array, ...], ...]:
-    """Copy arrays to the device, keeping their grouping."""
-    return tuple(to_device(arrays) for arrays in parameters)
+    """Copy arrays to the device in one go, keeping their grouping."""
+    flat = iter(to_device([a for arrays in parameters for a in arrays]))
+    return tuple(tuple(next(flat) for _ in arrays) for arrays in parameters)
 
 
 def full(shape: tuple[int, ...], value: float, dtype: npt.DTypeLike) -> jax.Array:

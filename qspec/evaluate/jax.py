@@ -119,7 +119,7 @@ def _checked(node: Input, assignment: Assignment) -> HostArray:
         if np.any(outside):
             where = tuple(int(k) for k in np.argwhere(outside)[0])
             low, high = node.lower[where[-1]], node.upper[where[-1]]
-            raise SpecError(f"input {node.name!r} is outside its bounds at {list(where)}", given=x[where], expected=f"{low}..{high}")
+            raise SpecError(f"input {node.name!r} is outside its bounds at {list(where)}", given=int(x[where]), expected=f"{low}..{high}")
     return x.astype(storage(int(node.lower.min(initial=0)), int(node.upper.max(initial=0)))) if x.dtype.itemsize == 8 else x
 
 

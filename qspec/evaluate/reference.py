@@ -6,6 +6,7 @@ integers.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import assert_never
 
 import numpy as np
@@ -93,9 +94,9 @@ def holds(formula: Formula, values: list[IntArray]) -> IntArray:
         case Any(node):
             return np.any(values[node] >= 0, axis=-1)
         case And(children):
-            return np.logical_and.reduce([holds(c, values) for c in children])
+            return reduce(np.logical_and, (holds(c, values) for c in children), np.array(True))
         case Or(children):
-            return np.logical_or.reduce([holds(c, values) for c in children])
+            return reduce(np.logical_or, (holds(c, values) for c in children), np.array(False))
         case _:
             assert_never(formula)
 

@@ -13,10 +13,9 @@ import numpy.typing as npt
 
 from qspec.bounds.interval import Interval
 from qspec.evaluate.kernels import Arithmetic, Counted, Looked, LowBits, Rescaled, Whole
-from qspec.evaluate.thresholds import thresholds
 from qspec.integers import SAFE, IntArray, magnitude, shrink
 from qspec.rounding import Rounding
-from qspec.staircase import Rescale, Steps
+from qspec.staircase import Rescale, Steps, climb, reach
 
 HostArray = npt.NDArray[Any]
 MAX_LISTED = 2**24
@@ -43,7 +42,7 @@ def place_rescale(steps: Rescale, x: Interval, y: Interval) -> tuple[Rescaled | 
     arithmetic = _arithmetic(reduced, x)
     if arithmetic is None:
         levels = int((y.upper - y.lower).max(initial=0)) + 1
-        return place_steps(thresholds(reduced, x.lower, x.upper), x) if levels * x.lower.size <= MAX_LISTED else None
+        return place_steps(thresholds(reduced, x), x) if levels * x.lower.size <= MAX_LISTED else None
     kind, first, second = _slacks(reduced.rounding, reduced.denominator)
     offset = reduced.offset + first if kind == "first" else reduced.offset
     computed, code = _DTYPES[arithmetic]
@@ -129,6 +128,17 @@ def _result(steps: Rescale, y: Interval) -> Whole:
     if steps.lower is None or steps.upper is None:
         return wide(y.magnitude)
     return storage(int(steps.lower.min(initial=0)), int(steps.upper.max(initial=0)))
+
+
+def thresholds(steps: Rescale, x: Interval) -> Steps:
+    """Return the steps that equal an even staircase for every argument in `x`.
+
+    Rows with fewer steps than others are filled up with a threshold that no argument reaches.
+    """
+    lowest, highest = climb(steps, x.lower), climb(steps, x.upper)
+    codes = lowest[:, None] + np.arange(1, int((highest - lowest).max(initial=0)) + 1)
+    unreached = x.upper.astype(object)[:, None] + 1
+    return Steps(lowest, shrink(np.where(codes <= highest[:, None], reach(steps, codes).astype(object), unreached)))
 
 
 def place_steps(steps: Steps, x: Interval) -> tuple[Counted, tuple[HostArray, ...]]:

@@ -12,6 +12,8 @@ from qspec.network.layers import Input, Layer
 from qspec.network.types import Type, infer
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from qspec.integers import IntArray
     from qspec.language.expressions import Operand, Output, Tap, Variable
     from qspec.network.perturb import PerturbedNetwork
@@ -167,7 +169,7 @@ class Network:
 
         return RealNetwork(self)
 
-    def save(self, path: str) -> None:
+    def save(self, path: str | PathLike[str]) -> None:
         """Write the network to a file (see `qspec.network.file`); raises ModelFileError if that fails."""
         from qspec.network.file import save
 

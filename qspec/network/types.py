@@ -170,7 +170,7 @@ def _output(shape: tuple[int, ...], layer: Dense | Conv2D | AveragePool2D | Add 
 
 
 def _check_function(activation: Activation, output: Format) -> None:
-    """Raise NetworkError if a lookup table holds codes of another format than the layer's, FormatError if an exact function has too many."""
+    """Raise NetworkError if a lookup table holds codes of another format than the layer's, FormatError if an exact function is too fine."""
     if isinstance(activation, Lookup) and activation.outputs.format != output:
         raise NetworkError("a table holds codes of another format", given=activation.outputs.format, expected=f"output={output}")
     if isinstance(activation, Sigmoid | Tanh):

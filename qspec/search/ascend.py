@@ -24,6 +24,8 @@ from qspec.evaluate.kernels import Plan
 from qspec.ir import Formula
 from qspec.search.score import score, truth
 
+HostArray = npt.NDArray[Any]
+
 MOMENTUM = 0.75
 FIRST_STEP = 0.5
 """First step, as a share of the width of the box: from its centre to a corner."""
@@ -61,6 +63,13 @@ class Arrays(NamedTuple):
     scales: Sequence[jax.Array]
 
 
+class Draws(NamedTuple):
+    """Random moves for some steps: coordinates, and places between their bounds (0 to 1), shape (steps, searches, moves) each."""
+
+    coordinates: jax.Array
+    places: jax.Array
+
+
 class Climb(NamedTuple):
     """A batch of searches: their points (batch, size), what each aims at, the best point of each; and a point that makes the goal true."""
 
@@ -74,18 +83,25 @@ class Climb(NamedTuple):
     witness: jax.Array
 
 
-def start(points: npt.NDArray[Any], aims: npt.NDArray[np.int32]) -> Climb:
-    """Return searches that begin at these points."""
-    worst, still = np.full(len(points), -np.inf, np.float32), np.zeros(points.shape, np.float32)
-    flags = np.array(0, np.int32), np.array(False)
-    return Climb(*device.to_device([flags[0], points, still, aims, points, worst, flags[1], points[0]]))
+def start(points: HostArray, aims: npt.NDArray[np.int32], scores: npt.NDArray[np.float32] | None = None) -> Climb:
+    """Return searches that begin at these points, whose scores may be known."""
+    known = np.full(len(points), -np.inf, np.float32) if scores is None else scores
+    still = np.zeros(points.shape, np.float32)
+    return Climb(*device.to_device([np.array(0, np.int32), points, still, aims, points, known, np.array(False), points[0]]))
 
 
 def leaders(climb: Climb, count: int) -> Climb:
-    """Return the searches with the best scores, each at its best point and at step 0."""
-    order = np.argsort(-np.asarray(climb.best_score), kind="stable")[:count]
-    points, scores, aims = climb.best[order], climb.best_score[order], climb.aims[order]
-    return Climb(jnp.int32(0), points, 0 * climb.momentum[order], aims, points, scores, climb.found, climb.witness)
+    """Return new searches that begin at the points with the best scores."""
+    points, scores, aims = (np.asarray(v) for v in (climb.best, climb.best_score, climb.aims))
+    order = np.argsort(-scores, kind="stable")[:count]
+    return start(points[order], aims[order], scores[order])
+
+
+def draw_moves(rng: np.random.Generator, steps: int, climb: Climb) -> Draws:
+    """Draw the random moves of so many steps."""
+    batch, size = climb.points.shape
+    shape = (steps, batch, RANDOM)
+    return Draws(*device.to_device([rng.integers(0, size, shape, dtype=np.int32), rng.random(shape, dtype=np.float32)]))
 
 
 @device.compiled
@@ -105,21 +121,20 @@ def ascend(target: Target, arrays: Arrays, climb: Climb, until: jax.Array, total
 
 
 @device.compiled
-def polish(target: Target, arrays: Arrays, climb: Climb, until: jax.Array, seed: jax.Array) -> Climb:
+def polish(target: Target, arrays: Arrays, climb: Climb, until: jax.Array, draws: Draws) -> Climb:
     """Move every best point to the best of its neighbours, up to step number `until`, or until a point makes the goal true.
 
     Neighbours differ in coordinates that the gradient ranks first (one, two or the first few of them at a bound, or one by a single
     code), or in one random coordinate.
     """
     batch, size = climb.points.shape
-    key = jax.random.key(seed)
     masks, near = _neighbourhood(min(RANKED, size))
     count = len(masks) + RANDOM
 
     def one(c: Climb) -> Climb:
         gradient = _gradient(target, arrays, c.best, c.aims)
         ranked = _ranked_moves(arrays, c.best, gradient, masks, near)
-        random = _random_moves(arrays, c.best, jax.random.fold_in(key, c.step))
+        random = _random_moves(arrays, c.best, draws, c.step % draws.coordinates.shape[0])
         neighbours = jnp.clip(c.best[:, None, :] + jnp.concatenate([ranked, random], axis=1), arrays.lower, arrays.upper)
         scores, holds = _judge(target, arrays, neighbours.reshape(-1, size), jnp.repeat(c.aims, count, axis=0))
         scores, holds = scores.reshape(batch, count), holds.reshape(batch, count)
@@ -151,14 +166,12 @@ def _ranked_moves(
     return jnp.round(device.contract("bnk,bks->bns", moves, places)).astype(points.dtype)
 
 
-def _random_moves(arrays: Arrays, points: jax.Array, key: jax.Array) -> jax.Array:
-    where, share = jax.random.split(key)
-    batch, size = points.shape
-    coordinate = jax.random.randint(where, (batch, RANDOM), 0, size)
+def _random_moves(arrays: Arrays, points: jax.Array, draws: Draws, row: jax.Array) -> jax.Array:
+    coordinate = draws.coordinates[row]
     width = (arrays.upper - arrays.lower)[coordinate]
-    goal = arrays.lower[coordinate] + jnp.round(jax.random.uniform(share, (batch, RANDOM)) * width).astype(points.dtype)
+    goal = arrays.lower[coordinate] + jnp.round(draws.places[row] * width).astype(points.dtype)
     move = goal - jnp.take_along_axis(points, coordinate, axis=1)
-    return jnp.where(coordinate[:, :, None] == device.count(size), move[:, :, None], 0)
+    return jnp.where(coordinate[:, :, None] == device.count(points.shape[1]), move[:, :, None], 0)
 
 
 def _inputs(target: Target, points: jax.Array) -> tuple[jax.Array, ...]:

@@ -14,7 +14,7 @@ from qspec.evaluate import device
 from qspec.evaluate.plan import make_plan
 from qspec.integers import IntArray, magnitude
 from qspec.ir import Query, formula_nodes, with_nodes
-from qspec.search.ascend import Arrays, Climb, Target, ascend, leaders, polish, start
+from qspec.search.ascend import Arrays, Climb, Target, ascend, draw_moves, leaders, polish, start
 from qspec.search.box import Box
 from qspec.search.local import draw
 from qspec.search.relax import cut, relax
@@ -57,9 +57,10 @@ class Attack:
         widths = [int((known[n].upper - known[n].lower).max(initial=0)) for n in nodes]
         scales = [np.array(2 / max(2, w), np.float32) for w in widths]
         with device.wide():
-            parameters = [device.all_to_device(p) for p in (exact.parameters, tail_arrays, relaxed_arrays)]
-            ends = device.to_device([box.lower.astype(dtype), box.upper.astype(dtype)])
-            arrays = Arrays(parameters[0], parameters[1], parameters[2], ends[0], ends[1], device.to_device(scales))
+            ends = box.lower.astype(dtype), box.upper.astype(dtype)
+            groups = device.all_to_device([*exact.parameters, *tail_arrays, *relaxed_arrays, ends, scales])
+        first, second = len(exact.parameters), len(exact.parameters) + len(tail_arrays)
+        arrays = Arrays(groups[:first], groups[first:second], groups[second:-2], *groups[-2], groups[-1])
         return cls(box, target, arrays, disjunctions(query.goal, known))
 
     def run(self, rng: np.random.Generator, more: Callable[[], bool], *, restarts: int, rounds: int) -> IntArray | None:
@@ -107,12 +108,11 @@ class Attack:
         if bool(climb.found) or not more():
             return climb
         climb = leaders(climb, LEADERS)
-        seed = device.number(int(rng.integers(2**31)))
         score, gain = float(np.max(climb.best_score)), np.inf
         for until in range(SLICE, POLISH + 1, SLICE):
             if score + PATIENCE * gain < 0 or bool(climb.found) or not more():
                 break
-            climb = polish(self.target, self.arrays, climb, device.number(until), seed)
+            climb = polish(self.target, self.arrays, climb, device.number(until), draw_moves(rng, SLICE, climb))
             before, score = score, float(np.max(climb.best_score))
             gain = score - before
         return climb

@@ -53,7 +53,8 @@ class Box:
         index = np.arange(first, first + count) if first + count < 2**62 else np.arange(count).astype(object) + first
         points = np.zeros((count, self.size), dtype=index.dtype if self.lower.dtype != object else object)
         for k in reversed(range(self.size)):
-            index, points[:, k] = np.divmod(index, int(self.upper[k]) - int(self.lower[k]) + 1)
+            radix = int(self.upper[k]) - int(self.lower[k]) + 1
+            index, points[:, k] = index // radix, index % radix
         return self.lower + points
 
     def number(self, point: IntArray) -> int:

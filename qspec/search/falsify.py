@@ -21,13 +21,15 @@ LISTED = 4096
 """Boxes of at most so many points are listed instead."""
 SAMPLE = 64
 """Points of the first sample."""
+SAMPLE_WORK = 2**19
+"""Multiplications that the first sample may take."""
 LOCAL_WORK = 2**24
 """Multiplications that the search in numpy spends."""
-COMPILED_WORK = 2000
+COMPILED_WORK = 1000
 """Multiplications in one evaluation of a program from which a compilation is worth its time."""
 
 
-def falsify(query: Query, *, seconds: float | None = 1.0, seed: int = 0, restarts: int = 64, rounds: int = 2) -> dict[str, IntArray] | None:
+def falsify(query: Query, *, seconds: float | None = 10.0, seed: int = 0, restarts: int = 64, rounds: int = 2) -> dict[str, IntArray] | None:
     """Search for an assignment within bounds that makes the goal true; None means that none was found, not that there is none.
 
     A small box is listed, others are sampled and searched by greedy walks in numpy; unless the program is tiny, `rounds` rounds of an
@@ -63,7 +65,7 @@ def falsify(query: Query, *, seconds: float | None = 1.0, seed: int = 0, restart
 
 def _locally(query: Query, box: Box, rng: np.random.Generator, more: Callable[[], bool], work: int) -> IntArray | None:
     """Sample, then walk as far as the budget of multiplications leads."""
-    point = first_solution(query, box, draw(box, rng, SAMPLE))
+    point = first_solution(query, box, draw(box, rng, max(3, min(SAMPLE, SAMPLE_WORK // max(1, work)))))
     walkers, moves = 16, 16
     steps = min(64, LOCAL_WORK // (walkers * moves * max(1, work)))
     if point is not None or steps < 8:

@@ -17,13 +17,13 @@ def available() -> bool:
 
 
 def save_comparison(path: str | Path, images: Mapping[str, tuple[IntArray, tuple[int, int]]], change: tuple[str, IntArray]) -> None:
-    """Write grey images side by side, each with its codes of black and white, and last the `change` in LSB, from blue (less) to red."""
+    """Write grey images side by side, each with its codes of white and black, and last the `change` in LSB, from blue (less) to red."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(2.6 * (len(images) + 1), 3.0), layout="constrained")
+    figure = Figure(figsize=(2.6 * (len(images) + 1), 2.8), layout="constrained")
     axes = figure.subplots(1, len(images) + 1, squeeze=False)[0]
     for axis, (title, (codes, (low, high))) in zip(axes, images.items(), strict=False):
-        axis.imshow(codes.reshape(codes.shape[:2]).astype(np.float64), cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+        axis.imshow(codes.reshape(codes.shape[:2]).astype(np.float64), cmap="gray_r", vmin=low, vmax=high, interpolation="nearest")
         axis.set_title(title, fontsize=10)
     title, difference = change
     most = max(1, int(np.abs(difference).max()))

@@ -103,7 +103,12 @@ class _Lowering:
         return name
 
     def _between(self, term: str, ends: Ends) -> None:
-        self.script.require(f"(<= {numeral(ends[0])} {term} {numeral(ends[1])})")
+        """Require both ends of a term, by two comparisons: chains such as `(<= a b c)` are standard, but not read by pySMT."""
+        low, high = numeral(ends[0]), numeral(ends[1])
+        if term.startswith("("):
+            self.script.require(f"(let ((t {term})) (and (<= {low} t) (<= t {high})))")
+        else:
+            self.script.require(f"(and (<= {low} {term}) (<= {term} {high}))")
 
     def _define(self, name: str, term: str) -> str:
         return self.script.define(f"n{name}", "Int", term)

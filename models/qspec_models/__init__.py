@@ -1,0 +1,54 @@
+"""Small quantised networks that come with qspec: `names`, `card`, `load` and `samples`.
+
+`qspec_models.queries` states the standard queries of each in the language.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+import qspec as qs
+from qspec.integers import IntArray, integers
+from qspec_models.card import DIRECTORY as DIRECTORY
+from qspec_models.card import Card as Card
+from qspec_models.card import IndividualFairness as IndividualFairness
+from qspec_models.card import LocalRobustness as LocalRobustness
+from qspec_models.card import Monotonicity as Monotonicity
+from qspec_models.card import Origin as Origin
+from qspec_models.card import StandardQuery as StandardQuery
+
+
+def names() -> list[str]:
+    """Return the names of the shipped models, sorted."""
+    return sorted(path.stem for path in DIRECTORY.glob("*.json"))
+
+
+def card(name: str) -> Card:
+    """Return what is known about a model; raises ModelFileError if there is none of this name."""
+    if name not in names():
+        raise qs.ModelFileError("no such model", given=name, expected=", ".join(names()))
+    return Card.from_json((DIRECTORY / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def load(name: str) -> qs.Network:
+    """Return a model's network; `qs.load(name)` does the same. Raises ModelFileError if there is none of this name."""
+    return qs.load(card(name).path)
+
+
+def samples(name: str) -> tuple[IntArray, IntArray]:
+    """Return the held-out samples of a model: input codes, shape (samples, ...), and classes or regressed numbers, shape (samples,)."""
+    with np.load(card(name).samples_path, allow_pickle=False) as arrays:
+        return integers(arrays["inputs"]), integers(arrays["targets"])
+
+
+digits_4bit = partial(load, "digits-4bit")
+digits_6bit = partial(load, "digits-6bit")
+digits_8bit = partial(load, "digits-8bit")
+digits_conv_4bit = partial(load, "digits-conv-4bit")
+digits_conv_6bit = partial(load, "digits-conv-6bit")
+digits_conv_8bit = partial(load, "digits-conv-8bit")
+digits_tiny = partial(load, "digits-tiny")
+iris_4bit = partial(load, "iris-4bit")
+diabetes_8bit = partial(load, "diabetes-8bit")

@@ -1,0 +1,42 @@
+"""Say whether a solver is installed, and where its executable lies, without importing or starting it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from qspec.solver import Availability
+
+
+def package(module: str, project: str, install: str) -> Availability:
+    """Return the availability of a Python package that is imported as `module` and installed as `project`."""
+    if find_spec(module) is None:
+        return Availability(False, missing=f"the Python package {project!r}", install=f"pip install {install}")
+    try:
+        return Availability(True, version=version(project))
+    except PackageNotFoundError:
+        return Availability(True, version="unknown")
+
+
+def program(name: str, project: str, install: str) -> Availability:
+    """Return the availability of an executable that the Python package `project` brings, or that is on PATH."""
+    path = executable(name, project)
+    if path is None:
+        return Availability(False, missing=f"the executable {name!r}", install=f"pip install {install}")
+    try:
+        return Availability(True, version=version(project))
+    except PackageNotFoundError:
+        return Availability(True, version=path)
+
+
+def executable(name: str, project: str) -> str | None:
+    """Return the path of an executable that the Python package `project` brought, else of one on PATH, else None."""
+    try:
+        files = distribution(project).files or ()
+    except PackageNotFoundError:
+        files = ()
+    brought = (Path(os.fspath(f.locate())).resolve() for f in files if f.name == name)
+    return next((str(path) for path in brought if os.access(path, os.X_OK)), None) or shutil.which(name)

@@ -1,0 +1,32 @@
+"""cvc5: bit-vectors by bit-blasting (CaDiCaL), integers by cuts and branching."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qspec.problem import Problem
+from qspec.solver import Answer, Availability, Limits
+from qspec_solvers import availability
+from qspec_solvers.process import worker
+from qspec_solvers.smtlib import ask
+
+
+@dataclass(frozen=True, slots=True)
+class Cvc5:
+    """cvc5 by its Python package; `options` are its own, for example `("bv-solver=bitblast-internal",)`."""
+
+    options: tuple[str, ...] = ()
+    theories: tuple[str, ...] = ("QF_BV", "QF_LIA", "QF_NIA")
+    name: str = "cvc5"
+    cite: str = (
+        "H. Barbosa et al. cvc5: A Versatile and Industrial-Strength SMT Solver. TACAS 2022. https://doi.org/10.1007/978-3-030-99524-9_24"
+    )
+
+    def availability(self) -> Availability:
+        return availability.package("cvc5", "cvc5", "cvc5")
+
+    def solve(self, problem: Problem, limits: Limits) -> Answer:
+        seed = limits.seed % 2**31
+        seeds = (f"seed={seed}", f"sat-random-seed={seed}")
+        eager = ("bitblast=eager",) if problem.theory == "QF_BV" else ()
+        return ask(worker("run_cvc5", *seeds, *eager, *self.options), problem, limits, self.theories)

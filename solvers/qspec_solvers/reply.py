@@ -1,0 +1,152 @@
+"""Turn what a solver process printed, and how it ended, into an answer."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Sequence
+from typing import assert_never
+
+from qspec.problem import Symbol
+from qspec.solver import Answer, Limits, Reason
+from qspec_solvers.process import End, Finished
+from qspec_solvers.sexpr import Malformed, SExpr, integer, read, unquote
+
+_MEMORY = re.compile(r"bad_alloc|out of memory|MemoryError|cannot allocate memory|memory (exhausted|limit)", re.IGNORECASE)
+
+
+def interpret(run: Finished, symbols: Sequence[Symbol], limits: Limits) -> Answer:
+    """Return the answer that a finished run amounts to."""
+
+    measured: dict[str, float | int | str] = {"memory_mib": run.peak, "cpu_seconds": run.cpu}
+
+    def unknown(reason: Reason, detail: str) -> Answer:
+        return Answer("unknown", reason=reason, detail=detail, seconds=run.seconds, statistics=measured)
+
+    last = _last_words(run)
+    match run.end:
+        case End.TIMEOUT:
+            return unknown(Reason.TIMEOUT, f"stopped after {limits.seconds:g} s")
+        case End.MEMORY:
+            return unknown(Reason.MEMORY, f"stopped at {run.peak} MiB")
+        case End.OUTPUT:
+            return unknown(Reason.GARBAGE, f"stopped after {len(run.output)} bytes of output")
+        case End.LOST:
+            return unknown(Reason.CRASH, f"the process could not be started or supervised: {last}")
+        case End.SIGNAL | End.EXIT if _MEMORY.search(run.errors):
+            return unknown(Reason.MEMORY, last)
+        case End.SIGNAL:
+            return unknown(Reason.CRASH, f"killed by {_signal(run.code)}: {last}")
+        case End.EXIT:
+            try:
+                reply = parse(run.output, symbols)
+            except Malformed as error:
+                died = run.code != 0 and not run.output.strip()
+                return unknown(Reason.CRASH, f"exit status {run.code}: {last}") if died else unknown(Reason.GARBAGE, str(error))
+            return Answer(reply.status, reply.model, reply.reason, reply.detail, run.seconds, {**measured, **reply.statistics})
+        case _:
+            assert_never(run.end)
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _last_words(run: Finished) -> str:
+    """Return the line that says best why a process died: the last that speaks of an error, else the last."""
+    lines = run.errors.strip().splitlines() or run.output.strip().splitlines()
+    telling = [line for line in lines if re.search("error|exception", line, re.IGNORECASE)] or lines
+    return telling[-1].strip()[:300] if telling else "it said nothing"
+
+
+def parse(output: str, symbols: Sequence[Symbol]) -> Answer:
+    """Return what a solver printed in response to `check-sat` and `get-value`; raises Malformed if it is not one whole answer.
+
+    Errors before the status make it worthless (a solver may go on without what it did not understand); after `unsat` they are the usual
+    response to `get-value`. Lists `(:key value ...)` become statistics.
+    """
+    match [e for e in read(output) if e not in ("success", "unsupported")]:
+        case []:
+            raise Malformed("no answer was printed")
+        case [("error", *words), *_]:
+            message = " ".join(str(unquote(w)) for w in words)
+            return Answer("unknown", reason=Reason.MEMORY if _MEMORY.search(message) else Reason.UNSUPPORTED, detail=message)
+        case ["timeout", *_]:
+            return Answer("unknown", reason=Reason.TIMEOUT, detail="the solver's own time limit")
+        case ["sat" | "unsat" | "unknown" as status, *rest]:
+            statistics = _attributes(rest)
+            rest = [e for e in rest if not _is_attributes(e)]
+            if status == "sat":
+                return Answer("sat", _model(rest, symbols), statistics=statistics)
+            if status == "unknown":
+                return Answer("unknown", reason=Reason.INCOMPLETE, detail=str(statistics.pop("reason_unknown", "")), statistics=statistics)
+            if not all(isinstance(e, tuple) and e[:1] == ("error",) for e in rest):
+                raise Malformed(f"after unsat there is more: {_show(rest[0])}")
+            return Answer("unsat", statistics=statistics)
+        case [first, *_]:
+            raise Malformed(f"not an answer: {_show(first)}")
+        case _:
+            raise Malformed("not an answer")
+
+
+def _is_attributes(expression: SExpr) -> bool:
+    if not isinstance(expression, tuple) or not expression or len(expression) % 2:
+        return False
+    return all(isinstance(k, str) and k.startswith(":") for k in expression[::2])
+
+
+def _attributes(expressions: Sequence[SExpr]) -> dict[str, float | int | str]:
+    found: dict[str, float | int | str] = {}
+    for expression in expressions:
+        if isinstance(expression, tuple) and _is_attributes(expression):
+            for key, value in zip(expression[::2], expression[1::2], strict=True):
+                found[str(key)[1:].replace("-", "_")] = _number(unquote(value))
+    return found
+
+
+def _number(value: SExpr) -> float | int | str:
+    text = _show(value)
+    if re.fullmatch(r"[0-9]{1,18}", text):
+        return int(text)
+    return float(text) if re.fullmatch(r"[0-9]{1,18}\.[0-9]{1,18}", text) else text
+
+
+def _model(replies: Sequence[SExpr], symbols: Sequence[Symbol]) -> dict[str, int]:
+    """Return the value of every symbol, from lists of pairs (term value)."""
+    values: dict[SExpr, SExpr] = {}
+    for pair in (p for reply in replies for p in (reply if isinstance(reply, tuple) else (reply,))):
+        if not isinstance(pair, tuple) or len(pair) != 2:
+            raise Malformed(f"not a term and its value: {_show(pair)}")
+        if values.setdefault(unquote(pair[0]), pair[1]) != pair[1]:
+            raise Malformed(f"two values for {_show(pair[0])}")
+    model: dict[str, int] = {}
+    for symbol in symbols:
+        if unquote(symbol.text) not in values:
+            raise Malformed(f"no value for {symbol.text}")
+        model[symbol.text] = _value(symbol, values[unquote(symbol.text)])
+    return model
+
+
+def _value(symbol: Symbol, written: SExpr) -> int:
+    """Return the integer that a value of the symbol's sort stands for."""
+    match symbol.sort:
+        case "Bool":
+            fits = written in ("true", "false")
+        case "BitVec":
+            fits = written[:1] == "#" if isinstance(written, str) else written[:1] == ("_",)
+        case "Int":
+            fits = written[:1].isdigit() or written[:1] == "-" if isinstance(written, str) else written[:1] == ("-",)
+        case _:
+            assert_never(symbol.sort)
+    value = integer(written)
+    if not fits or value is None:
+        raise Malformed(f"{_show(written)} is not a value of sort {symbol.sort} ({symbol.text})")
+    return value
+
+
+def _show(expression: SExpr) -> str:
+    text = expression if isinstance(expression, str) else f"({' '.join(_show(e) for e in expression)})"
+    return text if len(text) <= 200 else text[:200] + "…"

@@ -1,0 +1,60 @@
+"""Any executable that reads SMT-LIB 2, and the way all our SMT solvers are asked: a script on stdin, answers on stdout."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qspec.problem import Problem, SmtProblem
+from qspec.solver import Answer, Availability, Limits, Reason
+from qspec_solvers.process import run
+from qspec_solvers.reply import interpret
+
+COMMAND_VARIABLE = "QSPEC_SMTLIB_COMMAND"
+CHUNK = 500
+"""Symbols per get-value."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmtLib:
+    """Any executable that reads SMT-LIB 2 on stdin; its command comes from the constructor or from QSPEC_SMTLIB_COMMAND."""
+
+    command: tuple[str, ...] = ()
+    theories: tuple[str, ...] = ("QF_BV", "QF_LIA", "QF_NIA")
+    name: str = "smtlib"
+    cite: str = "C. Barrett, P. Fontaine, C. Tinelli. The SMT-LIB Standard: Version 2.6. 2017. https://smt-lib.org"
+
+    def words(self) -> tuple[str, ...]:
+        """Return the command as words; empty if there is none."""
+        return self.command or tuple(shlex.split(os.environ.get(COMMAND_VARIABLE, "")))
+
+    def availability(self) -> Availability:
+        words = self.words()
+        if not words:
+            return Availability(False, missing=f"{COMMAND_VARIABLE} is not set", install=f"export {COMMAND_VARIABLE}='z3 -in'")
+        if shutil.which(words[0]) is None:
+            return Availability(False, missing=f"{words[0]!r} is not an executable", install=f"correct {COMMAND_VARIABLE}")
+        return Availability(True, version=shlex.join(words))
+
+    def solve(self, problem: Problem, limits: Limits) -> Answer:
+        words = self.words()
+        if not words:
+            return Answer("unknown", reason=Reason.UNSUPPORTED, detail=f"{COMMAND_VARIABLE} is not set")
+        return ask(words, problem, limits, self.theories)
+
+
+def ask(command: Sequence[str], problem: Problem, limits: Limits, theories: Sequence[str], *, check: str = "(check-sat)") -> Answer:
+    """Return what an SMT-LIB 2 executable says of a problem; `check` is the command that decides."""
+    if not isinstance(problem, SmtProblem) or problem.theory not in theories:
+        return Answer("unknown", reason=Reason.UNSUPPORTED, detail=f"it takes {', '.join(theories)}, not {problem.theory}")
+    return interpret(run(command, script(problem, check), limits), problem.symbols, limits)
+
+
+def script(problem: SmtProblem, check: str = "(check-sat)") -> str:
+    """Return the whole script: options, the problem, the check, then one line of `get-value` for every `CHUNK` symbols."""
+    names = [s.text for s in problem.symbols]
+    values = [f"(get-value ({' '.join(names[k : k + CHUNK])}))\n" for k in range(0, len(names), CHUNK)]
+    return "".join(("(set-option :produce-models true)\n", problem.text, f"\n{check}\n", *values, "(exit)\n"))

@@ -1,0 +1,43 @@
+"""Every solver reaches the verdict of every example in every theory that it decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from qspec.errors import SolverMissingError
+from qspec.solver import get_solver, solver_entry_points
+from qspec.testing import EXAMPLES, Example, Excuse, check_solver_behaviour, run_example, theories_to_check
+from tests.contract.conftest import available
+
+EXCUSES: Mapping[str, tuple[Excuse, ...]] = {}
+"""What a solver is known not to decide, by its name; strict, and never an excuse for a wrong verdict."""
+
+ROUTES = [(name, theory) for name in solver_entry_points() for theory in theories_to_check(get_solver(name))]
+FIRST = {theory: name for name, theory in reversed(ROUTES)}
+"""The solver that also runs each theory without any pass before it, so that lowerings meet queries as they are written."""
+
+RUNS = [(name, theory, True) for name, theory in ROUTES] + [(name, theory, False) for theory, name in FIRST.items()]
+
+
+@pytest.mark.parametrize(("name", "theory", "passes"), RUNS, ids=[f"{n}-{t}{'' if p else '-without-passes'}" for n, t, p in RUNS])
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_the_verdict_is_right(example: Example, name: str, theory: str, passes: bool) -> None:
+    outcome = run_example(example, available(name), theory, passes=passes, excuses=EXCUSES.get(name, ()))
+    assert outcome.complaint == "", outcome
+
+
+@pytest.mark.parametrize("name", solver_entry_points())
+def test_the_solver_behaves(name: str) -> None:
+    assert len(check_solver_behaviour(available(name))) >= 10
+
+
+@pytest.mark.parametrize("name", ["bitwuzla", "cvc5", "enumerate", "pysmt", "smtlib", "z3"])
+def test_the_install_brings(name: str) -> None:
+    assert get_solver(name).availability().ok
+
+
+def test_a_solver_that_is_not_registered_is_an_error() -> None:
+    with pytest.raises(SolverMissingError, match="qspec solvers"):
+        get_solver("no such solver")

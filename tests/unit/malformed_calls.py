@@ -1,0 +1,269 @@
+"""Networks and specifications that are wrong on purpose, each with what its error says."""
+
+# What the type checker would refuse is exactly what is tried here.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportGeneralTypeIssues=false, reportOperatorIssue=false
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+import qspec as qs
+from qspec.errors import FormatError, NetworkError, QspecError, ShapeError, SolverMissingError, SpecError
+from qspec.language.compile import compile_property
+from qspec.network.evaluate import trace
+from qspec.solver import Limits, get_solver
+from tests.unit.malformed_case import Case
+from tests.unit.malformed_files import NETWORK
+
+FOUR, EIGHT = qs.Fixed(4, 0), qs.Fixed(8, 4)
+ONES = qs.Tensor(np.ones((1, 1, 1, 1)), FOUR)
+
+
+def sequential(*layers: object) -> qs.Network:
+    return qs.Sequential(*layers)
+
+
+def image(*layers: object) -> qs.Network:
+    return sequential(qs.Input((4, 4, 1), FOUR), *layers)
+
+
+def vector(*layers: object) -> qs.Network:
+    return sequential(qs.Input((2,), FOUR), *layers)
+
+
+def dense(**attributes: object) -> qs.Dense:
+    return qs.Dense(qs.Tensor([[1], [1]], FOUR), **attributes)
+
+
+def conv(**attributes: object) -> qs.Conv2D:
+    return qs.Conv2D(ONES, **attributes)
+
+
+def normed(**changes: object) -> object:
+    vectors = {"gamma": [1.0], "beta": [0.0], "mean": [0.0], "variance": [1.0], **changes}
+    return qs.fold_batch_norm([[1.0]], [0.0], **vectors)
+
+
+MADE: dict[str, tuple[type[QspecError], str, Callable[[], object]]] = {
+    "a width of a million": (FormatError, "width out of range", lambda: qs.Fixed(10**6, 0)),
+    "a negative width": (FormatError, "width out of range", lambda: qs.Fixed(-8, 0)),
+    "a bool as width": (FormatError, "width out of range", lambda: qs.Fixed(True, 0)),
+    "a float as width": (FormatError, "width out of range", lambda: qs.Fixed(8.0, 0)),
+    "fraction bits without end": (FormatError, "fraction bits", lambda: qs.Fixed(8, 10**9)),
+    "a text as rounding": (FormatError, "unknown rounding", lambda: qs.Fixed(8, 0, True, "RND")),
+    "a text as overflow": (FormatError, "unknown overflow", lambda: qs.Fixed(8, 0, overflow="SAT")),
+    "signed by number": (FormatError, "`signed` must be", lambda: qs.Fixed(8, 0, 1)),
+    "a scale of zero": (FormatError, "scale must be positive", lambda: qs.int8(0)),
+    "a scale of NaN": (FormatError, "a number is expected", lambda: qs.int8(float("nan"))),
+    "an infinite scale": (FormatError, "a number is expected", lambda: qs.int8(np.inf)),
+    "a scale that is a word": (FormatError, "a number is expected", lambda: qs.int8("small")),
+    "no scale": (FormatError, "a number is expected", lambda: qs.int8(None)),
+    "a scale of a billion digits": (FormatError, "a number is expected", lambda: qs.int8("1e-1000000000")),
+    "a zero point that is no code": (FormatError, "zero point outside", lambda: qs.uint8(1, -1)),
+    "half a zero point": (FormatError, "integers expected", lambda: qs.uint8(1, 0.5)),
+    "no channels": (FormatError, "one Fixed format per channel", lambda: qs.PerChannel(())),
+    "a text that is no format": (FormatError, "not a fixed-point format", lambda: qs.Fixed.parse("float32")),
+    "an ap_fixed mode that is none": (FormatError, "unknown ap_fixed mode", lambda: qs.Fixed.parse("ap_fixed<8,4,ROUND>")),
+    "an ap_fixed without end": (FormatError, "not a fixed-point format", lambda: qs.Fixed.parse(f"ap_fixed<{'9' * 5000},1>")),
+    "weights of NaN": (FormatError, "is not finite", lambda: qs.quantize(np.array([[1.0, np.nan]]), EIGHT)),
+    "weights of infinity": (FormatError, "is not finite", lambda: qs.quantize([np.inf], EIGHT)),
+    "weights that are words": (FormatError, "a number is expected", lambda: qs.quantize(["one"], EIGHT)),
+    "no weights": (FormatError, "a number is expected", lambda: qs.quantize(None, EIGHT)),
+    "ragged weights": (FormatError, "not an array", lambda: qs.quantize([[1], [1, 2]], EIGHT)),
+    "weights in a format of words": (FormatError, "not a number format", lambda: qs.quantize([1], "int8")),
+    "codes in a format of words": (FormatError, "not a number format", lambda: qs.Tensor([1], "int8")),
+    "codes that are not whole": (FormatError, "integers expected", lambda: qs.Tensor([0.5], EIGHT)),
+    "codes beyond their format": (FormatError, "does not fit", lambda: qs.Tensor([128], EIGHT)),
+    "a shape of zero": (ShapeError, "shape is malformed", lambda: qs.Input((0,), FOUR)),
+    "a shape of words": (ShapeError, "shape is malformed", lambda: qs.Input("28x28", FOUR)),
+    "an oversize shape": (ShapeError, "tensor is too large", lambda: qs.Input((10**6, 10**6), FOUR)),
+    "an input in a format of words": (NetworkError, "the format of an input", lambda: qs.Input((2,), "int8")),
+    "an input called 3": (NetworkError, "the name of a layer", lambda: sequential(qs.Input((2,), FOUR, 3))),
+    "a network called None": (NetworkError, "the name of a network", lambda: vector().renamed(None)),
+    "a feature from 2 to 1": (NetworkError, "has an empty range", lambda: qs.Feature("a", 2, 1)),
+    "a feature from 0.5": (NetworkError, "the range of feature", lambda: qs.Feature("a", 0.5, 1)),
+    "too few features": (NetworkError, "features do not cover", lambda: qs.Input((2,), FOUR, features=(qs.Feature("a"),))),
+    "a bare kernel": (NetworkError, "a kernel is of the wrong kind", lambda: qs.Dense(np.ones((2, 1)))),
+    "a bare bias": (NetworkError, "a bias is of the wrong kind", lambda: dense(bias=[1])),
+    "an activation of words": (NetworkError, "an activation is of the wrong kind", lambda: dense(activation="relu")),
+    "an activation that is a class": (NetworkError, "an activation is of the wrong kind", lambda: dense(activation=qs.ReLU)),
+    "an output of words": (NetworkError, "an output format is of the wrong kind", lambda: dense(output="int8")),
+    "an affine accumulator": (NetworkError, "an accumulator is of the wrong kind", lambda: dense(accumulator=qs.int8(1))),
+    "a kernel with one axis": (ShapeError, "a dense kernel is a matrix", lambda: qs.Dense(qs.Tensor([1], FOUR))),
+    "a kernel the wrong way round": (ShapeError, "does not fit its input", lambda: vector(qs.Dense(qs.Tensor(np.ones((3, 2)), FOUR)))),
+    "a bias that is too long": (ShapeError, "bias does not fit", lambda: dense(bias=qs.Tensor([1, 1], FOUR))),
+    "a dense layer on an image": (ShapeError, "does not fit its input", lambda: image(dense())),
+    "a convolution on a vector": (ShapeError, "convolution needs an image", lambda: vector(conv())),
+    "channels first": (ShapeError, "does not fit its input", lambda: sequential(qs.Input((1, 4, 4), FOUR), conv())),
+    "a kernel larger than the image": (
+        ShapeError,
+        "the kernel is larger",
+        lambda: image(qs.Conv2D(qs.Tensor(np.ones((5, 5, 1, 1)), FOUR))),
+    ),
+    "an absurd stride": (NetworkError, "stride is malformed", lambda: conv(stride=10**30)),
+    "a stride of zero": (NetworkError, "stride is malformed", lambda: conv(stride=0)),
+    "a stride of one half": (NetworkError, "stride is malformed", lambda: conv(stride=(0.5, 1))),
+    "a stride of True": (NetworkError, "stride is malformed", lambda: conv(stride=True)),
+    "an absurd dilation": (NetworkError, "dilation is malformed", lambda: conv(dilation=(1, 10**30))),
+    "absurd padding": (ShapeError, "tensor is too large", lambda: image(conv(padding=(10**5, 10**5)))),
+    "padding of words": (NetworkError, "padding is malformed", lambda: image(conv(padding="around"))),
+    "no groups": (NetworkError, "groups must divide", lambda: conv(groups=0)),
+    "groups of words": (NetworkError, "groups is of the wrong kind", lambda: conv(groups="one")),
+    "a window of words": (NetworkError, "window is malformed", lambda: qs.MaxPool2D("2x2")),
+    "a window larger than the image": (ShapeError, "the kernel is larger", lambda: image(qs.MaxPool2D(5))),
+    "a window in the padding": (NetworkError, "in the padding altogether", lambda: image(qs.MaxPool2D((1, 1), padding=(1, 1)))),
+    "a raw sigmoid": (NetworkError, "a raw accumulator can only be", lambda: vector(dense(activation=qs.Sigmoid()))),
+    "a sigmoid of a million steps": (
+        FormatError,
+        "output format too fine",
+        lambda: vector(dense(activation=qs.Sigmoid(), output=qs.Fixed(40, 30))),
+    ),
+    "a negative ReLU-N": (FormatError, "is negative", lambda: qs.ReLU(-1)),
+    "a ReLU-N of NaN": (FormatError, "a number is expected", lambda: qs.ReLU(float("nan"))),
+    "a steep leaky ReLU": (FormatError, "out of range", lambda: qs.LeakyReLU(3)),
+    "a falling hard sigmoid": (FormatError, "must be positive", lambda: qs.HardSigmoid(-1)),
+    "a table by words": (NetworkError, "the table of a tanh", lambda: qs.Tanh("int8")),
+    "a table that is too short": (NetworkError, "one entry per input code", lambda: qs.Lookup(FOUR, qs.Tensor([1], FOUR))),
+    "no layers": (NetworkError, "begins with an Input", lambda: sequential()),
+    "no input": (NetworkError, "begins with an Input", lambda: sequential(qs.Flatten())),
+    "a layer of words": (NetworkError, "a layer is of the wrong kind", lambda: vector("relu")),
+    "a layer on a number": (NetworkError, "a layer is of the wrong kind", lambda: qs.apply(qs.Flatten(), 3)),
+    "no arguments": (NetworkError, "wrong number of signals", lambda: qs.apply(qs.Flatten())),
+    "layers as output": (NetworkError, "an output is of the wrong kind", lambda: qs.Network.of([dense()])),
+    "no outputs": (NetworkError, "a network needs an input", lambda: qs.Network.of([])),
+    "two layers with one name": (NetworkError, "two layers have one name", lambda: vector(qs.Flatten("a"), qs.Flatten("a"))),
+    "two inputs with one name": (
+        NetworkError,
+        "two layers have one name",
+        lambda: qs.Network.of(qs.apply(qs.Add(), qs.Input((2,), FOUR), qs.Input((2,), FOUR))),
+    ),
+    "a stage that reads itself": (
+        NetworkError,
+        "does not come before",
+        lambda: qs.Network((type(vector().stages[0])("x", qs.Flatten(), (0,), vector().stages[0].type),), (0,)),
+    ),
+    "sums of different shapes": (
+        ShapeError,
+        "differ in shape",
+        lambda: qs.apply(qs.Add(), qs.Input((2,), FOUR), qs.Input((3,), FOUR, "y")),
+    ),
+    "a layer that is not there": (NetworkError, "no such layer", lambda: vector().stage("hidden")),
+    "a batch norm of negative variance": (FormatError, "variance", lambda: normed(variance=[-1.0])),
+    "perturbing by nothing": (NetworkError, "nothing is perturbed", lambda: vector(dense()).perturb()),
+    "perturbing by less than nothing": (NetworkError, "nothing is perturbed", lambda: vector(dense()).perturb(weights=-1)),
+    "perturbing what stores nothing": (NetworkError, "nothing to perturb", lambda: vector(qs.Flatten()).perturb(weights=1)),
+    "perturbing a flatten layer": (NetworkError, "stores no parameters", lambda: vector(qs.Flatten("f")).perturb(weights=1, layers=["f"])),
+    "flipping no bits": (NetworkError, "nothing is flipped", lambda: vector(dense()).flip_bits(0)),
+    "flipping where nothing is stored": (NetworkError, "stores no parameters", lambda: vector().flip_bits(1)),
+    "codes beyond the input": (ShapeError, "code outside the format", lambda: vector().evaluate([0, 99])),
+    "too many codes": (ShapeError, "have the wrong shape", lambda: vector().evaluate([1, 2, 3])),
+    "one code": (ShapeError, "have the wrong shape", lambda: vector().evaluate(1)),
+    "codes of NaN": (FormatError, "integers expected", lambda: vector().evaluate([np.nan, 0])),
+    "codes of words": (FormatError, "integers expected", lambda: vector().evaluate(["a", "b"])),
+    "no codes": (FormatError, "integers expected", lambda: vector().evaluate(None)),
+    "ragged codes": (FormatError, "not an array", lambda: vector().evaluate([[1, 2], [3]])),
+    "codes for nobody": (ShapeError, "codes are given for each input", lambda: trace(vector(), {"y": [0, 0]})),
+    "one input of two": (ShapeError, "several inputs", lambda: NETWORK.evaluate([0])),
+    "no such solver": (SolverMissingError, "no such solver", lambda: get_solver("simplex-2000")),
+    "a time limit of zero": (SpecError, "the time limit must be positive", lambda: Limits(seconds=0)),
+    "a time limit of NaN": (SpecError, "the time limit must be positive", lambda: Limits(seconds=float("nan"))),
+    "a memory limit of one": (SpecError, "the memory limit is out of range", lambda: Limits(memory=1)),
+}
+
+NET = vector(dense(output=EIGHT))
+X, Y = NET.input("x"), NET.input("y")
+SCORES = vector(qs.Dense(qs.Tensor([[1, 2, 3], [3, 2, 1]], FOUR), output=EIGHT))
+EPSILON = qs.parameter("epsilon")
+ROBUST = qs.forall(X, given=qs.linf(X) <= EPSILON, then=qs.argmax(SCORES(X)) == qs.parameter("label"))
+CENTRED = qs.forall(X, given=qs.linf(X - qs.parameter("centre", (2,))) <= 1, then=NET(X)[0] >= 0)
+
+
+def both(left: object, right: object) -> object:
+    return left and right
+
+
+SAID: dict[str, tuple[type[QspecError], str, Callable[[], object]]] = {
+    "a chained comparison": (SpecError, "no truth value", lambda: 0 <= X[0] <= 1),
+    "and": (SpecError, "no truth value", lambda: both(X[0] >= 0, X[1] >= 0)),
+    "or": (SpecError, "no truth value", lambda: (X[0] >= 0) or (X[1] >= 0)),
+    "not": (SpecError, "no truth value", lambda: not (X[0] >= 0)),
+    "if": (SpecError, "no truth value", lambda: 1 if X[0] == 0 else 2),
+    "the truth of an expression": (SpecError, "no truth value", lambda: bool(X)),
+    "a loop": (SpecError, "cannot be iterated", lambda: list(X)),
+    "& with a bool": (SpecError, "not a formula", lambda: (X[0] >= 0) & True),
+    "bool & with": (SpecError, "not a formula", lambda: True & (X[0] >= 0)),
+    "a float literal": (SpecError, "a bare float is not an exact number", lambda: X[0] <= 0.1),
+    "a float of numpy": (SpecError, "a bare float is not an exact number", lambda: X[0] <= np.float64(0.3)),
+    "NaN": (SpecError, "a bare float is not an exact number", lambda: X[0] <= float("nan")),
+    "infinity": (SpecError, "a bare float is not an exact number", lambda: X[0] + float("inf")),
+    "an array with NaN": (FormatError, "a number is expected", lambda: np.array([0.0, np.nan]) >= X),
+    "a word": (FormatError, "a number is expected", lambda: X[0] <= "much"),
+    "None": (FormatError, "a number is expected", lambda: X[0] == None),  # noqa: E711
+    "a bool": (FormatError, "a number is expected", lambda: X[0] == True),  # noqa: E712
+    "ragged numbers": (FormatError, "not an array", lambda: qs.q([[1], [2, 3]])),
+    "a number of a billion digits": (FormatError, "a number is expected", lambda: qs.q("1e1000000000")),
+    "shapes that do not broadcast": (ShapeError, "shapes do not fit together", lambda: X + np.ones(3)),
+    "an index beyond the end": (ShapeError, "index does not fit", lambda: X[2]),
+    "an index of words": (SpecError, "has no such feature", lambda: X["age"]),
+    "a shape that does not hold it": (ShapeError, "cannot reshape", lambda: X.reshape(3)),
+    "division by zero": (SpecError, "division is by constants", lambda: X / 0),
+    "division by a variable": (SpecError, "division is by constants", lambda: X / X),
+    "a matrix that does not fit": (ShapeError, "matrix and vector do not fit", lambda: qs.dot([[1, 2, 3]], X)),
+    "the sum of nothing": (ShapeError, "nothing to reduce", lambda: qs.sum(X[:0])),
+    "a class beyond the end": (SpecError, "no such class", lambda: qs.argmax(SCORES(X)) == 3),
+    "a negative class": (SpecError, "no such class", lambda: qs.argmax(SCORES(X)) == -1),
+    "a class of words": (SpecError, "no such class", lambda: qs.argmax(SCORES(X)) == "seven"),
+    "a class that is a bool": (SpecError, "no such class", lambda: qs.argmax(SCORES(X)) == True),  # noqa: E712
+    "an unknown tie rule": (SpecError, "unknown tie rule", lambda: qs.argmax(SCORES(X), ties="random")),
+    "argmax of different sizes": (SpecError, "argmax of different kinds", lambda: qs.argmax(SCORES(X)) == qs.argmax(NET(X))),
+    "an array of comparisons": (SpecError, "not one truth", lambda: qs.forall(X, then=X >= 0)),
+    "an array of comparisons negated": (SpecError, "not one truth", lambda: ~(X >= 0)),
+    "quantifying nothing": (SpecError, "quantifies nothing", lambda: qs.forall(then=X[0] >= 0)),
+    "quantifying a number": (SpecError, "only variables can be quantified", lambda: qs.forall(3, then=X[0] >= 0)),
+    "quantifying an output": (SpecError, "only variables can be quantified", lambda: qs.exists(NET(X), then=X[0] >= 0)),
+    "stating nothing": (SpecError, "states nothing", lambda: qs.forall(X)),
+    "stating a bool": (SpecError, "not a formula", lambda: qs.forall(X, then=True)),
+    "assuming a number": (SpecError, "not a formula", lambda: qs.forall(X, given=1, then=X[0] >= 0)),
+    "two variables with one name": (SpecError, "two variables have one name", lambda: qs.forall(X, NET.input("x"), then=X[0] >= 0)),
+    "an empty domain": (SpecError, "empty domain", lambda: NET.input("x", lower=3, upper=2)),
+    "a domain outside the format": (SpecError, "empty domain", lambda: NET.input("x", lower=100)),
+    "bounds of the wrong shape": (ShapeError, "bounds do not fit", lambda: NET.input("x", lower=[0, 0, 0])),
+    "bounds that are not whole": (FormatError, "integers expected", lambda: NET.input("x", upper=0.5)),
+    "an input that is not there": (SpecError, "which input", lambda: NET.input("x", of="pixels")),
+    "an input that is not named": (SpecError, "which input", lambda: NETWORK.input("x")),
+    "two values for one input": (SpecError, "one value per input", lambda: NET(X, X)),
+    "a value of the wrong shape": (ShapeError, "has the wrong shape", lambda: NET(X[0])),
+    "a signal that is not there": (NetworkError, "no such layer", lambda: NET.signal(X, layer="hidden")),
+    "values beyond the input": (SpecError, "may leave its format", lambda: compile_property(qs.forall(X, then=NET(X + 100)[0] >= 0))),
+    "values finer than the input": (SpecError, "finer than its format", lambda: compile_property(qs.forall(X, then=NET(X / 2)[0] >= 0))),
+    "a free variable": (SpecError, "a variable is not quantified", lambda: compile_property(qs.forall(X, then=Y[0] >= 0))),
+    "a parameter without value": (SpecError, "a parameter has no value", lambda: compile_property(ROBUST, {"label": 0})),
+    "no parameters at all": (SpecError, "a parameter has no value", lambda: compile_property(ROBUST)),
+    "an unknown parameter": (
+        SpecError,
+        "no such parameter",
+        lambda: compile_property(ROBUST, {"label": 0, "epsilon": 1, "radius": 1}),
+    ),
+    "a misshapen parameter": (SpecError, "has the wrong shape", lambda: compile_property(CENTRED, {"centre": [1, 2, 3]})),
+    "a parameter that is a word": (FormatError, "a number is expected", lambda: compile_property(CENTRED, {"centre": ["a", "b"]})),
+    "a label beyond the end": (SpecError, "no such class", lambda: compile_property(ROBUST, {"label": 9, "epsilon": 1})),
+    "a label between two": (SpecError, "no such class", lambda: compile_property(ROBUST, {"label": "1/2", "epsilon": 1})),
+    "a parameter with a name of two words": (SpecError, "a parameter needs a Python name", lambda: qs.parameter("two words")),
+    "one parameter with two shapes": (
+        SpecError,
+        "one parameter is used with two shapes",
+        lambda: compile_property(qs.forall(X, given=X[0] <= EPSILON, then=qs.all(qs.parameter("epsilon", (2,)) <= X)), {"epsilon": 1}),
+    ),
+    "the same of different networks": (ShapeError, "variables of different types", lambda: qs.same(X, image().input("y"))),
+    "an exception that is not there": (SpecError, "has no such feature", lambda: qs.same(X, Y, except_for=["age"])),
+    "an exception beyond the end": (SpecError, "has no such element", lambda: qs.same(X, Y, except_for=[2])),
+    "equivalence of different inputs": (SpecError, "networks with different inputs", lambda: qs.properties.equivalence(NET, image())),
+    "an overflow that cannot be": (SpecError, "nothing can overflow", lambda: qs.properties.no_overflow(NET)),
+}
+
+CALLS = [
+    *(Case(f"made: {name}", error, says, lambda _, act=act: act()) for name, (error, says, act) in MADE.items()),
+    *(Case(f"said: {name}", error, says, lambda _, act=act: act()) for name, (error, says, act) in SAID.items()),
+]

@@ -1,0 +1,504 @@
+"""Commands: the first line of stdout, the exit status, what goes to stderr, JSON, and what happens on the way to an error."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qspec.cli import main
+from qspec.cli.parser import COMMANDS
+from qspec.cli.specs import setting
+
+DISTANCE = """
+import qspec as qs
+
+_coordinate = qs.Fixed(3, 0, signed=False)
+_weight = qs.Fixed(3, 0)
+distance = qs.Sequential(
+    qs.Input((2,), _coordinate),
+    qs.Dense(qs.Tensor([[1, -1], [-1, 1]], _weight), activation=qs.ReLU(), output=qs.Fixed(5, 0)),
+    qs.Dense(qs.Tensor([[1], [1]], _weight)),
+    name="distance",
+)
+x = distance.input("x")
+"""
+"""A network that computes |x0 - x1| for 0 <= x <= 7, so that every verdict below is known."""
+
+TRUE = "within = qs.forall(x, then=3 * distance(x) + 5 * x[0] != 7)\n"
+"""True of the integers, false of the rationals between them: bounds do not decide it."""
+
+FALSE = "below = qs.forall(x, then=distance(x) <= 6)\n"
+WITNESSED = "reached = qs.exists(x, then=distance(x) >= 7)\n"
+ABSENT = "exceeded = qs.exists(x, then=3 * distance(x) + 5 * x[0] == 7)\n"
+GIVEN = 'bounded = qs.forall(x, then=distance(x) <= qs.parameter("bound"))\n'
+BY_BOUNDS = "loose = qs.forall(x, then=distance(x) <= 14)\n"
+IMAGE = """
+net = qs.Sequential(qs.Input((4, 4, 1), _coordinate), qs.Flatten(), qs.Dense(qs.Tensor([[1, -1]] * 16, _weight)), name="bright")
+centre = [[0, 1, 2, 3]] * 4
+dark = qs.properties.local_robustness(net, centre, 1, 1)
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    status: int | str | None
+    out: str
+    err: str
+
+    @property
+    def first(self) -> str:
+        return self.out.split("\n", 1)[0]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a folder of its own, without colour or a configured solver."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("QSPEC_SMTLIB_COMMAND", raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    return tmp_path
+
+
+@pytest.fixture
+def qspec(folder: Path, capsys: pytest.CaptureFixture[str]):
+    """Run a command in this process; a specification is written to spec.py."""
+
+    def run(*arguments: str, spec: str | None = None) -> Ended:
+        if spec is not None:
+            Path("spec.py").write_text(DISTANCE + spec, encoding="utf-8")
+        try:
+            status = main(arguments)
+        except SystemExit as stop:
+            status = stop.code
+        said = capsys.readouterr()
+        return Ended(status, said.out, said.err)
+
+    return run
+
+
+def solver(monkeypatch: pytest.MonkeyPatch, folder: Path, program: str) -> None:
+    """Make the solver `smtlib` this Python program; `names` are the symbols it is asked for."""
+    head = "import re, sys\ntext = sys.stdin.read()\nnames = re.findall(r'declare-fun (\\S+)', text)\n"
+    (folder / "fake.py").write_text(head + program, encoding="utf-8")
+    monkeypatch.setenv("QSPEC_SMTLIB_COMMAND", f"{sys.executable} {folder / 'fake.py'}")
+
+
+ZEROS = "print('sat')\nprint('(' + ' '.join(f'({n} #b' + '0' * 3 + ')' for n in names) + ')')\n"
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "verdict"),
+    [(TRUE, 0, "HOLDS"), (FALSE, 1, "VIOLATED"), (WITNESSED, 0, "HOLDS"), (ABSENT, 1, "VIOLATED"), (BY_BOUNDS, 0, "HOLDS")],
+)
+@pytest.mark.parametrize("options", [(), ("--no-attack",), ("--solver", "z3", "--theory", "QF_LIA", "--no-attack")], ids=" ".join)
+def test_verify_says_the_verdict_first_and_exits_with_it(qspec, spec: str, status: int, verdict: str, options: tuple[str, ...]) -> None:
+    ended = qspec("verify", "spec.py", *options, spec=spec)
+    assert (ended.status, ended.first, ended.err) == (status, verdict, "")
+
+
+def test_of_several_properties_one_violation_decides(qspec) -> None:
+    ended = qspec("verify", "spec.py", "--no-attack", spec=TRUE + FALSE + WITNESSED)
+    lines = ended.out.splitlines()
+    assert ended.status == 1
+    assert lines[0] == "VIOLATED"
+    assert [line.split()[:2] for line in lines[1:4]] == [["within:", "HOLDS"], ["below:", "VIOLATED"], ["reached:", "HOLDS"]]
+    assert "counterexample to below" in ended.out
+    assert "witness of reached" in ended.out
+
+
+def test_a_counterexample_shows_codes_and_exact_outputs(qspec) -> None:
+    ended = qspec("verify", "spec.py:below", spec=TRUE + FALSE)
+    assert "x (2), codes" in ended.out
+    assert "distance(x) = 7" in ended.out
+    assert "within" not in ended.out
+
+
+def test_an_image_is_drawn_beside_the_one_it_is_near(qspec) -> None:
+    ended = qspec("verify", "spec.py:dark", spec=IMAGE)
+    assert ended.status == 1
+    assert "assumed near" in ended.out
+    assert "change in LSB" in ended.out
+    assert "░" in ended.out
+    assert "\x1b" not in ended.out
+    assert max(map(len, ended.out.splitlines())) <= 80
+
+
+def test_many_counterexamples_are_not_all_printed(qspec) -> None:
+    ended = qspec("verify", "spec.py", spec="all_of_them = [qs.forall(x, then=distance(x) <= k) for k in range(6)]\n")
+    assert ended.out.count("counterexample to") == 3
+    assert "3 more are not shown" in ended.out
+    assert "all_of_them[5]: VIOLATED" in ended.out
+
+
+@pytest.mark.parametrize(("value", "status"), [("7", 0), ("6", 1), ("27/4", 1), ("6.999999999999999999999", 1), ("7.0", 0)])
+def test_parameters_are_exact(qspec, value: str, status: int) -> None:
+    assert qspec("verify", "spec.py", "--param", f"bound={value}", "--no-attack", spec=GIVEN).status == status
+
+
+def test_parameters_come_from_files_too(qspec, folder: Path) -> None:
+    np.save(folder / "seven.npy", np.array(7))
+    (folder / "six.json").write_text("6", encoding="utf-8")
+    assert qspec("verify", "spec.py", "--param", "bound=@seven.npy", "--no-attack", spec=GIVEN).status == 0
+    assert qspec("verify", "spec.py", "--param", "bound=@six.json", "--no-attack", spec=GIVEN).status == 1
+
+
+def test_a_setting_keeps_decimals_as_text() -> None:
+    assert setting("a=0.1") == ("a", "0.1")
+    assert setting("a=[1, 0.5]") == ("a", [1, "0.5"])
+    assert setting("a=1/3") == ("a", "1/3")
+
+
+@pytest.mark.parametrize(
+    ("program", "status", "said"),
+    [
+        ("print('unknown')", 3, "the solver gave up"),
+        ("sys.exit('licence expired')", 4, "licence expired"),
+        ("print('perhaps')", 4, "not an answer"),
+    ],
+    ids=["unknown", "crash", "garbage"],
+)
+def test_no_verdict_is_unknown_or_a_failure(
+    qspec, folder: Path, monkeypatch: pytest.MonkeyPatch, program: str, status: int, said: str
+) -> None:
+    solver(monkeypatch, folder, program)
+    ended = qspec("verify", "spec.py", "--solver", "smtlib", "--no-attack", spec=TRUE)
+    assert (ended.status, ended.first) == (status, "UNKNOWN")
+    assert said in ended.out
+
+
+def test_a_violation_outweighs_a_failure(qspec, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    solver(monkeypatch, folder, "sys.exit('licence expired')")
+    ended = qspec("verify", "spec.py", "--solver", "smtlib", spec=TRUE + FALSE)
+    assert (ended.status, ended.first) == (1, "VIOLATED")
+
+
+def test_a_model_that_does_not_replay_is_no_verdict(qspec, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    solver(monkeypatch, folder, ZEROS)
+    ended = qspec("verify", "spec.py", "--solver", "smtlib", "--no-attack", spec=TRUE)
+    assert (ended.status, ended.out) == (4, "")
+    assert "does not replay" in ended.err
+    assert list(folder.glob("qspec-reproducer-*"))
+
+
+def test_solvers_that_contradict_each_other_are_no_verdict(qspec, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    solver(monkeypatch, folder, "print('unsat')")
+    ended = qspec("compare", "spec.py", "--solvers", "bitwuzla,smtlib", spec=FALSE)
+    assert (ended.status, ended.out) == (4, "")
+    assert "contradict" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("verify", "absent.py"), "no such file"),
+        (("verify", "spec.txt"), "not a specification"),
+        (("verify", "spec.py:nothing"), "within"),
+        (("verify", "spec.py", "--solver", "oracle"), "no such solver"),
+        (("verify", "spec.py", "--solver", "smtlib"), "QSPEC_SMTLIB_COMMAND"),
+        (("verify", "spec.py", "--theory", "QF_XX", "--no-attack"), "QF_BV"),
+        (("verify", "spec.py", "--without", "magic"), "no such pass"),
+        (("verify", "spec.py", "--timeout", "0"), "time limit"),
+        (("verify", "spec.py", "--timeout", "soon"), "number of seconds"),
+        (("verify", "spec.py", "--memory", "1"), "memory limit"),
+        (("verify", "spec.py", "--param", "bound=3"), "no such parameter"),
+        (("verify", "spec.py", "--param", "3"), "NAME=VALUE"),
+        (("verify", "spec.py", "--param", "timeout=3"), "no such parameter"),
+        (("verify", "spec.py", "--param", "bound=NaN"), "NaN"),
+        (("verify", "spec.py", "--param", "bound=@absent.npy"), "absent.npy"),
+        (("verify", "spec.py", "--json", "nowhere/result.json"), "cannot write there"),
+        (("verify",), "FILE.py"),
+        (("frobnicate",), "frobnicate"),
+        ((), ""),
+        (("compare", "spec.py", "--solvers", "z3,oracle"), "no such solver"),
+        (("compare", "spec.py", "--theory", "QF_XX"), "QF_XX"),
+        (("export", "spec.py", "--theory", "grid"), "invalid choice"),
+        (("show", "no-such-model"), "no such model"),
+        (("show", "spec.py:nothing"), "nothing"),
+        (("replay", "absent.json"), "cannot read stored results"),
+        (("demo", "no-such-demo"), "no such demonstration"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_bad_usage_is_status_2_and_says_what_to_do(qspec, arguments: tuple[str, ...], said: str) -> None:
+    ended = qspec(*arguments, spec=TRUE)
+    assert ended.status == 2
+    assert said in ended.err
+    assert "Traceback" not in ended.err
+    assert not ended.out or not arguments
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ratio = 1 / 0\n", "spec.py:13: ZeroDivisionError: division by zero\n  line 13:  ratio = 1 / 0"),
+        ("from nowhere import thing\n", "spec.py:13: ModuleNotFoundError"),
+        ("if True:\n", "spec.py:13: IndentationError"),
+        ("raise SystemExit(3)\n", "spec.py:13: SystemExit: 3"),
+        ("bad = qs.forall(x, then=qs.argmax(distance(x)) == 5)\n", "spec.py:13: no such class\n  given:    5"),
+        ("bad = qs.forall(x, then=distance(x) <= 0.1)\n", "a bare float is not an exact number"),
+        ("_hidden = qs.forall(x, then=distance(x) <= 7)\n", "defines no property"),
+        ("\0", "null bytes"),
+    ],
+)
+def test_an_error_in_the_file_names_its_line(qspec, text: str, said: str) -> None:
+    ended = qspec("verify", "spec.py", spec=text)
+    assert (ended.status, ended.out) == (2, "")
+    assert said in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_what_the_file_prints_and_imports(qspec, folder: Path) -> None:
+    (folder / "neighbour.py").write_text("limit = 7\n", encoding="utf-8")
+    spec = "import neighbour\nprint('hello')\nwithin = qs.forall(x, then=distance(x) <= neighbour.limit)\n"
+    ended = qspec("verify", "spec.py", "--no-attack", spec=spec)
+    assert (ended.status, ended.first, ended.err) == (0, "HOLDS", "hello\n")
+    assert str(folder) not in sys.path
+    assert not list(folder.glob("__pycache__/spec*"))
+
+
+def test_json_has_every_result(qspec, folder: Path) -> None:
+    assert qspec("verify", "spec.py", "--no-attack", "--json", "out.json", spec=TRUE + FALSE).status == 1
+    content = json.loads((folder / "out.json").read_text(encoding="utf-8"))
+    assert set(content) == {"schema", "target", "verdict", "status", "results"}
+    assert (content["schema"], content["target"], content["verdict"], content["status"]) == ("qspec.results/1", "spec.py", "VIOLATED", 1)
+    assert [(r["name"], r["verdict"], r["schema"]) for r in content["results"]] == [
+        ("within", "HOLDS", "qspec.result/1"),
+        ("below", "VIOLATED", "qspec.result/1"),
+    ]
+    first, second = content["results"][1]["codes"]["x"]
+    assert abs(first - second) == 7
+
+
+def test_json_on_stdout_is_alone_there(qspec) -> None:
+    ended = qspec("verify", "spec.py", "--no-attack", "--json", "-", spec=FALSE)
+    assert json.loads(ended.out)["verdict"] == "VIOLATED"
+    assert ended.err.startswith("VIOLATED\n")
+
+
+@pytest.mark.parametrize(("spec", "status", "verdict"), [(FALSE, 1, "VIOLATED"), (WITNESSED, 0, "HOLDS")])
+def test_replay_runs_a_stored_result_again(qspec, spec: str, status: int, verdict: str) -> None:
+    qspec("verify", "spec.py", "--json", "out.json", spec=TRUE + spec)
+    for arguments in (("replay", "out.json"), ("replay", "out.json", "spec.py")):
+        ended = qspec(*arguments)
+        assert (ended.status, ended.first, ended.err) == (status, verdict, "")
+        assert "changed" not in ended.out
+
+
+def test_replay_reads_a_single_result_and_its_parameters(qspec, folder: Path) -> None:
+    qspec("verify", "spec.py", "--param", "bound=13/2", "--json", "out.json", spec=GIVEN)
+    only = json.loads((folder / "out.json").read_text(encoding="utf-8"))["results"][0]
+    (folder / "one.json").write_text(json.dumps(only), encoding="utf-8")
+    assert qspec("replay", "one.json", "spec.py:bounded").status == 1
+    assert qspec("replay", "one.json").status == 2
+
+
+def test_replay_notices_that_codes_no_longer_violate(qspec) -> None:
+    qspec("verify", "spec.py", "--json", "out.json", spec=FALSE)
+    ended = qspec("replay", "out.json", spec=FALSE.replace("<= 6", "<= 7"))
+    assert (ended.status, ended.first) == (3, "UNKNOWN")
+    assert "do not violate" in ended.out
+    assert "has changed since" in ended.out
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda r: r.update(codes=None),
+        lambda r: r.update(codes=[1]),
+        lambda r: r.update(codes={"x": [1]}),
+        lambda r: r.update(codes={"x": [0.5, 1]}),
+        lambda r: r.update(codes={"x": "abc"}),
+        lambda r: r.update(codes={}),
+        lambda r: r.update(parameters={"bound": 3}),
+        lambda r: r.update(parameters=3),
+        lambda r: r.update(schema="other/1"),
+    ],
+)
+def test_replay_refuses_damaged_results(qspec, folder: Path, change) -> None:
+    qspec("verify", "spec.py", "--json", "out.json", spec=FALSE)
+    only = json.loads((folder / "out.json").read_text(encoding="utf-8"))["results"][0]
+    change(only)
+    (folder / "bad.json").write_text(json.dumps(only), encoding="utf-8")
+    ended = qspec("replay", "bad.json", "spec.py")
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith("error: ")
+
+
+def test_compare_shows_answers_and_agreement(qspec) -> None:
+    ended = qspec("compare", "spec.py", "--solvers", "bitwuzla,z3,cvc5", "--json", "out.json", spec=TRUE)
+    assert (ended.status, ended.first, ended.err) == (0, "HOLDS", "")
+    assert "within: HOLDS  3 of 3 solvers" in ended.out
+    assert ended.out.count("✓") == 3 * 2 + 1
+    assert max(map(len, ended.out.splitlines())) <= 80
+    assert [r["solver"] for r in json.loads(Path("out.json").read_text(encoding="utf-8"))["results"]] == ["bitwuzla", "z3", "cvc5"]
+
+
+@pytest.mark.parametrize(("answer", "alone"), [("print('unknown')", 3), ("sys.exit('licence expired')", 4)])
+def test_compare_is_decided_by_whoever_decides(qspec, folder: Path, monkeypatch: pytest.MonkeyPatch, answer: str, alone: int) -> None:
+    solver(monkeypatch, folder, answer)
+    ended = qspec("compare", "spec.py", "--solvers", "smtlib,z3", spec=FALSE)
+    assert (ended.status, ended.first) == (1, "VIOLATED")
+    assert "1 of 2 solvers" in ended.out
+    assert "is unknown" in ended.out
+    assert qspec("compare", "spec.py", "--solvers", "smtlib").status == alone
+
+
+def test_compare_asks_every_installed_smt_solver_unless_told(qspec) -> None:
+    ended = qspec("compare", "spec.py", "--theory", "QF_LIA", spec=FALSE)
+    assert ended.status == 1
+    assert all(name in ended.out for name in ("z3", "cvc5", "QF_LIA"))
+    assert "bitwuzla" not in ended.out
+
+
+@pytest.mark.parametrize("theory", ["QF_BV", "QF_LIA"])
+@pytest.mark.parametrize(("spec", "answer"), [(TRUE, "unsat"), (FALSE, "sat")])
+def test_export_is_a_script_that_z3_answers(qspec, folder: Path, theory: str, spec: str, answer: str) -> None:
+    z3 = pytest.importorskip("z3")
+    text = qspec("export", "spec.py", "--theory", theory, spec=spec).out
+    assert f"(set-logic {theory})" in text
+    assert text.count("(check-sat)") == 1
+    assert "(get-value (" in text
+    assert qspec("export", "spec.py", "--theory", theory, "--out", "problem.smt2").out == ""
+    assert (folder / "problem.smt2").read_text(encoding="utf-8") == text
+    asked = z3.Solver()
+    asked.from_string(text)
+    assert str(asked.check()) == answer
+
+
+def test_export_takes_one_property(qspec) -> None:
+    ended = qspec("export", "spec.py", spec=TRUE + FALSE)
+    assert ended.status == 2
+    assert "spec.py:within" in ended.err
+
+
+def test_show_prints_properties_and_networks(qspec, folder: Path) -> None:
+    ended = qspec("show", "spec.py", spec=TRUE + GIVEN)
+    assert ended.out.startswith("within: for all x (2)\n  then    3·distance(x) + 5·x[0] ≠ 7")
+    assert "to give bound (one number)" in ended.out
+    assert "dense_1" in ended.out
+    assert qspec("show", "spec.py:distance").out.startswith("distance")
+    assert qspec("show", "spec.py", spec="").status == 0
+
+
+def test_show_reads_a_network_file(qspec, folder: Path) -> None:
+    qspec("show", "spec.py", spec="distance.save('net.qspec')\n" + TRUE)
+    ended = qspec("show", "net.qspec")
+    assert ended.status == 0
+    assert "dense_2" in ended.out
+
+
+def test_solvers_lists_what_there_is_and_how_to_get_the_rest(qspec, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = {line.split()[0]: line for line in qspec("solvers").out.splitlines()[2:] if line.strip()}
+    assert all(rows[name].split()[1] == "ok" for name in ("bitwuzla", "cvc5", "z3"))
+    assert rows["smtlib"].split()[1] == "missing"
+    monkeypatch.setenv("QSPEC_SMTLIB_COMMAND", sys.executable)
+    assert " ok " in next(line for line in qspec("solvers").out.splitlines() if line.startswith("smtlib"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(qspec, command: str) -> None:
+    ended = qspec(command, "--help")
+    assert ended.status == 0
+    assert ended.out.startswith(f"usage: qspec {command}")
+    assert max(map(len, ended.out.splitlines())) <= 80
+
+
+def test_version(qspec) -> None:
+    assert qspec("--version").out.startswith("qspec 0.")
+
+
+def test_a_defect_is_one_line_unless_debugged(qspec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qspec.cli.verify.read_specs", lambda *_: 1 / 0)
+    ended = qspec("verify", "spec.py", spec=TRUE)
+    assert (ended.status, ended.out) == (4, "")
+    assert ended.err.count("\n") == 1
+    assert "ZeroDivisionError" in ended.err
+    with pytest.raises(ZeroDivisionError):
+        qspec("verify", "spec.py", "--debug")
+
+
+def program(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "qspec", *arguments]
+
+
+def test_help_imports_nothing_that_takes_time(folder: Path) -> None:
+    code = "import sys\nfrom qspec.cli import main\ntry:\n    main(['--help'])\nfinally:\n    print(*sys.modules, file=sys.stderr)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    loaded = {name.partition(".")[0] for name in run.stderr.split()}
+    assert not loaded & {"rich", "typer", "click", "jax", "matplotlib", "z3", "cvc5", "bitwuzla", "pysmt", "qspec_models", "qspec_solvers"}
+
+
+def test_a_reader_that_goes_away_changes_nothing(folder: Path) -> None:
+    (folder / "spec.py").write_text(DISTANCE + FALSE, encoding="utf-8")
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        run = subprocess.run(program("verify", "spec.py", "--no-attack"), stdout=write, stderr=subprocess.PIPE, text=True, timeout=120)
+    finally:
+        os.close(write)
+    assert (run.returncode, run.stderr) == (1, "")
+
+
+def test_progress_is_shown_on_a_terminal_and_only_on_stderr(folder: Path) -> None:
+    (folder / "spec.py").write_text(DISTANCE + FALSE, encoding="utf-8")
+    ours, theirs = pty.openpty()
+    try:
+        environment = {**os.environ, "TERM": "xterm-256color"}
+        run = subprocess.run(
+            program("verify", "spec.py", "--no-attack"), stdout=subprocess.PIPE, stderr=theirs, env=environment, timeout=120
+        )
+        shown = os.read(ours, 1 << 16).decode() if select.select([ours], [], [], 0)[0] else ""
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert run.stdout.startswith(b"VIOLATED\n")
+    assert b"\x1b" not in run.stdout
+    assert "below · bitwuzla" in shown
+
+
+def test_interrupting_leaves_nothing_running(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "spec.py").write_text(DISTANCE + TRUE, encoding="utf-8")
+    started = folder / "started"
+    os.mkfifo(started)
+    pipe = os.open(started, os.O_RDONLY | os.O_NONBLOCK)
+    solver(monkeypatch, folder, f"import os\nopen({str(started)!r}, 'w').write(str(os.getpid()))\nwhile True: pass\n")
+    command = program("verify", "spec.py", "--solver", "smtlib", "--no-attack", "--timeout", "none")
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert select.select([pipe], [], [], 60)[0], "no solver was started"
+        pid = int(os.read(pipe, 100))
+        run.send_signal(signal.SIGINT)
+        out, err = run.communicate(timeout=60)
+    finally:
+        os.close(pipe)
+        run.kill()
+        run.communicate()
+    assert (run.returncode, out, err) == (130, "", "interrupted\n")
+    assert gone(pid)
+
+
+def gone(pid: int) -> bool:
+    """Return whether a process ends, or is only waiting to be collected, within 20 seconds."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except (ProcessLookupError, FileNotFoundError):
+            return True
+        time.sleep(0.02)
+    return False

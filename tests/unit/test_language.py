@@ -1,0 +1,305 @@
+"""Expressions and formulas: what they mean (compiler and interpreter against plain Python), and what they refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+import qspec as qs
+from qspec.errors import QspecError
+from qspec.evaluate.reference import evaluate
+from qspec.integers import integers
+from qspec.ir import Input, Query
+from qspec.language.bind import bind, parameter_names
+from qspec.language.compile import Compiler, compile_property
+from qspec.language.expressions import Expression
+from qspec.language.formulas import Formula
+from qspec.language.interpret import Interpreter, in_domain
+from qspec.language.walk import networks
+from qspec.testing import census
+from qspec.testing.examples.parts import mlp
+from tests.soundness.random_queries import solutions
+
+QUARTERS = qs.Fixed(4, 2)
+NET = qs.Sequential(qs.Input((2, 2), QUARTERS), qs.Requantize(qs.Fixed(3, 0)))
+FLAT = qs.Sequential(qs.Input((3,), qs.Fixed(3, 1)), qs.Requantize(qs.Fixed(3, 0)))
+SKEWED = qs.Sequential(qs.Input((2,), qs.Affine(3, False, (Fraction(1, 3), Fraction(1, 2)), (2, 5))), qs.Requantize(qs.Fixed(4, 1)))
+V = np.vectorize(Fraction, otypes=[object])
+
+
+def nearest(values: np.ndarray) -> np.ndarray:
+    """Round half up, as `Fixed` does unless told otherwise."""
+    return np.vectorize(lambda a: Fraction((2 * a + 1) // 2), otypes=[object])(values)
+
+
+def winner(values: list[Any]) -> int:
+    return values.index(max(values))
+
+
+VALUES: list[tuple[str, Callable[[Expression], Expression], Callable[[np.ndarray], object]]] = [
+    ("sum", lambda x: x + x, lambda v: v + v),
+    ("difference of a constant", lambda x: 1 - x, lambda v: 1 - v),
+    ("difference", lambda x: x - "1/3", lambda v: v - Fraction(1, 3)),
+    ("negation", lambda x: -x, lambda v: -v),
+    ("multiple", lambda x: 3 * x * "2/7", lambda v: v * Fraction(6, 7)),
+    ("quotient", lambda x: x / 4, lambda v: v / 4),
+    ("quotient by an array", lambda x: x / [2, -3], lambda v: v / V([2, -3])),
+    ("product", lambda x: x * x[0], lambda v: v * v[0]),
+    ("absolute", lambda x: abs(x - 1), lambda v: abs(v - 1)),
+    ("element", lambda x: x[1, 0], lambda v: v[1, 0]),
+    ("row", lambda x: x[1], lambda v: v[1]),
+    ("column backwards", lambda x: x[::-1, 1], lambda v: v[::-1, 1]),
+    ("new axis", lambda x: x[:, None] + x, lambda v: v[:, None] + v),
+    ("index array", lambda x: x[[1, 0, 1]], lambda v: v[[1, 0, 1]]),
+    ("mask", lambda x: x[np.array([[True, False], [True, True]])], lambda v: v[np.array([[True, False], [True, True]])]),
+    ("reshape", lambda x: x.reshape(4, 1), lambda v: v.reshape(4, 1)),
+    ("flatten", lambda x: x.flatten(), lambda v: v.reshape(-1)),
+    ("broadcast row", lambda x: x + np.array([1, Fraction(1, 2)]), lambda v: v + V([1, Fraction(1, 2)])),
+    ("broadcast column", lambda x: x * np.array([[1], [-2]]), lambda v: v * V([[1], [-2]])),
+    ("array on the left", lambda x: np.array([[1.5, 2], [0, 0.25]]) - x, lambda v: V([[1.5, 2], [0, 0.25]]) - v),
+    ("matrix", lambda x: np.array([[1, 2, 0, -1], [0, 0, 3, 1]]) @ x.flatten(), lambda v: V([[1, 2, 0, -1], [0, 0, 3, 1]]) @ v.reshape(-1)),
+    ("dot", lambda x: qs.dot(["1/2", 0, -1, 2], x.flatten()), lambda v: V([Fraction(1, 2), 0, -1, 2]) @ v.reshape(-1)),
+    ("total", qs.sum, lambda v: v.sum()),
+    ("total of rows", lambda x: qs.sum(x, axis="last"), lambda v: v.sum(axis=1)),
+    ("maximum", qs.max, lambda v: v.max()),
+    ("maximum of rows", lambda x: qs.max(x, axis="last"), lambda v: v.max(axis=1)),
+    ("maximum of several", lambda x: qs.max(x, -x, 0), lambda v: np.maximum(np.maximum(v, -v), 0)),
+    ("minimum", qs.min, lambda v: v.min()),
+    ("minimum of several", lambda x: qs.min(x, x[0], ["1/2", 1]), lambda v: np.minimum(np.minimum(v, v[0]), V([Fraction(1, 2), 1]))),
+    ("clip", lambda x: qs.clip(x, -1, "1/2"), lambda v: np.clip(v, V(-1), V("1/2"))),
+    ("join", lambda x: qs.join([x[0], 3, x]), lambda v: np.concatenate([v[0], V([3]), v.reshape(-1)])),
+    ("l-infinity", lambda x: qs.linf(x - 1), lambda v: abs(v - 1).max()),
+    ("l1", qs.l1, lambda v: abs(v).sum()),
+    ("l0", lambda x: qs.l0(x - "1/4"), lambda v: V(np.count_nonzero(v != Fraction(1, 4)))),
+    ("code", lambda x: x.code, lambda v: v * 4),  # pyright: ignore[reportAttributeAccessIssue]
+    ("network", lambda x: NET(x), lambda v: np.clip(nearest(v), -4, 3)),
+    ("network of an expression", lambda x: NET(qs.clip(-x, -2, "7/4")), lambda v: nearest(np.minimum(-v, V("7/4")))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("build", "meaning"), [c[1:] for c in VALUES], ids=[c[0] for c in VALUES])
+@pytest.mark.parametrize("codes", [[[0, 3], [-8, 7]], [[-1, 1], [5, -6]], [[7, 7], [-8, -8]]], ids=str)
+def test_an_expression_has_the_values_of_plain_arithmetic(build, meaning, codes) -> None:
+    x = NET.input("x")
+    e = build(x)
+    expected = np.asarray(meaning(V(codes) / 4), dtype=object)
+    assert e.shape == expected.shape
+    assert e.size == expected.size
+    assert np.array_equal(Interpreter({"x": integers(codes)}).values(e), expected)
+    assert np.array_equal(compiled_values(e, x, codes), expected)
+
+
+def compiled_values(e: Expression, x, codes: object) -> np.ndarray:
+    compiler = Compiler(qs.forall(x, then=qs.all(x == x)))
+    lowered = compiler.lower(e)
+    values = evaluate(compiler.builder.program, {"x": integers(codes).reshape(-1)})
+    return (values[lowered.node].astype(object) * lowered.unit).reshape(e.shape)
+
+
+def test_affine_values_have_scale_and_zero_point_of_their_channel() -> None:
+    x = SKEWED.input("x")
+    for codes in product(range(8), repeat=2):
+        expected = V([Fraction(codes[0] - 2, 3), Fraction(codes[1] - 5, 2)])
+        assert np.array_equal(Interpreter({"x": integers(codes)}).values(x), expected)
+        assert np.array_equal(compiled_values(x, x, codes), expected)
+
+
+TRUTHS: list[tuple[str, Callable[[Expression], Formula], Callable[[list[Fraction]], bool]]] = [
+    ("at least", lambda x: qs.all(x >= "1/2"), lambda v: all(a >= Fraction(1, 2) for a in v)),
+    ("above", lambda x: qs.all(x > "1/2"), lambda v: all(a > Fraction(1, 2) for a in v)),
+    ("at most", lambda x: qs.any(x <= -1), lambda v: any(a <= -1 for a in v)),
+    ("below", lambda x: qs.any(x < -1), lambda v: any(a < -1 for a in v)),
+    ("every equal", lambda x: qs.all(x == x[0]), lambda v: v[0] == v[1] == v[2]),
+    ("some equal", lambda x: qs.any(x[1:] == x[0]), lambda v: v[0] in v[1:]),
+    ("every apart", lambda x: qs.all(x[1:] != x[0]), lambda v: v[0] not in v[1:]),
+    ("some apart", lambda x: qs.any(x[1:] != x[0]), lambda v: v[1:] != [v[0]] * 2),
+    ("and", lambda x: (x[0] > 0) & (x[1] <= x[2]), lambda v: v[0] > 0 and v[1] <= v[2]),
+    ("or", lambda x: (x[0] > 0) | (x[1] <= x[2]), lambda v: v[0] > 0 or v[1] <= v[2]),
+    ("not", lambda x: ~((x[0] > 0) & (x[1] == x[2])), lambda v: not (v[0] > 0 and v[1] == v[2])),
+    ("not every", lambda x: ~qs.all(x >= 0), lambda v: min(v) < 0),
+    ("not some", lambda x: ~qs.any(x != 1), lambda v: v == [1, 1, 1]),
+    ("implies", lambda x: (x[0] < x[1]).implies(x[1] < x[2]), lambda v: v[0] >= v[1] or v[1] < v[2]),
+    ("distance at most", lambda x: qs.linf(x - [1, 0, "1/2"]) <= 1, lambda v: 0 <= v[0] <= 2 and abs(v[1]) <= 1 and 2 * v[2] >= -1),
+    ("distance above", lambda x: qs.linf(x) > "3/2", lambda v: max(map(abs, v)) > Fraction(3, 2)),
+    ("sum of distances", lambda x: qs.l1(x) + x[0] <= 2, lambda v: sum(map(abs, v)) + v[0] <= 2),
+    ("at most one", lambda x: qs.l0(x) <= 1, lambda v: sum(a != 0 for a in v) <= 1),
+    ("minus a maximum", lambda x: 2 - 3 * qs.max(x) >= qs.min(x), lambda v: 2 - 3 * max(v) >= min(v)),
+    ("rows of maxima", lambda x: qs.all(qs.max(x, [0, 1, 0]) <= 1), lambda v: max(v[0], v[2]) <= 1 and v[1] <= 1),
+    ("minus scaled distances", lambda x: qs.all(1 - abs(x[[0, 2]]) * [1, "1/2"] > 0), lambda v: abs(v[0]) < 1 and abs(v[2]) < 2),
+    ("product", lambda x: x[0] * x[1] > x[2], lambda v: v[0] * v[1] > v[2]),
+    ("argmax", lambda x: qs.argmax(x) == 1, lambda v: v[1] > v[0] and v[1] >= v[2]),
+    ("argmax, last of ties", lambda x: qs.argmax(x, ties="last") == 1, lambda v: v[1] >= v[0] and v[1] > v[2]),
+    ("not the argmax", lambda x: qs.argmax(x) != 2, lambda v: max(v[:2]) >= v[2]),
+    ("argmax in", lambda x: qs.argmax(x).isin([0, 2]), lambda v: winner(v) in (0, 2)),
+    ("argmax in none", lambda x: qs.argmax(x).isin([]), lambda v: False),
+    ("same argmax", lambda x: qs.argmax(x) == qs.argmax(FLAT(x)), lambda v: winner(v) == winner([(2 * a + 1) // 2 for a in v])),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("build", "meaning"), [c[1:] for c in TRUTHS], ids=[c[0] for c in TRUTHS])
+def test_a_formula_is_true_where_plain_python_says_so(build, meaning) -> None:
+    x = FLAT.input("x")
+    expected = {c for c in product(range(-4, 4), repeat=3) if meaning([Fraction(a, 2) for a in c])}
+    assert {tuple(row) for row in solutions(compile_property(qs.exists(x, then=build(x))).query).tolist()} == expected
+    run = {c for c in product(range(-4, 4, 3), repeat=3) if Interpreter({"x": integers(c)}).truth(build(x))}
+    assert run == {c for c in expected if set(c) <= {-4, -1, 2}}
+
+
+def test_a_universal_property_asks_for_its_negation_under_the_assumption() -> None:
+    x = FLAT.input("x")
+    compiled = compile_property(qs.forall(x, given=x[0] == 1, then=x[1] <= x[2]))
+    found = {tuple(row) for row in solutions(compiled.query).tolist()}
+    assert found == {(2, b, c) for b in range(-4, 4) for c in range(-4, 4) if b > c}
+    assert len(solutions(compiled.assumption)) == 64
+
+
+def test_equal_copies_are_shared_and_only_where_their_domains_agree() -> None:
+    a, b = FLAT.input("a"), FLAT.input("b", lower=[-4, -4, 0])
+    spec = qs.forall(a, b, given=qs.same(a, b, except_for=[0]), then=a[0] <= b[0] + b[2])
+    compiled = compile_property(spec)
+    inputs = {n.name: n.lower.size for n in compiled.query.program if isinstance(n, Input)}
+    assert inputs == {"a": 3, "b": 3}
+    assert {tuple(r) for r in lifted(spec)} == census(spec).solutions
+    shared = compile_property(qs.forall(a, FLAT.input("c"), given=qs.same(a, FLAT.input("c")), then=a[0] <= 0))
+    assert [n.name for n in shared.query.program if isinstance(n, Input)] == ["a"]
+
+
+def lifted(spec: qs.Property) -> set[tuple[int, ...]]:
+    compiled = compile_property(spec)
+    found: set[tuple[int, ...]] = set()
+    for row in solutions(compiled.query):
+        sizes = np.cumsum([n.lower.size for n in compiled.query.inputs.values()])[:-1]
+        values = compiled.lift(dict(zip(compiled.query.inputs, np.split(row, sizes), strict=True)))
+        found.add(tuple(int(c) for v in spec.variables for c in values[v.name]))
+    return found
+
+
+def test_chains_of_copies_keep_every_equality() -> None:
+    small = qs.Sequential(qs.Input((2,), qs.Fixed(2, 0)), qs.Requantize(qs.Fixed(2, 0)))
+    a, b, c = (small.input(n) for n in "abc")
+    for given in (
+        qs.same(a, b) & qs.same(b, c),
+        qs.same(c, b) & qs.same(a, c, except_for=[1]),
+        qs.same(a, b) & qs.same(a, b, except_for=[0]),
+    ):
+        spec = qs.exists(a, b, c, given=given, then=a[0] + b[1] > c[0])
+        assert lifted(spec) == census(spec).solutions
+
+
+@pytest.mark.parametrize("negated", [False, True])
+def test_equality_that_is_not_assumed_is_not_shared(negated: bool) -> None:
+    small = qs.Sequential(qs.Input((1,), qs.Fixed(2, 0)), qs.Requantize(qs.Fixed(2, 0)))
+    a, b = small.input("a"), small.input("b")
+    given = ~qs.same(a, b) if negated else qs.same(a, b) | (a[0] < b[0])
+    spec = qs.exists(a, b, given=given, then=a[0] <= 0)
+    assert lifted(spec) == census(spec).solutions
+
+
+def test_features_are_named_columns() -> None:
+    features = (qs.Feature("age", -1, 2), qs.Feature("job", categories=("a", "b", "c")))
+    net = qs.Sequential(qs.Input((4,), qs.Affine(4, True, Fraction(1, 2), -1), features=features), qs.Requantize(qs.Fixed(3, 0)))
+    x = net.input("x")
+    assert x["age"].shape == ()
+    assert x["job"].shape == (3,)
+    points = {tuple(row) for row in lifted(qs.exists(x, then=x["age"] >= -5))}
+    on, off = 1, -1
+    hot = [(on, off, off), (off, on, off), (off, off, on)]
+    assert points == {(2 * age - 1, *h) for age in range(-1, 3) for h in hot}
+    assert in_domain(x.domain, integers([-3, 1, -1, -1]))
+    assert not in_domain(x.domain, integers([-2, 1, -1, -1]))
+    assert not in_domain(x.domain, integers([-3, 1, 1, -1]))
+
+
+def test_parameters_are_given_at_the_end() -> None:
+    x = FLAT.input("x")
+    c, k, r = qs.parameter("c", 3), qs.parameter("k"), qs.parameter("r")
+    spec = qs.exists(x, given=qs.linf(x.code - c) <= r * 2, then=qs.argmax(x) == k)
+    assert parameter_names(spec) == {"c": (3,), "k": (), "r": ()}
+    for image, radius, label in (([0, 0, 0], "1/2", 2), (np.array([[3], [-4], [1]]), 0, 0)):
+        bound = bind(spec, {"c": image, "r": radius, "k": label})
+        assert parameter_names(bound) == {}
+        assert lifted(bound) == census(bound).solutions != set()
+
+
+def test_networks_of_a_property_are_found_once() -> None:
+    a, b = mlp(seed=1), mlp(seed=2)
+    x = a.input("x")
+    assert networks(qs.forall(x, given=qs.all(a(x) == a(x)), then=qs.argmax(b(x)) == qs.argmax(a(x)))) == [a, b]
+
+
+def test_a_network_applied_twice_to_one_value_is_lowered_once() -> None:
+    net = mlp(seed=1)
+    x = net.input("x")
+    once, twice = (compile_property(qs.forall(x, then=f)).query for f in (net(x)[0] <= 0, net(x)[0] + 0 * net(x)[1] <= 0))
+    assert staircases(once) == staircases(twice)
+
+
+def staircases(query: Query) -> int:
+    return sum(type(n).__name__ == "Staircase" for n in query.program)
+
+
+X = FLAT.input("x")
+OTHER = NET.input("y")
+
+REFUSED: list[tuple[str, Callable[[], object], str]] = [
+    ("bare float", lambda: X + 0.1, r'given:\s+0\.1\n.*\n.*qs\.q\("0\.1"\)'),  # pyright: ignore[reportOperatorIssue]
+    ("text that is no number", lambda: X + "a", "'?a'?"),
+    ("NaN", lambda: X + np.array([np.nan, 0, 0]), "nan"),
+    ("shapes", lambda: X + np.array([1, 2]), r"\(3,\), \(2,\)"),
+    ("matrix and vector", lambda: qs.dot([[1, 2]], X), r"\(1, 2\), \(3,\)"),
+    ("index too large", lambda: X[3], r"given:\s+3\n.*shape \(3,\)"),
+    ("too many indices", lambda: X[0, 0], r"shape \(3,\)"),
+    ("reshape", lambda: X.reshape(2, 2), r"\(2, 2\)\n.*3 elements"),
+    ("feature of an input without", lambda: X["age"], "age\n.*no features"),
+    ("division by zero", lambda: X / 0, "not zero"),
+    ("division by a variable", lambda: X / X, "by constants"),
+    ("truth of a comparison", lambda: bool(X[0] > 0), "&, \\|, ~"),
+    ("chained comparison", lambda: -1 <= X[0] <= 1, "a <= x"),
+    ("truth of an expression", lambda: bool(X), "no truth value"),
+    ("iteration", lambda: list(X), "qs.sum"),
+    ("array of comparisons", lambda: (X > 0) & (X < 1), r"shape \(3,\)\n.*\n.*qs.all"),
+    ("array as property", lambda: qs.forall(X, then=X > 0), "qs.all"),
+    ("python truth in a formula", lambda: qs.forall(X, then=True), "not a formula\n.*True"),  # pyright: ignore[reportArgumentType]
+    ("truth joined with a formula", lambda: (X[0] > 0) & True, "not a formula\n.*True"),  # pyright: ignore[reportOperatorIssue]
+    ("nothing quantified", lambda: qs.forall(then=X[0] > 0), "quantifies nothing"),
+    ("nothing stated", lambda: qs.forall(X), "states nothing"),
+    ("quantified network", lambda: qs.forall(FLAT, then=X[0] > 0), "only variables"),
+    ("one name twice", lambda: qs.forall(X, FLAT.input("x"), then=X[0] > 0), "distinct names"),
+    ("unquantified variable", lambda: compile_property(qs.forall(X, then=qs.all(FLAT.input("z") == X))), "given:\\s+z"),
+    ("class out of range", lambda: qs.argmax(X) == 3, "0 to 2"),
+    ("class that is a truth", lambda: qs.argmax(X) == True, "no such class"),  # noqa: E712
+    ("tie rule", lambda: qs.argmax(X, ties="random"), "random"),  # pyright: ignore[reportArgumentType]
+    ("two tie rules", lambda: qs.argmax(X) == qs.argmax(X, ties="last"), "same tie rule"),
+    ("same of two types", lambda: qs.same(X, OTHER), "one network"),
+    ("empty domain", lambda: FLAT.input("x", lower=2, upper=1), r"2\.\.1"),
+    ("bounds of another shape", lambda: FLAT.input("x", lower=[1, 2]), "one number or 3"),
+    ("no such input", lambda: FLAT.input("x", of="image"), "image"),
+    ("too many values for a network", lambda: FLAT(X, X), "2 values"),
+    ("wrong shape for a network", lambda: FLAT(X[:2]), r"\(2,\)"),
+    ("values outside the input's format", lambda: compile_property(qs.forall(X, then=qs.all(FLAT(X + 1) >= 0))), "qs.clip"),
+    ("values finer than the input's format", lambda: compile_property(qs.forall(X, then=qs.all(FLAT(X / 2) >= 0))), "finer"),
+    ("parameter without a name", lambda: qs.parameter("two words"), "identifier"),
+    ("parameter without a value", lambda: compile_property(qs.forall(X, then=X[0] <= qs.parameter("p"))), "p=…"),
+    ("unknown parameter", lambda: compile_property(qs.forall(X, then=X[0] <= qs.parameter("p")), {"p": 1, "r": 2}), r"\['r'\]"),
+    ("misshapen parameter", lambda: compile_property(qs.forall(X, then=qs.all(qs.parameter("p", 3) <= X)), {"p": [1, 2]}), r"\(2,\)"),
+    ("two shapes", lambda: parameter_names(qs.forall(X, then=qs.all(qs.parameter("p", 3) <= X + qs.parameter("p")))), "one shape"),
+    ("label that is no class", lambda: compile_property(qs.forall(X, then=qs.argmax(X) == qs.parameter("p")), {"p": 3}), "0 to 2"),
+    ("label that is not whole", lambda: compile_property(qs.forall(X, then=qs.argmax(X) == qs.parameter("p")), {"p": "1/2"}), "1/2"),
+    ("no such layer", lambda: FLAT.signal(X, layer="dense"), "no such layer"),
+    ("no accumulator", lambda: compile_property(qs.forall(X, then=qs.all(FLAT.signal(X, layer="requantize_1", tap="held") >= 0))), "held"),
+    ("extremes of two shapes", lambda: qs.max(X, [1, 2]), r"\(3,\), \(2,\)"),
+    ("numbered axis", lambda: qs.sum(X, axis=-1), 'given:\\s+-1\n.*"last"'),  # pyright: ignore[reportArgumentType]
+    ("axis of several", lambda: qs.max(X, 0, axis="last"), "elementwise"),
+    ("nothing to reduce", lambda: qs.max(X[:0]), "at least one element"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("build", "message"), [c[1:] for c in REFUSED], ids=[c[0] for c in REFUSED])
+def test_a_mistake_is_an_error_that_says_what_was_given(build, message) -> None:
+    with pytest.raises(QspecError, match=message):
+        build()

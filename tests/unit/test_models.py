@@ -1,0 +1,191 @@
+"""Shipped models are what their cards say."""
+
+from __future__ import annotations
+
+import re
+import sys
+from hashlib import sha256
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import qspec as qs
+import qspec_models
+from qspec.network.evaluate import evaluate
+from qspec_models import Card, IndividualFairness, LocalRobustness, Monotonicity
+from qspec_models.queries import properties
+
+NAMES = qspec_models.names()
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_promised_models_are_there() -> None:
+    digits = [f"digits-{kind}{bits}bit" for kind in ("", "conv-") for bits in (4, 6, 8)]
+    assert {*digits, "digits-tiny", "iris-4bit", "diabetes-8bit"} == set(NAMES)
+
+
+def test_an_unknown_model_is_refused_by_name() -> None:
+    with pytest.raises(qs.ModelFileError, match=r"no such model(.|\n)*digits-7bit(.|\n)*digits-6bit"):
+        qspec_models.card("digits-7bit")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_files_are_those_of_the_card_and_small(name: str) -> None:
+    card = qspec_models.card(name)
+    assert sha256(card.path.read_bytes()).hexdigest() == card.sha256
+    assert sha256(card.samples_path.read_bytes()).hexdigest() == card.samples_sha256
+    assert card.path.stat().st_size < 100_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_model_is_found_by_name(name: str) -> None:
+    net = qs.load(name)
+    assert net.name == name
+    inputs, _ = qspec_models.samples(name)
+    assert np.array_equal(evaluate(net, inputs[:3]), evaluate(qspec_models.load(name), inputs[:3]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_score_is_the_measured_one(name: str) -> None:
+    card = qspec_models.card(name)
+    inputs, targets = qspec_models.samples(name)
+    outputs = evaluate(qspec_models.load(name), inputs)
+    if card.task == "classification":
+        measured = np.mean(outputs.argmax(axis=1) == targets)
+    else:
+        measured = np.mean(np.abs(outputs[:, 0] - targets))
+    assert measured == card.score
+    assert len(inputs) == len(targets) == card.samples
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        ("digits-4bit", 0.93),
+        ("digits-6bit", 0.96),
+        ("digits-8bit", 0.96),
+        ("digits-conv-4bit", 0.95),
+        ("digits-conv-6bit", 0.97),
+        ("digits-conv-8bit", 0.97),
+        ("digits-tiny", 0.6),
+        ("iris-4bit", 0.95),
+    ],
+)
+def test_models_are_good_enough_to_be_worth_verifying(name: str, least: float) -> None:
+    assert qspec_models.card(name).score >= least
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_samples_are_inputs_that_mean_something(name: str) -> None:
+    card = qspec_models.card(name)
+    inputs, _ = qspec_models.samples(name)
+    layer = qspec_models.load(name).inputs[0].layer
+    assert isinstance(layer, qs.Input)
+    assert inputs.shape[1:] == layer.shape
+    assert card.lowest == inputs.min() if not layer.features else card.lowest <= inputs.min()
+    assert inputs.max() <= card.highest
+    for column, feature in enumerate(layer.features):
+        assert feature.lower <= inputs[:, column].min()
+        assert inputs[:, column].max() <= feature.upper
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_formats_are_those_of_the_network(name: str) -> None:
+    input_line, *layer_lines = qspec_models.card(name).formats
+    layers = [s.layer for s in qspec_models.load(name).stages]
+    first, rest = layers[0], [x for x in layers if isinstance(x, qs.Dense | qs.Conv2D)]
+    assert isinstance(first, qs.Input)
+    assert input_line == f"input {first.format}"
+    for line, layer in zip(layer_lines, rest, strict=True):
+        assert layer.bias is not None
+        kernel, bias, output = f"kernel {layer.kernel.format}", f"bias {layer.bias.format}", f"output {layer.output or 'raw accumulator'}"
+        assert line.endswith(f"{'x'.join(map(str, layer.kernel.shape))}: {kernel}, {bias}, {output}")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_standard_queries_are_well_formed(name: str) -> None:
+    card, net = qspec_models.card(name), qspec_models.load(name)
+    inputs, targets = qspec_models.samples(name)
+    layer = net.inputs[0].layer
+    assert isinstance(layer, qs.Input)
+    features = {f.name for f in layer.features}
+    stated = list(properties(name))
+    assert len(set(card.queries)) == len(card.queries) == len(stated) > 0
+    for query, spec in stated:
+        assert spec.kind == "forall"
+        match query:
+            case LocalRobustness(sample, epsilon):
+                assert epsilon >= 1
+                assert evaluate(net, inputs[sample]).argmax() == targets[sample]
+            case IndividualFairness(feature, tolerance):
+                assert feature in features
+                assert tolerance >= 0
+            case Monotonicity(feature):
+                assert feature in features
+
+
+@pytest.mark.slow
+def test_what_the_readme_says_of_diabetes_is_true_of_every_input() -> None:
+    net = qspec_models.load("diabetes-8bit")
+    layer = net.inputs[0].layer
+    assert isinstance(layer, qs.Input)
+    ranges = [np.arange(f.lower, f.upper + 1) for f in layer.features]
+    patients = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1)
+    outputs = np.stack([evaluate(net, of_one_age)[..., 0] for of_one_age in patients])
+    slopes = {f.name: np.diff(outputs, axis=axis) for axis, f in enumerate(layer.features)}
+    assert outputs.size == 6_368_400
+    assert np.abs(slopes["sex"]).max() == 42
+    assert {name for name in ("bmi", "bp", "ltg_tenths") if slopes[name].min() >= 0} == {"ltg_tenths"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cards_survive_json(name: str) -> None:
+    card = qspec_models.card(name)
+    assert Card.from_json(card.to_json()) == card
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_readme_states_what_the_card_states(name: str) -> None:
+    card = qspec_models.card(name)
+    rows = [line for line in (ROOT / "models" / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith(f"| `{name}`")]
+    score = f"{card.score:.1f}" if card.task == "regression" else f"{100 * card.score:.2f} %"
+    assert [c for c in rows if score in c and f"{card.path.stat().st_size:,}".replace(",", " ") in c and card.sha256 in c] == rows[:1] != []
+
+
+def quantized(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Return the layers that training uses; they need JAX only."""
+    spec = spec_from_file_location("quantized", ROOT / "models" / "train" / "quantized.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "quantized", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_training_evaluates_the_shipped_network_bit_for_bit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = quantized(monkeypatch)
+    net = qspec_models.load(name)
+    inputs, _ = qspec_models.samples(name)
+    layers: list[object] = []
+    values: list[dict[str, object]] = []
+    for stage in net.stages:
+        layer = stage.layer
+        if isinstance(layer, qs.Dense | qs.Conv2D):
+            assert layer.bias is not None
+            kind = train.Dense if isinstance(layer, qs.Dense) else train.Conv
+            layers.append(kind(layer.kernel.shape[-1], layer.kernel.format, layer.bias.format, layer.output))
+            values.append({"kernel": layer.kernel.values().astype(np.float32), "bias": layer.bias.values().astype(np.float32)})
+    (first,) = net.inputs
+    unit = float(net.output_types[0].grid.units[0])
+    seen = train.forward(layers, values, (inputs * float(first.type.grid.units[0])).astype(np.float32))
+    assert np.array_equal(np.asarray(seen, dtype=np.float64) / unit, evaluate(net, inputs))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_command_names_the_model(name: str) -> None:
+    assert re.fullmatch(rf"python models/train --out models/qspec_models/data {name}", qspec_models.card(name).command)
