@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qspec import properties as properties
+from qspec.comparison import compare as compare
 from qspec.errors import FormatError as FormatError
 from qspec.errors import ModelFileError as ModelFileError
 from qspec.errors import NetworkError as NetworkError
@@ -71,7 +72,6 @@ from qspec.rounding import Rounding as Rounding
 from qspec.solver import Limits as Limits
 from qspec.tensor import Tensor as Tensor
 from qspec.tensor import quantize as quantize
-from qspec.verify import compare as compare
 from qspec.verify import falsify as falsify
 from qspec.verify import query as query
 from qspec.verify import verify as verify

@@ -14,6 +14,8 @@ import numpy as np
 from qspec.errors import InternalError, SpecError
 from qspec.integers import IntArray
 from qspec.language.expressions import constant
+from qspec.network.file import content_hash
+from qspec.network.graph import Network
 from qspec.problem import Fidelity
 from qspec.solver import Limits, Reason, Status
 
@@ -92,6 +94,7 @@ class Result:
     times: Times = field(default_factory=Times)
     parameters: Mapping[str, object] = field(default_factory=dict[str, object])
     hashes: Mapping[str, str] = field(default_factory=dict[str, str])
+    networks: tuple[Network, ...] = field(default=(), repr=False)
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     violations: int | None = None
     """Exact number of violating (or witnessing) assignments, where it was counted."""
@@ -163,7 +166,7 @@ class Result:
             "limits": {"seconds": self.limits.seconds, "memory": self.limits.memory, "seed": self.limits.seed},
             "times": {k: getattr(self.times, k) for k in Times.__slots__},
             "parameters": {k: _plain(v) for k, v in self.parameters.items()},
-            "hashes": dict(self.hashes),
+            "hashes": {**self.hashes, **{f"network {k} ({n.name})": content_hash(n) for k, n in enumerate(self.networks)}},
             "versions": dict(self.versions),
         }
 

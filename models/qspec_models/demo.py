@@ -77,7 +77,7 @@ def robustness(network: qs.Network, card: Card) -> list[tuple[LocalRobustness, q
 
 def agreement(network: qs.Network, card: Card, held: Sequence[LocalRobustness]) -> None:
     """Ask several solvers about properties that hold and about some that do not, and show what they say."""
-    heading("3. Do solvers that share no code agree?")
+    heading("3. Do different solvers agree?")
     samples = qspec_models.samples(card.name)
     clearest = sorted(held, key=lambda q: -margin(network, samples[0][q.sample]))[:3]
     asked = [(f"{card.name}, sample {q.sample}", as_property(q, card, network, *samples)) for q in clearest]

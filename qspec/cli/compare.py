@@ -10,9 +10,9 @@ from qspec.cli.report import check_writable, deliver, grounds, solution
 from qspec.cli.solvers import installed
 from qspec.cli.specs import Case, read_specs
 from qspec.cli.terminal import Report, painted, progress, table
+from qspec.comparison import Comparison, compare_each
 from qspec.errors import SolverMissingError
 from qspec.result import Result, Verdict
-from qspec.verify import Comparison, compare_each
 
 
 def run(

@@ -75,6 +75,11 @@ def slope(function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array
     return cast("jax.Array", jax.grad(function)(x))  # pyright: ignore[reportUnknownMemberType]
 
 
+def on_cpu_or_else(cpu: Callable[P, R], other: Callable[P, R], *arguments: P.args, **_: P.kwargs) -> R:
+    """Apply the first function where the code is compiled for a CPU, the second elsewhere."""
+    return cast("R", lax.platform_dependent(*arguments, cpu=cpu, default=other))
+
+
 def repeat_while(condition: Callable[[S], jax.Array], body: Callable[[S], S], state: S) -> S:
     """Apply the body to the state on the device while the condition is true."""
     return lax.while_loop(condition, body, state)

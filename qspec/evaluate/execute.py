@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import assert_never
 
 import jax
@@ -116,14 +117,19 @@ def _matmul(weights: jax.Array, x: jax.Array) -> jax.Array:
 
 
 def _convolve(conv: Convolve, weights: jax.Array, x: jax.Array) -> jax.Array:
+    """Convolve in the dtype of the weights.
+
+    In floats on a CPU at once; elsewhere as matrix products, because libraries for accelerators may choose Winograd's or a Fourier
+    algorithm, which are not exact on integers, and know no 64-bit integers.
+    """
     image = x.astype(weights.dtype).reshape(-1, *conv.image)
-    whole = jnp.issubdtype(weights.dtype, jnp.integer)
-    y = _convolve_by_taps(conv, weights, image) if whole else _convolve_at_once(conv, weights, image)
-    return y.reshape(x.shape[0], -1)
+    if jnp.issubdtype(weights.dtype, jnp.integer):
+        return _convolve_by_taps(conv, image, weights)
+    return device.on_cpu_or_else(partial(_convolve_at_once, conv), partial(_convolve_by_taps, conv), image, weights)
 
 
-def _convolve_at_once(conv: Convolve, weights: jax.Array, image: jax.Array) -> jax.Array:
-    return lax.conv_general_dilated(
+def _convolve_at_once(conv: Convolve, image: jax.Array, weights: jax.Array) -> jax.Array:
+    y = lax.conv_general_dilated(
         image,
         weights,
         conv.stride,
@@ -134,23 +140,25 @@ def _convolve_at_once(conv: Convolve, weights: jax.Array, image: jax.Array) -> j
         precision=lax.Precision.HIGHEST,
         preferred_element_type=weights.dtype,
     )
+    return y.reshape(len(image), -1)
 
 
-def _convolve_by_taps(conv: Convolve, weights: jax.Array, image: jax.Array) -> jax.Array:
-    """Add up one matrix product per kernel element: integer convolutions that no accelerator has."""
+def _convolve_by_taps(conv: Convolve, image: jax.Array, weights: jax.Array) -> jax.Array:
+    """Add up one matrix product for each element of the kernel, over all places that it is multiplied with."""
     height, width, depth, channels = weights.shape
     padded = device.pad(image, ((0, 0), *conv.padding, (0, 0)))
-    rows, columns = (
-        (padded.shape[a + 1] - conv.dilation[a] * (weights.shape[a] - 1) - 1) // conv.stride[a] * conv.stride[a] + 1 for a in (0, 1)
-    )
+    spans = [
+        (size - dilation * (kernel - 1) - 1) // stride * stride + 1
+        for size, kernel, stride, dilation in zip(padded.shape[1:3], (height, width), conv.stride, conv.dilation, strict=True)
+    ]
     grouped = weights.reshape(height, width, depth, conv.groups, channels // conv.groups)
     parts: list[jax.Array] = []
     for i in range(height):
         for j in range(width):
             top, left = i * conv.dilation[0], j * conv.dilation[1]
-            seen = padded[:, top : top + rows : conv.stride[0], left : left + columns : conv.stride[1], :]
+            seen = padded[:, top : top + spans[0] : conv.stride[0], left : left + spans[1] : conv.stride[1], :]
             parts.append(device.contract("bhwgd,dgc->bhwgc", seen.reshape(*seen.shape[:3], conv.groups, depth), grouped[i, j]))
-    return sum(parts[1:], parts[0])
+    return sum(parts[1:], parts[0]).reshape(len(image), -1)
 
 
 def _rescale(kernel: Rescaled, parameters: Arrays, x: jax.Array) -> jax.Array:

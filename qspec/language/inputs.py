@@ -84,34 +84,49 @@ def _narrow(codes: np.ndarray, limit: object, choose: np.ufunc) -> np.ndarray:
 
 
 def _feature_domain(layer: Input, low: np.ndarray, high: np.ndarray) -> Domain:
-    """Return the domain of whole-valued and one-hot features, in codes."""
-    units, zeros = layer.format.grid().per_element(layer.shape)
-
-    def code(feature: Feature, position: int, value: int) -> int:
-        exact = value / units[position] + zeros[position]
-        if exact.denominator != 1 or not low[position] <= exact <= high[position]:
-            raise SpecError(
-                f"feature {feature.name!r} takes a value that its format cannot hold",
-                given=value,
-                expected=f"codes {low[position]}..{high[position]} of {layer.format}",
-            )
-        return int(exact)
-
+    """Return the domain of whole-valued and one-hot features, in codes, cut to the box `low..high`."""
     pieces: list[Piece] = []
     ranges: list[tuple[int, int, int, int]] = []
     position = 0
     for f in layer.features:
+        where = np.arange(position, position + f.columns)
         if f.categories:
-            where = np.arange(position, position + f.columns)
-            pieces.append(
-                OneHot(f.name, where, integers([code(f, int(p), 0) for p in where]), integers([code(f, int(p), 1) for p in where]))
-            )
+            off, on = (integers([_feature_code(layer, f, int(p), value) for p in where]) for value in (0, 1))
+            if np.any(np.minimum(off, on) < low[where]) or np.any(np.maximum(off, on) > high[where]):
+                raise SpecError(
+                    "a one-hot feature cannot be narrowed to a box", given=f.name, expected="codes for 0 and 1", advice="given="
+                )
+            pieces.append(OneHot(f.name, where, off, on))
         else:
-            first, last = code(f, position, f.lower), code(f, position, f.upper)
-            stride = 1 if f.upper == f.lower else (last - first) // (f.upper - f.lower)
-            ranges.append((position, first, stride, f.upper - f.lower))
+            ranges.append(_feature_range(layer, f, position, int(low[position]), int(high[position])))
         position += f.columns
     if ranges:
         columns = [integers(list(c)) for c in zip(*ranges, strict=True)]
         pieces.insert(0, Range(columns[0], columns[1], columns[2], columns[3]))
     return Domain(position, tuple(pieces))
+
+
+def _feature_range(layer: Input, feature: Feature, position: int, low: int, high: int) -> tuple[int, int, int, int]:
+    """Return position, first code, stride and number of steps of an integer feature inside `low..high`."""
+    first, last = (_feature_code(layer, feature, position, v) for v in (feature.lower, feature.upper))
+    stride = max(1, (last - first) // max(1, feature.upper - feature.lower))
+    start = max(0, -((first - low) // stride))
+    stop = min((last - first) // stride, (high - first) // stride)
+    if start > stop:
+        raise SpecError(
+            f"feature {feature.name!r} has no value in the box", given=f"codes {low}..{high}", expected=f"some of {first}..{last}"
+        )
+    return position, first + start * stride, stride, stop - start
+
+
+def _feature_code(layer: Input, feature: Feature, position: int, value: int) -> int:
+    units, zeros = layer.format.grid().per_element(layer.shape)
+    low, high = code_range(layer.format, layer.shape)
+    exact = value / units[position] + zeros[position]
+    if exact.denominator != 1 or not low[position] <= exact <= high[position]:
+        raise SpecError(
+            f"feature {feature.name!r} takes a value that its format cannot hold",
+            given=value,
+            expected=f"codes {low[position]}..{high[position]} of {layer.format}",
+        )
+    return int(exact)

@@ -60,7 +60,7 @@ class Attack:
             ends = box.lower.astype(dtype), box.upper.astype(dtype)
             groups = device.all_to_device([*exact.parameters, *tail_arrays, *relaxed_arrays, ends, scales])
         first, second = len(exact.parameters), len(exact.parameters) + len(tail_arrays)
-        arrays = Arrays(groups[:first], groups[first:second], groups[second:-2], *groups[-2], groups[-1])
+        arrays = Arrays(groups[:first], groups[first:second], groups[second:-2], groups[-2][0], groups[-2][1], groups[-1])
         return cls(box, target, arrays, disjunctions(query.goal, known))
 
     def run(self, rng: np.random.Generator, more: Callable[[], bool], *, restarts: int, rounds: int) -> IntArray | None:

@@ -29,7 +29,9 @@ COMPILED_WORK = 1000
 """Multiplications in one evaluation of a program from which a compilation is worth its time."""
 
 
-def falsify(query: Query, *, seconds: float | None = 10.0, seed: int = 0, restarts: int = 64, rounds: int = 2) -> dict[str, IntArray] | None:
+def falsify(
+    query: Query, *, seconds: float | None = 10.0, seed: int = 0, restarts: int = 64, rounds: int = 2
+) -> dict[str, IntArray] | None:
     """Search for an assignment within bounds that makes the goal true; None means that none was found, not that there is none.
 
     A small box is listed, others are sampled and searched by greedy walks in numpy; unless the program is tiny, `rounds` rounds of an

@@ -68,8 +68,7 @@ def _neighbours(box: Box, rng: np.random.Generator, at: IntArray, moves: int) ->
     """Return points (walkers, moves, size) that differ from each walker in one or two coordinates."""
     walkers, size = at.shape
     around = np.repeat(at[:, None, :], moves, axis=1)
-    walker: IntArray = np.arange(walkers)[:, None]
-    move: IntArray = np.arange(moves)[None, :]
+    walker, move = np.indices((walkers, moves))
     for again in (np.ones((walkers, moves), dtype=bool), rng.random((walkers, moves)) < 0.3):
         coordinate = rng.integers(0, size, (walkers, moves))
         lower, upper = box.lower[coordinate], box.upper[coordinate]

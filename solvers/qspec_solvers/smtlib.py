@@ -29,7 +29,11 @@ class SmtLib:
 
     def words(self) -> tuple[str, ...]:
         """Return the command as words; empty if there is none."""
-        return self.command or tuple(shlex.split(os.environ.get(COMMAND_VARIABLE, "")))
+        written = os.environ.get(COMMAND_VARIABLE, "")
+        try:
+            return self.command or tuple(shlex.split(written))
+        except ValueError:  # a quotation mark without its partner
+            return (written,)
 
     def availability(self) -> Availability:
         words = self.words()

@@ -9,8 +9,10 @@ that are measured. The ratio is the median over pairs of runs.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -25,7 +27,9 @@ from qspec.integers import IntArray
 from qspec.ir import Program
 from qspec.linear import Dense
 from qspec.rounding import Rounding
-from tests.benchmarks._report import machine, versions
+
+sys.path.insert(0, str(Path(__file__).parent))
+from _report import machine, versions
 
 SHIFTS = (11, 3)
 """Bits dropped behind each layer."""
@@ -105,7 +109,7 @@ def main() -> None:
     compiled, session = compile_program(program, [output]), onnx_session(layers)
     loaded = compiled.load({"x": images})
     expected = evaluate(program, {"x": images.astype(np.int64)})[output]
-    for name, got in (("qspec", np.asarray(compiled.run(loaded)[0])), ("onnxruntime", session.run(None, {"h0": images})[0])):
+    for name, got in (("qspec", np.asarray(compiled.run(loaded)[0])), ("onnxruntime", np.asarray(session.run(None, {"h0": images})[0]))):
         if not np.array_equal(got, expected):
             raise SystemExit(f"{name} differs from the reference in {int(np.any(got != expected, axis=1).sum())} of {len(images)} images")
     shape = "-".join(map(str, arguments.shape))

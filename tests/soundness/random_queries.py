@@ -59,11 +59,12 @@ def assignments(query: Query) -> dict[str, IntArray]:
         (name, k, int(lo), int(up))
         for name, node in query.inputs.items()
         for k, (lo, up) in enumerate(zip(node.lower, node.upper, strict=True))
+        if lo != up
     ]
     counts = [up - lo + 1 for _, _, lo, up in columns]
     total = int(np.prod([max(c, 0) for c in counts], dtype=object))
     index = np.unravel_index(np.arange(total), counts) if counts else ()
-    result = {name: np.zeros((total, node.lower.size), dtype=node.lower.dtype) for name, node in query.inputs.items()}
+    result = {name: np.repeat(node.lower[None], total, axis=0) for name, node in query.inputs.items()}
     for (name, k, low, _), offset in zip(columns, index, strict=True):
         result[name][:, k] = offset.astype(result[name].dtype) + low
     return result

@@ -17,8 +17,6 @@ IN_PROCESS = 2000
 BY_SOLVER = 240
 ROUTES = [(name, theory) for name in solver_entry_points() for theory in theories_to_check(get_solver(name))]
 
-pytestmark = pytest.mark.usefixtures("smtlib_command")
-
 
 def right(tally: Tally) -> Counter[str]:
     assert tally.wrong == []

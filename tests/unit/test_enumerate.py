@@ -71,7 +71,7 @@ def test_a_million_assignments() -> None:
 def test_one_wide_element_is_divided() -> None:
     b = Builder()
     x = b.input("x", [-70_000, 3], [70_000, 4])
-    result = enumerate_query(ask(b, All(b.affine([(Dense([[1, 1]]), x)], -69_990))), batch=1000)
+    result = enumerate_query(ask(b, All(b.affine([(Dense(np.array([[1, 1]])), x)], -69_990))), batch=1000)
     assert (result.total, result.violations) == (280_002, 14 + 15)
     assert result.first is not None
     assert result.first["x"].tolist() == [69_986, 4]

@@ -17,6 +17,7 @@ from qspec.integers import integers
 from qspec.ir import Input, Query
 from qspec.language.bind import bind, parameter_names
 from qspec.language.compile import Compiler, compile_property
+from qspec.language.domains import Range
 from qspec.language.expressions import Expression
 from qspec.language.formulas import Formula
 from qspec.language.interpret import Interpreter, in_domain
@@ -303,3 +304,14 @@ REFUSED: list[tuple[str, Callable[[], object], str]] = [
 def test_a_mistake_is_an_error_that_says_what_was_given(build, message) -> None:
     with pytest.raises(QspecError, match=message):
         build()
+
+
+def test_narrowing_a_box_of_features_keeps_the_values_inside() -> None:
+    features = (qs.Feature("age", -3, 3), qs.Feature("size", 0, 2))
+    net = qs.Sequential(qs.Input((2,), qs.Fixed(6, 1), features=features), qs.Dense(qs.Tensor([[1], [1]], qs.Fixed(3, 0))))
+    (piece,) = net.input("x", lower=-3, upper=[3, 2]).domain.pieces
+    assert isinstance(piece, Range)
+    # Whole values only: codes are multiples of two, from -6 to 6 for the age and from 0 to 4 for the size.
+    assert (piece.start.tolist(), piece.stride.tolist(), piece.count.tolist()) == ([-2, 0], [2, 2], [2, 1])
+    with pytest.raises(qs.SpecError, match="no value in the box"):
+        net.input("x", lower=[7, 0], upper=[8, 1])

@@ -127,7 +127,6 @@ def test_standard_queries_are_well_formed(name: str) -> None:
                 assert feature in features
 
 
-@pytest.mark.slow
 def test_what_the_readme_says_of_diabetes_is_true_of_every_input() -> None:
     net = qspec_models.load("diabetes-8bit")
     layer = net.inputs[0].layer

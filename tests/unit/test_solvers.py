@@ -9,18 +9,23 @@ from dataclasses import dataclass
 
 import pytest
 
-from qspec.problem import SmtProblem, Symbol
+from qspec import linear
+from qspec.builder import Builder
+from qspec.ir import All, Query
+from qspec.problem import GridProblem, SmtProblem, Symbol
 from qspec.solver import Limits, Reason, Solver, get_solver, solver_entry_points
 from qspec_solvers import availability
 from qspec_solvers.bitwuzla import Bitwuzla
 from qspec_solvers.cvc5 import Cvc5
+from qspec_solvers.enumerate import Enumerate
 from qspec_solvers.pysmt import PySmt
 from qspec_solvers.smtlib import COMMAND_VARIABLE, SmtLib
 from qspec_solvers.z3 import Z3
 
 BROUGHT = {"bitwuzla", "cvc5", "pysmt", "smtlib", "z3"}
 """The SMT solvers that the plain install brings; these are never skipped (`smtlib` is given z3's executable)."""
-NAMES = sorted(name for name in solver_entry_points() if name != "enumerate")
+NAMES = sorted(name for name in solver_entry_points() if any(theory.startswith("QF_") for theory in get_solver(name).theories))
+"""The registered SMT solvers; a problem of a theory that one does not list must be refused."""
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +64,9 @@ EXAMPLES = {
         problem(
             "QF_BV",
             "(define-fun s () (_ BitVec 8) (bvadd x y)) (assert (let ((t (bvadd s s))) (and p (= t #x0a))))",
-            **{"x": "8", "y": "8", "p": "Bool"},
+            x="8",
+            y="8",
+            p="Bool",
         ),
         lambda m: 2 * (m["x"] + m["y"]) % 256 == 10 and m["p"] == 1,
     ),
@@ -91,7 +98,8 @@ COMPOSITE = (2**61 - 1) * (2**31 - 1) * 1000003
 FACTORS = problem(
     "QF_BV",
     f"(assert (and (= (bvmul x y) (_ bv{COMPOSITE} 128)) (bvult (_ bv1 128) x) (bvult x y) (bvult y (_ bv{2**64} 128))))",
-    **{"x": "128", "y": "128"},
+    x="128",
+    y="128",
 )
 WEIGHTS = [[pow(3, 7 * k + 53 * r + k * k * (r + 1), 101) for k in range(50)] for r in range(6)]
 SPLIT = problem(
@@ -162,13 +170,16 @@ def test_time_limit(name: str, hard: SmtProblem) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_memory_limit(name: str) -> None:
-    answer = solver(name).solve(HUNGRY, Limits(seconds=120, memory=100))
-    assert (answer.status, answer.reason) == ("unknown", Reason.MEMORY), answer
+    tried = solver(name)
+    answer = tried.solve(HUNGRY, Limits(seconds=120, memory=100))
+    assert (answer.status, answer.reason) == ("unknown", Reason.MEMORY if HUNGRY.logic in tried.theories else Reason.UNSUPPORTED), answer
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_malformed_problem_is_refused_with_the_solvers_own_words(name: str) -> None:
-    answer = solver(name).solve(problem("QF_BV", "(assert (nowhere x)) (assert false)", x="8"), Limits())
+    tried = solver(name)
+    logic = next(theory for theory in tried.theories if theory.startswith("QF_"))
+    answer = tried.solve(problem(logic, "(assert (nowhere p)) (assert false)", p="Bool"), Limits())
     assert (answer.status, answer.reason) == ("unknown", Reason.UNSUPPORTED), answer
     assert "nowhere" in answer.detail
 
@@ -207,6 +218,12 @@ def test_smtlib_without_a_command_says_what_to_set(monkeypatch: pytest.MonkeyPat
     assert SmtLib().solve(EXAMPLES["signed"].problem, Limits()).reason is Reason.UNSUPPORTED
 
 
+@pytest.mark.parametrize("command", ["no-such-solver -in", "z3 'in"])
+def test_smtlib_with_a_command_that_does_not_exist_says_so(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setenv(COMMAND_VARIABLE, command)
+    assert "is not an executable" in SmtLib().availability().missing
+
+
 def test_what_is_not_installed_is_named_with_the_command_to_install_it() -> None:
     assert availability.package("no_such_module", "no-such-project", "no-such-project").install == "pip install no-such-project"
     assert "no-such-tool" in availability.program("no-such-tool", "no-such-project", "no-such-project").missing
@@ -219,3 +236,41 @@ def test_adapters_never_import_their_solvers() -> None:
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "qspec_solvers.bitwuzla" in modules
     assert not {"bitwuzla", "cvc5", "jax", "pysmt", "z3"} & {*modules}
+
+
+def sum_at_least(least: int, side: int, elements: int) -> GridProblem:
+    """Return the query whether some integers of [0, side) add up to at least `least`."""
+    b = Builder()
+    x = b.input("x", [0] * elements, [side - 1] * elements)
+    total = b.affine([(linear.row_sums(1, elements), x)], -least)
+    return GridProblem(Query(b.program, All(total)))
+
+
+def test_enumeration_counts_exactly() -> None:
+    asked = sum_at_least(15, 10, 2)
+    answer = Enumerate().solve(asked, Limits())
+    assert (answer.status, answer.model) == ("sat", {"x[0]": 6, "x[1]": 9})
+    assert (answer.statistics["points"], answer.statistics["violations"]) == (100, 10)
+    assert answer.model is not None
+    assert asked.decode(answer.model)["x"].tolist() == [6, 9]
+    none = Enumerate().solve(sum_at_least(19, 10, 2), Limits())
+    assert (none.status, none.model, none.statistics["violations"]) == ("unsat", None, 0)
+
+
+def test_enumeration_refuses_what_is_too_large_with_its_size() -> None:
+    answer = Enumerate(points=99).solve(sum_at_least(15, 10, 2), Limits())
+    assert (answer.status, answer.reason) == ("unknown", Reason.TOO_LARGE)
+    assert "100" in answer.detail
+    assert "99" in answer.detail
+    assert "10000000000000000000000000000000000000000" in Enumerate().solve(sum_at_least(15, 10, 40), Limits()).detail
+
+
+def test_enumeration_stops_at_its_time_limit() -> None:
+    answer = Enumerate().solve(sum_at_least(30001, 500, 3), Limits(seconds=1e-6))
+    assert (answer.status, answer.reason) == ("unknown", Reason.TIMEOUT)
+    assert "of 125000000 assignments" in answer.detail
+
+
+def test_enumeration_takes_grids_only() -> None:
+    assert Enumerate().solve(EXAMPLES["signed"].problem, Limits()).reason is Reason.UNSUPPORTED
+    assert Z3().solve(sum_at_least(15, 10, 2), Limits()).reason is Reason.UNSUPPORTED

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import qspec as qs
+from qspec.comparison import compare_each
 from qspec.errors import SolverMissingError, SoundnessError, SpecError, UnsupportedError
 from qspec.evaluate.reference import satisfies
 from qspec.ir import Input
@@ -22,7 +23,7 @@ from qspec.result import Evidence
 from qspec.solver import Answer, Availability, Limits, Reason
 from qspec.testing import census
 from qspec.testing.examples.parts import mlp
-from qspec.verify import compare_each, compile_problem
+from qspec.verify import compile_problem
 from tests.unit.fake_solvers.in_process import Fake, enumerated, opposite, shrugging, without_count
 
 MODULE = import_module("qspec.verify")  # `qspec.verify` itself is the function

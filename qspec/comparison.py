@@ -1,0 +1,83 @@
+"""Ask several solvers the same, and refuse to go on if they contradict each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from qspec.errors import SoundnessError
+from qspec.integers import IntArray
+from qspec.language.bind import bind
+from qspec.language.compile import compile_property
+from qspec.language.formulas import Property
+from qspec.reproducer import write_reproducer
+from qspec.result import Result, Verdict
+from qspec.solver import Solver
+from qspec.verify import verify
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """The results of several solvers on one property; none contradict each other."""
+
+    results: tuple[Result, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of those that reached one."""
+        return next((r.verdict for r in self.results if r.verdict is not Verdict.UNKNOWN), Verdict.UNKNOWN)
+
+    def agreement(self) -> dict[tuple[str, str], bool | None]:
+        """Return for each pair of solvers whether their verdicts agree; None where one is UNKNOWN."""
+        names = [r.solver for r in self.results]
+        table: dict[tuple[str, str], bool | None] = {}
+        for a, first in zip(names, self.results, strict=True):
+            for b, second in zip(names, self.results, strict=True):
+                open_ = Verdict.UNKNOWN in (first.verdict, second.verdict)
+                table[a, b] = None if open_ else first.verdict is second.verdict
+        return table
+
+
+def compare(
+    spec: Property,
+    *,
+    solvers: Sequence[str | Solver],
+    timeout: float | None = 60.0,
+    memory: int | None = 8192,
+    seed: int = 0,
+    attack: bool = False,
+    without: Sequence[str] = (),
+    **parameters: object,
+) -> Comparison:
+    """Ask several solvers the same; by default without an attack before, so that solvers are compared.
+
+    Raises SoundnessError, with a reproducer written, if two verdicts contradict each other.
+    """
+    return Comparison(
+        tuple(compare_each(spec, solvers=solvers, timeout=timeout, memory=memory, seed=seed, attack=attack, without=without, **parameters))
+    )
+
+
+def compare_each(spec: Property, *, solvers: Sequence[str | Solver], **options: object) -> Iterator[Result]:
+    """Yield the result of each solver as it comes; raises SoundnessError at the first contradiction."""
+    seen: list[Result] = []
+    for solver in solvers:
+        result = verify(spec, solver=solver, **options)  # pyright: ignore[reportArgumentType]
+        for other in seen:
+            if {result.verdict, other.verdict} == {Verdict.HOLDS, Verdict.VIOLATED}:
+                _contradiction(spec, result, other)
+        seen.append(result)
+        yield result
+
+
+def _contradiction(spec: Property, first: Result, second: Result) -> None:
+    bound = bind(spec, first.parameters)
+    facts = {f"verdict of {r.solver}": r.verdict.name for r in (first, second)}
+    found: Mapping[str, IntArray] | None = first.codes or second.codes
+    where = write_reproducer(compile_property(bound).query, bound, first.parameters, facts, found or {})
+    raise SoundnessError(
+        "two solvers contradict each other",
+        given=", ".join(f"{k}: {v}" for k, v in facts.items()),
+        expected="agreement",
+        advice=f"report {where}",
+    )
