@@ -226,7 +226,8 @@ def _found(run: _Run, assignment: Assignment, evidence: Evidence, *, violations:
             "a solution of the query is none of the property", given=evidence.name, expected="agreement", advice=f"report {where}"
         )
     verdict = Verdict.VIOLATED if run.spec.kind == "forall" else Verdict.HOLDS
-    return run.result(verdict, evidence, codes=codes, violations=violations)
+    exact = all(v.domain.one_to_one for v in run.spec.variables)
+    return run.result(verdict, evidence, codes=codes, violations=violations if exact else None)
 
 
 def _absent(run: _Run, evidence: Evidence, solver: Solver, theory: str | None) -> Result:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import jax
 import jax.numpy as jnp
@@ -94,7 +94,7 @@ def _phase(
         near = attacked(loss, p, x, y, shake, recipe.epsilon, dataset.highest) if recipe.epsilon else x
         gradient = jax.grad(lambda q: (loss(q, x, y) + loss(q, near, y)) / 2)(p)
         updates, state = optimizer.update(gradient, state, p)
-        return (optax.apply_updates(p, updates), state), None
+        return (cast(Parameters, optax.apply_updates(p, updates)), state), None
 
     draws = jax.random.split(key, recipe.steps)
     (trained, _), _ = jax.jit(lambda p: jax.lax.scan(step, (p, optimizer.init(p)), draws))(parameters)

@@ -17,7 +17,7 @@ from qspec.formats import code_range
 from qspec.integers import IntArray, common_unit, integers
 from qspec.ir import Assignment, Query, conjunction
 from qspec.language import bind
-from qspec.language.domains import lower_domain
+from qspec.language.domains import lower_domain, part
 from qspec.language.expressions import (
     Absolute,
     AnyExpression,
@@ -96,18 +96,17 @@ class Compiler:
         for v in spec.variables:
             if v.name in merged:
                 other, positions = merged[v.name]
-                own = lower_domain(self.builder, v.name, v.domain) if positions.size < v.size else None
-                self.variables[v.name] = self._share(v, other, positions, own)
+                self.variables[v.name] = self._share(v, other, positions)
             else:
                 self.variables[v.name] = lower_domain(self.builder, v.name, v.domain)
 
-    def _share(self, v: Variable, other: Variable, positions: IntArray, own: int | None) -> int:
-        rest = np.setdiff1d(np.arange(v.size), positions)
-        terms: list[tuple[linear.LinearMap, int]] = []
+    def _share(self, v: Variable, other: Variable, positions: IntArray) -> int:
+        """Add a copy that reads these positions from another variable; only the rest gets free integers of its own."""
         source = self.builder.select(self.variables[other.name], positions)
-        terms.append((linear.placement(positions, v.size), source))
-        if own is not None and rest.size:
-            terms.append((linear.placement(rest, v.size), self.builder.select(own, rest)))
+        terms: list[tuple[linear.LinearMap, int]] = [(linear.placement(positions, v.size), source)]
+        rest = np.setdiff1d(np.arange(v.size), positions)
+        if rest.size:
+            terms.append((linear.placement(rest, v.size), lower_domain(self.builder, v.name, part(v.domain, rest))))
         return self.builder.affine(terms)
 
     def bounds(self, node: int) -> Interval:

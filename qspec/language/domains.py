@@ -5,7 +5,7 @@ A domain says how its codes are made from free integers, so that a group of k on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 import numpy as np
@@ -55,6 +55,11 @@ class Domain:
     size: int
     pieces: tuple[Piece, ...]
 
+    @property
+    def one_to_one(self) -> bool:
+        """Whether different free integers always make different codes."""
+        return not any(isinstance(p, AtMost) and p.count > 1 for p in self.pieces)
+
     def __post_init__(self) -> None:
         covered = np.sort(np.concatenate([p.positions for p in self.pieces]))
         if not np.array_equal(covered, np.arange(self.size)):
@@ -68,6 +73,22 @@ def box(lower: object, upper: object) -> Domain:
         where = int(np.argmax(low > high)) if low.shape == high.shape else 0
         raise SpecError("empty domain", given=f"{low[where]}..{high[where]} at flat index {where}", expected="lower <= upper everywhere")
     return Domain(low.size, (Range(np.arange(low.size), low, np.ones_like(low), high - low),))
+
+
+def part(domain: Domain, kept: IntArray) -> Domain:
+    """Return the domain of the elements at these positions, in this order; groups must be kept or left out as a whole."""
+    place = {position: k for k, position in enumerate(kept.tolist())}
+    pieces: list[Piece] = []
+    for piece in domain.pieces:
+        inside = np.isin(piece.positions, kept)
+        where = integers([place[p] for p in piece.positions[inside].tolist()])
+        if isinstance(piece, Range) and where.size:
+            pieces.append(Range(where, piece.start[inside], piece.stride[inside], piece.count[inside]))
+        elif where.size:
+            assert not isinstance(piece, Range)
+            assert inside.all(), f"a part of group {piece.label!r}"
+            pieces.append(replace(piece, positions=where))
+    return Domain(kept.size, tuple(pieces))
 
 
 def lower_domain(builder: Builder, name: str, domain: Domain) -> int:

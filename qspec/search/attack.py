@@ -12,7 +12,7 @@ import numpy.typing as npt
 from qspec.bounds.interval import Interval
 from qspec.evaluate import device
 from qspec.evaluate.plan import make_plan
-from qspec.integers import IntArray, magnitude
+from qspec.integers import IntArray
 from qspec.ir import Query, formula_nodes, with_nodes
 from qspec.search.ascend import Arrays, Climb, Target, ascend, draw_moves, leaders, polish, start
 from qspec.search.box import Box
@@ -53,7 +53,7 @@ class Attack:
         relaxed, relaxed_arrays = relax(query.program, nodes, known)
         goal = with_nodes(query.goal, {n: k for k, n in enumerate(nodes)})
         target = Target(exact.plan, tail, relaxed, goal, tuple(box.place(node.name) for node in exact.inputs))
-        dtype = np.int32 if max(magnitude(box.lower), magnitude(box.upper)) < 2**30 else np.int64
+        dtype = box.device_dtype()
         widths = [int((known[n].upper - known[n].lower).max(initial=0)) for n in nodes]
         scales = [np.array(2 / max(2, w), np.float32) for w in widths]
         with device.wide():

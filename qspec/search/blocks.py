@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qspec.integers import IntArray, magnitude
+from qspec.integers import IntArray
 from qspec.search.box import Box
 
 
@@ -34,7 +34,7 @@ class Blocks:
 
 
 def blocks(box: Box, rows: int) -> Blocks:
-    """Cut a box of at most `2**62` points, with bounds below that, into blocks of `rows` rows, at least half of which are used."""
+    """Cut a box of at most `2**62` points into blocks of `rows` rows, at least half of them used; errors are those of `device_dtype`."""
     radices = [int(u) - int(lo) + 1 for lo, u in zip(box.lower, box.upper, strict=True)]
     within, radix, step, stride = ([1] * box.size for _ in range(4))
     used, count = 1, 1
@@ -42,7 +42,7 @@ def blocks(box: Box, rows: int) -> Blocks:
         within[k] = min(radices[k], rows // used if count == 1 else 1)
         radix[k], step[k], stride[k] = -(-radices[k] // within[k]), within[k], count
         used, count = used * within[k], count * radix[k]
-    inner = np.zeros((rows, box.size), dtype=np.int32 if max(magnitude(box.lower), magnitude(box.upper)) < 2**30 else np.int64)
+    inner = np.zeros((rows, box.size), dtype=box.device_dtype())
     index = np.arange(rows)
     for k in reversed(range(box.size)):
         index, inner[:, k] = np.divmod(index, within[k])

@@ -7,7 +7,8 @@ from math import prod
 
 import numpy as np
 
-from qspec.integers import IntArray, shrink
+from qspec.errors import UnsupportedError
+from qspec.integers import SAFE, IntArray, magnitude, shrink
 from qspec.ir import Query
 
 
@@ -37,6 +38,13 @@ class Box:
     def points(self) -> int:
         """The number of assignments; 0 if an element has none."""
         return prod(max(0, int(u) - int(lo) + 1) for lo, u in zip(self.lower, self.upper, strict=True))
+
+    def device_dtype(self) -> np.dtype[np.int32] | np.dtype[np.int64]:
+        """Return the integers that hold all points and some room beside; raises UnsupportedError from `2**62` on."""
+        furthest = max(magnitude(self.lower), magnitude(self.upper))
+        if furthest >= SAFE:
+            raise UnsupportedError("an input exceeds 64-bit integers on the device", given=furthest, expected="bounds below 2**62")
+        return np.dtype(np.int32) if furthest < 2**30 else np.dtype(np.int64)
 
     def split(self, points: IntArray) -> dict[str, IntArray]:
         """Return points of shape (..., size) as an assignment."""

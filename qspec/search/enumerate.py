@@ -46,8 +46,8 @@ class Enumeration:
         return self.checked == self.total
 
 
-def enumerate_query(query: Query, *, limit: int = LIMIT, seconds: float | None = None, batch: int = 2**15) -> Enumeration:
-    """Evaluate the goal at every assignment within bounds and count those that make it true, on the device in batches of about `batch`.
+def enumerate_query(query: Query, *, limit: int = LIMIT, seconds: float | None = None, batch: int | None = None) -> Enumeration:
+    """Evaluate the goal at every assignment within bounds and count those that make it true, on the device in batches of at most `batch`.
 
     Stops, incomplete, after `seconds`. Raises UnsupportedError if there are more than `limit` assignments, and SoundnessError if the
     reference evaluator contradicts the device, on a sample or on the first solution.

@@ -25,6 +25,8 @@ from qspec.search.blocks import Blocks, blocks
 from qspec.search.box import Box
 from qspec.search.score import truth
 
+CPU_BATCH, BATCH = 2**13, 2**18
+"""Points per block, by default: what fits the cache of a processor, and what keeps an accelerator busy."""
 BLOCK_ELEMENTS = 2**24
 """Elements of all steps together that one block may hold."""
 
@@ -84,14 +86,15 @@ class Sweep:
     grid: Grid
 
     @classmethod
-    def prepare(cls, query: Query, box: Box, batch: int) -> Sweep:
+    def prepare(cls, query: Query, box: Box, batch: int | None = None) -> Sweep:
         """Plan the evaluation and cut the box into blocks; raises UnsupportedError where evaluation does not fit 64 bits."""
         nodes = tuple(sorted(formula_nodes(query.goal)))
         planned = make_plan(query.program, nodes)
         slots = tuple(box.place(node.name) for node in planned.inputs)
         shape = Shape(planned.plan, with_nodes(query.goal, {n: k for k, n in enumerate(nodes)}), slots)
         room = BLOCK_ELEMENTS // (planned.width + 3 * box.size + 1)
-        cut = blocks(box, max(64, min(batch, room, 1 << (box.points - 1).bit_length())))
+        wanted = batch or (CPU_BATCH if jax.default_backend() == "cpu" else BATCH)
+        cut = blocks(box, max(64, min(wanted, room, 1 << (box.points - 1).bit_length())))
         ends = [end.astype(cut.inner.dtype) for end in (box.lower, box.upper)]
         with device.wide():
             grid = Grid(*device.to_device([*ends, cut.inner, cut.stride, cut.radix, cut.step]))

@@ -14,7 +14,7 @@ from qspec.theories.pieces import Floor, Piece
 from qspec.theories.rows import gather
 from qspec.theories.sums import SumOptions, Sums
 from qspec.theories.text import Script, bit_vector, bits, conjuncts, select, symbol_name
-from qspec.theories.words import Word, at_least, modulo, plus, resize, shifted, times
+from qspec.theories.words import Word, at_least, modulo, plus, resize, shifted, times, width_of
 
 Element = Word | int
 """One element of a node: a term, or its value where that is fixed."""
@@ -75,28 +75,33 @@ class _Lowering:
             case Input(label):
                 return self._input(label, k, low, high)
             case Staircase(a, steps):
-                return self._function(name, self._nodes[a][k], pieces.staircase(steps, k, *self._ends[a][k]), self._ends[a][k], low, high)
+                parts = pieces.staircase(steps, k, *self._range(a, k))
+                return self._function(name, self._nodes[a][k], parts, self._range(a, k), low, high)
             case Table(a, first, values):
-                parts = pieces.table(int(first[k]), values[k], *self._ends[a][k])
-                return self._function(name, self._nodes[a][k], parts, self._ends[a][k], low, high)
+                parts = pieces.table(int(first[k]), values[k], *self._range(a, k))
+                return self._function(name, self._nodes[a][k], parts, self._range(a, k), low, high)
             case Product(left, right):
                 return self._product(name, self._nodes[left][k], self._nodes[right][k], low, high)
             case Maximum(a, groups):
                 members = [int(g) for g in groups[k] if g >= 0]
-                elements = [self._nodes[a][g] for g in members]
-                return self._maximum(
-                    name, elements, [(e, e) if isinstance(e, int) else self._ends[a][g] for e, g in zip(elements, members, strict=True)]
-                )
+                return self._maximum(name, [self._nodes[a][g] for g in members], [self._range(a, g) for g in members])
             case Wrap(a, width, signed):
-                return self._wrap(name, self._nodes[a][k], self._ends[a][k], int(width[k]), signed)
+                return self._wrap(name, self._nodes[a][k], self._range(a, k), int(width[k]), signed)
             case _:
                 assert_never(node)
 
-    def _define(self, name: str, text: str, width: int, high: int, offset: int) -> Word:
-        return Word(self.script.define(f"n{name}", bit_vector(width), text), width, high, offset)
+    def _range(self, node: int, k: int) -> tuple[int, int]:
+        """Return the ends of an element, where its bounds and its word agree."""
+        element, (low, high) = self._nodes[node][k], self._ends[node][k]
+        if isinstance(element, int):
+            return element, element
+        return max(low, element.offset), min(high, element.offset + element.high)
+
+    def _define(self, name: str, word: Word) -> Word:
+        return Word(self.script.define(f"n{name}", bit_vector(word.width), word.text), word.width, word.high, word.offset)
 
     def _input(self, label: str, k: int, low: int, high: int) -> Word:
-        width = (high - low).bit_length()
+        width = width_of(high - low)
         word = Word(symbol_name(label, k), width, high - low, low)
         self.script.declare(word.text, bit_vector(width))
         if high - low + 1 < 1 << width:
@@ -114,18 +119,21 @@ class _Lowering:
             elif weights == [1]:
                 elements.append(shifted(rows.variables[columns[0]], constant))
             else:
-                elements.append(self._define(f"{position}.{k}", *sums.weighted(k, columns, weights, constant, low, high)))
+                elements.append(self._define(f"{position}.{k}", sums.weighted(columns, weights, constant, low, high)))
         return elements
 
     def _function(self, name: str, x: Element, parts: list[Piece], domain: tuple[int, int], low: int, high: int) -> Element:
         """Return a function of one element, given piece by piece."""
         if isinstance(x, int):
             return next(p for p in reversed(parts) if p.start <= x)(x)
+        if len(parts) == 1 and not parts[0].floors:
+            return parts[0].constant
         if len(parts) == 1 and parts[0].is_shifted_identity:
             return shifted(x, parts[0](x.offset))
-        width = (high - low).bit_length()
+        width = width_of(high - low)
         texts = [self._piece(f"{name}.{j}", x, p, domain, low, width) for j, p in enumerate(parts)]
-        word = self._define(name, select([p.start for p in parts], texts, lambda start: at_least(x, start)), width, high - low, low)
+        text = select([p.start for p in parts], texts, lambda start: at_least(x, start))
+        word = self._define(name, Word(text, width, high - low, low))
         if self._options.assert_bounds and word.high + 1 < 1 << width:
             self.script.require(f"(bvule {word.text} {bits(word.high, width)})")
         return word
@@ -163,9 +171,9 @@ class _Lowering:
     def _product(self, name: str, x: Element, y: Element, low: int, high: int) -> Element:
         if isinstance(x, int) and isinstance(y, int):
             return x * y
-        width = (high - low).bit_length()
+        width = width_of(high - low)
         factors = [bits(e, width) if isinstance(e, int) else modulo(e, width) for e in (x, y)]
-        return self._define(name, plus(f"(bvmul {factors[0]} {factors[1]})", -low, width), width, high - low, low)
+        return self._define(name, Word(plus(f"(bvmul {factors[0]} {factors[1]})", -low, width), width, high - low, low))
 
     def _maximum(self, name: str, members: list[Element], ends: list[tuple[int, int]]) -> Element:
         """Return the maximum; members that are never above the greatest lower end are that end."""
@@ -175,14 +183,14 @@ class _Lowering:
             return least
         offset = min(e.offset for e, _ in kept)
         high = max(e.offset + e.high for e, _ in kept) - offset
-        width = high.bit_length()
+        width = width_of(high)
         texts = [plus(resize(e.text, e.width, width), e.offset - offset, width) for e, _ in kept]
         if all(low < least for _, low in kept):
             texts.append(bits(least - offset, width))
+        best = Word(texts[0], width, high, offset)
         for j, text in enumerate(texts[1:]):
-            best = self._define(f"{name}.{j}", f"(ite (bvuge {texts[0]} {text}) {texts[0]} {text})", width, high, offset)
-            texts[0] = best.text
-        return Word(texts[0], width, high, offset)
+            best = self._define(f"{name}.{j}", Word(f"(ite (bvuge {best.text} {text}) {best.text} {text})", width, high, offset))
+        return best
 
     def _wrap(self, name: str, x: Element, domain: tuple[int, int], width: int, signed: bool) -> Element:
         """Return the low bits; no gates where the whole range of the argument lies in one turn."""
@@ -193,7 +201,7 @@ class _Lowering:
         turns = [(end - least) // modulus for end in domain]
         if turns[0] == turns[1]:
             return shifted(x, x.offset - turns[0] * modulus)
-        return self._define(name, plus(resize(x.text, x.width, width), x.offset - least, width), width, modulus - 1, least)
+        return self._define(name, Word(plus(resize(x.text, x.width, width), x.offset - least, width), width, modulus - 1, least))
 
 
 def _high_bits(x: Word, floor: Floor, constant: int, width: int) -> str:

@@ -80,22 +80,23 @@ class _Lowering:
                 self.symbols.append(Symbol(self._variable(symbol_name(label, k), ends), "Int", label, k))
                 return self.symbols[-1].text
             case Staircase(a, steps):
-                return self._function(name, self._nodes[a][k], pieces.staircase(steps, k, *self._ends[a][k]), self._ends[a][k])
+                return self._function(name, self._nodes[a][k], pieces.staircase(steps, k, *self._range(a, k)), self._range(a, k))
             case Table(a, first, values):
-                parts = pieces.table(int(first[k]), values[k], *self._ends[a][k])
-                return self._function(name, self._nodes[a][k], parts, self._ends[a][k])
+                parts = pieces.table(int(first[k]), values[k], *self._range(a, k))
+                return self._function(name, self._nodes[a][k], parts, self._range(a, k))
             case Product(left, right):
                 return self._product(name, self._nodes[left][k], self._nodes[right][k])
             case Maximum(a, groups):
                 members = [int(g) for g in groups[k] if g >= 0]
-                elements = [self._nodes[a][g] for g in members]
-                return self._maximum(
-                    name, elements, [(e, e) if isinstance(e, int) else self._ends[a][g] for e, g in zip(elements, members, strict=True)]
-                )
+                return self._maximum(name, [self._nodes[a][g] for g in members], [self._range(a, g) for g in members])
             case Wrap(a, width, signed):
-                return self._wrap(name, self._nodes[a][k], self._ends[a][k], int(width[k]), signed)
+                return self._wrap(name, self._nodes[a][k], self._range(a, k), int(width[k]), signed)
             case _:
                 assert_never(node)
+
+    def _range(self, node: int, k: int) -> Ends:
+        element = self._nodes[node][k]
+        return (element, element) if isinstance(element, int) else self._ends[node][k]
 
     def _variable(self, name: str, ends: Ends) -> str:
         self.script.declare(name, "Int")
@@ -104,11 +105,7 @@ class _Lowering:
 
     def _between(self, term: str, ends: Ends) -> None:
         """Require both ends of a term, by two comparisons: chains such as `(<= a b c)` are standard, but not read by pySMT."""
-        low, high = numeral(ends[0]), numeral(ends[1])
-        if term.startswith("("):
-            self.script.require(f"(let ((t {term})) (and (<= {low} t) (<= t {high})))")
-        else:
-            self.script.require(f"(and (<= {low} {term}) (<= {term} {high}))")
+        self.script.require(f"(and (<= {numeral(ends[0])} {term}) (<= {term} {numeral(ends[1])}))")
 
     def _define(self, name: str, term: str) -> str:
         return self.script.define(f"n{name}", "Int", term)
@@ -133,8 +130,8 @@ class _Lowering:
         texts = [
             _plus([self._floor(f"{name}.{j}.{i}", x, f, domain) for i, f in enumerate(p.floors)], p.constant) for j, p in enumerate(parts)
         ]
-        if len(texts) == 1 and texts[0] == x:
-            return x
+        if len(parts) == 1 and (not parts[0].floors or not texts[0].startswith("(")):
+            return texts[0] if parts[0].floors else parts[0].constant
         return self._define(name, select([p.start for p in parts], texts, lambda start: f"(>= {x} {numeral(start)})"))
 
     def _floor(self, name: str, x: str, floor: Floor, domain: Ends) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from qspec.theories.text import Script, bit_vector, bits
-from qspec.theories.words import Word, resize
+from qspec.theories.words import Word, resize, trimmed, width_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,51 +23,49 @@ class SumOptions:
     """A balanced tree of additions; False is a chain."""
     widths: Literal["partial", "accumulator", "fixed"] = "partial"
     """Each partial sum, each accumulator, or every sum alike (a multiple of 32 bits) has its own width."""
-    weights: Literal["planes", "grouped", "shared", "inline"] = "grouped"
-    """Add terms of equal weight before multiplying (planes: by the bits of the weight); or define each product once; or write it each time."""
+    products: Literal["shared", "inline", "grouped"] = "shared"
+    """Each product of a word and a weight is defined once, or written each time; or words of equal weight are added, then multiplied."""
     complement: bool = True
     """A negative weight is a positive one of the complement `2**width - 1 - x`; False subtracts the sum of the negative terms."""
 
 
 class Sums:
-    """Sums over the same words; products and groups that several terms use are defined in the script once."""
+    """Sums over the same words; offsets of the words are left out."""
 
     def __init__(self, script: Script, name: str, words: list[Word], options: SumOptions) -> None:
         self._script = script
         self._name = name
-        self._words = words
+        self._words = [trimmed(w) for w in words]
         self._options = options
         self._products: dict[tuple[int, int, int], Word] = {}
 
-    def weighted(self, row: int, columns: list[int], weights: list[int], constant: int, low: int, high: int) -> tuple[str, int, int, int]:
-        """Return term, width, largest value and offset of `constant` plus the weighted words, an integer from `low` to `high`."""
+    def weighted(self, columns: list[int], weights: list[int], constant: int, low: int, high: int) -> Word:
+        """Return `constant` plus the weighted words, an integer from `low` to `high`."""
         if self._options.complement:
             offset = constant + sum(w * ((1 << self._words[c].width) - 1) for c, w in zip(columns, weights, strict=True) if w < 0)
             width = self._width(high - offset)
-            total = self._total(f"{row}", columns, weights, width)
-            return resize(total.text, total.width, width), width, high - offset, offset
+            total = self._total(columns, weights, width)
+            return Word(resize(total.text, total.width, width), width, high - offset, offset)
         width = self._width(high - low)
         text = bits(constant - low, width)
         for sign, operator in ((1, "bvadd"), (-1, "bvsub")):
             kept = [k for k, w in enumerate(weights) if w * sign > 0]
             if kept:
-                total = self._total(f"{row}.{operator}", [columns[k] for k in kept], [abs(weights[k]) for k in kept], width)
+                total = self._total([columns[k] for k in kept], [abs(weights[k]) for k in kept], width)
                 text = f"({operator} {text} {resize(total.text, total.width, width)})"
-        return text, width, high - low, low
+        return Word(text, width, high - low, low)
 
     def _width(self, high: int) -> int:
-        return -(-high.bit_length() // 32) * 32 if self._options.widths == "fixed" else high.bit_length()
+        return -(-width_of(high) // 32) * 32 if self._options.widths == "fixed" else width_of(high)
 
-    def _total(self, row: str, columns: list[int], weights: list[int], width: int) -> Word:
+    def _total(self, columns: list[int], weights: list[int], width: int) -> Word:
         """Return the sum of |weight| * word, where a word of negative weight is complemented."""
-        match self._options.weights:
+        match self._options.products:
             case "inline" | "shared":
                 return self._sum([self._product(c, w, width) for c, w in zip(columns, weights, strict=True)], width)
             case "grouped":
                 groups = self._groups(columns, weights, width)
                 return self._sum([_times(g, w, width, self._own) for w, g in groups.items()], width)
-            case "planes":
-                return self._planes(row, self._groups(columns, weights, width), width)
 
     @property
     def _own(self) -> bool:
@@ -81,7 +79,7 @@ class Sums:
 
     def _product(self, column: int, weight: int, width: int) -> Word:
         product = _times(self._leaf(column, weight, width), abs(weight), width, self._own)
-        if abs(weight) == 1 or self._options.weights == "inline":
+        if abs(weight) == 1 or self._options.products == "inline":
             return product
         key = column, weight, product.width
         if key not in self._products:
@@ -95,17 +93,6 @@ class Sums:
         for c, w in zip(columns, weights, strict=True):
             members[abs(w)].append(self._leaf(c, w, width))
         return {m: self._sum(members[m], width) for m in sorted(members)}
-
-    def _planes(self, row: str, groups: dict[int, Word], width: int) -> Word:
-        """Return the sum over the bits of the weights, each the sum of the groups whose magnitude has that bit."""
-        named = {
-            m: Word(self._script.define(f"g{self._name}.{row}.{m}", bit_vector(g.width), g.text), g.width, g.high)
-            if m.bit_count() > 1
-            else g
-            for m, g in groups.items()
-        }
-        planes = [(b, [g for m, g in named.items() if m >> b & 1]) for b in range(max(named, default=0).bit_length())]
-        return self._sum([_times(self._sum(members, width), 1 << b, width, self._own) for b, members in planes if members], width)
 
     def _sum(self, words: list[Word], width: int) -> Word:
         if self._options.balanced:
@@ -121,7 +108,7 @@ class Sums:
 
 def _add(a: Word, b: Word, limit: int, own: bool) -> Word:
     high = a.high + b.high
-    width = min(limit, high.bit_length()) if own else limit
+    width = min(limit, width_of(high)) if own else limit
     return Word(f"(bvadd {resize(a.text, a.width, width)} {resize(b.text, b.width, width)})", width, high)
 
 
@@ -129,7 +116,7 @@ def _times(x: Word, factor: int, limit: int, own: bool) -> Word:
     if factor == 1:
         return x
     high = x.high * factor
-    width = min(limit, high.bit_length()) if own else limit
+    width = min(limit, width_of(high)) if own else limit
     shift = factor.bit_length() - 1
     if factor == 1 << shift and x.width + shift <= width:
         return Word(resize(f"(concat {x.text} {bits(0, shift)})", x.width + shift, width), width, high)

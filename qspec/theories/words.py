@@ -20,6 +20,17 @@ class Word(NamedTuple):
     offset: int = 0
 
 
+def width_of(high: int) -> int:
+    """Return the number of bits of the integers from 0 to `high`."""
+    return max(1, high.bit_length())
+
+
+def trimmed(x: Word) -> Word:
+    """Return a word without the high bits that are always zero, and without its offset."""
+    width = width_of(x.high)
+    return Word(resize(x.text, x.width, width), width, x.high)
+
+
 def shifted(x: Word, offset: int) -> Word:
     """Return the same term with another offset."""
     return Word(x.text, x.width, x.high, offset)

@@ -189,9 +189,7 @@ def main() -> None:
     for solver in options.solver.split(","):
         found: list[dict[str, Any]] = []
         done = finished(options.out, solver)
-        for row in track(
-            rows(spec, samples, solver, options, done), solver, len(samples), disable=not sys.stderr.isatty()
-        ):
+        for row in track(rows(spec, samples, solver, options, done), solver, len(samples), disable=not sys.stderr.isatty()):
             found.append(row)
             if options.out is not None and row["id"] not in done:
                 with options.out.open("a") as file:

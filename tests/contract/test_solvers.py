@@ -6,9 +6,12 @@ from collections.abc import Mapping
 
 import pytest
 
+import qspec as qs
 from qspec.errors import SolverMissingError
+from qspec.passes import Pipeline
+from qspec.result import Evidence
 from qspec.solver import get_solver, solver_entry_points
-from qspec.testing import EXAMPLES, Example, Excuse, check_solver_behaviour, run_example, theories_to_check
+from qspec.testing import EXAMPLES, Example, Excuse, census, check_solver_behaviour, run_example, theories_to_check
 from tests.contract.conftest import available
 
 EXCUSES: Mapping[str, tuple[Excuse, ...]] = {}
@@ -26,6 +29,16 @@ RUNS = [(name, theory, True) for name, theory in ROUTES] + [(name, theory, False
 def test_the_verdict_is_right(example: Example, name: str, theory: str, passes: bool) -> None:
     outcome = run_example(example, available(name), theory, passes=passes, excuses=EXCUSES.get(name, ()))
     assert outcome.complaint == "", outcome
+
+
+@pytest.mark.parametrize("passes", [True, False], ids=["passes", "no passes"])
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_what_is_counted_is_counted_exactly(example: Example, passes: bool) -> None:
+    without = () if passes else tuple(p.name for p in Pipeline().passes)
+    result = qs.verify(example.make(), solver="enumerate", without=without, **dict(example.parameters))  # pyright: ignore[reportArgumentType]
+    several_picks = example.name == "bit-flips"  # the same two bits, picked in either order
+    assert (result.violations is None) == (several_picks or (result.evidence is Evidence.BOUNDS and bool(result.codes)))
+    assert result.violations in (None, len(census(example.bound()).solutions))
 
 
 @pytest.mark.parametrize("name", solver_entry_points())

@@ -19,7 +19,7 @@ import numpy as np
 
 from qspec.bounds import interval
 from qspec.bounds.backward import bound
-from qspec.errors import QspecError
+from qspec.errors import QspecError, UnsupportedError
 from qspec.evaluate.reference import evaluate, holds, satisfies
 from qspec.integers import IntArray
 from qspec.ir import FALSE, TRUE, Query
@@ -129,6 +129,9 @@ def _check_solver(spec: Property, solver: str, theory: str | None, satisfiable: 
     label = f"{solver} {theory or ''}".strip()
     try:
         verdict = verify(spec, solver=solver, theory=theory, attack=False, without=() if seed % 3 else ("fold", "share", "stairs")).verdict
+    except UnsupportedError:
+        tally.counts[f"{label} unsupported"] += 1
+        return
     except QspecError as error:
         tally.wrong.append(f"seed {seed}: {label} raised {type(error).__name__}: {error.what}")
         return

@@ -14,6 +14,7 @@ import numpy as np
 import qspec as qs
 from qspec.errors import SpecError
 from qspec.formats import code_range
+from qspec.language.domains import Range
 from qspec.language.expressions import Expression, Variable
 from qspec.language.formulas import Formula
 from qspec.language.interpret import Interpreter
@@ -76,11 +77,17 @@ def _two_copies(r: Dice, net: Network, max_points: int) -> qs.Property:
 
 
 def _lowest(v: Variable) -> np.ndarray:
-    return v.domain.pieces[0].start  # pyright: ignore[reportAttributeAccessIssue]
+    return _range(v).start
 
 
 def _highest(v: Variable) -> np.ndarray:
-    return _lowest(v) + v.domain.pieces[0].count  # pyright: ignore[reportAttributeAccessIssue]
+    return _lowest(v) + _range(v).count
+
+
+def _range(v: Variable) -> Range:
+    (piece,) = v.domain.pieces
+    assert isinstance(piece, Range)
+    return piece
 
 
 def _perturbed(r: Dice, net: Network, max_points: int) -> qs.Property | None:
@@ -166,8 +173,7 @@ def _attained(r: Dice, variables: Sequence[Variable], e: Expression) -> Expressi
 
 
 def _sample(r: Dice, v: Variable) -> np.ndarray:
-    piece = v.domain.pieces[0]
-    if not hasattr(piece, "start"):
+    if not isinstance(v.domain.pieces[0], Range):
         codes = [0] * v.size
         codes[r.randrange(v.size)] = r.randint(0, 1)
         return np.array(codes)

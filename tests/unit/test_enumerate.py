@@ -129,6 +129,9 @@ def test_integers_beyond_64_bits_are_enumerated_in_numpy(monkeypatch: pytest.Mon
     y = b.affine([(Dense(np.array([[2**70, -(2**70)]], dtype=object)), x)])
     result = enumerate_query(ask(b, All(y)))
     assert (result.checked, result.violations) == (31 * 31, 31 * 32 // 2)
+    b.input("not read", [2**70], [2**70 + 1])
+    result = enumerate_query(ask(b, All(b.select(x, [0]))))
+    assert (result.checked, result.violations) == (2 * 31 * 31, 2 * 31 * 31)
 
 
 def test_a_device_that_miscounts_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

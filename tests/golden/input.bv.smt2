@@ -1,0 +1,6 @@
+(set-logic QF_BV)
+(declare-fun x_0 () (_ BitVec 2))
+(declare-fun x_1 () (_ BitVec 3))
+(assert (bvule x_1 #b101))
+(declare-fun x_2 () (_ BitVec 3))
+(assert (bvuge x_1 #b011))

@@ -1,0 +1,8 @@
+(set-logic QF_LIA)
+(declare-fun x_0 () Int)
+(assert (and (<= 0 x_0) (<= x_0 3)))
+(declare-fun x_1 () Int)
+(assert (and (<= (- 3) x_1) (<= x_1 2)))
+(declare-fun x_2 () Int)
+(assert (and (<= 5 x_2) (<= x_2 12)))
+(assert (>= x_1 0))

@@ -1,0 +1,8 @@
+(set-logic QF_BV)
+(declare-fun x_0 () (_ BitVec 2))
+(declare-fun x_1 () (_ BitVec 3))
+(declare-fun x_2 () (_ BitVec 4))
+(assert (bvule x_2 #b1000))
+(define-fun n1.0.0 () (_ BitVec 3) (ite (bvuge (bvadd ((_ zero_extend 1) x_0) #b100) x_1) (bvadd ((_ zero_extend 1) x_0) #b100) x_1))
+(define-fun n1.1.0 () (_ BitVec 3) (ite (bvuge x_1 #b110) x_1 #b110))
+(assert (or (bvuge n1.0.0 #b111) (bvuge n1.1.0 #b111)))

@@ -1,0 +1,8 @@
+(set-logic QF_BV)
+(declare-fun x_0 () (_ BitVec 3))
+(declare-fun x_1 () (_ BitVec 2))
+(declare-fun y_0 () (_ BitVec 2))
+(declare-fun y_1 () (_ BitVec 1))
+(define-fun n2.0 () (_ BitVec 4) (bvadd (bvmul (bvadd ((_ zero_extend 1) x_0) #b1101) (bvadd ((_ zero_extend 2) y_0) #b1110)) #b1000))
+(define-fun n2.1 () (_ BitVec 5) (bvmul ((_ zero_extend 3) x_1) (bvadd ((_ zero_extend 4) y_1) #b00101)))
+(assert (bvuge n2.1 #b10001))

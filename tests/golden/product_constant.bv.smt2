@@ -1,0 +1,6 @@
+(set-logic QF_BV)
+(declare-fun x_0 () (_ BitVec 3))
+(declare-fun x_1 () (_ BitVec 2))
+(define-fun n2.0 () (_ BitVec 6) (bvadd (bvmul (bvadd ((_ zero_extend 3) x_0) #b111101) #b111011) #b010100))
+(define-fun n2.1 () (_ BitVec 4) (bvmul ((_ zero_extend 2) x_1) #b0011))
+(assert (bvuge n2.0 #b100011))

@@ -1,0 +1,5 @@
+(set-logic QF_BV)
+(declare-fun x_0 () (_ BitVec 8))
+(assert (bvule x_0 #b10110100))
+(define-fun n1.0 () (_ BitVec 3) (ite (bvuge x_0 #b01011110) (ite (bvuge x_0 #b10001110) #b111 ((_ extract 5 3) (bvadd ((_ extract 5 0) x_0) #b101010))) #b000))
+(assert (bvuge n1.0 #b111))

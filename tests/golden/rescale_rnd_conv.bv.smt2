@@ -1,0 +1,5 @@
+(set-logic QF_BV)
+(declare-fun x_0 () (_ BitVec 6))
+(assert (bvule x_0 #b101000))
+(define-fun n1.0 () (_ BitVec 4) (bvadd ((_ extract 6 3) (bvadd ((_ zero_extend 1) x_0) #b0010111)) ((_ extract 6 3) (bvadd ((_ zero_extend 1) x_0) #b1110010))))
+(assert (bvuge n1.0 #b1000))

@@ -1,0 +1,8 @@
+(set-logic QF_LIA)
+(declare-fun x_0 () Int)
+(assert (and (<= (- 20) x_0) (<= x_0 20)))
+(declare-fun q1.0.0.0 () Int)
+(assert (and (<= (- 5) q1.0.0.0) (<= q1.0.0.0 5)))
+(assert (and (<= 0 (+ 2 x_0 (* (- 4) q1.0.0.0))) (<= (+ 2 x_0 (* (- 4) q1.0.0.0)) 3)))
+(define-fun n2.0 () Int (+ (- 3) q1.0.0.0))
+(assert (>= n2.0 0))

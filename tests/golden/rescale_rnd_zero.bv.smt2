@@ -1,0 +1,5 @@
+(set-logic QF_BV)
+(declare-fun x_0 () (_ BitVec 6))
+(assert (bvule x_0 #b101000))
+(define-fun n1.0 () (_ BitVec 4) (ite (bvuge x_0 #b010011) ((_ extract 5 2) (bvadd x_0 #b000010)) ((_ extract 5 2) (bvadd x_0 #b000011))))
+(assert (bvuge n1.0 #b1000))

@@ -1,0 +1,5 @@
+(set-logic QF_BV)
+(declare-fun x_0 () (_ BitVec 7))
+(assert (bvule x_0 #b1010000))
+(define-fun n1.0 () (_ BitVec 5) (bvadd ((_ extract 13 9) (bvadd (bvmul ((_ zero_extend 7) x_0) #b00000001001101) #b00110010001000)) ((_ extract 13 9) (bvadd (bvmul ((_ zero_extend 7) x_0) #b00000001001101) #b11010101101000))))
+(assert (bvuge n1.0 #b11000))

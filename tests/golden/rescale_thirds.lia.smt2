@@ -1,0 +1,8 @@
+(set-logic QF_LIA)
+(declare-fun x_0 () Int)
+(assert (and (<= 0 x_0) (<= x_0 63)))
+(declare-fun q1.0.0.0 () Int)
+(assert (and (<= (- 1) q1.0.0.0) (<= q1.0.0.0 41)))
+(assert (and (<= 0 (+ (- 22) (* 43 x_0) (* (- 64) q1.0.0.0))) (<= (+ (- 22) (* 43 x_0) (* (- 64) q1.0.0.0)) 63)))
+(define-fun n2.0 () Int (+ (- 41) q1.0.0.0))
+(assert (>= n2.0 0))

@@ -1,0 +1,6 @@
+(set-logic QF_LIA)
+(declare-fun x_0 () Int)
+(assert (and (<= (- 8) x_0) (<= x_0 7)))
+(define-fun n1.0 () Int (ite (>= x_0 0) (ite (>= x_0 3) (ite (>= x_0 6) 5 4) 3) (ite (>= x_0 (- 4)) 2 0)))
+(define-fun n2.0 () Int (+ (- 4) n1.0))
+(assert (>= n2.0 0))

@@ -1,0 +1,6 @@
+(set-logic QF_LIA)
+(declare-fun x_0 () Int)
+(assert (and (<= (- 3) x_0) (<= x_0 4)))
+(define-fun n1.0 () Int (ite (>= x_0 0) (ite (>= x_0 1) (ite (>= x_0 4) (- 6) 1) 4) (ite (>= x_0 (- 1)) 1 0)))
+(define-fun n2.0 () Int (+ (- 4) n1.0))
+(assert (>= n2.0 0))

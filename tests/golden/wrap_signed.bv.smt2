@@ -1,0 +1,8 @@
+(set-logic QF_BV)
+(declare-fun x_0 () (_ BitVec 6))
+(assert (bvule x_0 #b101000))
+(declare-fun x_1 () (_ BitVec 4))
+(assert (bvule x_1 #b1101))
+(define-fun n1.0 () (_ BitVec 4) (bvadd ((_ extract 3 0) x_0) #b0100))
+(define-fun n1.1 () (_ BitVec 5) (bvadd ((_ zero_extend 1) x_1) #b11001))
+(assert (or (bvuge n1.0 #b1111) (bvuge n1.1 #b10111)))

@@ -1,0 +1,7 @@
+(set-logic QF_BV)
+(declare-fun x_0 () (_ BitVec 6))
+(assert (bvule x_0 #b101000))
+(declare-fun x_1 () (_ BitVec 3))
+(assert (bvule x_1 #b110))
+(define-fun n1.0 () (_ BitVec 4) (bvadd ((_ extract 3 0) x_0) #b1100))
+(assert (bvuge n1.0 #b1111))
