@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from qspec.errors import SoundnessError
+from qspec.errors import SoundnessError, SpecError
 from qspec.integers import IntArray
 from qspec.language.bind import bind
 from qspec.language.compile import compile_property
 from qspec.language.formulas import Property
+from qspec.names import listed
 from qspec.reproducer import write_reproducer
 from qspec.result import Result, Verdict
 from qspec.solver import Solver
@@ -60,6 +61,8 @@ def compare(
 
 def compare_each(spec: Property, *, solvers: Sequence[str | Solver], **options: object) -> Iterator[Result]:
     """Yield the result of each solver as it comes; raises SoundnessError at the first contradiction."""
+    if not listed(solvers, "solvers"):
+        raise SpecError("nobody is asked", given=solvers, expected="at least one solver")
     seen: list[Result] = []
     for solver in solvers:
         result = verify(spec, solver=solver, **options)  # pyright: ignore[reportArgumentType]

@@ -6,13 +6,16 @@ Every function returns a `Property`; arguments that are `qs.parameter(…)` are 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from qspec.errors import SpecError
-from qspec.language.expressions import Expression, Operand, Parameter, Variable, expression
+from qspec.formats import Format, code_range
+from qspec.language.expressions import Expression, Operand, Parameter, Tap, Variable, expression
 from qspec.language.formulas import Conjunction, Formula, Property, Quantified, argmax, exists, forall, same
 from qspec.language.functions import linf
-from qspec.network.graph import Network
-from qspec.network.layers import Conv2D, Dense
+from qspec.names import listed
+from qspec.network.graph import Network, Stage
+from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, Requantize
 from qspec.network.perturb import PerturbedNetwork
 from qspec.rounding import Overflow
 
@@ -109,16 +112,14 @@ def no_overflow(network: Network, *, layers: Sequence[str] | None = None, satura
     """
     x = network.input("x")
     checks: list[Formula] = []
-    for stage in network.stages if layers is None else [network.stage(n) for n in layers]:
-        if not isinstance(stage.layer, Dense | Conv2D):
-            continue
-        for tap, fmt in (("held", stage.layer.accumulator), ("rounded", stage.layer.output)):
-            if fmt is not None and (saturation or fmt.overflow in (Overflow.WRAP, Overflow.SAT_ZERO)):
-                checks.append(_in_range(network, x, stage.name, tap == "held"))
+    for stage in network.stages if layers is None else [network.stage(n) for n in listed(layers, "layers")]:
+        for tap, fmt in _overflowing(stage.layer):
+            if saturation or fmt.overflow in (Overflow.WRAP, Overflow.SAT_ZERO):
+                checks.append(_in_range(network, x, stage, tap, fmt))
     if not checks:
         raise SpecError(
             "nothing can overflow",
-            given=[s.name for s in network.stages],
+            given=[s.name for s in network.stages] if layers is None else list(layers),
             expected="a declared accumulator, or an output that wraps",
             advice="saturation=True",
         )
@@ -141,13 +142,21 @@ def _only(output: Expression) -> Expression:
     return output.reshape()
 
 
-def _in_range(network: Network, x: Variable, stage: str, held: bool) -> Formula:
-    from qspec.formats import code_range
+def _overflowing(layer: Layer) -> list[tuple[Tap, Format]]:
+    """Return every place of a layer where a code is brought into a format."""
+    match layer:
+        case Dense() | Conv2D():
+            places: list[tuple[Tap, Format | None]] = [("held", layer.accumulator), ("rounded", layer.output)]
+        case AveragePool2D() | Add() | Concat() | Requantize():
+            places = [("rounded", layer.output)]
+        case Input() | MaxPool2D() | Flatten():
+            places = []
+        case _:
+            assert_never(layer)
+    return [(tap, fmt) for tap, fmt in places if fmt is not None]
 
-    layer = network.stage(stage).layer
-    assert isinstance(layer, Dense | Conv2D)
-    fmt = layer.accumulator if held else layer.output
-    assert fmt is not None
-    low, high = code_range(fmt, network.stage(stage).type.shape)
-    code = network.signal(x, layer=stage, tap="held" if held else "rounded").code.flatten()
+
+def _in_range(network: Network, x: Variable, stage: Stage, tap: Tap, fmt: Format) -> Formula:
+    low, high = code_range(fmt, stage.type.shape)
+    code = network.signal(x, layer=stage.name, tap=tap).code.flatten()
     return Quantified(code >= low, True) & Quantified(code <= high, True)

@@ -38,6 +38,9 @@ class Limits:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for what, value in (("time limit", self.seconds), ("memory limit", self.memory), ("seed", self.seed)):
+            if isinstance(value, bool) or not isinstance(value, int | float | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise SpecError(f"the {what} is not a number", given=value, expected="a number")
         if self.seconds is not None and not 0 < self.seconds < 1e9:
             raise SpecError("the time limit must be positive", given=self.seconds, expected="seconds > 0, or None for no limit")
         if self.memory is not None and not 16 <= self.memory < 2**30:
@@ -112,4 +115,6 @@ def get_solver(solver: str | Solver) -> Solver:
                 f"{points[solver].value} is not a solver", given=made, expected="an object with name, theories, availability, solve"
             )
         return made
+    if not isinstance(solver, Solver):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise SolverMissingError("not a solver", given=solver, expected="a name, or an object with name, theories, availability, solve")
     return solver

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
 
 from qspec.digest import digest
-from qspec.errors import SolverMissingError, SoundnessError, UnsupportedError
+from qspec.errors import SolverMissingError, SoundnessError, SpecError, UnsupportedError
 from qspec.evaluate import reference
 from qspec.integers import IntArray
 from qspec.ir import FALSE, TRUE, Assignment, Query
@@ -21,6 +21,7 @@ from qspec.language.bind import bind
 from qspec.language.compile import Compiled, compile_property
 from qspec.language.formulas import Property
 from qspec.language.walk import networks
+from qspec.names import listed
 from qspec.passes import Pipeline
 from qspec.passes.base import Reduced
 from qspec.problem import GridProblem, Problem, SmtProblem
@@ -100,21 +101,22 @@ def verify(
     """Decide a property: presolve by exact bounds, attack, then ask a solver; replay what it finds.
 
     `timeout` is wall-clock seconds for everything, `memory` MiB for the solver process. `without` switches passes off by name, `split`
-    asks the
-    solver about each way to violate the property on its own. Other keyword arguments are the parameters of the specification. Raises
-    SpecError on
-    a malformed specification, SolverMissingError or UnsupportedError if the solver cannot be asked, SoundnessError if an answer is
-    refuted by the
-    reference integers; limits and crashes are UNKNOWN.
+    asks the solver about each way to violate the property on its own. Other keyword arguments are the parameters of the specification.
+    Raises SpecError on a malformed specification, SolverMissingError or UnsupportedError if the solver cannot be asked, SoundnessError
+    if an answer is refuted by the reference integers; limits and crashes are UNKNOWN.
     """
     chosen = _available(solver)
     run = _start(spec, parameters, Limits(timeout, memory, seed))
     run.solver, run.solver_version = chosen.name, chosen.availability().version
-    pipeline = Pipeline().without(*without)
+    if theory is not None and theory not in chosen.theories:
+        raise UnsupportedError(f"{chosen.name} does not decide this theory", given=theory, expected=", ".join(chosen.theories))
+    pipeline = Pipeline().without(*listed(without, "without"))
     return _decide(run, chosen, theory, pipeline.adding("split") if split else pipeline, attack)
 
 
 def _start(spec: Property, parameters: Mapping[str, object], limits: Limits) -> _Run:
+    if not isinstance(spec, Property):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise SpecError("not a property", given=spec, expected="qs.forall(…), qs.exists(…) or a named property")
     since = perf_counter()
     bound = bind(spec, parameters)
     run = _Run(bound, compile_property(bound), parameters, limits, since)

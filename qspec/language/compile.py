@@ -17,7 +17,7 @@ from qspec.formats import code_range
 from qspec.integers import IntArray, common_unit, integers
 from qspec.ir import Assignment, Query, conjunction
 from qspec.language import bind
-from qspec.language.domains import lower_domain, part
+from qspec.language.domains import extremes, lower_domain, part
 from qspec.language.expressions import (
     Absolute,
     AnyExpression,
@@ -236,15 +236,22 @@ class Compiler:
                 )
             node = self.builder.scale(x.node, integers([int(r) for r in ratios]), integers(zeros))
         low, high = code_range(layer.format, layer.shape)
-        known = self.bounds(node)
-        if np.any(known.lower < low) or np.any(known.upper > high):
+        least, greatest = self._extremes(node, plain)
+        if np.any(least < low) or np.any(greatest > high):
             raise SpecError(
                 f"values for input {stage.name!r} may leave its format",
-                given=f"codes {known.lower.min()}..{known.upper.max()}",
+                given=f"codes {least.min()}..{greatest.max()}",
                 expected=f"{low.min()}..{high.max()}",
                 advice="narrow the variables, or use qs.clip",
             )
         return node
+
+    def _extremes(self, node: int, argument: Expression) -> tuple[IntArray, IntArray]:
+        """Return the least and greatest codes of an argument: of a variable by its domain, which knows of groups, else by intervals."""
+        if isinstance(argument, Variable):
+            return extremes(argument.domain)
+        known = self.bounds(node)
+        return known.lower, known.upper
 
     def _sum(self, x: Lowered, y: Lowered) -> Lowered:
         unit = common_unit([x.unit, y.unit])

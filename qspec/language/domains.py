@@ -66,6 +66,23 @@ class Domain:
             raise SpecError("a domain must cover each element once", given=covered.tolist(), expected=f"0..{self.size - 1}")
 
 
+def extremes(domain: Domain) -> tuple[IntArray, IntArray]:
+    """Return the least and the greatest code of each element."""
+    least: IntArray = np.zeros(domain.size, dtype=object)
+    greatest: IntArray = np.zeros(domain.size, dtype=object)
+    for piece in domain.pieces:
+        match piece:
+            case Range(where, start, stride, count):
+                least[where], greatest[where] = start, start.astype(object) + stride.astype(object) * count.astype(object)
+            case OneHot(_, where, off, on):
+                least[where], greatest[where] = np.minimum(off, on), np.maximum(off, on)
+            case AtMost(_, where, _):
+                greatest[where] = 1
+            case _:
+                assert_never(piece)
+    return least, greatest
+
+
 def box(lower: object, upper: object) -> Domain:
     """Return the domain of all codes between two arrays; raises SpecError if it is empty."""
     low, high = integers(lower).reshape(-1), integers(upper).reshape(-1)

@@ -11,6 +11,7 @@ import numpy as np
 from qspec.errors import ShapeError, SpecError
 from qspec.integers import IntArray
 from qspec.language.expressions import Expression, Operand, Parameter, Variable, expression
+from qspec.names import listed
 
 Relation = Literal[">=", ">", "==", "!="]
 
@@ -179,7 +180,7 @@ def same(left: Variable, right: Variable, *, except_for: Sequence[str | int] = (
     if left.type.shape != right.type.shape or left.type.grid != right.type.grid:
         raise ShapeError("variables of different types", given=(left.type.shape, right.type.shape), expected="two inputs of one network")
     free = np.zeros(left.size, dtype=bool)
-    for name in except_for:
+    for name in listed(except_for, "except_for"):
         if not isinstance(name, str) and not 0 <= name < left.size:
             raise SpecError("has no such element", given=name, expected=f"a feature, or a flat index from 0 to {left.size - 1}")
         free[left.columns(name) if isinstance(name, str) else name] = True

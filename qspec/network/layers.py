@@ -18,6 +18,7 @@ import numpy.typing as npt
 from qspec.errors import FormatError, NetworkError, ShapeError
 from qspec.formats import Fixed, Format, PerChannel
 from qspec.integers import IntArray
+from qspec.names import listed
 from qspec.network.activations import Activation, Linear
 from qspec.network.expect import expect
 from qspec.tensor import Tensor
@@ -40,7 +41,7 @@ class Feature:
     categories: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "categories", tuple(self.categories))
+        object.__setattr__(self, "categories", listed(self.categories, "categories"))
         expect(self.name, str, "the name of a feature", "a text")
         for end in (self.lower, self.upper):
             expect(end, int, f"the range of feature {self.name!r}", "whole numbers")

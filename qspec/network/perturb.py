@@ -14,6 +14,7 @@ from qspec.integers import IntArray, integers
 from qspec.language.domains import AtMost, Domain, box
 from qspec.language.expressions import Expression, Operand, Output, Reduce, Tap, Variable
 from qspec.language.inputs import apply_network, layer_signal, output
+from qspec.names import listed
 from qspec.network.graph import Network
 from qspec.network.layers import Conv2D, Dense
 from qspec.network.lower import ParameterName
@@ -45,7 +46,7 @@ class PerturbedNetwork:
 def stored_parameters(network: Network, layers: Sequence[str] | None = None) -> dict[ParameterName, Tensor]:
     """Return the stored tensors of the named layers, or of all; raises NetworkError on a layer that stores nothing."""
     found: dict[ParameterName, Tensor] = {}
-    for stage in network.stages if layers is None else [network.stage(n) for n in layers]:
+    for stage in network.stages if layers is None else [network.stage(n) for n in listed(layers, "layers")]:
         if isinstance(stage.layer, Dense | Conv2D):
             found[stage.name, "kernel"] = stage.layer.kernel
             if stage.layer.bias is not None:

@@ -153,20 +153,21 @@ class _Lowering:
         return plus(text, constant, width)
 
     def _quotient(self, name: str, x: Word, floor: Floor, domain: tuple[int, int], width: int) -> tuple[str, int]:
-        """Return a fresh q with `0 <= V - d * q < d`, cut or extended to `width`, and the integer to add; V is not negative."""
+        """Return a fresh q, cut or extended to `width`, and the integer to add to it.
+
+        The numerator less `d * first` is an integer V from 0 to `2**wide - 1`, and q the only one of `wide - log2(d)` bits with
+        `V - d * q < d` modulo `2**wide`, as d is a power of two.
+        """
         d, first, last = floor.denominator, floor(domain[0]), floor(domain[1])
-        top = last - first
-        if top == 0:
+        if first == last:
             return bits(0, width), first
-        wide = (d * top + d - 1).bit_length()
-        quotient = self.script.declare(f"q{name}", bit_vector(top.bit_length()))
-        if top + 1 < 1 << top.bit_length():
-            self.script.require(f"(bvule {quotient} {bits(top, top.bit_length())})")
+        bits_of_q = width_of(last - first)
+        wide = bits_of_q + d.bit_length() - 1
+        quotient = self.script.declare(f"q{name}", bit_vector(bits_of_q))
         offset = floor.numerator * x.offset + floor.offset - d * first
         value = plus(times(resize(x.text, x.width, wide), floor.numerator, wide), offset, wide)
-        remainder = f"(bvsub {value} {times(resize(quotient, top.bit_length(), wide), d, wide)})"
-        self.script.require(f"(bvult {remainder} {bits(d, wide)})")
-        return resize(quotient, top.bit_length(), width), first
+        self.script.require(f"(bvult (bvsub {value} {times(resize(quotient, bits_of_q, wide), d, wide)}) {bits(d, wide)})")
+        return resize(quotient, bits_of_q, width), first
 
     def _product(self, name: str, x: Element, y: Element, low: int, high: int) -> Element:
         if isinstance(x, int) and isinstance(y, int):

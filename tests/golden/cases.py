@@ -30,7 +30,17 @@ def cases() -> dict[str, Query]:
     """Return the queries by name."""
     found = {f"rescale_{r.value.lower()}": _rescale(r) for r in Rounding}
     makers = (
-        *(_input, _affine, _affine_convolution, _rescale_clamp, _rescale_float_scale, _rescale_thirds, _rescale_signed_tenths, _steps, _table),
+        *(
+            _input,
+            _affine,
+            _affine_convolution,
+            _rescale_clamp,
+            _rescale_float_scale,
+            _rescale_thirds,
+            _rescale_signed_tenths,
+            _steps,
+            _table,
+        ),
         *(_product, _product_constant, _maximum, _wrap_signed, _wrap_unsigned, _formula, _constant, _names),
     )
     return found | {maker.__name__[1:]: maker() for maker in makers}

@@ -27,5 +27,7 @@ def cvc5(problem: SmtProblem) -> Answer:
     if result.isSat():
         terms = {term.getSymbol(): solver.getValue(term) for term in symbols.getDeclaredTerms()}
         values = {s.text: terms[s.text] for s in problem.symbols}
-        return Answer("sat", {name: v.getIntegerValue() if v.isIntegerValue() else int(v.getBitVectorValue(10)) for name, v in values.items()})
+        return Answer(
+            "sat", {name: v.getIntegerValue() if v.isIntegerValue() else int(v.getBitVectorValue(10)) for name, v in values.items()}
+        )
     return Answer("unsat") if result.isUnsat() else Answer("unknown", reason=Reason.INCOMPLETE)

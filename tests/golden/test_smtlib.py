@@ -65,7 +65,9 @@ def test_pysmt_reads_it_with_the_meaning_of_the_reference(name: str) -> None:
     assert {s.text for s in problem.symbols} <= set(declared)
     for model in models(query, problem):
         values = {
-            declared[text]: manager.Int(value) if declared[text].symbol_type().is_int_type() else manager.BV(value, declared[text].bv_width())
+            declared[text]: manager.Int(value)
+            if declared[text].symbol_type().is_int_type()
+            else manager.BV(value, declared[text].bv_width())
             for text, value in model.items()
         }
         left = pysmt.simplifier.simplify(pysmt.substituter.substitute(formula, values))

@@ -315,3 +315,54 @@ def test_narrowing_a_box_of_features_keeps_the_values_inside() -> None:
     assert (piece.start.tolist(), piece.stride.tolist(), piece.count.tolist()) == ([-2, 0], [2, 2], [2, 1])
     with pytest.raises(qs.SpecError, match="no value in the box"):
         net.input("x", lower=[7, 0], upper=[8, 1])
+
+
+def test_every_layer_that_wraps_is_looked_at() -> None:
+    wrap = qs.Fixed(4, 0, overflow=qs.Overflow.WRAP)
+    x = qs.apply(qs.Input((2, 2, 1), qs.Fixed(4, 0)))
+    ends = (
+        qs.apply(qs.Add(output=wrap, name="end"), x, x),
+        qs.apply(qs.Requantize(qs.Fixed(3, 0, overflow=qs.Overflow.WRAP), name="end"), x),
+        qs.apply(qs.AveragePool2D((1, 1), output=qs.Fixed(3, 0, overflow=qs.Overflow.SAT_ZERO), name="end"), x),
+        qs.apply(qs.Concat(output=qs.Fixed(3, 0, overflow=qs.Overflow.WRAP), name="end"), x, x),
+    )
+    for end in ends:
+        spec = qs.properties.no_overflow(qs.Network.of(end), layers=["end"])
+        assert qs.verify(spec, solver="enumerate").verdict is qs.Verdict.VIOLATED
+
+
+@pytest.mark.parametrize("form", [qs.Fixed(8, 0, signed=False), qs.int8(1, -128)])
+def test_one_hot_groups_fit_where_zero_is_the_lowest_code(form: qs.Fixed | qs.Affine) -> None:
+    features = (qs.Feature("sex"), qs.Feature("job", categories=("none", "blue", "white")))
+    kernel = qs.Tensor(np.array([[1], [2], [3], [5]]), qs.Fixed(4, 0))
+    net = qs.Sequential(qs.Input((4,), form, features=features), qs.Dense(kernel))
+    fair = qs.verify(qs.properties.individual_fairness(net, ["job"], 3), solver="enumerate")
+    unfair = qs.verify(qs.properties.individual_fairness(net, ["job"], 2), solver="enumerate")
+    assert (fair.verdict, unfair.verdict) == (qs.Verdict.HOLDS, qs.Verdict.VIOLATED)
+
+
+def test_a_string_is_no_list_of_names() -> None:
+    net = qs.Sequential(qs.Input((2,), qs.Fixed(3, 0)), qs.Dense(qs.Tensor(np.array([[1], [2]]), qs.Fixed(3, 0))))
+    spec = qs.forall(x := net.input("x"), then=qs.all(net(x) <= 99))
+    for call in (
+        lambda: net.perturb(weights=1, layers="dense_1"),
+        lambda: qs.compare(spec, solvers="z3"),
+        lambda: qs.verify(spec, without="box"),
+        lambda: qs.Feature("a", categories="xyz"),  # pyright: ignore[reportArgumentType]
+        lambda: qs.compare(spec, solvers=[]),
+    ):
+        with pytest.raises(qs.SpecError):
+            call()
+
+
+def test_verify_refuses_what_is_no_property_and_no_theory() -> None:
+    net = qs.Sequential(qs.Input((2,), qs.Fixed(3, 0)), qs.Dense(qs.Tensor(np.array([[1], [2]]), qs.Fixed(3, 0))))
+    spec = qs.forall(x := net.input("x"), then=qs.all(net(x) <= 99))
+    with pytest.raises(qs.SpecError, match="not a property"):
+        qs.verify(net)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(qs.UnsupportedError, match="does not decide"):
+        qs.verify(spec, theory="QF_FOO")
+    with pytest.raises(qs.SpecError, match="not a number"):
+        qs.verify(spec, timeout="5")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(qs.SolverMissingError, match="not a solver"):
+        qs.verify(spec, solver=None)  # pyright: ignore[reportArgumentType]

@@ -12,11 +12,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from qspec import linear
-from qspec.bounds.interval import Interval, bound
+from qspec.bounds.interval import Interval, bound, bound_node
 from qspec.builder import Builder
 from qspec.evaluate.reference import evaluate, satisfies
 from qspec.integers import integers
-from qspec.ir import All, Any, Input, Query, check
+from qspec.ir import All, And, Any, Input, Query, check
 from qspec.problem import SmtProblem, Symbol
 from qspec.rounding import Rounding
 from qspec.staircase import Rescale, Steps, climb
@@ -55,7 +55,7 @@ def width(problem: SmtProblem, symbol: Symbol) -> int:
     return int(found[1])
 
 
-def assert_exact(query: Query, problem: SmtProblem, seed: int, solve: object = None) -> None:
+def assert_exact(query: Query, problem: SmtProblem, seed: int) -> None:
     """The verdict is that of enumeration, a model satisfies the query, and the formula is right at some points."""
     decide = in_process.bitwuzla if problem.logic == "QF_BV" else in_process.z3
     points = assignments(query)
@@ -115,6 +115,71 @@ def test_bounds_may_be_loose_or_the_tightest(seed: int) -> None:
     for bounds in (loose, tight, mixed):
         assert_exact(query, bitvector.lower(query, bounds), seed)
         assert_exact(query, integer.lower(query, bounds), seed)
+
+
+def assert_value(b: Builder, node: int, known: list[Interval], options: bitvector.Options | None = None) -> None:
+    """At every point a new variable can equal the node exactly if it has the value of the reference.
+
+    `known` are bounds of the nodes so far.
+    """
+    points = assignments(Query(b.program, Any(node)))
+    value = evaluate(b.program, points)[node]
+    t = b.input("t", value.min(axis=0) - 1, value.max(axis=0) + 1)
+    least, greatest = b.difference(node, t), b.difference(t, node)
+    query = check(Query(b.program, And((All(least), All(greatest)))))
+    bounds = list(known)
+    for n in b.program[len(known) :]:
+        bounds.append(bound_node(n, bounds))
+    problems = [integer.lower(query, bounds)] if options is None else []
+    for problem in (bitvector.lower(query, bounds, options or bitvector.DEFAULT), *problems):
+        decide = in_process.bitwuzla if problem.logic == "QF_BV" else in_process.z3
+        for k in range(value.shape[0]):
+            point = {name: array[k] for name, array in points.items()}
+            right = pinned(problem, query, {**point, "t": value[k]})
+            assert decide(right).status == "sat", point
+            last = right.text.splitlines(keepends=True)
+            differs = [f"(not {line[8:-2]})" for line in last[-value.shape[1] :]]
+            wrong = "".join(last[: -value.shape[1]]) + f"(assert (or false {' '.join(differs)}))\n"
+            assert decide(replace(right, text=wrong)).status == "unsat", point
+
+
+@pytest.mark.parametrize("rounding", Rounding, ids=lambda r: r.value)
+def test_every_rounding_has_the_value_of_the_reference(rounding: Rounding) -> None:
+    for options in (None, bitvector.Options(rounding="quotient")):
+        for n, d in ((1, 4), (3, 10)):
+            b = Builder()
+            y = b.rescale(b.input("x", [-13], [14]), n, d, rounding, offset=1)
+            assert_value(b, y, bound(b.program), options)
+
+
+def test_a_maximum_uses_what_is_known_of_members_with_loose_bounds() -> None:
+    b = Builder()
+    x = b.input("x", [3], [10])
+    a = b.affine([(linear.Dense(np.array([[1], [0], [0]])), x)], [0, 0, 5])
+    m = b.maximum(a, [[0, 1, -1], [0, 2, 1]])
+    loose = [Interval(np.array([-5, -9, -9]), np.array([10, 4, 6])), Interval(np.array([-5, -5]), np.array([10, 10]))]
+    assert_value(b, m, [bound(b.program)[0], *loose])
+
+
+def test_a_word_that_is_always_zero_keeps_one_bit() -> None:
+    b = Builder()
+    x = b.input("x", [0], [1])
+    zero = b.product(x, b.scale(x, -1, 1))
+    y = b.scale(zero, 2, 7)
+    z = b.affine([(linear.identity(1), y), (linear.Dense(np.array([[3]])), x)], -9)
+    query = Query(b.program, All(z))
+    bounds = [*bound(b.program)[:y], Interval(np.array([5]), np.array([7])), Interval(np.array([-4]), np.array([1]))]
+    for sums in SUMS:
+        assert_exact(query, bitvector.lower(query, bounds, bitvector.Options(sums)), 0)
+
+
+def test_sums_of_sums_of_fixed_width_do_not_grow() -> None:
+    b = Builder()
+    x = b.input("x", [0, 0], [200, 200])
+    y = b.affine([(linear.Dense(np.array([[5, -3], [1, 7]])), x)])
+    z = b.affine([(linear.Dense(np.array([[-4, 9]])), y)])
+    text = bitvector.lower(Query(b.program, All(z)), bound(b.program), bitvector.Options(SumOptions(widths="fixed"))).text
+    assert set(re.findall(r"define-fun n\S+ \(\) \(_ BitVec (\d+)\)", text)) == {"32"}
 
 
 def test_each_option_of_sums_changes_the_text() -> None:

@@ -1,0 +1,17 @@
+"""Lists of names, as users give them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from qspec.errors import SpecError
+
+Name = TypeVar("Name")
+
+
+def listed(names: Sequence[Name], what: str) -> tuple[Name, ...]:
+    """Return names as a tuple; raises SpecError on a bare string, which Python would take letter by letter."""
+    if isinstance(names, str):
+        raise SpecError(f"`{what}` is a list of names", given=names, expected=f"[{names!r}]")
+    return tuple(names)
