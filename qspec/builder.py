@@ -20,7 +20,7 @@ class Builder:
     def __init__(self) -> None:
         self._nodes: list[Node] = []
         self._sizes: list[int] = []
-        self._inputs: dict[str, int] = {}
+        self._names: set[str] = set()
 
     @property
     def program(self) -> Program:
@@ -40,11 +40,12 @@ class Builder:
         return len(self._nodes) - 1
 
     def input(self, name: str, lower: object, upper: object) -> int:
-        """Add free integers between bounds; an input of the same name is returned as it is."""
-        if name not in self._inputs:
-            low, high = integers(lower).reshape(-1), integers(upper).reshape(-1)
-            self._inputs[name] = self.add(Input(name, low, high), low.size)
-        return self._inputs[name]
+        """Add free integers between bounds, under this name or, if it is taken, the next that is free (primes are added)."""
+        while name in self._names:
+            name += "'"
+        self._names.add(name)
+        low, high = integers(lower).reshape(-1), integers(upper).reshape(-1)
+        return self.add(Input(name, low, high), low.size)
 
     def constant(self, values: object) -> int:
         bias = integers(values).reshape(-1)

@@ -152,7 +152,7 @@ class Affine:
         return Grid(units, zeros)
 
     def __str__(self) -> str:
-        scale = f"{len(self.scale)} scales" if isinstance(self.scale, tuple) else f"scale {float(self.scale):.6g}"
+        scale = f"{len(self.scale)} scales" if isinstance(self.scale, tuple) else f"scale {_short(self.scale)}"
         zero = self.zero_point if isinstance(self.zero_point, int) else "per channel"
         return f"{'int' if self.signed else 'uint'}{self.width}({scale}, zero {zero})"
 
@@ -185,6 +185,14 @@ class PerChannel:
 
     def __str__(self) -> str:
         return f"per channel({self.formats[0]} … {len(self.formats)})"
+
+
+def _short(value: Fraction) -> str:
+    """Return a rational in six digits, or exactly where no double comes near it."""
+    try:
+        return f"{float(value):.6g}"
+    except OverflowError:
+        return str(value)
 
 
 Format = Fixed | Affine | PerChannel

@@ -96,10 +96,12 @@ def equivalence(first: Network, second: Network, *, tolerance: Operand | None = 
     Both read the same input format. Source: Kleine Büning, Kern, Sinz 2020 (epsilon- and top-1-equivalence).
     """
     x = first.input("x")
-    if first.inputs[0].type != second.inputs[0].type:
-        raise SpecError(
-            "networks with different inputs", given=(first.inputs[0].type, second.inputs[0].type), expected="one shape and format"
-        )
+    layers = first.inputs[0].layer, second.inputs[0].layer
+    assert isinstance(layers[0], Input)
+    assert isinstance(layers[1], Input)
+    ours, theirs = ((i.shape, str(i.format), i.features) for i in layers if isinstance(i, Input))
+    if ours != theirs or layers[0].format != layers[1].format:
+        raise SpecError("networks with different inputs", given=f"{ours} and {theirs}", expected="one shape, format and features")
     a, b = first(x), second(x)
     then: Formula = argmax(a) == argmax(b) if tolerance is None else linf(a - b) <= tolerance
     return forall(x, then=then, name="equivalence")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import assert_never, cast
 
 import numpy as np
@@ -48,11 +48,42 @@ from qspec.language.formulas import (
 def bind(spec: Property, parameters: Mapping[str, object]) -> Property:
     """Return the property with every parameter replaced by its value; raises SpecError on one missing, unknown or misshapen."""
     binder = _Binder(parameters)
-    bound = replace(spec, given=binder.formula(spec.given), then=binder.formula(spec.then))
+    try:
+        bound = replace(spec, given=binder.formula(spec.given), then=binder.formula(spec.then))
+    except RecursionError:
+        raise SpecError("an expression is nested too deeply", given=spec.name, expected="qs.sum, qs.all, qs.any over arrays") from None
+    _check_variables(spec, binder.variables)
     unused = sorted(set(parameters) - binder.used)
     if unused:
         raise SpecError("the specification has no such parameter", given=unused, expected=", ".join(sorted(binder.used)) or "no parameters")
     return bound
+
+
+def _check_variables(spec: Property, used: list[Variable]) -> None:
+    """Raise SpecError on a variable that is not quantified, or that only shares its name with the quantified one."""
+    quantified = {v.name: v for v in spec.variables}
+    for v in used:
+        if v.name not in quantified:
+            raise SpecError(
+                "a variable is not quantified", given=v.name, expected=", ".join(quantified), advice="list it in forall(…) or exists(…)"
+            )
+        if v is not quantified[v.name] and not _alike(v, quantified[v.name]):
+            raise SpecError(
+                "two different variables have one name",
+                given=v.name,
+                expected="the quantified variable itself",
+                advice="name each input apart",
+            )
+
+
+def _alike(a: Variable, b: Variable) -> bool:
+    """Return whether two variables of one name have the same type and the same domain."""
+    if a.type != b.type or len(a.domain.pieces) != len(b.domain.pieces):
+        return False
+    return all(
+        type(p) is type(q) and all(np.array_equal(getattr(p, f.name), getattr(q, f.name)) for f in fields(p))
+        for p, q in zip(a.domain.pieces, b.domain.pieces, strict=True)
+    )
 
 
 def parameter_names(spec: Property) -> dict[str, tuple[int, ...]]:
@@ -69,6 +100,7 @@ class _Binder:
     def __init__(self, parameters: Mapping[str, object] | None) -> None:
         self._values = parameters
         self.used: set[str] = set()
+        self.variables: list[Variable] = []
         self.seen: dict[str, tuple[int, ...]] = {}
         self._memo: dict[int, Expression] = {}
         self._applications: dict[int, Application] = {}
@@ -87,7 +119,10 @@ class _Binder:
                 return Disjunction(tuple(self.formula(c) for c in children))
             case Negation(child):
                 return Negation(self.formula(child))
-            case Constantly() | Same():
+            case Same(left, right):
+                self.variables += [left, right]
+                return f
+            case Constantly():
                 return f
             case ClassIn(scores, classes, ties):
                 return ClassIn(self.expression(scores), tuple(self._label(c, scores.size) for c in classes), ties)
@@ -104,7 +139,10 @@ class _Binder:
 
     def _rebuild(self, e: AnyExpression) -> Expression:
         match e:
-            case Constant() | Variable():
+            case Constant():
+                return e
+            case Variable():
+                self.variables.append(e)
                 return e
             case Parameter():
                 return self._value(e)

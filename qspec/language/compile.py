@@ -85,7 +85,7 @@ class Compiler:
         self.builder = Builder()
         self.variables: dict[str, int] = {}
         self._memo: dict[int, Lowered] = {}
-        self._applied: dict[tuple[int, ...], dict[str, Taps]] = {}
+        self._applied: dict[object, dict[str, Taps]] = {}
         self._bounds: list[Interval] = []
         self._keep: list[object] = []
         self._declare(spec)
@@ -205,8 +205,11 @@ class Compiler:
 
     def _apply(self, application: Application) -> dict[str, Taps]:
         values = [self.lower(a) for a in application.arguments]
-        free = {key: self.lower(Code(p) if isinstance(p, Variable) else p).node for key, p in application.parameters}
-        key = (id(application.network), *(x.node for x in values), *(n for item in sorted(free.items()) for n in (hash(item[0]), item[1])))
+        codes_of = {key: self.lower(Code(p) if isinstance(p, Variable) else p) for key, p in application.parameters}
+        if any(p.unit.denominator != 1 for p in codes_of.values()):
+            raise SpecError("parameter codes must be whole", given=str(application.parameters), expected="integer expressions")
+        free = {key: p.node if p.unit == 1 else self.builder.scale(p.node, int(p.unit)) for key, p in codes_of.items()}
+        key = (id(application.network), tuple((x.node, x.unit) for x in values), tuple(sorted(free.items())))
         if key not in self._applied:
             codes = [self._as_input(x, application, k) for k, x in enumerate(values)]
             self._applied[key] = lower(self.builder, application.network, codes, free)

@@ -242,7 +242,7 @@ class Sum(Expression):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.left.shape
+        return _leaf(self).shape
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -254,7 +254,7 @@ class Product(Expression):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.left.shape
+        return _leaf(self).shape
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -363,3 +363,10 @@ def _compare(left: Expression, relation: Literal[">=", ">", "==", "!="], right: 
     from qspec.language.formulas import Comparison
 
     return Comparison(Sum(*broadcast(left, -expression(right))), relation)
+
+
+def _leaf(e: Expression) -> Expression:
+    """Return the last operand of a chain of sums and products, which has the shape of all of them."""
+    while isinstance(e, Sum | Product):
+        e = e.right
+    return e

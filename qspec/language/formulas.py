@@ -22,10 +22,10 @@ class Formula:
     __slots__ = ()
 
     def __and__(self, other: Formula) -> Formula:
-        return Conjunction((_scalar(self), _scalar(other)))
+        return Conjunction((*_members(self, Conjunction), *_members(other, Conjunction)))
 
     def __or__(self, other: Formula) -> Formula:
-        return Disjunction((_scalar(self), _scalar(other)))
+        return Disjunction((*_members(self, Disjunction), *_members(other, Disjunction)))
 
     def __invert__(self) -> Formula:
         return Negation(_scalar(self))
@@ -240,6 +240,12 @@ def _flatten(items: object) -> Iterator[Variable]:
             yield from _flatten(item)
     else:
         raise SpecError("only variables can be quantified", given=items, expected='net.input("x") or perturbed.parameters')
+
+
+def _members(formula: Formula, kind: type[Conjunction] | type[Disjunction]) -> tuple[Formula, ...]:
+    """Return the children of a formula of this kind, so that long chains stay flat, or the formula alone."""
+    scalar = _scalar(formula)
+    return scalar.children if isinstance(scalar, kind) else (scalar,)
 
 
 def _scalar(formula: Formula) -> Formula:

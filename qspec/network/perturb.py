@@ -10,7 +10,7 @@ import numpy as np
 
 from qspec.errors import NetworkError
 from qspec.formats import Grid, PerChannel, code_range
-from qspec.integers import IntArray, integers
+from qspec.integers import IntArray, integers, widen
 from qspec.language.domains import AtMost, Domain, box
 from qspec.language.expressions import Expression, Operand, Output, Reduce, Tap, Variable
 from qspec.language.inputs import apply_network, layer_signal, output
@@ -69,7 +69,7 @@ def perturb(network: Network, weights: int, biases: int, layers: Sequence[str] |
         if radius == 0:
             continue
         low, high = code_range(tensor.format, tensor.shape)
-        centre = tensor.codes.reshape(-1)
+        centre = widen(tensor.codes.reshape(-1), 1 << 64)
         domain = box(np.maximum(low, centre - radius), np.minimum(high, centre + radius))
         v = Variable(f"{stage}.{kind}", Type(tensor.shape, tensor.format.grid()), domain)
         variables.append(v)

@@ -7,6 +7,7 @@ replaced by the smallest multiply-and-shift that has the same steps on the range
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd
@@ -209,7 +210,7 @@ def fit(starts: Sequence[int], first: int, low: int, high: int, slope: Floor) ->
     """
     least = shrink(np.array([low, *starts], dtype=object))
     greatest = shrink(np.array([*(t - 1 for t in starts), high], dtype=object))
-    codes = first + np.arange(least.size)
+    codes = shrink(np.arange(least.size).astype(object) + first)
     limit = 2 * (high - low + 1).bit_length() + 2
     wide = max(magnitude(least), magnitude(greatest), abs(first) + least.size)
     if wide.bit_length() + limit + (slope.numerator // slope.denominator + 1).bit_length() >= 60:
@@ -232,11 +233,11 @@ def _roundest(low: int, high: int) -> int:
 
 
 def _steps(stairs: Steps, k: int, low: int, high: int) -> list[Piece]:
-    row = stairs.thresholds[k]
-    count = np.searchsorted(row, [low, high], side="right")
-    base = int(stairs.base[k])
-    starts = [low, *row[count[0] : count[1]].tolist()]
-    return [Piece(s, base + int(count[0]) + j) for j, s in enumerate(starts) if j + 1 == len(starts) or starts[j + 1] > s]
+    thresholds: list[int] = stairs.thresholds[k].tolist()
+    below, reached = bisect_right(thresholds, low), bisect_right(thresholds, high)
+    base = int(stairs.base[k]) + below
+    starts = [low, *thresholds[below:reached]]
+    return [Piece(s, base + j) for j, s in enumerate(starts) if j + 1 == len(starts) or starts[j + 1] > s]
 
 
 def table(first: int, values: IntArray, low: int, high: int) -> list[Piece]:

@@ -366,3 +366,69 @@ def test_verify_refuses_what_is_no_property_and_no_theory() -> None:
         qs.verify(spec, timeout="5")  # pyright: ignore[reportArgumentType]
     with pytest.raises(qs.SolverMissingError, match="not a solver"):
         qs.verify(spec, solver=None)  # pyright: ignore[reportArgumentType]
+
+
+def single(width: int = 8, frac: int = 4) -> qs.Network:
+    kernel = qs.Tensor(np.array([[1], [1]]), qs.Fixed(8, 0))
+    return qs.Sequential(qs.Input((2,), qs.Fixed(width, frac)), qs.Dense(kernel, output=qs.Fixed(16, 4)))
+
+
+def test_a_network_of_values_is_not_that_of_codes() -> None:
+    net = single()
+    x = net.input("x", lower=-7, upper=7)
+    spec = qs.forall(x, then=qs.all(net(x) == net(x.code)))
+    assert qs.verify(spec).verdict is qs.Verdict.VIOLATED
+    with pytest.raises(qs.SpecError, match="may leave its format"):
+        qs.verify(qs.forall(y := net.input("y"), then=qs.all(net(y) == net(y.code))))
+
+
+def test_inputs_of_like_names_stay_apart() -> None:
+    groups = qs.Sequential(
+        qs.Input((2,), qs.Fixed(8, 0), features=(qs.Feature("b", categories=("u", "v")),)), qs.Dense(qs.Tensor(np.eye(2), qs.Fixed(2, 0)))
+    )
+    plain = qs.Sequential(qs.Input((1,), qs.Fixed(2, 0, signed=False)), qs.Dense(qs.Tensor(np.array([[1]]), qs.Fixed(2, 0))))
+    a, b = groups.input("a"), plain.input("a.b")
+    assert qs.verify(qs.forall(a, b, then=qs.all(plain(b) <= 1) | qs.any(groups(a) >= 2))).verdict is qs.Verdict.VIOLATED
+
+
+def test_a_variable_of_the_same_name_is_another_variable() -> None:
+    net = single()
+    narrow, wide = net.input("x", lower=0, upper=3), net.input("x")
+    with pytest.raises(qs.SpecError, match="one name"):
+        qs.verify(qs.forall(narrow, then=qs.all(net(wide) <= 1)))
+    with pytest.raises(qs.SpecError, match="one name"):
+        qs.verify(qs.forall(narrow, then=qs.all(single(8, 0)(single(8, 0).input("x")) <= 6)))
+    with pytest.raises(qs.SpecError, match="not quantified"):
+        qs.verify(qs.forall(narrow, then=qs.all(net(net.input("z")) <= 1)))
+    again = net.input("x", lower=0, upper=3)
+    assert qs.verify(qs.forall(narrow, then=qs.all(net(again) <= 1))).verdict is qs.Verdict.HOLDS
+
+
+def test_long_chains_stay_flat_and_deep_sums_are_refused() -> None:
+    kernel = qs.Tensor(np.ones((1200, 1), dtype=np.int64), qs.Fixed(2, 0))
+    net = qs.Sequential(qs.Input((1200,), qs.Fixed(2, 0)), qs.Dense(kernel))
+    x = net.input("x")
+    chain: Formula = x[0] <= 1
+    for k in range(1, 1200):
+        chain = chain & (x[k] <= 1)
+    bind(qs.forall(x, then=chain), {})
+    deep: Expression = qs.q(0)
+    for k in range(1200):
+        deep = deep + abs(x[k])
+    with pytest.raises(qs.SpecError, match="nested too deeply"):
+        qs.verify(qs.forall(x, then=deep <= 6000))
+
+
+def test_extremes_of_formats_do_not_overflow() -> None:
+    net = single()
+    wide = net.perturb(weights=2**70)
+    assert wide.parameters[0].domain.pieces
+    assert "1" in str(qs.Affine(8, True, qs.q("1e400").values.item()))
+    tall = qs.Sequential(
+        qs.Input((1,), qs.Fixed(64, 0, signed=False)),
+        qs.Dense(qs.Tensor(np.array([[2]]), qs.Fixed(8, 0)), output=qs.Affine(64, False, qs.q(3).values.item())),
+    )
+    h = tall.input("h", lower=2**64 - 100)
+    spec = qs.forall(h, then=qs.all(tall(h).code <= (2 * (2**64 - 50)) // 3))
+    verdicts = {qs.verify(spec, attack=False, without=("linear",), solver=s).verdict for s in ("bitwuzla", "z3")}
+    assert verdicts == {qs.Verdict.VIOLATED}
