@@ -1,6 +1,6 @@
 """Elementwise functions as pieces: every staircase and table is constants and even floors, each from some argument on.
 
-Rounding is decomposed here, for all theories, into `floor((numerator * a + offset) / denominator)` by the identities in `_FLOORS`; a
+Rounding is decomposed here, for all theories, into `floor((numerator * a + offset) / denominator)` by the identities in `_basic`; a
 saturated end is a constant piece. An even piece whose denominator is not a power of two, or whose multiplier is large (a float scale), is
 replaced by the smallest multiply-and-shift that has the same steps on the range of the argument.
 """
