@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from qspec import properties as properties
+from qspec.bits import Widths as Widths
+from qspec.bits import fewest_bits as fewest_bits
 from qspec.comparison import compare as compare
+from qspec.errors import CertificateError as CertificateError
 from qspec.errors import FormatError as FormatError
 from qspec.errors import ModelFileError as ModelFileError
 from qspec.errors import NetworkError as NetworkError
@@ -13,6 +16,8 @@ from qspec.errors import SolverMissingError as SolverMissingError
 from qspec.errors import SoundnessError as SoundnessError
 from qspec.errors import SpecError as SpecError
 from qspec.errors import UnsupportedError as UnsupportedError
+from qspec.export import to_lp as to_lp
+from qspec.export import to_mps as to_mps
 from qspec.export import to_pysmt as to_pysmt
 from qspec.export import to_smtlib as to_smtlib
 from qspec.formats import Affine as Affine
@@ -40,6 +45,10 @@ from qspec.language.functions import minimum as min
 from qspec.language.functions import parameter as parameter
 from qspec.language.functions import q as q
 from qspec.language.functions import total as sum
+from qspec.many import Finished as Finished
+from qspec.many import grid as grid
+from qspec.many import together as together
+from qspec.many import verify_many as verify_many
 from qspec.network.activations import HardSigmoid as HardSigmoid
 from qspec.network.activations import HardTanh as HardTanh
 from qspec.network.activations import LeakyReLU as LeakyReLU
@@ -65,6 +74,14 @@ from qspec.network.layers import Requantize as Requantize
 from qspec.network.layers import fold_batch_norm as fold_batch_norm
 from qspec.network.load import load as load
 from qspec.network.real import RealNetwork as RealNetwork
+from qspec.optimize import Objective as Objective
+from qspec.optimize import Optimum as Optimum
+from qspec.optimize import maximize as maximize
+from qspec.optimize import minimize as minimize
+from qspec.optimize import optimize as optimize
+from qspec.optimize import optimizing as optimizing
+from qspec.radius import Radius as Radius
+from qspec.radius import largest_radius as largest_radius
 from qspec.result import Result as Result
 from qspec.result import Verdict as Verdict
 from qspec.rounding import Overflow as Overflow
@@ -82,10 +99,12 @@ __all__ = [
     "Add",
     "Affine",
     "AveragePool2D",
+    "CertificateError",
     "Concat",
     "Conv2D",
     "Dense",
     "Feature",
+    "Finished",
     "Fixed",
     "Flatten",
     "FormatError",
@@ -100,10 +119,13 @@ __all__ = [
     "ModelFileError",
     "Network",
     "NetworkError",
+    "Objective",
+    "Optimum",
     "Overflow",
     "PerChannel",
     "Property",
     "QspecError",
+    "Radius",
     "ReLU",
     "RealNetwork",
     "Requantize",
@@ -120,6 +142,7 @@ __all__ = [
     "Tensor",
     "UnsupportedError",
     "Verdict",
+    "Widths",
     "all",
     "any",
     "apply",
@@ -129,18 +152,25 @@ __all__ = [
     "dot",
     "exists",
     "falsify",
+    "fewest_bits",
     "fold_batch_norm",
     "forall",
+    "grid",
     "int4",
     "int8",
     "int16",
     "join",
     "l0",
     "l1",
+    "largest_radius",
     "linf",
     "load",
     "max",
+    "maximize",
     "min",
+    "minimize",
+    "optimize",
+    "optimizing",
     "parameter",
     "properties",
     "q",
@@ -148,8 +178,12 @@ __all__ = [
     "query",
     "same",
     "sum",
+    "to_lp",
+    "to_mps",
     "to_pysmt",
     "to_smtlib",
+    "together",
     "uint8",
     "verify",
+    "verify_many",
 ]

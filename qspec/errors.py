@@ -46,6 +46,10 @@ class ModelFileError(QspecError, ValueError):
     """A file is not a valid qspec network."""
 
 
+class CertificateError(QspecError, ValueError):
+    """A certificate is damaged, is about something else, or does not prove what it claims."""
+
+
 class SpecError(QspecError, ValueError):
     """A specification is malformed (unbound parameter, empty domain, misplaced quantifier)."""
 

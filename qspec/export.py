@@ -1,16 +1,19 @@
-"""Hand a compiled property to other tools: SMT-LIB 2 text, or a pySMT formula."""
+"""Hand a compiled property to other tools: SMT-LIB 2 text, a pySMT formula, or LP and MPS files."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from io import StringIO
 from typing import Any
 
+from qspec import milp_text
 from qspec.errors import SolverMissingError, UnsupportedError
+from qspec.ir import Query
 from qspec.language.compile import compile_property
 from qspec.language.formulas import Property
 from qspec.passes import Pipeline
-from qspec.problem import SmtProblem
+from qspec.problem import MilpProblem, SmtProblem
 from qspec.verify import lower_query
 
 
@@ -20,13 +23,36 @@ def to_smt(spec: Property, *, theory: str = "QF_BV", presolve: bool = True, **pa
     `theory` is "QF_BV" or "QF_LIA". With `presolve` the exact passes run first, and inputs that they fix do not occur in the text. Raises
     UnsupportedError for another theory.
     """
-    query = compile_property(spec, parameters).query
-    parts = Pipeline().apply(query) if presolve else ()
-    reduced = parts[0].query if len(parts) == 1 else query
-    problem = lower_query(reduced, theory)
+    problem = lower_query(_reduced(spec, parameters, presolve), theory)
     if not isinstance(problem, SmtProblem):
         raise UnsupportedError("this theory has no SMT-LIB text", given=theory, expected="QF_BV or QF_LIA")
     return problem
+
+
+def to_milp(spec: Property, *, presolve: bool = True, **parameters: object) -> MilpProblem:
+    """Return the mixed-integer linear problem whose solutions are the violations of a `forall` property (the witnesses of an `exists` one).
+
+    Raises UnsupportedError if it needs numbers beyond 2**53, or products of two wide variables.
+    """
+    problem = lower_query(_reduced(spec, parameters, presolve), "milp")
+    assert isinstance(problem, MilpProblem)
+    return problem
+
+
+def to_lp(spec: Property, *, presolve: bool = True, **parameters: object) -> str:
+    """Return the same problem in the LP format of CPLEX: feasible means that the `forall` property is violated."""
+    return milp_text.lp(to_milp(spec, presolve=presolve, **parameters))
+
+
+def to_mps(spec: Property, *, presolve: bool = True, **parameters: object) -> str:
+    """Return the same problem in the free MPS format."""
+    return milp_text.mps(to_milp(spec, presolve=presolve, **parameters))
+
+
+def _reduced(spec: Property, parameters: Mapping[str, object], presolve: bool) -> Query:
+    query = compile_property(spec, parameters).query
+    parts = Pipeline().apply(query) if presolve else ()
+    return parts[0].query if len(parts) == 1 else query
 
 
 def to_smtlib(spec: Property, *, theory: str = "QF_BV", presolve: bool = True, **parameters: object) -> str:

@@ -12,9 +12,15 @@ from functools import cached_property
 from typing import assert_never
 
 import numpy as np
+import numpy.typing as npt
 
 from qspec.errors import ShapeError
 from qspec.integers import IntArray, integers, magnitude, shrink, widen
+
+EXACT = 2**53
+"""Integers below this are doubles: a sum of products is exact in whatever order if no partial sum can reach it."""
+FEW = 256
+"""Products so few that converting them to doubles is not worth it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +42,11 @@ class Dense:
     @property
     def outputs(self) -> int:
         return self.matrix.shape[0]
+
+    @cached_property
+    def floats(self) -> npt.NDArray[np.float64]:
+        """The transposed matrix in double precision, for products whose every partial sum is below `EXACT`."""
+        return np.ascontiguousarray(self.matrix.T.astype(np.float64))
 
     @cached_property
     def gain(self) -> int:
@@ -204,9 +215,12 @@ def apply(linear: LinearMap, x: IntArray) -> IntArray:
     """Apply a map to vectors `x` of shape (..., inputs); exact."""
     if x.shape[-1] != linear.inputs:
         raise ShapeError("vector does not fit the map", given=x.shape, expected=f"(..., {linear.inputs})")
-    x = widen(x, max(1, linear.gain) * max(1, magnitude(x)))
+    bound = max(1, linear.gain) * max(1, magnitude(x))
+    x = widen(x, bound)
     match linear:
         case Dense():
+            if bound < EXACT and linear.matrix.size > FEW:
+                return (x.astype(np.float64) @ linear.floats).astype(np.int64)
             return shrink(x @ linear.matrix.T.astype(x.dtype))
         case Sparse():
             result = np.zeros((*x.shape[:-1], linear.outputs), dtype=x.dtype)
@@ -216,13 +230,14 @@ def apply(linear: LinearMap, x: IntArray) -> IntArray:
                 result[..., filled] = np.add.reduceat(products, linear.starts[filled], axis=-1)
             return shrink(result)
         case Convolution():
-            return shrink(_convolve(linear, x))
+            return shrink(_convolve(linear, x, bound))
         case _:
             assert_never(linear)
 
 
-def _convolve(conv: Convolution, x: IntArray) -> IntArray:
+def _convolve(conv: Convolution, x: IntArray, bound: int) -> IntArray:
     batch = x.shape[:-1]
+    fast = np.float64 if bound < EXACT else x.dtype
     height, width, channels = conv.shape
     kh, kw = conv.kernel.shape[:2]
     depth: int = conv.kernel.shape[2]
@@ -234,7 +249,7 @@ def _convolve(conv: Convolution, x: IntArray) -> IntArray:
         patches = padded[:, index.reshape(height * width, kh * kw * depth)]
         out = channels // conv.groups
         kernel = conv.kernel[..., g * out : (g + 1) * out].reshape(kh * kw * depth, out)
-        parts.append(patches @ kernel.astype(x.dtype))
+        parts.append((patches.astype(fast) @ kernel.astype(fast)).astype(x.dtype))
     return np.concatenate(parts, axis=-1).reshape(*batch, conv.outputs)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from qspec.integers import IntArray, shrink
 from qspec.ir import Query
@@ -26,7 +27,7 @@ class Fidelity(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """One declared constant of an SMT problem: element `index` of input `name`."""
+    """One declared constant of an SMT problem, or one column of a MILP: element `index` of input `name`."""
 
     text: str
     """Its name in the problem."""
@@ -54,22 +55,66 @@ class SmtProblem:
 
     def decode(self, model: Mapping[str, int]) -> dict[str, IntArray]:
         """Return the assignment of the query's inputs that a model stands for; a symbol missing from the model reads as zero."""
-        values = {name: array.astype(object) for name, array in self.inputs.items()}
-        for symbol in self.symbols:
-            values[symbol.input][symbol.index] = symbol.offset + model.get(symbol.text, 0)
-        return {name: shrink(array) for name, array in values.items()}
+        return _decoded(self.inputs, self.symbols, model)
+
+
+OPEN = 1 << 62
+"""The end of a row that has none: `-OPEN` below, `OPEN` above."""
+EXACT_DOUBLE = 1 << 53
+"""Up to this magnitude every integer is a double."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class GridProblem:
-    """The query itself, for engines that work on the integer grid; a model names each element `input[index]`."""
+class MilpProblem:
+    """Is there `lower <= x <= upper`, whole where `integral`, with `row_lower <= A x <= row_upper`? There is no objective.
 
-    query: Query
+    Everything is int64 (`integral` bool) and exact. Row r of A has `coefficients[starts[r] : starts[r + 1]]` in `columns`. No sum of a row,
+    whatever the values of its columns, exceeds 2**53, so that a solver in double precision holds every number that it is given.
+    """
+
+    names: tuple[str, ...]
+    """One for each column; simple symbols of the LP and MPS formats."""
+    lower: IntArray
+    upper: IntArray
+    integral: npt.NDArray[np.bool_]
+    starts: IntArray
+    columns: IntArray
+    coefficients: IntArray
+    row_lower: IntArray
+    row_upper: IntArray
+    symbols: tuple[Symbol, ...]
+    inputs: Mapping[str, IntArray]
+    """For each input of the query the values of elements that have no symbol (fixed by their bounds); symbols overwrite."""
     fidelity: Fidelity = Fidelity.EXACT
 
     @property
     def theory(self) -> str:
-        return "grid"
+        return "milp"
+
+    def decode(self, model: Mapping[str, int]) -> dict[str, IntArray]:
+        """Return the assignment of the query's inputs that a model stands for; a symbol missing from the model reads as zero."""
+        return _decoded(self.inputs, self.symbols, model)
+
+
+def _decoded(inputs: Mapping[str, IntArray], symbols: Sequence[Symbol], model: Mapping[str, int]) -> dict[str, IntArray]:
+    values = {name: array.astype(object) for name, array in inputs.items()}
+    for symbol in symbols:
+        values[symbol.input][symbol.index] = symbol.offset + model.get(symbol.text, 0)
+    return {name: shrink(array) for name, array in values.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GridProblem:
+    """The query itself, for engines that work on the integer grid; a model names each element `input[index]`.
+
+    Theory "query" is the query as it was compiled, about which certificates are; "grid" is one that passes have reduced.
+    """
+
+    query: Query
+    fidelity: Fidelity = Fidelity.EXACT
+    theory: Literal["grid", "query"] = "grid"
+    attack: bool = True
+    """Whether an engine that also proves may search for a solution by other means first."""
 
     def decode(self, model: Mapping[str, int]) -> dict[str, IntArray]:
         """Return the assignment that a model stands for; an element missing from the model reads as zero."""
@@ -84,4 +129,4 @@ def grid_model(assignment: Mapping[str, IntArray]) -> dict[str, int]:
     return {f"{name}[{k}]": int(v) for name, values in assignment.items() for k, v in enumerate(values.reshape(-1))}
 
 
-Problem = SmtProblem | GridProblem
+Problem = SmtProblem | MilpProblem | GridProblem

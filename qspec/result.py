@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
-from typing import Literal, NoReturn, assert_never
+from typing import Any, Literal, NoReturn, assert_never
 
 import numpy as np
 
+from qspec.certificate.file import Certificate
 from qspec.errors import InternalError, SpecError
-from qspec.integers import IntArray
+from qspec.integers import IntArray, integers
 from qspec.language.expressions import constant
 from qspec.network.file import content_hash
 from qspec.network.graph import Network
@@ -20,6 +21,7 @@ from qspec.problem import Fidelity
 from qspec.solver import Limits, Reason, Status
 
 SCHEMA = "qspec.result/1"
+Proof = Mapping[str, IntArray | int]
 
 
 class Verdict(Enum):
@@ -37,6 +39,8 @@ class Evidence(Enum):
     ATTACK = "a concrete assignment was found by search and replayed"
     MODEL = "the model of a solver was replayed"
     PROOF = "a solver proved an exact or over-approximating problem unsatisfiable"
+    CERTIFICATE = "branch and bound proved it in integers; the certificate can be checked"
+    NUMERICAL = "a floating-point solver reported infeasible; not certified"
     NONE = "nothing conclusive"
 
 
@@ -67,8 +71,10 @@ class Said:
     theory: str
     fidelity: Fidelity
     size: int
-    """Bytes of SMT-LIB text, or elements of a grid problem."""
+    """Bytes of SMT-LIB text, terms in the rows of a MILP, or elements of a grid problem."""
     statistics: Mapping[str, float | int | str] = field(default_factory=dict[str, float | int | str])
+    numerical: bool = False
+    """The solver computed in floating point."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,14 +104,18 @@ class Result:
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     violations: int | None = None
     """Exact number of violating (or witnessing) assignments, where it was counted."""
+    proof: Proof | None = field(default=None, repr=False)
+    """What the certificate is made of, if the native engine proved the verdict."""
 
     def __post_init__(self) -> None:
         found = self.verdict is (Verdict.VIOLATED if self.kind == "forall" else Verdict.HOLDS)
-        conclusive = self.evidence in ((Evidence.ATTACK, Evidence.MODEL, Evidence.BOUNDS) if found else (Evidence.PROOF, Evidence.BOUNDS))
+        absent = (Evidence.PROOF, Evidence.BOUNDS, Evidence.CERTIFICATE, Evidence.NUMERICAL)
+        conclusive = self.evidence in ((Evidence.ATTACK, Evidence.MODEL, Evidence.BOUNDS) if found else absent)
         if self.verdict is Verdict.UNKNOWN:
             sound = self.evidence is Evidence.NONE and self.reason is not None
         else:
-            sound = conclusive and (self.codes is not None) == found
+            certified = self.evidence is not Evidence.PROOF or not any(s.numerical for s in self.said)
+            sound = conclusive and certified and (self.codes is not None) == found
         if not sound:
             raise InternalError(
                 "this evidence does not carry this verdict", given=f"{self.verdict.name} of {self.kind}, evidence {self.evidence.name}"
@@ -114,6 +124,20 @@ class Result:
     def __bool__(self) -> NoReturn:
         raise SpecError(
             "a result is not a truth value", given=self.verdict.name, expected="a comparison", advice="result.verdict is qs.Verdict.HOLDS"
+        )
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The certificate of the verdict, which `save` writes to a file, or None: only the native engine's proofs have one."""
+        if self.proof is None:
+            return None
+        return Certificate(
+            self.hashes["query"],
+            self.name,
+            self.kind,
+            {k: _plain(v) for k, v in self.parameters.items()},
+            tuple(content_hash(n) for n in self.networks),
+            **dict(self.proof),  # pyright: ignore[reportArgumentType]
         )
 
     @property
@@ -128,6 +152,8 @@ class Result:
 
     def __str__(self) -> str:
         parts = [self.verdict.name]
+        if self.evidence is Evidence.NUMERICAL:
+            parts.append("(numerical, not certified)")
         if self.vacuous:
             parts.append("(vacuously: nothing meets the assumption)")
         if self.verdict is Verdict.UNKNOWN and self.reason is not None:
@@ -159,6 +185,7 @@ class Result:
                     "theory": s.theory,
                     "fidelity": s.fidelity.value,
                     "size": s.size,
+                    "numerical": s.numerical,
                     "statistics": dict(s.statistics),
                 }
                 for s in self.said
@@ -170,24 +197,59 @@ class Result:
             "versions": dict(self.versions),
         }
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Result:
+        """Return the result that `to_dict` wrote, without its networks, whose hashes stay; raises SpecError if it is none."""
+        if data.get("schema") != SCHEMA:
+            raise SpecError("not a stored result", given=data.get("schema"), expected=f"schema {SCHEMA}")
+        try:
+            return cls(
+                Verdict[data["verdict"]],
+                data["kind"],
+                data["name"],
+                Evidence[data["evidence"]],
+                codes=None if data["codes"] is None else {k: integers(v) for k, v in data["codes"].items()},
+                reason=_reason(data["reason"]),
+                said=tuple(_said(s) for s in data["said"]),
+                limits=Limits(**data["limits"]),
+                times=Times(**data["times"]),
+                **{k: dict(data[k]) for k in ("parameters", "hashes", "versions")},
+                **{k: data[k] for k in ("detail", "vacuous", "solver", "solver_version", "violations")},
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, InternalError) as error:
+            raise SpecError("a stored result is damaged", given=f"{type(error).__name__}: {error}", expected=f"schema {SCHEMA}") from None
+
     def to_json(self) -> str:
         """Return the result as JSON text."""
         return json.dumps(self.to_dict(), indent=2, sort_keys=True, allow_nan=False)
 
 
+def _reason(name: str | None) -> Reason | None:
+    return None if name is None else Reason[name]
+
+
+def _said(data: Mapping[str, Any]) -> Said:
+    read: dict[str, Any] = {
+        "reason": _reason(data["reason"]),
+        "fidelity": Fidelity(data["fidelity"]),
+        "statistics": dict(data["statistics"]),
+    }
+    return Said(**{**data, **read})
+
+
 def judge(
-    kind: Literal["forall", "exists"], status: Status, fidelity: Fidelity, replayed: bool | None
+    kind: Literal["forall", "exists"], status: Status, fidelity: Fidelity, replayed: bool | None, *, numerical: bool = False
 ) -> Verdict | Literal["unsound", "spurious"]:
     """Return the verdict that an answer carries; `replayed` is whether its model is a true solution (None without a model).
 
-    "unsound" means that the answer contradicts the reference integers; "spurious" that a relaxation was too loose.
+    "unsound" means that the answer contradicts the reference integers; "spurious" that a relaxation was too loose, or floating point erred.
     """
     found, absent = (Verdict.VIOLATED, Verdict.HOLDS) if kind == "forall" else (Verdict.HOLDS, Verdict.VIOLATED)
     match status:
         case "unsat":
             return Verdict.UNKNOWN if fidelity is Fidelity.UNDER else absent
         case "sat":
-            return found if replayed else "spurious" if fidelity is Fidelity.OVER else "unsound"
+            return found if replayed else "spurious" if fidelity is Fidelity.OVER or numerical else "unsound"
         case "delta-sat":
             return found if replayed else "spurious"
         case "unknown":

@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Literal, Protocol, runtime_checkable
 
 from qspec.errors import SolverMissingError, SpecError
+from qspec.integers import IntArray
 from qspec.problem import Problem
 
 Status = Literal["sat", "unsat", "delta-sat", "unknown"]
@@ -26,6 +27,7 @@ class Reason(Enum):
     UNSUPPORTED = "the solver cannot take this problem"
     TOO_LARGE = "the problem is larger than this solver accepts"
     SPURIOUS = "a candidate of an over-approximating problem did not replay"
+    NUMERICAL = "a floating-point solution, rounded, did not replay"
     CANCELLED = "the run was cancelled"
 
 
@@ -61,6 +63,10 @@ class Answer:
     detail: str = ""
     seconds: float = 0.0
     statistics: Mapping[str, float | int | str] = field(default_factory=dict[str, float | int | str])
+    numerical: bool = False
+    """The answer stands on floating-point arithmetic: `unsat` is no proof, and a model may fail to replay."""
+    proof: Mapping[str, IntArray | int] | None = None
+    """What a certificate of an `unsat` about the whole query is made of (docs/certificates.md): arrays, `scale` and `slope_bits`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,10 @@ class Availability:
 
 @runtime_checkable
 class Solver(Protocol):
-    """One solver. `theories` lists what it decides, best first ("QF_BV", "QF_LIA", "grid"); `solve` never raises for limits or crashes."""
+    """One solver. `theories` lists what it decides, best first ("QF_BV", "QF_LIA", "milp", "grid").
+
+    `solve` never raises for limits or crashes.
+    """
 
     @property
     def name(self) -> str: ...

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
+from typing import assert_never
 
 from qspec.digest import digest
 from qspec.errors import SolverMissingError, SoundnessError, SpecError, UnsupportedError
 from qspec.evaluate import reference
 from qspec.integers import IntArray
-from qspec.ir import FALSE, TRUE, Assignment, Query
+from qspec.ir import FALSE, TRUE, Assignment, Query, formula_nodes
 from qspec.language import interpret
 from qspec.language.bind import bind
 from qspec.language.compile import Compiled, compile_property
@@ -24,12 +25,12 @@ from qspec.language.walk import networks
 from qspec.names import listed
 from qspec.passes import Pipeline
 from qspec.passes.base import Reduced
-from qspec.problem import GridProblem, Problem, SmtProblem
+from qspec.problem import GridProblem, MilpProblem, Problem, SmtProblem
 from qspec.reproducer import write_reproducer
-from qspec.result import Evidence, Result, Said, Times, Verdict, judge
+from qspec.result import Evidence, Proof, Result, Said, Times, Verdict, judge
 from qspec.solver import Answer, Limits, Reason, Solver, get_solver
 
-DEFAULT_SOLVER = "bitwuzla"
+DEFAULT_SOLVER = "bounds"
 
 
 @dataclass
@@ -111,6 +112,8 @@ def verify(
     if theory is not None and theory not in chosen.theories:
         raise UnsupportedError(f"{chosen.name} does not decide this theory", given=theory, expected=", ".join(chosen.theories))
     pipeline = Pipeline().without(*listed(without, "without"))
+    if (theory or chosen.theories[0]) == "query":
+        return _prove(run, chosen, attack)
     return _decide(run, chosen, theory, pipeline.adding("split") if split else pipeline, attack)
 
 
@@ -141,6 +144,18 @@ def _decide(run: _Run, solver: Solver, theory: str | None, pipeline: Pipeline, a
     return _ask(run, solver, theory, open_parts)
 
 
+def _prove(run: _Run, solver: Solver, attack: bool) -> Result:
+    """Ask an engine that takes the query as it was compiled, so that its proof is about that."""
+    problem = GridProblem(run.compiled.query, theory="query", attack=attack)
+    said, assignment, proof = _said(run, solver, problem)
+    if assignment is not None:
+        _verdict(run, said, assignment)
+        return _found(run, assignment, Evidence.MODEL)
+    if said.status == "unknown":
+        return run.result(Verdict.UNKNOWN, Evidence.NONE, reason=said.reason, detail=said.detail)
+    return _absent(run, Evidence.CERTIFICATE, solver, "query", proof=proof)
+
+
 def _ask(run: _Run, solver: Solver, theory: str | None, parts: Sequence[Reduced]) -> Result:
     """Ask the solver about each part; one solution decides, and all must be proved to have none."""
     unknown: Said | None = None
@@ -153,7 +168,7 @@ def _ask(run: _Run, solver: Solver, theory: str | None, parts: Sequence[Reduced]
             lifted = part.lift(assignment)
             verdict = _verdict(run, said, lifted)
             if verdict == "spurious":
-                unknown = replace(said, status="unknown", reason=Reason.SPURIOUS)
+                unknown = replace(said, status="unknown", reason=Reason.NUMERICAL if said.numerical else Reason.SPURIOUS)
             elif "violations" not in said.statistics:
                 return _found(run, lifted, Evidence.MODEL)
             else:
@@ -167,21 +182,25 @@ def _ask(run: _Run, solver: Solver, theory: str | None, parts: Sequence[Reduced]
         return _found(run, first, Evidence.MODEL, violations=count if unknown is None else None)
     if unknown is not None:
         return run.result(Verdict.UNKNOWN, Evidence.NONE, reason=unknown.reason or Reason.INCOMPLETE, detail=unknown.detail)
-    return _absent(run, Evidence.PROOF, solver, theory)
+    return _absent(run, Evidence.NUMERICAL if any(s.numerical for s in run.said) else Evidence.PROOF, solver, theory)
 
 
 def _ask_one(run: _Run, solver: Solver, theory: str | None, part: Query) -> tuple[Said, Assignment | None]:
     since = perf_counter()
     problem = compile_problem(part, solver, theory)
     run.spend("lower", since)
+    return _said(run, solver, problem)[:2]
+
+
+def _said(run: _Run, solver: Solver, problem: Problem) -> tuple[Said, Assignment | None, Proof | None]:
+    """Hand a problem to a solver and record what it says."""
     since = perf_counter()
     answer = solver.solve(problem, run.left)
     run.spend("solve", since)
-    size = len(problem.text) if isinstance(problem, SmtProblem) else sum(n.lower.size for n in problem.query.inputs.values())
-    said = _checked(answer, problem, size)
+    said = _checked(answer, problem, _size(problem))
     run.said.append(said)
     model = answer.model if said.status in ("sat", "delta-sat") else None
-    return said, None if model is None else problem.decode(model)
+    return said, None if model is None else problem.decode(model), answer.proof
 
 
 def _checked(answer: Answer, problem: Problem, size: int) -> Said:
@@ -191,15 +210,31 @@ def _checked(answer: Answer, problem: Problem, size: int) -> Said:
         status, reason, detail = "unknown", Reason.GARBAGE, f"{answer.status} without a model"
     if status == "unknown" and reason is None:
         reason = Reason.INCOMPLETE
-    return Said(status, reason, detail, answer.seconds, problem.theory, problem.fidelity, size, answer.statistics)
+    return Said(status, reason, detail, answer.seconds, problem.theory, problem.fidelity, size, answer.statistics, answer.numerical)
+
+
+def _size(problem: Problem) -> int:
+    """Return the size of a problem in the unit of its kind, as `Said.size` has it."""
+    match problem:
+        case SmtProblem():
+            return len(problem.text)
+        case MilpProblem():
+            return problem.coefficients.size
+        case GridProblem():
+            return sum(n.lower.size for n in problem.query.inputs.values())
+        case _:
+            assert_never(problem)
 
 
 def _verdict(run: _Run, said: Said, lifted: Assignment) -> str:
-    """Replay a solution on the reference integers; raises SoundnessError if an exact problem had a solution that its query has not."""
+    """Replay a solution on the reference integers; raises SoundnessError if an exact problem had a solution that its query has not.
+
+    A solver that computes in floating point is allowed to err there: its solution is spurious.
+    """
     since = perf_counter()
     replayed = reference.satisfies(run.compiled.query, lifted)
     run.spend("replay", since)
-    verdict = judge(run.spec.kind, said.status, said.fidelity, replayed)
+    verdict = judge(run.spec.kind, said.status, said.fidelity, replayed, numerical=said.numerical)
     if verdict == "unsound":
         where = write_reproducer(
             run.compiled.query, run.spec, run.parameters, {"solver": run.solver, "theory": said.theory, "status": said.status}, lifted
@@ -232,11 +267,11 @@ def _found(run: _Run, assignment: Assignment, evidence: Evidence, *, violations:
     return run.result(verdict, evidence, codes=codes, violations=violations if exact else None)
 
 
-def _absent(run: _Run, evidence: Evidence, solver: Solver, theory: str | None) -> Result:
+def _absent(run: _Run, evidence: Evidence, solver: Solver, theory: str | None, *, proof: Proof | None = None) -> Result:
     """Return the verdict when no solution exists, and whether the assumption could be met at all."""
     if run.spec.kind == "exists":
-        return run.result(Verdict.VIOLATED, evidence, violations=0)
-    return run.result(Verdict.HOLDS, evidence, vacuous=_vacuous(run, solver, theory), violations=0)
+        return run.result(Verdict.VIOLATED, evidence, violations=0, proof=proof)
+    return run.result(Verdict.HOLDS, evidence, vacuous=_vacuous(run, solver, theory), violations=0, proof=proof)
 
 
 def _vacuous(run: _Run, solver: Solver, theory: str | None) -> bool | None:
@@ -249,7 +284,8 @@ def _vacuous(run: _Run, solver: Solver, theory: str | None) -> bool | None:
     asked = [(*_ask_one(run, solver, theory, p.query), p) for p in parts]
     if any(a is not None and reference.satisfies(run.compiled.assumption, p.lift(a)) for _, a, p in asked):
         return False
-    return True if all(judge("exists", s.status, s.fidelity, None) is Verdict.VIOLATED for s, _, _ in asked) else None
+    proved = (judge("exists", s.status, s.fidelity, None) is Verdict.VIOLATED and not s.numerical for s, _, _ in asked)
+    return True if all(proved) else None
 
 
 def _attack(run: _Run, target: Query) -> Assignment | None:
@@ -295,19 +331,21 @@ def compile_problem(part: Query, solver: Solver, theory: str | None = None) -> P
 
 
 def lower_query(part: Query, theory: str) -> Problem:
-    """Return a query as a problem of a theory: "QF_BV", "QF_LIA" (QF_NIA if variables are multiplied), or "grid"."""
+    """Return a query as a problem of a theory: "QF_BV", "QF_LIA" (QF_NIA if variables are multiplied), "milp", or "grid"."""
     from qspec.bounds.backward import bound
-    from qspec.theories import bitvector, integer
+    from qspec.theories import bitvector, integer, milp
 
     match theory:
-        case "grid":
-            return GridProblem(part)
+        case "grid" | "query":
+            return GridProblem(part, theory=theory)
         case "QF_BV":
             return bitvector.lower(part, bound(part.program))
         case "QF_LIA" | "QF_NIA":
             return integer.lower(part, bound(part.program))
+        case "milp":
+            return milp.lower(part, bound(part.program, tuple(formula_nodes(part.goal))))
         case _:
-            raise UnsupportedError("no such theory", given=theory, expected="QF_BV, QF_LIA, QF_NIA or grid")
+            raise UnsupportedError("no such theory", given=theory, expected="query, QF_BV, QF_LIA, QF_NIA, milp or grid")
 
 
 def _available(solver: str | Solver) -> Solver:

@@ -1,4 +1,4 @@
-"""The command line: `qspec verify`, `compare`, `export`, `replay`, `show`, `solvers`, `demo`."""
+"""The command line: `qspec verify`, `verify-many`, `compare`, `export`, `replay`, `check-certificate`, `show`, `solvers`, `demo`."""
 
 from __future__ import annotations
 
@@ -51,12 +51,18 @@ def _run(options: dict[str, object]) -> Outcome:
     match command:
         case "verify":
             from qspec.cli.verify import run
+        case "verify-many":
+            from qspec.cli.many import run
+        case "radius":
+            from qspec.cli.radius import run
         case "compare":
             from qspec.cli.compare import run
         case "export":
             from qspec.cli.export import run
         case "replay":
             from qspec.cli.replay import run
+        case "check-certificate":
+            from qspec.cli.certificate import run
         case "show":
             from qspec.cli.show import run
         case "solvers":

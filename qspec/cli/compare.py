@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from qspec.cli.outcome import Outcome, overall, status
-from qspec.cli.report import check_writable, deliver, grounds, solution
+from qspec.cli.report import caveat, check_writable, deliver, grounds, solution
 from qspec.cli.solvers import installed
 from qspec.cli.specs import Case, read_specs
 from qspec.cli.terminal import Report, painted, progress, table
@@ -46,7 +46,7 @@ def run(
     results = list(chain.from_iterable(c.results for c in comparisons))
     decided = [_decisive(c) for c in comparisons]
     verdict = overall(decided)
-    parts = [painted(verdict.name), *(compared(*both) for both in zip(cases, comparisons, strict=True))]
+    parts = [painted(verdict.name) + caveat(decided), *(compared(*both) for both in zip(cases, comparisons, strict=True))]
     ended = status(verdict, decided)
     return Outcome(deliver("\n\n".join(parts), json, target, results, ended), ended)
 
@@ -72,18 +72,20 @@ def _compare(case: Case, names: Sequence[str], options: dict[str, object], repor
 
 
 def _decisive(comparison: Comparison) -> Result:
-    """Return the first result with a verdict; without one, the first of a solver that failed, else the first."""
-    results = comparison.results
-    reached = [r for r in results if r.verdict is not Verdict.UNKNOWN]
-    failed = [r for r in results if status(r.verdict, [r]) == 4]
-    return (reached or failed or list(results))[0]
+    """Return the result that decides; without one, the first of a solver that failed, else the first."""
+    if comparison.verdict is not Verdict.UNKNOWN:
+        return comparison.decisive
+    failed = [r for r in comparison.results if status(r.verdict, [r]) == 4]
+    return (failed or list(comparison.results))[0]
 
 
 def compared(case: Case, comparison: Comparison) -> str:
     """Return a comparison as text: the verdict, a table of answers, the matrix of who agrees, and one counterexample."""
     verdict = comparison.verdict
     same = sum(r.verdict is verdict for r in comparison.results)
-    head = f"{case.name}: {painted(verdict.name)}  {same} of {len(comparison.results)} solvers"
+    head = f"{case.name}: {painted(verdict.name)}{caveat([comparison.decisive])}  {same} of {len(comparison.results)} solvers"
+    wrong = ", ".join(r.solver for r in comparison.refuted)
+    head += f"; refuted, as floating point may err: {wrong}" if wrong else ""
     parts = [head, answers(comparison)]
     if len(comparison.results) > 1:
         parts.append(agreement(comparison))
@@ -112,10 +114,12 @@ def answers(comparison: Comparison) -> str:
 
 
 def size(result: Result) -> str:
-    """Return the size of what the solver was asked: SMT-LIB text in KiB, or the free integers of a grid problem."""
-    text = sum(s.size for s in result.said if s.theory != "grid")
-    grid = sum(s.size for s in result.said if s.theory == "grid")
-    return f"{text / 1024:.0f} KiB" if text else f"{grid} inputs" if grid else "-"
+    """Return the size of what the solver was asked: SMT-LIB text in KiB, terms of a MILP, or the free integers of a grid problem."""
+    sizes = {theory: sum(s.size for s in result.said if s.theory == theory) for theory in ("milp", "grid")}
+    text = sum(s.size for s in result.said if s.theory not in sizes)
+    if text:
+        return f"{text / 1024:.0f} KiB"
+    return f"{sizes['milp']} terms" if sizes["milp"] else f"{sizes['grid']} inputs" if sizes["grid"] else "-"
 
 
 def agreement(comparison: Comparison) -> str:
@@ -125,4 +129,5 @@ def agreement(comparison: Comparison) -> str:
     found = comparison.agreement()
     rows = [[a, *(marks[found[a, b]] if a != b else "" for b in names)] for a in names]
     legend = "✓ same verdict" + ("   · one of the two is unknown" if None in found.values() else "")
+    legend += "   ✗ contradicted" if False in found.values() else ""
     return table(["agreement", *names], rows) + f"\n\n{legend}"

@@ -63,6 +63,37 @@ def _verify(parser: Parser) -> None:
     _json(parser)
 
 
+def _verify_many(parser: Parser) -> None:
+    _target(parser)
+    parser.add_argument(
+        "--over",
+        metavar="FILE",
+        action="append",
+        required=True,
+        help="values of parameters: a .json list of objects or object of lists, .npz arrays whose rows belong together, or a .csv table; "
+        "repeat it for all combinations",
+    )
+    parser.add_argument("--store", metavar="FILE.jsonl", help="keep every result there at once, and do not ask again what it settles")
+    parser.add_argument("--workers", metavar="N", type=int, help="processes that share the queries (default: one for each core)")
+    parser.add_argument("--by", metavar="NAME", action="append", default=[], help="count for each value of this parameter; may be repeated")
+    parser.add_argument("--solver", metavar="NAME", default=argparse.SUPPRESS, help="who decides (default: as for `qspec verify`)")
+    parser.add_argument("--no-attack", dest="attack", action="store_false", help="do not search for a counterexample first")
+    _query(parser)
+    _limits(parser)
+
+
+def _radius(parser: Parser) -> None:
+    _target(parser)
+    parser.add_argument("--parameter", metavar="NAME", default="radius", help="the parameter that grows (default: radius)")
+    parser.add_argument("--low", metavar="VALUE", default="0", help="where it starts (default: 0)")
+    parser.add_argument("--high", metavar="VALUE", help="where it ends (default: where the assumption leaves nothing out)")
+    parser.add_argument("--step", metavar="VALUE", default="1", help="by how much it grows (default: 1)")
+    parser.add_argument("--solver", metavar="NAME", help="who decides; see `qspec solvers` (default: as for verify)")
+    parser.add_argument("--no-attack", dest="attack", action="store_false", help="do not search for counterexamples first")
+    _query(parser)
+    _limits(parser, "all verdicts on a property together")
+
+
 def _compare(parser: Parser) -> None:
     _target(parser)
     parser.add_argument("--solvers", metavar="A,B,…", default="", help="who is asked (default: every SMT solver that is installed)")
@@ -74,7 +105,10 @@ def _compare(parser: Parser) -> None:
 
 def _export(parser: Parser) -> None:
     _target(parser)
-    parser.add_argument("--theory", choices=("QF_BV", "QF_LIA"), default="QF_BV", help="bit-vectors or integers (default: QF_BV)")
+    parser.add_argument(
+        "--theory", choices=("QF_BV", "QF_LIA", "milp"), default="QF_BV", help="bit-vectors, integers, linear rows (default: QF_BV)"
+    )
+    parser.add_argument("--format", choices=("smt2", "lp", "mps"), help="SMT-LIB 2, or of milp an LP or MPS file (default: smt2 or lp)")
     parser.add_argument("--no-presolve", dest="presolve", action="store_false", help="leave out all simplifications")
     parser.add_argument("--out", metavar="FILE", help="where to write it (default: stdout)")
     _param(parser)
@@ -83,6 +117,13 @@ def _export(parser: Parser) -> None:
 def _replay(parser: Parser) -> None:
     parser.add_argument("results", metavar="RESULT.json", help="what `qspec verify --json` wrote, or the text of Result.to_json()")
     parser.add_argument("target", metavar=TARGET, nargs="?", help="the specification (default: the file that was verified)")
+
+
+def _check_certificate(parser: Parser) -> None:
+    parser.add_argument("certificate", metavar="CERTIFICATE", help="a proof, as `Certificate.save` writes it")
+    parser.add_argument("network", metavar="NETWORK", help="the network that it is about: a FILE.qspec or an installed model")
+    parser.add_argument("target", metavar=TARGET, help="the specification; parameters are those recorded unless --param says otherwise")
+    _param(parser)
 
 
 def _show(parser: Parser) -> None:
@@ -104,7 +145,7 @@ def _target(parser: Parser) -> None:
 
 def _query(parser: Parser) -> None:
     _param(parser)
-    parser.add_argument("--theory", metavar="T", help="QF_BV (bit-vectors) or QF_LIA (integers) (default: what suits the solver best)")
+    parser.add_argument("--theory", metavar="T", help="QF_BV (bit-vectors), QF_LIA (integers), … (default: what suits the solver best)")
     parser.add_argument("--without", metavar="PASS", action="append", default=[], help="switch off a simplification; may be repeated")
 
 
@@ -118,8 +159,8 @@ def _param(parser: Parser) -> None:
     )
 
 
-def _limits(parser: Parser) -> None:
-    parser.add_argument("--timeout", metavar="SECONDS", type=_number, default=60.0, help="limit for each verdict, or none (default: 60)")
+def _limits(parser: Parser, what: str = "each verdict") -> None:
+    parser.add_argument("--timeout", metavar="SECONDS", type=_number, default=60.0, help=f"limit for {what}, or none (default: 60)")
     parser.add_argument("--memory", metavar="MIB", type=_whole, default=8192, help="limit for a solver, or none (default: 8192)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of searches and solvers (default: 0)")
 
@@ -140,9 +181,12 @@ _number.__name__, _whole.__name__ = "number of seconds", "number of MiB"  # argp
 
 COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "verify": ("decide properties; the first line printed is the verdict", _verify),
+    "verify-many": ("decide properties for many values of their parameters, resumably", _verify_many),
+    "radius": ("find the largest value of a parameter for which properties hold", _radius),
     "compare": ("ask several solvers the same; compare answers, times and sizes", _compare),
-    "export": ("write a property as SMT-LIB 2 text", _export),
+    "export": ("write a property as SMT-LIB 2 text, or as an LP or MPS file", _export),
     "replay": ("run stored counterexamples again on the reference integers", _replay),
+    "check-certificate": ("check a proof again, with integers alone; status 0 if it is right", _check_certificate),
     "show": ("print what a specification says, or how a network is built", _show),
     "solvers": ("list solvers: what is installed, and how to get the others", _solvers),
     "demo": ("verify, attack and picture a small network", _demo),

@@ -28,6 +28,14 @@ def verdict_line(result: Result, width: int) -> str:
     return f"{result.name + ':':<{width + 1}} {verdict}  {grounds(result)}, {result.times.total:.2f} s"
 
 
+def caveat(results: Sequence[Result]) -> str:
+    """Return what to add to the verdict on several properties, if it would not stand without a numerical one."""
+    verdict = overall(results)
+    numerical = [r.evidence is Evidence.NUMERICAL for r in results if r.verdict is verdict]
+    needed = all(numerical) if verdict is Verdict.VIOLATED else any(numerical)
+    return " (numerical, not certified)" if needed else ""
+
+
 def grounds(result: Result) -> str:
     """Return on what a verdict stands, in a few words."""
     match result.evidence:
@@ -39,6 +47,8 @@ def grounds(result: Result) -> str:
             text = f"model of {result.solver}"
         case Evidence.PROOF:
             text = f"proved by {result.solver}"
+        case Evidence.NUMERICAL:
+            text = f"numerical, not certified: {result.solver} reports infeasible"
         case Evidence.NONE:
             text = f"{result.solver}: {result.reason.value if result.reason else 'nothing conclusive'}"
     if result.vacuous:

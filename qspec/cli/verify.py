@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qspec.cli.outcome import Outcome, overall, status
-from qspec.cli.report import check_writable, deliver, solutions, verdict_line
+from qspec.cli.report import caveat, check_writable, deliver, solutions, verdict_line
 from qspec.cli.specs import read_specs
 from qspec.cli.terminal import painted, progress
 from qspec.result import Result
@@ -47,6 +47,6 @@ def run(
             )
     verdict = overall(results)
     width = max(len(c.name) for c in cases)
-    head = "\n".join([painted(verdict.name), *(verdict_line(r, width) for r in results)])
+    head = "\n".join([painted(verdict.name) + caveat(results), *(verdict_line(r, width) for r in results)])
     ended = status(verdict, results)
     return Outcome(deliver("\n\n".join([head, *solutions(cases, results)]), json, target, results, ended), ended)

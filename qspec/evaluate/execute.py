@@ -57,7 +57,7 @@ def _run(kernel: Kernel, parameters: Arrays, arguments: Arrays, inputs: Arrays) 
         case Multiply(result):
             return arguments[0].astype(result) * arguments[1].astype(result)
         case MatMul() | Convolve() | Scale() | Gather() | Scatter():
-            return _map(kernel, parameters, arguments[0])
+            return apply_map(kernel, parameters, arguments[0])
         case Rescaled():
             return _rescale(kernel, parameters, arguments[0])
         case Counted():
@@ -75,7 +75,8 @@ def _run(kernel: Kernel, parameters: Arrays, arguments: Arrays, inputs: Arrays) 
             assert_never(kernel)
 
 
-def _map(kernel: MapKernel, parameters: Arrays, x: jax.Array) -> jax.Array:
+def apply_map(kernel: MapKernel, parameters: Arrays, x: jax.Array) -> jax.Array:
+    """Return a linear map of vectors (batch, inputs)."""
     match kernel:
         case MatMul(shifted):
             return _matmul(parameters[0], shift_to_int8(x, parameters[1]) if shifted else x)

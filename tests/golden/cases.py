@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from qspec import linear
+from qspec import linear, milp_text
 from qspec.bounds.interval import bound
 from qspec.builder import Builder
 from qspec.ir import FALSE, TRUE, All, And, Any, Or, Query, check
 from qspec.problem import SmtProblem
 from qspec.rounding import Rounding
-from qspec.theories import bitvector, integer
+from qspec.theories import bitvector, integer, milp
 
 HERE = Path(__file__).parent
 
@@ -24,6 +24,11 @@ def problems(query: Query) -> dict[str, SmtProblem]:
     """Return the problems of a query by the suffix of their files."""
     bounds = bound(query.program)
     return {"bv": bitvector.lower(query, bounds), "lia": integer.lower(query, bounds)}
+
+
+def linear_text(query: Query) -> str:
+    """Return the mixed-integer linear problem of a query as an LP file."""
+    return milp_text.lp(milp.lower(query, bound(query.program)))
 
 
 def cases() -> dict[str, Query]:
@@ -171,3 +176,4 @@ if __name__ == "__main__":
     for name, query in cases().items():
         for suffix, problem in problems(query).items():
             (HERE / f"{name}.{suffix}.smt2").write_text(problem.text)
+        (HERE / f"{name}.lp").write_text(linear_text(query))

@@ -141,12 +141,12 @@ def _check_solver(spec: Property, solver: str, theory: str | None, satisfiable: 
         tally.wrong.append(f"seed {seed}: {label} says {verdict.name}")
 
 
-def check_seeds(seeds: Sequence[int], *, thorough: bool = False) -> Tally:
+def check_seeds(seeds: Sequence[int], *, solver: str | None = None, theory: str | None = None, thorough: bool = False) -> Tally:
     """Check several random properties."""
     tally = Tally()
     for seed in seeds:
         try:
-            tally.add(check_seed(seed, thorough=thorough))
+            tally.add(check_seed(seed, solver=solver, theory=theory, thorough=thorough))
         except Exception as error:
             error.add_note(f"on the random property of seed {seed}")
             raise
@@ -159,12 +159,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--solver", help="ask this solver as well, by way of verify")
+    parser.add_argument("--theory", help="in this theory")
     parser.add_argument("--thorough", action="store_true", help="judge every point by the interpreter too")
     options = parser.parse_args(arguments)
     began, tally = time.monotonic(), Tally()
     chunks = [range(k, min(k + 50, options.seed + options.count)) for k in range(options.seed, options.seed + options.count, 50)]
     with ProcessPoolExecutor(options.workers) as pool:
-        for done, part in enumerate(pool.map(partial(check_seeds, thorough=options.thorough), chunks), 1):
+        check = partial(check_seeds, solver=options.solver, theory=options.theory, thorough=options.thorough)
+        for done, part in enumerate(pool.map(check, chunks), 1):
             tally.add(part)
             for line in part.wrong:
                 print(line, flush=True)

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from qspec.bounds import backward, interval
-from qspec.bounds.interval import Interval
-from qspec.bounds.relax import SCALE, staircase_lines
 from qspec.evaluate.reference import evaluate
 from qspec.integers import IntArray
 from qspec.ir import Query
@@ -68,24 +66,3 @@ def test_reach_is_the_least_argument(rounding: Rounding) -> None:
 def test_reach_of_steps_is_the_threshold() -> None:
     steps = Steps(np.array([-2, 5]), np.array([[-3, 0, 0], [1, 2, 9]]))
     assert reach(steps, np.array([[-1, 0, 1], [6, 7, 8]])).tolist() == [[-3, 0, 0], [1, 2, 9]]
-
-
-@pytest.mark.parametrize("rounding", list(Rounding))
-def test_lines_bound_the_staircase(rounding: Rounding) -> None:
-    rng = np.random.default_rng(11)
-    for _ in range(150):
-        steps = random_staircase(rng, rounding, 4)
-        ends = np.sort(rng.integers(-30, 31, (2, 4)), axis=0)
-        x = Interval(ends[0], ends[1])
-        line = staircase_lines(steps, x)
-        for element in range(4):
-            a = np.arange(x.lower[element], x.upper[element] + 1)
-            full = np.broadcast_to(x.lower, (a.size, 4)).copy()
-            full[:, element] = a
-            y = SCALE * climb(steps, full)[:, element]
-            low = line.low_slope[element] * a + line.low[element]
-            high = line.high_slope[element] * a + line.high[element]
-            assert np.all(low <= y)
-            assert np.all(y <= high)
-            assert np.min(y - low) < SCALE
-            assert np.min(high - y) < SCALE

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import highspy
 import numpy as np
 import pytest
 
@@ -143,6 +144,36 @@ def test_many_counterexamples_are_not_all_printed(qspec) -> None:
     assert "all_of_them[5]: VIOLATED" in ended.out
 
 
+NEAR = """
+near = qs.forall(x, given=qs.linf(x.code - qs.parameter("centre", 2)) <= qs.parameter("radius"), then=distance(x) <= 3)
+near_as_well = qs.forall(x, given=qs.linf(x.code) <= qs.parameter("radius"), then=distance(x) <= 9)
+"""
+"""Around a centre on the diagonal the distance is at most twice the radius; that it is at most 9 needs no assumption."""
+
+
+def test_radius_says_how_far_a_property_holds_and_what_violates_it_beyond(qspec) -> None:
+    ended = qspec("radius", "spec.py:near", "--param", "centre=[3, 3]", spec=NEAR + FALSE)
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.first.startswith("near holds up to radius = 1, violated from 2, ")
+    assert "counterexample to near" in ended.out
+    ended = qspec("radius", "spec.py", "--param", "centre=[0, 7]", "--solver", "z3", "--no-attack")
+    assert ended.status == 1
+    first, second = ended.out.splitlines()[:2]
+    assert first.startswith("near not known to hold, violated from 0, ")
+    assert second.startswith("near_as_well holds up to radius = 8, violated nowhere, ")
+    ended = qspec("radius", "spec.py:near", "--param", "centre=[3, 3]", "--low", "1/2", "--step", "1/2", "--high", "3/2")
+    assert ended.first.startswith("near holds up to radius = 1.5, violated nowhere, ")
+
+
+def test_a_radius_that_nobody_can_tell(qspec, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for program, status in (("print('unknown')", 3), ("sys.exit('licence expired')", 4)):
+        solver(monkeypatch, folder, program)
+        options = ("--param", "centre=[3, 3]", "--solver", "smtlib", "--no-attack", "--high", "2")
+        ended = qspec("radius", "spec.py:near", *options, spec=NEAR)
+        assert ended.status == status
+        assert "open" in ended.first
+
+
 @pytest.mark.parametrize(("value", "status"), [("7", 0), ("6", 1), ("27/4", 1), ("6.999999999999999999999", 1), ("7.0", 0)])
 def test_parameters_are_exact(qspec, value: str, status: int) -> None:
     assert qspec("verify", "spec.py", "--param", f"bound={value}", "--no-attack", spec=GIVEN).status == status
@@ -224,6 +255,8 @@ def test_solvers_that_contradict_each_other_are_no_verdict(qspec, folder: Path, 
         ((), ""),
         (("compare", "spec.py", "--solvers", "z3,oracle"), "no such solver"),
         (("compare", "spec.py", "--theory", "QF_XX"), "QF_XX"),
+        (("radius", "spec.py"), "no property has this parameter"),
+        (("radius", "spec.py", "--parameter", "bound", "--high", "nine"), "no property has this parameter"),
         (("export", "spec.py", "--theory", "grid"), "invalid choice"),
         (("show", "no-such-model"), "no such model"),
         (("show", "spec.py:nothing"), "nothing"),
@@ -376,6 +409,42 @@ def test_export_is_a_script_that_z3_answers(qspec, folder: Path, theory: str, sp
     asked = z3.Solver()
     asked.from_string(text)
     assert str(asked.check()) == answer
+
+
+@pytest.mark.parametrize("form", ["lp", "mps"])
+@pytest.mark.parametrize(("spec", "answer"), [(TRUE, "infeasible"), (FALSE, "feasible")])
+def test_export_is_a_file_that_highs_answers(qspec, folder: Path, form: str, spec: str, answer: str) -> None:
+    assert qspec("export", "spec.py", "--theory", "milp", "--format", form, "--out", f"problem.{form}", spec=spec).out == ""
+    text = (folder / f"problem.{form}").read_text(encoding="utf-8")
+    assert "infeasible means HOLDS" in text.splitlines()[0]
+    assert qspec("export", "spec.py", "--theory", "milp", "--format", form).out == text
+    solver = highspy.Highs()
+    solver.setOptionValue("output_flag", False)
+    assert solver.readModel(str(folder / f"problem.{form}")) == highspy.HighsStatus.kOk
+    solver.run()
+    wanted = highspy.HighsModelStatus.kInfeasible if answer == "infeasible" else highspy.HighsModelStatus.kOptimal
+    assert solver.getModelStatus() == wanted
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--theory", "milp", "--format", "smt2"), ("--format", "lp"), ("--theory", "QF_LIA", "--format", "mps")]
+)
+def test_a_theory_has_its_formats(qspec, arguments: tuple[str, ...]) -> None:
+    ended = qspec("export", "spec.py", *arguments, spec=TRUE)
+    assert ended.status == 2
+    assert "milp as lp or mps" in ended.err
+
+
+def test_a_numerical_verdict_says_so(qspec) -> None:
+    ended = qspec("verify", "spec.py", "--solver", "highs", "--no-attack", spec=TRUE)
+    assert ended.status == 0
+    assert ended.out.splitlines()[0] == "HOLDS (numerical, not certified)"
+    assert "numerical, not certified: highs" in ended.out.splitlines()[1]
+    mixed = qspec("verify", "spec.py", "--solver", "highs", "--no-attack", spec=TRUE + FALSE)
+    assert (mixed.status, mixed.out.splitlines()[0]) == (1, "VIOLATED")
+    compared = qspec("compare", "spec.py", "--solvers", "highs,z3", spec=TRUE)
+    assert compared.out.splitlines()[0] == "HOLDS"
+    assert " terms" in compared.out
 
 
 def test_export_takes_one_property(qspec) -> None:

@@ -1,0 +1,67 @@
+"""What a certificate says of a property: compile the property, compare, check the proof."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from qspec.certificate.check import Checked, check
+from qspec.certificate.file import Certificate
+from qspec.digest import digest
+from qspec.errors import CertificateError
+from qspec.ir import Query
+from qspec.language.bind import bind
+from qspec.language.compile import compile_property
+from qspec.language.formulas import Property
+from qspec.language.walk import networks
+from qspec.network.file import content_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """What was proved of a property: HOLDS if nothing violates a `forall`, VIOLATED if nothing witnesses an `exists`."""
+
+    property: str
+    verdict: Literal["HOLDS", "VIOLATED"]
+    checked: Checked
+
+    def __str__(self) -> str:
+        what = "no input violates it" if self.verdict == "HOLDS" else "no input witnesses it"
+        counts = f"{self.checked.steps} steps, {self.checked.domains} domains closed, {self.checked.seconds:.2f} s"
+        return f"{self.property}: {self.verdict}, {what}; the proof is right ({counts})"
+
+
+def check_property(certificate: Certificate, spec: Property, parameters: Mapping[str, object] | None = None) -> Proved:
+    """Check that a certificate proves what it says of a property; parameters are those recorded in it unless others are given.
+
+    Raises CertificateError if it is about another property, parameter or network, or if its proof fails.
+    """
+    query = claimed(certificate, spec, parameters)
+    return proved(spec, check(certificate, query))
+
+
+def proved(spec: Property, checked: Checked) -> Proved:
+    """Return what a right proof proves of a property."""
+    return Proved(spec.name, "HOLDS" if spec.kind == "forall" else "VIOLATED", checked)
+
+
+def claimed(certificate: Certificate, spec: Property, parameters: Mapping[str, object] | None = None) -> Query:
+    """Return the compiled query of a property if the certificate is about it, else raise CertificateError."""
+    if certificate.kind != spec.kind:
+        raise CertificateError("the certificate is about another kind of property", given=certificate.kind, expected=spec.kind)
+    bound = bind(spec, certificate.parameters if parameters is None else parameters)
+    hashes = [content_hash(n) for n in networks(bound)]
+    if sorted(hashes) != sorted(certificate.networks):
+        given = ", ".join(certificate.networks) or "no network"
+        raise CertificateError("the certificate is about other networks", given=given, expected=", ".join(hashes) or "no network")
+    query = compile_property(bound).query
+    found = digest(query)
+    if certificate.query != found:
+        raise CertificateError(
+            "the certificate is about another query",
+            given=certificate.query,
+            expected=found,
+            advice="use the specification, parameters and version of qspec that it was written with",
+        )
+    return query

@@ -1,0 +1,91 @@
+"""Where a function of one integer can be extreme together with a line: the ends of its steps and turns, evaluated exactly.
+
+Every function here returns points and values of shape (size, points); all points lie within the bounds, so that one too many does no
+harm.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qspec.integers import IntArray, magnitude, shrink, widen
+from qspec.ir import Table, Wrap
+from qspec.rounding import Rounding
+from qspec.staircase import Rescale, Steps, climb, reach
+
+MAX_CODES = 1 << 12
+"""A `Rescale` is looked at step by step up to so many codes."""
+
+EVEN = (Rounding.TRN, Rounding.RND, Rounding.RND_MIN_INF)
+"""Roundings that treat all codes alike."""
+
+Points = tuple[IntArray, IntArray]
+
+
+def steps_points(steps: Steps, lower: IntArray, upper: IntArray) -> Points:
+    """Return both ends of every step within the bounds."""
+    start = np.clip(steps.thresholds, lower[:, None], upper[:, None])
+    x = _with_ends(start, lower, upper)
+    counts: list[IntArray] = [np.searchsorted(row, at, side="right") for row, at in zip(steps.thresholds, x, strict=True)]
+    return x, shrink(steps.base[:, None] + np.array(counts, dtype=np.int64).reshape(x.shape))
+
+
+def evenly_spaced(steps: Rescale) -> bool:
+    """Return whether each step begins `denominator` after the one before: a numerator of 1, and a rounding that treats all codes alike."""
+    return steps.rounding in EVEN and bool(np.all(steps.numerator == 1))
+
+
+def rescale_points(steps: Rescale, lower: IntArray, upper: IntArray) -> Points:
+    """Return both ends of every step within the bounds, of evenly spaced ones those of the first and of the last; others should be few."""
+    first, last = climb(steps, lower), climb(steps, upper)
+    count = max(0, int((last - first).max(initial=0)))
+    index = np.arange(count)
+    codes = np.minimum(first[:, None] + 1 + (index[:1] if evenly_spaced(steps) else index), last[:, None])
+    codes = np.concatenate([codes, last[:, None]], axis=1) if count else codes
+    start = np.clip(reach(steps, codes), lower[:, None], upper[:, None]) if count else lower[:, None]
+    x = _with_ends(start, lower, upper)
+    return x, climb(steps, x.T).T
+
+
+def clamp_points(steps: Rescale, lower: IntArray, upper: IntArray, sign: int) -> Points:
+    """Return the corners of `denominator * clamp(v + sign)`, `v` being the value before rounding, at integers.
+
+    The staircase is nowhere below it for sign -1 and nowhere above it for sign 1. It is clamped to the codes taken within the bounds.
+    """
+    first, last = climb(steps, lower), climb(steps, upper)
+    ends = max(magnitude(first), magnitude(last)) + 1
+    most = 4 * (magnitude(steps.numerator) * max(magnitude(lower), magnitude(upper)) + magnitude(steps.offset))
+    most += 4 * magnitude(steps.denominator) * (ends + 1)
+    n, o, d, low, high, first, last = (
+        widen(v, most) for v in (steps.numerator, steps.offset, steps.denominator, lower, upper, first, last)
+    )
+    kinks = [(d * end - o - sign * d) // n for end in (first, last)]
+    x = np.clip(np.stack([low, high, *(k + j for k in kinks for j in (0, 1))], axis=1), low[:, None], high[:, None])
+    y = np.clip(n[:, None] * x + (o + sign * d)[:, None], (d * first)[:, None], (d * last)[:, None])
+    return shrink(x), shrink(y)
+
+
+def table_points(node: Table, lower: IntArray, upper: IntArray) -> Points:
+    """Return every entry within the bounds."""
+    entries: int = node.values.shape[1]
+    last = node.first + (entries - 1)
+    low, high = (np.clip(end, node.first, last)[:, None] for end in (lower, upper))
+    x = np.clip(node.first[:, None] + np.arange(entries), low, high)
+    return x, np.take_along_axis(node.values, (x - node.first[:, None]).astype(np.int64), axis=1)
+
+
+def wrap_points(node: Wrap, lower: IntArray, upper: IntArray) -> Points:
+    """Return both ends of the first and of the last turn within the bounds; between them values go on in even steps."""
+    wide = 4 * max(magnitude(lower), magnitude(upper)) + (8 << int(node.width.max(initial=1)))
+    low, high = widen(lower, wide), widen(upper, wide)
+    modulus = np.left_shift(np.ones_like(low), node.width.astype(low.dtype))
+    least = -(modulus // 2) if node.signed else np.zeros_like(modulus)
+    first = least + ((low - least) // modulus + 1) * modulus
+    last = least + (high - least) // modulus * modulus
+    x = np.clip(np.stack([low, high, first - 1, first, last - 1, last], axis=1), low[:, None], high[:, None])
+    return shrink(x), shrink((x - least[:, None]) % modulus[:, None] + least[:, None])
+
+
+def _with_ends(start: IntArray, lower: IntArray, upper: IntArray) -> IntArray:
+    before = np.maximum(start - 1, lower[:, None])
+    return shrink(np.concatenate([lower[:, None], upper[:, None], start, before], axis=1))

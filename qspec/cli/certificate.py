@@ -1,0 +1,54 @@
+"""`qspec check-certificate`: follow a proof again, with integers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qspec.certificate.check import check
+from qspec.certificate.claim import claimed, proved
+from qspec.certificate.file import Certificate, load
+from qspec.cli.outcome import Exit, Outcome
+from qspec.cli.specs import Case, read_specs
+from qspec.cli.terminal import painted
+from qspec.errors import CertificateError, SpecError
+from qspec.language.walk import networks
+from qspec.network.file import content_hash
+from qspec.network.load import load as load_network
+
+
+def run(*, certificate: str, network: str, target: str, param: Sequence[str]) -> Outcome:
+    """Return what the proof proves, with status 0; UNKNOWN if a step fails. A certificate about something else is an error."""
+    proof = load(certificate)
+    case = _case(proof, target, param)
+    parameters = {**proof.parameters, **case.parameters}
+    _check_network(network, case)
+    query = claimed(proof, case.spec, parameters)
+    try:
+        checked = check(proof, query)
+    except CertificateError as error:
+        return Outcome(
+            f"{painted('UNKNOWN')}\n{case.name}: the proof fails, which does not mean that what it claims is false\n{error}", Exit.UNKNOWN
+        )
+    found = proved(case.spec, checked)
+    return Outcome(f"{painted(found.verdict)}\n{found}")
+
+
+def _case(proof: Certificate, target: str, param: Sequence[str]) -> Case:
+    """Return the property that the certificate names among those of a file; the only one there is, whatever it is called."""
+    cases = read_specs(target, param)
+    named = [c for c in cases if c.name == proof.property]
+    if len(cases) > 1 and len(named) != 1:
+        raise SpecError("which property?", given=", ".join(c.name for c in cases), expected=f"{target}:NAME")
+    return cases[0] if len(cases) == 1 else named[0]
+
+
+def _check_network(name: str, case: Case) -> None:
+    """Raise CertificateError unless the property is about this network."""
+    given = content_hash(load_network(name))
+    used = {content_hash(n): n.name for n in networks(case.spec)}
+    if given not in used:
+        raise CertificateError(
+            "the property is not about this network",
+            given=f"{name}, content {given}",
+            expected=" or ".join(f"{label}, content {content}" for content, label in used.items()) or "a property about a network",
+        )

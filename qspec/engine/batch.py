@@ -1,0 +1,175 @@
+"""Batches of domains: stacked, scaled, and handed to the ascent in numpy or on the device."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qspec.bounds.interval import Interval
+from qspec.bounds.points import points
+from qspec.bounds.slopes import slopes
+from qspec.engine.ascent import Found, Start, Units, ascend_compiled, ascend_numpy
+from qspec.engine.domain import Domain
+from qspec.engine.dual import Box, Knobs
+from qspec.engine.view import View
+from qspec.ir import Affine, Input, Maximum, Product, Program, Staircase, Table, Wrap
+
+LISTED = 8
+"""Steps of an uneven staircase that the search looks at; the conclusion looks at all."""
+PATIENCE = 1.5
+"""Seconds of search after which the ascent is worth compiling."""
+SMALL = 32
+"""Smaller of the two sizes of compiled batches."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assembly:
+    """A batch: stacked intervals (batch, size) of inputs and arguments of relaxed nodes, and what the ascent reads."""
+
+    known: dict[int, Interval]
+    box: Box
+    start: Start
+
+
+class Runner:
+    """Runs the ascent for one query; `size` is the number of domains that it likes to have at once."""
+
+    def __init__(self, view: View, program: Program, root: Domain, options: Any) -> None:
+        self.view, self.program, self.options = view, program, options
+        self.watched = sorted({a for k, _, _ in view.shape.places for a in view.shape.ops[k].arguments} | _inputs(view))
+        self.units = _units(view, program, root)
+        self.readers = _readers(view, program)
+        self.began = time.monotonic()
+        self.placed: Any = None
+        self.compiled = options.compiled is True or not view.dense
+
+    @property
+    def size(self) -> int:
+        return self.options.batch if self.compiled else min(self.options.batch, SMALL)
+
+    def assemble(self, batch: list[Domain]) -> Assembly:
+        """Stack domains; compiled code takes batches of two sizes, so some domains are there twice."""
+        if not self.compiled and self.options.compiled is None and time.monotonic() - self.began > PATIENCE:
+            self.compiled = True
+        rows = batch
+        if self.compiled:
+            want = SMALL if len(batch) <= SMALL else self.options.batch
+            rows = batch + [batch[0]] * (want - len(batch))
+        known = {k: Interval(np.stack([d.known[k].lower for d in rows]), np.stack([d.known[k].upper for d in rows])) for k in self.watched}
+        active = np.stack([d.facts for d in rows]).astype(np.float32)
+        main = np.stack([d.main for d in rows]).astype(np.float32)
+        low, high = (s.astype(np.float32) for s in self._slopes(known))
+        share = main / np.maximum(1, main.sum(axis=1, keepdims=True))
+        cold = Knobs(low / self.units.slope, high / self.units.slope, np.zeros_like(low), share)
+        box = Box(tuple(self._part(k, known) for k in range(len(self.program))))
+        return Assembly(known, box, Start(self._choices(rows, cold), active))
+
+    def _choices(self, rows: list[Domain], cold: Knobs) -> tuple[Knobs, ...]:
+        """Return fresh slopes, those of the parent, and those of the parent but for the element that was cut."""
+        warm = Knobs(*(np.stack([c[k] if d.knobs is None else d.knobs[i] for k, d in enumerate(rows)]) for i, c in enumerate(cold)))
+        changed = np.zeros(cold.low.shape, dtype=np.bool_)
+        for k, d in enumerate(rows):
+            if d.cut is not None:
+                changed[k, self.readers.get(d.cut, [])] = True
+        mixed = Knobs(*(np.where(changed, c, w) for c, w in zip(cold[:3], warm[:3], strict=True)), warm.weight)
+        return cold, warm, mixed
+
+    def _slopes(self, known: dict[int, Interval]) -> tuple[Any, Any]:
+        """Return slopes in the order of the places of the view."""
+        filled = [known.get(k) for k in range(len(self.program))]
+        batch = next(iter(known.values())).lower.shape[0]
+        found = [_node_slopes(self.program, k, filled) for k, _, _ in self.view.shape.places]
+        empty = np.zeros((batch, 0))
+        return tuple(np.concatenate([empty, *(f[side] for f in found)], axis=1) for side in (0, 1))  # pyright: ignore[reportReturnType]
+
+    def _part(self, k: int, known: dict[int, Interval]) -> tuple[Any, ...]:
+        node, op = self.program[k], self.view.shape.ops[k]
+        if op.kind == "unused":
+            return ()
+        match node:
+            case Affine():
+                return ()
+            case Input():
+                return _floats(known[k].lower, known[k].upper)
+            case Staircase(a) | Table(a) | Wrap(a):
+                listed = points(node, known[a].lower, known[a].upper, LISTED)
+                return _floats(listed.arguments, listed.values)
+            case Product(left, right):
+                return _floats(known[left].lower, known[left].upper, known[right].lower, known[right].upper)
+            case Maximum(a):
+                return _floats(known[a].lower, known[a].upper)
+
+    def ascend(self, assembly: Assembly) -> Found:
+        """Return the best dual bounds of a batch."""
+        options = self.options
+        if not self.compiled:
+            return ascend_numpy(self.view, self.units, assembly.box, assembly.start, options.steps, options.rate)
+        if self.placed is None:
+            from qspec.evaluate import device
+
+            self.placed = device.all_to_device(self.view.arrays)
+        return ascend_compiled(self.view, self.placed, self.units, assembly.box, assembly.start, options.steps, options.rate)
+
+
+def _node_slopes(program: Program, k: int, known: list[Interval | None]) -> Any:
+    from qspec.bounds.slopes import node_slopes
+
+    node = program[k]
+    assert not isinstance(node, Input | Affine)
+    return node_slopes(node, known)  # pyright: ignore[reportArgumentType]
+
+
+def _readers(view: View, program: Program) -> dict[tuple[int, int], list[int]]:
+    """Return the multipliers that belong to each element of an argument."""
+    found: dict[tuple[int, int], list[int]] = {}
+    for k, first, _ in view.shape.places:
+        node = program[k]
+        if isinstance(node, Maximum):
+            owners = [(node.argument, int(e)) for e in node.groups.reshape(-1)]
+        else:
+            owners = [(a, e) for a in view.shape.ops[k].arguments for e in range(view.shape.ops[k].size)]
+        for place, owner in enumerate(owners):
+            found.setdefault(owner, []).append(first + place)
+    return found
+
+
+def _inputs(view: View) -> set[int]:
+    return {k for k, op in enumerate(view.shape.ops) if op.kind == "input"}
+
+
+def _floats(*arrays: Any) -> tuple[Any, ...]:
+    return tuple(np.asarray(a).astype(np.float32) for a in arrays)
+
+
+def _units(view: View, program: Program, root: Domain) -> Units:
+    """Return what one unit of a slope and of a weight is: slopes by rise over run at the root, weights by the width of the fact."""
+    low, high = slopes(program, view.layout, list(root.known))
+    steep = np.maximum(np.abs(low), np.abs(high))
+    parts = [np.zeros(0)]
+    for k, _, _ in view.shape.places:
+        start, stop = view.layout.places[k]
+        own = steep[start:stop]
+        node = program[k]
+        if isinstance(node, Staircase | Table | Wrap):
+            own = _rates(node, root.known[node.argument])
+        elif isinstance(node, Product):
+            x, y = (root.known[a] for a in (node.left, node.right))
+            own = np.concatenate([y.upper - y.lower, x.upper - x.lower]).astype(np.float64)
+        positive = own[own > 0]
+        own = np.where(own > 0, own, positive.mean() if positive.size else 1.0)
+        parts.append(np.maximum(own, 1e-12))
+    facts = [root.known[n] for n, _, _ in view.shape.facts]
+    wide = np.concatenate([np.zeros(0), *((x.upper - x.lower).astype(np.float64) for x in facts)])
+    slope = np.concatenate(parts)[None, :].astype(np.float32)
+    return Units(slope, (1 / np.maximum(1, wide))[None, :].astype(np.float32))
+
+
+def _rates(node: Staircase | Table | Wrap, x: Interval) -> Any:
+    """Return the rise of a step function over the run on which it rises, or a quarter of the interval if that is longer."""
+    listed = points(node, x.lower, x.upper, 1)
+    rise = np.abs(listed.values[1] - listed.values[0]).astype(np.float64)
+    run = (listed.arguments[-1] - listed.arguments[2] if len(listed.arguments) > 2 else x.upper - x.lower).astype(np.float64)
+    return rise / np.maximum(1, np.maximum(run, (x.upper - x.lower) / 4))

@@ -1,0 +1,80 @@
+"""Exact closing: what the search found in floats is rounded to integers and bounded again; only a positive integer closes a domain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qspec.bounds.derive import Chooser, derive
+from qspec.bounds.interval import Interval
+from qspec.bounds.layout import Layout
+from qspec.engine.view import Shape
+from qspec.integers import IntArray
+from qspec.ir import Program
+
+BITS = 36
+"""Fractional bits of weights and multipliers, if the largest weight is about 1."""
+LARGEST = 2.0**60
+"""Numbers of a certificate stay below this."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Closing:
+    """Which domains are closed, and the integers that do it: multipliers (batch, multipliers) and weights (batch, facts)."""
+
+    closed: np.ndarray[Any, np.dtype[np.bool_]]
+    multipliers: IntArray
+    weights: IntArray
+
+
+def close(program: Program, layout: Layout, shape: Shape, known: dict[int, Interval], weights: Any, multipliers: Any) -> Closing:
+    """Bound `-weights · facts` of a batch exactly, with multipliers rounded to integers.
+
+    `known` are the intervals (batch, size) of inputs and of arguments of relaxed nodes.
+    """
+    batch = weights.shape[0]
+    full = np.zeros((batch, layout.total))
+    for k, first, end in shape.places:
+        start, stop = layout.places[k]
+        full[:, start:stop] = multipliers[:, first:end]
+    largest = np.maximum(weights.max(axis=1, initial=0), 1e-30)
+    scale = (2.0**BITS / largest)[:, None]
+    steep = np.abs(full).max(axis=1, initial=0, keepdims=True) * scale
+    scale = np.where(steep > LARGEST, scale * (LARGEST / np.maximum(steep, 1)), scale)
+    whole = np.rint(weights.astype(np.float64) * scale).astype(np.int64)
+    chosen = np.rint(full * scale).astype(np.int64)
+
+    def choose(node: int, c: IntArray) -> IntArray:
+        del c
+        return layout.part(chosen, node)
+
+    held = {n: -whole[:, first:end] for n, first, end in shape.facts if np.any(whole[:, first:end])}
+    if not held:
+        return Closing(np.zeros(batch, dtype=np.bool_), chosen, whole)
+    bound = derive(program, held, choose, known)
+    return Closing(bound > 0, chosen, whole)
+
+
+def recording(choose: Chooser, layout: Layout, batch: int) -> tuple[Chooser, IntArray]:
+    """Return a rule that chooses alike and writes what it chose into the array returned, shape (batch, multipliers)."""
+    chosen = np.zeros((batch, layout.total), dtype=np.int64)
+
+    def recorded(node: int, c: IntArray) -> IntArray:
+        p = choose(node, c)
+        first, end = layout.places[node]
+        chosen[:, first:end] = p
+        return p
+
+    return recorded, chosen
+
+
+def fact_rows(shape: Shape, weights: IntArray) -> IntArray:
+    """Return the facts with positive weight as rows (node, element, weight)."""
+    rows = [
+        np.stack([np.full(found.size, n), found, weights[first:end][found]], axis=1)
+        for n, first, end in shape.facts
+        if (found := np.flatnonzero(weights[first:end] > 0)).size
+    ]
+    return np.concatenate(rows) if rows else np.zeros((0, 3), dtype=np.int64)

@@ -1,0 +1,128 @@
+"""Domains: parts of the input space, with the bounds of every node, the facts that hold there, and what is still to be taken apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+import numpy as np
+import numpy.typing as npt
+
+from qspec.bounds.interval import Interval, bound_node
+from qspec.engine.dual import Knobs
+from qspec.engine.view import Shape
+from qspec.integers import IntArray
+from qspec.ir import Affine, All, And, Any, Formula, Or, Program, Truth
+from qspec.linear import take_rows, to_sparse
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Domain:
+    """`known` are intervals of all nodes, `facts` (facts,) says which elements of the nodes of the goal are known to be at least 0.
+
+    `main` marks the facts chosen last, with which the weights start. `proof` is the number of the domain in the proof, `value` the best
+    dual bound that its parent had.
+    """
+
+    known: tuple[Interval, ...]
+    facts: Mask
+    main: Mask
+    pending: tuple[Formula, ...]
+    proof: int
+    value: float = -np.inf
+    false: bool = False
+    knobs: Knobs | None = None
+    """What was best for the parent; it gives no worse a bound here."""
+    cut: tuple[int, int] | None = None
+    """Node and element of the last cut."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether a false formula was asserted; bounds that exclude each other are noticed where they arise."""
+        return self.false
+
+
+def asserted(domain: Domain, formula: Formula, shape: Shape) -> Domain:
+    """Return the domain in which a formula is true as well."""
+    match formula:
+        case Truth(value):
+            return domain if value else replace(domain, false=True)
+        case And(children):
+            for child in children:
+                domain = asserted(domain, child, shape)
+            return domain
+        case All(node):
+            first, end = next((f, e) for n, f, e in shape.facts if n == node)
+            fresh = np.zeros_like(domain.facts)
+            fresh[first:end] = True
+            return replace(domain, facts=domain.facts | fresh, main=fresh if end > first else domain.main)
+        case Any() | Or():
+            return replace(domain, pending=(*domain.pending, formula))
+        case _:
+            assert_never(formula)
+
+
+def disjuncts(domain: Domain, which: int, shape: Shape) -> list[Domain]:
+    """Return one domain for each disjunct of a pending disjunction."""
+    formula = domain.pending[which]
+    rest = replace(domain, pending=domain.pending[:which] + domain.pending[which + 1 :])
+    if isinstance(formula, Or):
+        return [asserted(rest, child, shape) for child in formula.children]
+    assert isinstance(formula, Any)
+    first, end = next((f, e) for n, f, e in shape.facts if n == formula.node)
+    parts: list[Domain] = []
+    for k in range(first, end):
+        fresh = np.zeros_like(domain.facts)
+        fresh[k] = True
+        parts.append(replace(rest, facts=rest.facts | fresh, main=fresh))
+    return parts
+
+
+def halves(domain: Domain, node: int, element: int, threshold: int) -> list[tuple[Interval, ...] | None]:
+    """Return the bounds on both sides of a threshold, None where they exclude each other."""
+    own = domain.known[node]
+    sides: list[tuple[Interval, ...] | None] = []
+    for below in (True, False):
+        lower, upper = own.lower.copy(), own.upper.copy()
+        if below:
+            upper[element] = min(int(upper[element]), threshold)
+        else:
+            lower[element] = max(int(lower[element]), threshold + 1)
+        if lower[element] > upper[element]:
+            sides.append(None)
+        else:
+            sides.append((*domain.known[:node], Interval(lower, upper), *domain.known[node + 1 :]))
+    return sides
+
+
+def propagated(program: Program, known: tuple[Interval, ...]) -> tuple[Interval, ...] | None:
+    """Return the bounds intersected with intervals propagated forwards; None if some exclude each other."""
+    result: list[Interval] = []
+    for node, old in zip(program, known, strict=True):
+        new = bound_node(node, result)
+        lower, upper = np.maximum(old.lower, new.lower), np.minimum(old.upper, new.upper)
+        if np.any(lower > upper):
+            return None
+        result.append(Interval(lower, upper))
+    return tuple(result)
+
+
+def traced(program: Program, node: int, element: int, threshold: int) -> tuple[int, int, int]:
+    """Return a split of an earlier node that is the same: while an element only copies, scales or shifts another one, follow it."""
+    while isinstance(current := program[node], Affine) and len(current.terms) == 1:
+        m, argument = current.terms[0]
+        row = to_sparse(take_rows(m, np.array([element])))
+        if row.coefficients.size != 1:
+            break
+        factor, rest = int(row.coefficients[0]), threshold - int(current.bias[element])
+        # factor x <= rest; for a negative factor that is x >= ceil(rest / factor), whose complement is the other side.
+        threshold = rest // factor if factor > 0 else -(rest // -factor) - 1
+        node, element = argument, int(row.columns[0])
+    return node, element, threshold
+
+
+def widths(known: Interval) -> IntArray:
+    """Return how many steps lie between the bounds."""
+    return known.upper - known.lower

@@ -1,0 +1,252 @@
+"""Branch and bound on a query: a solution, or a proof in integers that there is none, or neither within the limits.
+
+Every domain is bounded by its dual (`ascent.py`), closed by integers (`close.py`), searched for a solution at the corner where the dual is
+least, or cut (`split.py`). It ends because every domain is finite. Source of the method: Bunel et al. 2018; Wang et al. 2021; here with
+the steps of staircases as places to cut, and an exact conclusion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from qspec.bounds.derive import by_slopes, derive, repeats
+from qspec.bounds.interval import Interval
+from qspec.bounds.layout import Layout
+from qspec.engine import domain as domains
+from qspec.engine.ascent import Found
+from qspec.engine.batch import Assembly, Runner
+from qspec.engine.close import Closing, close, fact_rows, recording
+from qspec.engine.domain import Domain
+from qspec.engine.dual import Knobs
+from qspec.engine.proof import Arrays, Proof
+from qspec.engine.root import root_domain, root_slopes
+from qspec.engine.split import Cut, cuts, input_cuts
+from qspec.engine.view import View, make_view
+from qspec.evaluate.reference import evaluate, holds
+from qspec.integers import IntArray
+from qspec.ir import Input, Query
+
+SCALE = 1 << 28
+MAX_FRONTIER = 1 << 16
+"""Open domains from which the search goes depth first."""
+
+Branching = Literal["steps", "input"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to search: domains in a batch, steps of the ascent and their rate, and what to cut first."""
+
+    batch: int = 256
+    steps: int = 20
+    rate: float = 0.1
+    branching: Branching = "steps"
+    compiled: bool | None = None
+    """Whether to run the ascent compiled: None decides by how long the search has run."""
+
+
+Attack = Callable[[Query], Mapping[str, IntArray] | None]
+"""Searches a query for a solution by other means, between what bounds say and the branching."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What a search ended with: a solution, or the arrays of a proof, or neither; domains visited, closed and still open."""
+
+    solution: dict[str, IntArray] | None
+    proof: Arrays | None
+    visited: int
+    leaves: int
+    open: int
+
+    @property
+    def decided(self) -> bool:
+        return self.solution is not None or self.proof is not None
+
+
+def prove(query: Query, more: Callable[[], bool], options: Options | None = None, attack: Attack | None = None) -> Outcome:
+    """Search until the query is decided or `more` says no; every solution was checked by the reference, every proof is in integers.
+
+    Raises UnsupportedError if a value may reach `2**62`.
+    """
+    return _Search(query, more, options or Options(), attack).run()
+
+
+def _boxed(query: Query, root: Domain) -> Query:
+    """Return the query with the inputs of the first domain."""
+    program = tuple(
+        Input(n.name, root.known[k].lower, root.known[k].upper) if isinstance(n, Input) else n for k, n in enumerate(query.program)
+    )
+    return Query(program, query.goal)
+
+
+class _Search:
+    def __init__(self, query: Query, more: Callable[[], bool], options: Options, attack: Attack | None) -> None:
+        self.query = query
+        self.attack = attack
+        self.more = more
+        self.options = options
+        self.layout = Layout.of(query.program)
+        self.proof = Proof(self.layout.total)
+        self.view: View = make_view(query.program, query.goal, self.layout)
+        self.solution: dict[str, IntArray] | None = None
+        self.visited = 0
+        self.open: list[Domain] = []
+
+    def run(self) -> Outcome:
+        root = root_domain(self.query, self.view, self.layout, self.proof)
+        if root is not None:
+            self.low, self.high = root_slopes(self.query.program, self.layout, root.known)
+            self._take_apart([root])
+            if self.open and self.solution is None and self.attack is not None:
+                found = self.attack(_boxed(self.query, root))
+                self.solution = None if found is None else dict(found)
+            self._search(root)
+        return self._outcome()
+
+    def _outcome(self) -> Outcome:
+        done = self.solution is None and not self.open and self.proof.open == 0
+        return Outcome(self.solution, self.proof.arrays() if done else None, self.visited, self.proof.leaves, len(self.open))
+
+    def _take_apart(self, waiting: list[Domain]) -> None:
+        """Replace every domain with a pending disjunction by one for each disjunct, and close those that plain slopes close."""
+        while waiting and self.solution is None:
+            ready = [d for d in waiting if not d.pending]
+            self._close_plainly(ready)
+            waiting = [d for d in waiting if d.pending]
+            parts: list[Domain] = []
+            for d in waiting:
+                which = min(range(len(d.pending)), key=lambda k: len(domains.disjuncts(d, k, self.view.shape)))
+                children = domains.disjuncts(d, which, self.view.shape)
+                numbers = self.proof.choose(d.proof, which, len(children))
+                for child, number in zip(children, numbers, strict=True):
+                    if child.empty:
+                        self.proof.empty(number)
+                    else:
+                        parts.append(replace(child, proof=number))
+            waiting = parts
+            if not self.more():
+                self.open += waiting
+                return
+
+    def _close_plainly(self, ready: list[Domain]) -> None:
+        """Try each fact chosen last on its own, with the slopes of the root, all domains of the same bounds at once."""
+        if not ready:
+            return
+        shape = self.view.shape
+        rows = np.stack([d.main for d in ready]).astype(np.int64) * SCALE
+        held = {n: -rows[:, first:end] for n, first, end in shape.facts if np.any(rows[:, first:end])}
+        if not held:
+            self.open += ready
+            return
+        choose = by_slopes(self.layout, self.low, self.high, repeats(self.query.program, self.layout))
+        recorded, chosen = recording(choose, self.layout, len(ready))
+        least = derive(self.query.program, held, recorded, list(ready[0].known))
+        for d, row, value, p in zip(ready, rows, least, chosen, strict=True):
+            self.visited += 1
+            if value > 0:
+                self.proof.close(d.proof, p, fact_rows(shape, row))
+            else:
+                self.open.append(replace(d, value=float(value) / SCALE))
+
+    def _search(self, root: Domain) -> None:
+        runner = Runner(self.view, self.query.program, root, self.options)
+        while self.open and self.solution is None and self.more():
+            batch = self._next(runner.size)
+            assembly = runner.assemble(batch)
+            found = runner.ascend(assembly)
+            self.visited += len(batch)
+            closing = self._close(batch, assembly, found)
+            if self._attack(found, len(batch)):
+                return
+            left = [k for k in range(len(batch)) if not closing[k]]
+            if left:
+                self._cut(batch, left, assembly, found)
+
+    def _next(self, size: int) -> list[Domain]:
+        """Return the domains that are furthest from being closed, where solutions are likely; the nearest ones if memory is short."""
+        self.open.sort(key=lambda d: -d.value if len(self.open) < MAX_FRONTIER else d.value)
+        batch = self.open[-size:]
+        del self.open[-size:]
+        return batch
+
+    def _close(self, batch: list[Domain], assembly: Assembly, found: Found) -> list[bool]:
+        """Close in integers what floats have closed, and return which."""
+        hopeful = np.flatnonzero(found.bound[: len(batch)] > 0)
+        closed = [False] * len(batch)
+        if hopeful.size:
+            known = {k: Interval(x.lower[hopeful], x.upper[hopeful]) for k, x in assembly.known.items()}
+            done: Closing = close(
+                self.query.program, self.layout, self.view.shape, known, found.weight[hopeful], found.multipliers[hopeful]
+            )
+            for row, k in enumerate(hopeful):
+                if done.closed[row]:
+                    self.proof.close(batch[k].proof, done.multipliers[row], fact_rows(self.view.shape, done.weights[row]))
+                    closed[k] = True
+        return closed
+
+    def _attack(self, found: Found, count: int) -> bool:
+        """Evaluate the corners where the dual is least."""
+        assignment: dict[str, IntArray] = {}
+        for k, node in enumerate(self.query.program):
+            if isinstance(node, Input):
+                corner = found.corner[k]
+                whole = (
+                    np.broadcast_to(node.lower, (count, node.lower.size)) if corner is None else np.rint(corner[:count]).astype(np.int64)
+                )
+                assignment[node.name] = np.clip(whole, node.lower, node.upper)
+        hits = np.flatnonzero(holds(self.query.goal, evaluate(self.query.program, assignment)))
+        if hits.size:
+            self.solution = {name: x[hits[0]] for name, x in assignment.items()}
+        return bool(hits.size)
+
+    def _cut(self, batch: list[Domain], left: list[int], assembly: Assembly, found: Found) -> None:
+        rows = np.array(left)
+        known = {k: Interval(x.lower[rows], x.upper[rows]) for k, x in assembly.known.items()}
+        coefficients = [None if c is None else c[rows] for c in found.coefficients]
+        values = [None if v is None else v[rows] for v in found.values]
+        steps = cuts(self.query.program, self.view, known, coefficients, values)
+        inputs = input_cuts(self.query.program, self.view, known, {})
+        prefer = self.options.branching == "input"
+        for place, k in enumerate(left):
+            by_input = steps.score[place] <= 0 or (prefer and inputs.score[place] > 0)
+            knobs = Knobs(*(v[k] for v in found.knobs))
+            self._divide(replace(batch[k], value=float(found.bound[k]), knobs=knobs), inputs if by_input else steps, place)
+
+    def _divide(self, d: Domain, cut: Cut, place: int) -> None:
+        """Replace a domain by the two sides of a cut; a single point that is still open would be a solution, which the attack has tried."""
+        program = self.query.program
+        if cut.score[place] <= 0:
+            self._last(d)
+            return
+        where = int(cut.node[place]), int(cut.element[place]), int(cut.threshold[place])
+        target = domains.traced(program, *where)
+        node, element, threshold = target
+        moved = node != where[0] or isinstance(program[node], Input)
+        numbers = self.proof.split(d.proof, node, element, threshold)
+        for side, number in zip(domains.halves(d, node, element, threshold), numbers, strict=True):
+            if side is not None and moved:
+                self.proof.propagate(number)
+                side = domains.propagated(program, side)
+            if side is None:
+                self.proof.empty(number)
+            else:
+                self.open.append(replace(d, known=side, proof=number, cut=where[:2]))
+
+    def _last(self, d: Domain) -> None:
+        """Decide a domain of a single point: evaluate it; where it is no solution some fact is false there, which closes it."""
+        program, shape = self.query.program, self.view.shape
+        point = {n.name: d.known[k].lower for k, n in enumerate(program) if isinstance(n, Input)}
+        values = evaluate(program, point)
+        if bool(holds(self.query.goal, values)):
+            self.solution = point
+            return
+        flat = np.concatenate([values[n] for n, _, _ in shape.facts])
+        false = np.flatnonzero(d.facts & (flat < 0))
+        weights = np.zeros(shape.weights, dtype=np.int64)
+        weights[false[:1]] = 1
+        self.proof.close(d.proof, np.zeros(self.layout.total, dtype=np.int64), fact_rows(shape, weights))

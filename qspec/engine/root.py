@@ -1,0 +1,97 @@
+"""The first domain: what bounds alone say of a query, recorded as the first steps of its proof."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qspec.bounds.backward import MAX_CELLS, tightened
+from qspec.bounds.interval import Interval, bound_node
+from qspec.bounds.layout import Layout
+from qspec.bounds.slopes import node_slopes, rounded, slopes
+from qspec.engine.domain import Domain, asserted, propagated
+from qspec.engine.proof import Proof
+from qspec.engine.view import View
+from qspec.errors import UnsupportedError
+from qspec.integers import SAFE, IntArray
+from qspec.ir import FALSE, Affine, Input, Maximum, Node, Product, Program, Query, Staircase, Table, Wrap, arguments, sizes
+from qspec.passes.box import Box
+
+
+def root_domain(query: Query, view: View, layout: Layout, proof: Proof) -> Domain | None:
+    """Return the first domain with every node tightened, None if that alone shows that there is no solution."""
+    program = query.program
+    known = _boxed(query)
+    if known is None:
+        proof.empty(0)
+        return None
+    facts = np.zeros(view.shape.weights, dtype=np.bool_)
+    start = asserted(Domain(tuple(known), facts, facts, (), 0), query.goal, view.shape)
+    if start.false:
+        proof.empty(0)
+        return None
+    return _tightened(start, program, layout, proof)
+
+
+def _boxed(query: Query) -> list[Interval] | None:
+    """Return intervals from the box that facts about single inputs leave; None if they leave nothing."""
+    (part,) = Box().apply(query)
+    if part.query.goal == FALSE and not part.query.inputs:
+        inputs = query.inputs
+    else:
+        inputs = part.query.inputs
+    known: list[Interval] = []
+    for node in query.program:
+        node = inputs.get(node.name, node) if isinstance(node, Input) else node
+        if isinstance(node, Input) and np.any(node.lower > node.upper):
+            return None
+        known.append(bound_node(node, known))
+        if known[-1].magnitude >= SAFE:
+            raise UnsupportedError(
+                "a value is too wide for the native engine",
+                given=f"node {len(known) - 1}, up to {known[-1].magnitude}",
+                expected="below 2**62",
+                advice='an SMT solver takes integers of any width: solver="z3"',
+            )
+    return known
+
+
+def _tightened(start: Domain, program: Program, layout: Layout, proof: Proof) -> Domain | None:
+    """Tighten, in order, every affine node that another kind of node or the goal reads; each use of slopes is a step of the proof."""
+    known = list(start.known)
+    low, high = (np.zeros(layout.total, dtype=np.int64) for _ in range(2))
+    size = sizes(program)
+    read = {a for node in program if isinstance(node, Staircase | Maximum | Wrap | Product | Table) for a in arguments(node)}
+    deep: list[bool] = []
+    for k, node in enumerate(program):
+        known[k] = _refreshed(node, known, k)
+        deep.append(any(deep[a] for a in arguments(node)) or not isinstance(node, Input | Affine))
+        if k in read and deep[k] and isinstance(node, Affine) and 2 * size[k] * max(size) <= MAX_CELLS:
+            better = tightened(program, k, known, layout, (low, high))
+            if np.any(better.lower > known[k].lower) or np.any(better.upper < known[k].upper):
+                proof.tighten(0, k, low.copy(), high.copy())
+                known[k] = better
+                if np.any(better.lower > better.upper):
+                    proof.empty(0)
+                    return None
+                proof.propagate(0)
+        if not isinstance(node, Input | Affine):
+            first, end = layout.places[k]
+            low[first:end], high[first:end] = (rounded(s) for s in node_slopes(node, known))
+    settled = propagated(program, tuple(known))
+    if settled is None:
+        proof.empty(0)
+        return None
+    return Domain(settled, start.facts, start.main, start.pending, 0)
+
+
+def _refreshed(node: Node, known: list[Interval], k: int) -> Interval:
+    if isinstance(node, Input):
+        return known[k]
+    new = bound_node(node, known)
+    return Interval(np.maximum(known[k].lower, new.lower), np.minimum(known[k].upper, new.upper))
+
+
+def root_slopes(program: Program, layout: Layout, known: tuple[Interval, ...]) -> tuple[IntArray, IntArray]:
+    """Return the slopes, in units of `2**-SLOPE_BITS`, with which facts are first bounded."""
+    low, high = slopes(program, layout, list(known))
+    return rounded(low), rounded(high)

@@ -1,0 +1,145 @@
+"""A program as the dual search sees it: what shapes the computation (hashable), and the arrays that it reads.
+
+Two queries on one network differ in arrays only, so that compiled code serves both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from qspec.bounds.layout import Layout
+from qspec.evaluate.kernels import MapKernel, MatMul
+from qspec.evaluate.maps import real_map
+from qspec.integers import magnitude
+from qspec.ir import Affine, Formula, Input, Maximum, Product, Program, Staircase, Table, Wrap, arguments, formula_nodes, sizes
+from qspec.linear import Dense, LinearMap, to_sparse
+
+Floats = npt.NDArray[np.float32]
+HostArray = npt.NDArray[Any]
+
+MAX_DENSE = 1 << 24
+"""Entries of the largest matrix that is written out for the computation in numpy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One node: its kind, the nodes that it reads, the kernels of its maps if it is affine, and its size."""
+
+    kind: Literal["input", "affine", "points", "product", "maximum", "unused"]
+    arguments: tuple[int, ...]
+    maps: tuple[MapKernel, ...]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Everything that shapes the computation.
+
+    `places` are the multipliers of each relaxed node that is used, side by side, `facts` the nodes of the goal with their places in the vector of weights.
+    """
+
+    ops: tuple[Op, ...]
+    places: tuple[tuple[int, int, int], ...]
+    facts: tuple[tuple[int, int, int], ...]
+
+    @property
+    def total(self) -> int:
+        return max((end for _, _, end in self.places), default=0)
+
+    @property
+    def weights(self) -> int:
+        return max((end for _, _, end in self.facts), default=0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """A program and a goal made ready: `arrays` has one tuple for each node: maps, then bias; members and presence of a maximum."""
+
+    shape: Shape
+    arrays: tuple[tuple[HostArray, ...], ...]
+    layout: Layout
+    dense: bool
+    """Whether every map is a matrix, which the computation in numpy needs."""
+
+
+def make_view(program: Program, goal: Formula, layout: Layout) -> View:
+    """Describe a program; maps are float32, since they guide a search and prove nothing."""
+    nodes = sorted(formula_nodes(goal))
+    used = _used(program, nodes)
+    size = sizes(program)
+    ops: list[Op] = []
+    arrays: list[tuple[HostArray, ...]] = []
+    for k, node in enumerate(program):
+        if k not in used:
+            ops.append(Op("unused", (), (), size[k]))
+            arrays.append(())
+            continue
+        match node:
+            case Input():
+                ops.append(Op("input", (), (), size[k]))
+                arrays.append(())
+            case Affine(terms, bias):
+                placed = [_map(m) for m, _ in terms]
+                flat = tuple(a for _, group in placed for a in group)
+                ops.append(Op("affine", arguments(node), tuple(kernel for kernel, _ in placed), size[k]))
+                arrays.append((*flat, bias.astype(np.float32)))
+            case Staircase() | Table() | Wrap():
+                ops.append(Op("points", arguments(node), (), size[k]))
+                arrays.append(())
+            case Product():
+                ops.append(Op("product", arguments(node), (), size[k]))
+                arrays.append(())
+            case Maximum(_, groups):
+                member = np.where(groups >= 0, groups, groups.max(axis=1, keepdims=True))
+                ops.append(Op("maximum", arguments(node), (), size[k]))
+                arrays.append((member.astype(np.int32), (groups >= 0)))
+    places = _packed(layout, used)
+    ends = np.cumsum([0, *(size[n] for n in nodes)]).tolist()
+    facts = tuple((n, ends[i], ends[i + 1]) for i, n in enumerate(nodes))
+    dense = all(isinstance(m, MatMul) for op in ops for m in op.maps)
+    return View(Shape(tuple(ops), places, facts), tuple(arrays), layout, dense)
+
+
+def _packed(layout: Layout, used: set[int]) -> tuple[tuple[int, int, int], ...]:
+    places: list[tuple[int, int, int]] = []
+    at = 0
+    for k, (first, end) in layout.places.items():
+        if k in used:
+            places.append((k, at, at + end - first))
+            at += end - first
+    return tuple(places)
+
+
+def _used(program: Program, nodes: list[int]) -> set[int]:
+    found, waiting = set[int](), list(nodes)
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += arguments(program[node])
+    return found
+
+
+def _map(m: LinearMap) -> tuple[MapKernel, tuple[HostArray, ...]]:
+    """Return a small map as a matrix (inputs, outputs), so that it runs in numpy as well, and others as the device likes them."""
+    if isinstance(m, Dense):
+        return MatMul(False), (np.ascontiguousarray(m.matrix.T.astype(np.float32)),)
+    if m.outputs * m.inputs <= 1 << 16:
+        matrix = np.zeros((m.inputs, m.outputs), dtype=np.float32)
+        entries = to_sparse(m)
+        matrix[entries.columns, entries.rows] = entries.coefficients.astype(np.float32)
+        return MatMul(False), (matrix,)
+    return real_map(m)
+
+
+def work(program: Program) -> int:
+    """Return the products of one pass through all maps, a measure of what a step of the search costs."""
+    total = 0
+    for node in program:
+        if isinstance(node, Affine):
+            total += sum(m.matrix.size if isinstance(m, Dense) else m.outputs + magnitude(np.array(m.inputs)) for m, _ in node.terms)
+    return total

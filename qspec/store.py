@@ -1,0 +1,214 @@
+"""Results on disk: one line of JSON for each finished query, written at once and never changed.
+
+A line is `{"schema": "qspec.store/1", "key": …, "index": …, "result": {…}}` with the result as `Result.to_dict()` has it. A run that
+is killed leaves at most one line that is cut off, which readers ignore and the next run removes. Of several lines with one key the last
+counts.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from typing import Any, cast
+
+from qspec.errors import SpecError
+from qspec.result import Result
+from qspec.solver import Limits, Reason
+
+SCHEMA = "qspec.store/1"
+HEAD = f'{{"schema": "{SCHEMA}", "key": '.encode()
+"""What every line begins with, so that no file is taken for a store that is none."""
+
+COLUMNS = (
+    "name",
+    "kind",
+    "parameters",
+    "verdict",
+    "evidence",
+    "reason",
+    "detail",
+    "vacuous",
+    "violations",
+    "codes",
+    "solver",
+    "solver_version",
+)
+"""What rows take from a result as it is."""
+
+PASSING = frozenset({Reason.CRASH.name, Reason.CANCELLED.name})
+"""Reasons for UNKNOWN that say nothing of the query: it is asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where the last line of a key is, and what tells whether its query needs to be asked again."""
+
+    offset: int
+    length: int
+    verdict: str
+    reason: str | None
+    limits: Limits
+
+    def settles(self, limits: Limits) -> bool:
+        """Return whether asking again within these limits is in vain: decided, or unknown within limits that were no smaller."""
+        if self.verdict != "UNKNOWN":
+            return True
+        more = _most(limits.seconds) > _most(self.limits.seconds) or _most(limits.memory) > _most(self.limits.memory)
+        return self.reason not in PASSING and not more
+
+
+class Store:
+    """A file of results that is open for one run; made by `opened`."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path = path
+        self._descriptor = descriptor
+        self._entries, self._end = _scan(path)
+
+    def drop_partial_line(self) -> None:
+        """Remove what a killed run left of its last line."""
+        if self._end < os.fstat(self._descriptor).st_size:
+            os.ftruncate(self._descriptor, self._end)
+            os.fsync(self._descriptor)
+
+    def settled(self, limits: Limits) -> frozenset[str]:
+        """Return the keys of queries that need not be asked again within these limits."""
+        return frozenset(key for key, entry in self._entries.items() if entry.settles(limits))
+
+    def result(self, key: str) -> Result:
+        """Return the stored result of a key."""
+        entry = self._entries[key]
+        return Result.from_dict(json.loads(os.pread(self._descriptor, entry.length, entry.offset))["result"])
+
+    def append(self, key: str, index: int, result: str) -> None:
+        """Write a result, given as JSON text in one line; it is on the disk when this returns. Raises OSError if it cannot be."""
+        line = HEAD + f'{json.dumps(key)}, "index": {index}, "result": {result}}}\n'.encode()
+        written = 0
+        while written < len(line):
+            written += os.write(self._descriptor, line[written:])
+        os.fsync(self._descriptor)
+
+
+@contextmanager
+def opened(where: str | os.PathLike[str]) -> Generator[Store]:
+    """Open a store for one run, made if it is not there; raises SpecError if another run has it, or if the file is something else."""
+    path = Path(where)
+    try:
+        new = not path.exists()
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise SpecError("cannot open a store there", given=str(path), expected=f"a file in a folder ({error.strerror})") from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SpecError(
+                "another run writes this store", given=str(path), expected="one run at a time", advice="wait for it, or name another file"
+            ) from None
+        if new:
+            _sync_folder(path)
+        store = Store(path, descriptor)
+        store.drop_partial_line()
+        yield store
+    finally:
+        os.close(descriptor)
+
+
+def read(where: str | os.PathLike[str]) -> list[dict[str, object]]:
+    """Return the results of a store as plain rows, in the order of their index; a store that is being written may be read.
+
+    Columns: index, key, name, kind, parameters, verdict, evidence, reason, detail, vacuous, violations, codes, solver, solver_version,
+    seconds (spent) and timeout (allowed). Raises SpecError if the file is not a store, or damaged.
+    """
+    path = Path(where)
+    rows: dict[str, dict[str, object]] = {}
+    with _reading(path) as file:
+        for _, _, line in _lines(path, file):
+            rows[line["key"]] = _row(line)
+    return sorted(rows.values(), key=lambda row: cast(int, row["index"]))
+
+
+def _row(line: dict[str, Any]) -> dict[str, object]:
+    result = line["result"]
+    return {
+        "index": line["index"],
+        "key": line["key"],
+        **{c: result[c] for c in COLUMNS},
+        "seconds": math.fsum(result["times"].values()),
+        "timeout": result["limits"]["seconds"],
+    }
+
+
+def _scan(path: Path) -> tuple[dict[str, Entry], int]:
+    """Return the entries of a store by key, and where its last whole line ends."""
+    entries: dict[str, Entry] = {}
+    end = 0
+    with _reading(path) as file:
+        for offset, length, line in _lines(path, file):
+            result = line["result"]
+            entries[line["key"]] = Entry(offset, length, result["verdict"], result["reason"], Limits(**result["limits"]))
+            end = offset + length
+    return entries, end
+
+
+def _lines(path: Path, file: BufferedReader) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Yield offset, length and content of every whole line; what a killed run may have left at the end is not one.
+
+    After a power failure the last line may have its end but not all that comes before it, so the last one may be damaged, too.
+    """
+    offset = 0
+    damaged = ""
+    for number, text in enumerate(file, 1):
+        if damaged:
+            raise SpecError(
+                "a store is damaged", given=damaged, expected=f"lines of schema {SCHEMA}", advice="restore it, or name another file"
+            )
+        if not text.startswith(HEAD) and not HEAD.startswith(text.rstrip(b"\n")) and text.strip(b"\0\n"):
+            raise SpecError("not a store of results", given=f"{path}, line {number}", expected=f"a line of schema {SCHEMA}")
+        content = _content(text)
+        if content is None:
+            damaged = f"{path}, line {number}"
+        else:
+            yield offset, len(text), content
+        offset += len(text)
+
+
+def _content(text: bytes) -> dict[str, Any] | None:
+    """Return the content of a line, None if it is cut off or damaged."""
+    try:
+        line: dict[str, Any] = json.loads(text)
+        whole = text.endswith(b"\n") and isinstance(line["key"], str) and isinstance(line["index"], int)
+        result: dict[str, Any] = line["result"]
+        return line if whole and isinstance(result["times"], dict) and {"verdict", "reason", "limits"} <= set(result) else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+@contextmanager
+def _reading(path: Path) -> Generator[BufferedReader]:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise SpecError("cannot read a store", given=str(path), expected=f"a file of results ({error.strerror})") from None
+    with file:
+        yield file
+
+
+def _sync_folder(path: Path) -> None:
+    """Put the name of a new file on the disk, too."""
+    folder = os.open(path.resolve().parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _most(limit: float | None) -> float:
+    return math.inf if limit is None else limit

@@ -1,0 +1,69 @@
+"""The native engine: exact bounds, attack, and branch and bound, with a certificate for every `unsat`; needs nothing but JAX.
+
+In this process, because it is our own engine and looks at the clock between batches of bounded size; the memory limit does not apply to it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from qspec.errors import UnsupportedError
+from qspec.integers import IntArray
+from qspec.ir import Query
+from qspec.problem import GridProblem, Problem, grid_model
+from qspec.solver import Answer, Availability, Limits, Reason
+from qspec_solvers import availability
+
+ATTACK_SHARE, ATTACK_SECONDS = 4, 10.0
+"""The attack may take this part of the time, and so many seconds at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Branch and bound in JAX; cuts staircase steps first, or `branching="input"` inputs first."""
+
+    branching: Literal["steps", "input"] = "steps"
+    theories: tuple[str, ...] = ("query", "grid")
+    name: str = "bounds"
+    cite: str = "qspec.engine: dual bounds over staircases (Dvijotham et al. 2018, Zhang et al. 2018, Wang et al. 2021), concluded in integers"
+
+    def availability(self) -> Availability:
+        return availability.package("jax", "jax", "jax")
+
+    def solve(self, problem: Problem, limits: Limits) -> Answer:
+        """Return the answer; `unsat` comes with what its certificate is made of, `sat` with a solution that was evaluated exactly."""
+        began = time.monotonic()
+        if not isinstance(problem, GridProblem):
+            return Answer("unknown", reason=Reason.UNSUPPORTED, detail=f"it takes the query itself, not {problem.theory}")
+        # Imported here, because listing the solvers must not load the engine.
+        from qspec.engine.prove import Options, prove
+
+        def more() -> bool:
+            return limits.seconds is None or time.monotonic() - began < limits.seconds
+
+        attack = _attack(limits) if problem.attack else None
+        try:
+            outcome = prove(problem.query, more, Options(branching=self.branching), attack)
+        except UnsupportedError as error:
+            return Answer("unknown", reason=Reason.UNSUPPORTED, detail=str(error), seconds=time.monotonic() - began)
+        seconds = time.monotonic() - began
+        counts: Mapping[str, int] = {"domains": outcome.visited, "leaves": outcome.leaves, "open": outcome.open}
+        if outcome.solution is not None:
+            return Answer("sat", grid_model(outcome.solution), seconds=seconds, statistics=counts)
+        if outcome.proof is None:
+            detail = f"{outcome.visited} domains were bounded, {outcome.open} are open"
+            return Answer("unknown", reason=Reason.TIMEOUT, detail=detail, seconds=seconds, statistics=counts)
+        return Answer("unsat", seconds=seconds, statistics=counts, proof=outcome.proof.mapping())
+
+
+def _attack(limits: Limits) -> Callable[[Query], Mapping[str, IntArray] | None]:
+    def attack(query: Query) -> Mapping[str, IntArray] | None:
+        from qspec.search.falsify import falsify
+
+        seconds = ATTACK_SECONDS if limits.seconds is None else min(ATTACK_SECONDS, limits.seconds / ATTACK_SHARE)
+        return falsify(query, seconds=seconds, seed=limits.seed)
+
+    return attack
