@@ -49,6 +49,14 @@ class Dense:
         return np.ascontiguousarray(self.matrix.T.astype(np.float64))
 
     @cached_property
+    def absolute(self) -> Dense:
+        return self if np.all(self.matrix >= 0) else Dense(np.abs(self.matrix))
+
+    @cached_property
+    def transposed(self) -> Dense:
+        return Dense(self.matrix.T)
+
+    @cached_property
     def gain(self) -> int:
         """Largest absolute row sum: `|y| <= gain * max|x|`."""
         bound = magnitude(self.matrix) * max(1, self.inputs)
@@ -69,13 +77,27 @@ class Sparse:
     coefficients: IntArray
 
     @cached_property
+    def absolute(self) -> Sparse:
+        all_positive = bool(np.all(self.coefficients >= 0))
+        return self if all_positive else Sparse(self.outputs, self.inputs, self.rows, self.columns, np.abs(self.coefficients))
+
+    @cached_property
+    def transposed(self) -> Sparse:
+        order = np.lexsort((self.rows, self.columns))
+        return Sparse(self.inputs, self.outputs, self.columns[order], self.rows[order], self.coefficients[order])
+
+    @cached_property
     def gain(self) -> int:
         if self.coefficients.size == 0:
             return 0
-        bound = magnitude(self.coefficients) * max(1, self.coefficients.size)
-        totals = np.zeros(self.outputs, dtype=object if bound >= 2**62 else np.int64)
-        np.add.at(totals, self.rows, np.abs(widen(self.coefficients, bound)))
-        return magnitude(totals)
+        bound = magnitude(self.coefficients) * self.coefficients.size
+        absolute = np.abs(widen(self.coefficients, bound))
+        return magnitude(np.add.reduceat(absolute, self.starts[self.filled]))
+
+    @cached_property
+    def filled(self) -> IntArray:
+        """The rows that have entries."""
+        return np.flatnonzero(np.diff(self.starts))
 
     @cached_property
     def starts(self) -> IntArray:
@@ -118,6 +140,14 @@ class Convolution:
     @property
     def outputs(self) -> int:
         return int(np.prod(self.shape))
+
+    @cached_property
+    def absolute(self) -> Convolution:
+        return Convolution(np.abs(self.kernel), self.image, self.stride, self.padding, self.dilation, self.groups)
+
+    @cached_property
+    def transposed(self) -> Sparse:
+        return to_sparse(self).transposed
 
     @cached_property
     def gain(self) -> int:
@@ -191,7 +221,7 @@ def selection(index: object, inputs: int) -> Sparse:
 
 def placement(index: object, outputs: int) -> Sparse:
     """Return the map that puts `x[k]` at `y[index[k]]` and zero elsewhere; no index may occur twice."""
-    return transpose_sparse(selection(index, outputs))
+    return selection(index, outputs).transposed
 
 
 def identity(size: int) -> Sparse:
@@ -226,8 +256,7 @@ def apply(linear: LinearMap, x: IntArray) -> IntArray:
             result = np.zeros((*x.shape[:-1], linear.outputs), dtype=x.dtype)
             if linear.rows.size:
                 products = x[..., linear.columns] * linear.coefficients.astype(x.dtype)
-                filled = np.flatnonzero(np.diff(linear.starts))
-                result[..., filled] = np.add.reduceat(products, linear.starts[filled], axis=-1)
+                result[..., linear.filled] = np.add.reduceat(products, linear.starts[linear.filled], axis=-1)
             return shrink(result)
         case Convolution():
             return shrink(_convolve(linear, x, bound))
@@ -254,16 +283,8 @@ def _convolve(conv: Convolution, x: IntArray, bound: int) -> IntArray:
 
 
 def absolute(linear: LinearMap) -> LinearMap:
-    """Return the map with every coefficient replaced by its absolute value."""
-    match linear:
-        case Dense():
-            return Dense(np.abs(linear.matrix))
-        case Sparse():
-            return Sparse(linear.outputs, linear.inputs, linear.rows, linear.columns, np.abs(linear.coefficients))
-        case Convolution():
-            return Convolution(np.abs(linear.kernel), linear.image, linear.stride, linear.padding, linear.dilation, linear.groups)
-        case _:
-            assert_never(linear)
+    """Return the map with every coefficient replaced by its absolute value, made once."""
+    return linear.absolute
 
 
 def scaled(linear: LinearMap, factors: IntArray) -> LinearMap:
@@ -312,15 +333,9 @@ def _convolution_rows(conv: Convolution, index: IntArray) -> Sparse:
     return sparse(index.size, conv.inputs, row[inside], column[inside], values[inside])
 
 
-def transpose_sparse(linear: Sparse) -> Sparse:
-    """Return the transposed map."""
-    order = np.lexsort((linear.rows, linear.columns))
-    return Sparse(linear.inputs, linear.outputs, linear.columns[order], linear.rows[order], linear.coefficients[order])
-
-
 def transpose(linear: LinearMap) -> LinearMap:
-    """Return the transposed map (a convolution becomes a list of entries)."""
-    return Dense(linear.matrix.T) if isinstance(linear, Dense) else transpose_sparse(to_sparse(linear))
+    """Return the transposed map (a convolution becomes a list of entries), made once."""
+    return linear.transposed
 
 
 def take_rows(linear: LinearMap, index: IntArray) -> LinearMap:

@@ -12,6 +12,7 @@ import numpy as np
 from qspec.bounds.derive import by_slopes, derive, repeats
 from qspec.bounds.interval import Interval, bound_node
 from qspec.bounds.layout import Layout
+from qspec.bounds.points import Points
 from qspec.bounds.slopes import node_slopes, rounded
 from qspec.integers import IntArray, shrink, widen
 from qspec.ir import Affine, Input, Maximum, Product, Program, Staircase, Wrap, arguments, sizes
@@ -30,21 +31,30 @@ def bound(program: Program, wanted: Sequence[int] = ()) -> list[Interval]:
     size = sizes(program)
     read = {a for node in program if isinstance(node, Staircase | Maximum | Wrap | Product) for a in arguments(node)} | set(wanted)
     deep: list[bool] = []
+    listed: dict[int, Points] = {}
     for k, node in enumerate(program):
         known.append(bound_node(node, known))
         deep.append(any(deep[a] for a in arguments(node)) or not isinstance(node, Input | Affine))
         if k in read and deep[k] and isinstance(node, Affine) and 2 * size[k] * max(size) <= MAX_CELLS:
-            known[k] = tightened(program, k, known, layout, (low, high))
+            known[k] = tightened(program, k, known, layout, (low, high), listed)
         if not isinstance(node, Input | Affine):
             first, end = layout.places[k]
             low[first:end], high[first:end] = (rounded(s) for s in node_slopes(node, known))
     return known
 
 
-def tightened(program: Program, node: int, known: list[Interval], layout: Layout, slopes: tuple[IntArray, IntArray]) -> Interval:
+def tightened(
+    program: Program,
+    node: int,
+    known: list[Interval],
+    layout: Layout,
+    slopes: tuple[IntArray, IntArray],
+    listed: dict[int, Points] | None = None,
+) -> Interval:
     """Return the interval of one node, tightened by substituting backwards for the elements that are not fixed.
 
-    `slopes` are low and high ones of all earlier relaxed nodes, in units of `2**-SLOPE_BITS`, shape (multipliers,).
+    `slopes` are low and high ones of all earlier relaxed nodes, in units of `2**-SLOPE_BITS`, shape (multipliers,); `listed` has the
+    points of such nodes, and is filled: their arguments must not be tightened any more.
     """
     own = known[node]
     free = np.flatnonzero(own.lower < own.upper)
@@ -53,7 +63,7 @@ def tightened(program: Program, node: int, known: list[Interval], layout: Layout
     rows = np.zeros((2 * free.size, own.lower.size), dtype=np.int64)
     rows[np.arange(free.size), free] = SCALE
     rows[free.size + np.arange(free.size), free] = -SCALE
-    least = derive(program, {node: rows}, by_slopes(layout, *slopes, repeats(program, layout)), known)
+    least = derive(program, {node: rows}, by_slopes(layout, *slopes, repeats(program, layout)), known, listed)
     least = -(-widen(least, SCALE) // SCALE)
     lower, upper = own.lower.astype(object), own.upper.astype(object)
     lower[free] = np.maximum(lower[free], least[: free.size])

@@ -11,21 +11,21 @@ from typing import assert_never
 
 import numpy as np
 
-from qspec.bounds.interval import Interval
+from qspec.bounds.interval import Interval, bound_node
 from qspec.bounds.layout import Relaxed
-from qspec.bounds.points import MAX_POINTS, Elementwise, points
+from qspec.bounds.points import Elementwise, Points, points
 from qspec.integers import SAFE, IntArray, magnitude, shrink, widen
-from qspec.ir import Maximum, Product, Staircase, Table, Wrap
+from qspec.ir import Maximum, Product, Staircase, Table, Wrap, with_arguments
 
 
-def conjugate(node: Relaxed, c: IntArray, p: IntArray, known: list[Interval]) -> IntArray:
+def conjugate(node: Relaxed, c: IntArray, p: IntArray, known: list[Interval], listed: Points | None = None) -> IntArray:
     """Return `q` summed over the elements, shape (...), for coefficients `c` (..., size) and multipliers `p` (..., count).
 
-    `known` are intervals by node, (size,) or (..., size).
+    `known` are intervals by node, (size,) or (..., size); `listed` are the points of an elementwise operation on them, if known.
     """
     match node:
         case Staircase(a) | Table(a) | Wrap(a):
-            return _elementwise(node, c, p, known[a])
+            return _elementwise(node, c, p, known[a], listed or points(node, known[a].lower, known[a].upper))
         case Product(left, right):
             half = c.shape[-1]
             return _product(c, p[..., :half], p[..., half:], known[left], known[right])
@@ -35,26 +35,25 @@ def conjugate(node: Relaxed, c: IntArray, p: IntArray, known: list[Interval]) ->
             assert_never(node)
 
 
-def _elementwise(node: Elementwise, c: IntArray, p: IntArray, x: Interval) -> IntArray:
-    listed = points(node, x.lower, x.upper, MAX_POINTS)
+def _elementwise(node: Elementwise, c: IntArray, p: IntArray, x: Interval, listed: Points) -> IntArray:
+    if not listed.complete:
+        return _apart(node, c, p, x)
     limit = magnitude(c) * magnitude(listed.values) + magnitude(p) * magnitude(listed.arguments)
     limit *= max(1, c.shape[-1])
     c, p = widen(c, limit), widen(p, limit)
-    if not listed.complete:
-        return shrink(_apart(node, c, p, x).sum(axis=-1))
     least = c * listed.values[0] - p * listed.arguments[0]
     for a, y in zip(listed.arguments[1:], listed.values[1:], strict=True):
         np.minimum(least, c * y - p * a, out=least)
-    return shrink(least.sum(axis=-1))
+    return total(least)
 
 
 def _apart(node: Elementwise, c: IntArray, p: IntArray, x: Interval) -> IntArray:
-    """Bound `c f(a)` and `-p a` each on its own."""
-    from qspec.bounds.interval import bound_node
-    from qspec.ir import with_arguments
-
+    """Bound `c f(a)` and `-p a` each on its own, where there are too many points to list."""
     y = bound_node(with_arguments(node, {node.argument: 0}), [x])
-    return np.minimum(c * y.lower, c * y.upper) - np.maximum(p * x.lower, p * x.upper)
+    limit = (magnitude(c) * y.magnitude + magnitude(p) * x.magnitude) * max(1, c.shape[-1])
+    c, p = widen(c, limit), widen(p, limit)
+    least = np.minimum(c * y.lower, c * y.upper) - np.maximum(p * x.lower, p * x.upper)
+    return total(least)
 
 
 def _product(c: IntArray, p: IntArray, r: IntArray, x: Interval, y: Interval) -> IntArray:
@@ -65,7 +64,7 @@ def _product(c: IntArray, p: IntArray, r: IntArray, x: Interval, y: Interval) ->
     least = c * corners[0][0] * corners[0][1] - p * corners[0][0] - r * corners[0][1]
     for a, b in corners[1:]:
         np.minimum(least, c * a * b - p * a - r * b, out=least)
-    return shrink(least.sum(axis=-1))
+    return total(least)
 
 
 def _maximum(groups: IntArray, c: IntArray, p: IntArray, x: Interval) -> IntArray:
@@ -76,7 +75,7 @@ def _maximum(groups: IntArray, c: IntArray, p: IntArray, x: Interval) -> IntArra
     if limit >= SAFE:
         c, p, low, high = (v.astype(object) for v in (c, p, low, high))
     p = np.where(present, p, 0)
-    return shrink(np.where(c < 0, _below(c, p, low, high, present), _above(c, p, low, high, present)).sum(axis=-1))
+    return total(np.where(c < 0, _below(c, p, low, high, present), _above(c, p, low, high, present)))
 
 
 def _below(c: IntArray, p: IntArray, low: IntArray, high: IntArray, present: IntArray) -> IntArray:
@@ -94,7 +93,13 @@ def _above(c: IntArray, p: IntArray, low: IntArray, high: IntArray, present: Int
     weights = np.clip(c[..., None] - before, 0, np.maximum(p, 0))
     rest = c - weights.sum(axis=-1)
     floor = np.where(present, low, low.min(axis=-1, keepdims=True) - 1)
-    leader = np.expand_dims(np.argmax(floor, axis=-1), -1)
-    weights = weights + np.where(np.arange(low.shape[-1]) == leader, rest[..., None], 0)
+    members: int = low.shape[-1]
+    leads = np.arange(members) == np.argmax(floor, axis=-1)[..., None]
+    weights = weights + np.where(leads, rest[..., None], 0)
     excess = np.where(present, weights - p, 0)
     return np.minimum(excess * low, excess * high).sum(axis=-1)
+
+
+def total(least: IntArray) -> IntArray:
+    """Return the sum over the last axis, always as an array: of one row of Python integers numpy would make a number."""
+    return shrink(np.asarray(least.sum(axis=-1), dtype=least.dtype))

@@ -8,29 +8,34 @@ what that costs at most is added (`conjugate.py`). Every multiplier is sound, wh
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import assert_never
 
 import numpy as np
 
 from qspec import linear
-from qspec.bounds.conjugate import conjugate
+from qspec.bounds.conjugate import conjugate, total
 from qspec.bounds.interval import Interval
 from qspec.bounds.layout import Layout
+from qspec.bounds.points import Points, points
 from qspec.bounds.slopes import SLOPE_BITS
 from qspec.integers import IntArray, magnitude, shrink, widen
 from qspec.ir import Affine, Input, Maximum, Product, Program, Staircase, Table, Wrap
 
 Chooser = Callable[[int, IntArray], IntArray]
 """Gives the multipliers, shape (..., count), of a relaxed node from its position and coefficients, shape (..., size)."""
+KEPT = 1 << 20
+"""Points of one operation above which they are found again rather than kept."""
 
 
-def derive(program: Program, held: Mapping[int, IntArray], choose: Chooser, known: list[Interval]) -> IntArray:
+def derive(
+    program: Program, held: Mapping[int, IntArray], choose: Chooser, known: list[Interval], listed: dict[int, Points] | None = None
+) -> IntArray:
     """Return integers, shape (...), that `sum of held[k] @ node k` never falls below.
 
-    `held` are rows of coefficients (..., size); `known` are intervals (size,) or (..., size) that broadcast against them.
+    `held` are rows of coefficients (..., size); `known` are intervals (size,) or (..., size) that broadcast against them. Points of
+    operations on these intervals are taken from `listed`, and added to it.
     """
-    rows = dict(held)
+    rows, listed = dict(held), {} if listed is None else listed
     batch = np.broadcast_shapes(*(r.shape[:-1] for r in rows.values()))
     constant: IntArray = np.zeros(batch, dtype=np.int64)
     for k in range(max(rows, default=-1), -1, -1):
@@ -43,10 +48,13 @@ def derive(program: Program, held: Mapping[int, IntArray], choose: Chooser, know
             case Affine(terms, bias):
                 constant = add(constant, linear.apply(linear.Dense(bias[None, :]), c)[..., 0])
                 for m, a in terms:
-                    _hold(rows, a, linear.apply(transposed(m), c))
+                    _hold(rows, a, linear.apply(linear.transpose(m), c))
             case Staircase(a) | Table(a) | Wrap(a):
                 p = choose(k, c)
-                constant = add(constant, conjugate(node, c, p, known))
+                found = listed[k] if k in listed else points(node, known[a].lower, known[a].upper)
+                if found.arguments.size <= KEPT:
+                    listed[k] = found
+                constant = add(constant, conjugate(node, c, p, known, found))
                 _hold(rows, a, p)
             case Product(left, right):
                 p = choose(k, c)
@@ -96,12 +104,6 @@ def repeated(c: IntArray, count: int) -> IntArray:
     return np.concatenate([c, c], axis=-1) if count == -2 else np.repeat(c, count, axis=-1) if count != 1 else c
 
 
-@lru_cache(maxsize=256)
-def transposed(m: linear.LinearMap) -> linear.LinearMap:
-    """Return the transposed map, kept for the next time."""
-    return linear.transpose(m)
-
-
 def spread(groups: IntArray, size: int) -> linear.LinearMap:
     """Return the map that adds the multipliers of a maximum, row by row, to the elements that they belong to."""
     flat = groups.reshape(-1)
@@ -116,13 +118,12 @@ def lowest(c: IntArray, x: Interval) -> IntArray:
         wide = c.astype(np.float64)
         return (np.maximum(wide, 0) @ x.lower.astype(np.float64) + np.minimum(wide, 0) @ x.upper.astype(np.float64)).astype(np.int64)
     c, lower, upper = (widen(v, limit) for v in (c, x.lower, x.upper))
-    return shrink((np.maximum(c, 0) * lower + np.minimum(c, 0) * upper).sum(axis=-1))
+    return total(np.maximum(c, 0) * lower + np.minimum(c, 0) * upper)
 
 
 def add(x: IntArray, y: IntArray) -> IntArray:
-    """Return the exact sum."""
-    limit = magnitude(x) + magnitude(y)
-    return shrink(widen(x, limit) + widen(y, limit))
+    """Return the exact sum, always as an array; integers below `SAFE` leave a bit for it."""
+    return shrink(np.asarray(x + y, dtype=np.result_type(x, y)))
 
 
 def _hold(rows: dict[int, IntArray], node: int, c: IntArray) -> None:

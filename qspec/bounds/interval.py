@@ -44,7 +44,7 @@ def bound(program: Program) -> list[Interval]:
 
 
 def bound_node(node: Node, known: Known) -> Interval:
-    """Return the interval of one node from those of its arguments."""
+    """Return the interval of one node from those of its arguments, shape (size,) or (..., size)."""
     match node:
         case Input(_, lower, upper):
             return Interval(lower, upper)
@@ -58,7 +58,7 @@ def bound_node(node: Node, known: Known) -> Interval:
             return _product(known[left], known[right])
         case Maximum(a, groups):
             safe = np.where(groups >= 0, groups, groups.max(axis=1, keepdims=True))
-            return Interval(known[a].lower[safe].max(axis=1), known[a].upper[safe].max(axis=1))
+            return Interval(known[a].lower[..., safe].max(axis=-1), known[a].upper[..., safe].max(axis=-1))
         case Wrap(a, width, signed):
             return _wrap(known[a], width, signed)
         case _:
@@ -80,9 +80,9 @@ def _affine(terms: tuple[tuple[linear.LinearMap, int], ...], bias: IntArray, kno
 def _table(x: Interval, first: IntArray, values: IntArray) -> Interval:
     entries: int = values.shape[1]
     position = np.arange(entries)
-    inside = (position >= (x.lower - first)[:, None]) & (position <= (x.upper - first)[:, None])
+    inside = (position >= (x.lower - first)[..., None]) & (position <= (x.upper - first)[..., None])
     low, high = values.min(axis=1, keepdims=True), values.max(axis=1, keepdims=True)
-    return Interval(np.where(inside, values, high).min(axis=1), np.where(inside, values, low).max(axis=1))
+    return Interval(np.where(inside, values, high).min(axis=-1), np.where(inside, values, low).max(axis=-1))
 
 
 def _product(x: Interval, y: Interval) -> Interval:

@@ -58,7 +58,8 @@ def _staircase(steps: Rescale | Steps, lower: IntArray, upper: IntArray, most: i
         codes = np.minimum(first + np.arange(1, max(1, count) + 1).reshape(-1, *[1] * first.ndim), last)
     else:
         share = np.arange(most).reshape(-1, *[1] * first.ndim)
-        codes = np.minimum(first + 1 + np.maximum(0, last - first - 1) * share // (most - 1), last)
+        rest = widen(np.maximum(0, last - first - 1), count * most)
+        codes = np.minimum(first + 1 + rest * share // (most - 1), last)
     start = _reach(steps, codes)
     listed = np.concatenate([lower[None], upper[None], start - 1, start])
     arguments = np.clip(listed, lower, upper)

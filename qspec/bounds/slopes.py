@@ -1,8 +1,8 @@
 """Slopes with which to start: of lines below and above each operation, as multiples of `2**-SLOPE_BITS`.
 
-Slopes carry no proof (`conjugate.py` finds the best intercept of any line), so they are computed in floating point. Those of a staircase are
-of the convex envelope of a clamped line, chosen by the area between the lines. Source: CROWN, Zhang et al. 2018; DeepPoly, Singh et al.
-2019.
+Slopes carry no proof (`conjugate.py` finds the best intercept of any line), so they are computed in floating point. Those of a staircase
+are of the convex envelope of a clamped line, chosen by the area between the lines. Source: CROWN, Zhang et al. 2018; DeepPoly, Singh et
+al. 2019.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ def _maximum(groups: IntArray, x: Interval) -> Slopes:
     member = np.where(present, groups, groups.max(axis=1, keepdims=True))
     low = np.where(present, x.lower[..., member], x.lower.min(initial=0) - 1)
     high = np.where(present, x.upper[..., member], x.lower.min(initial=0) - 1)
-    chosen = np.arange(groups.shape[1]) == np.expand_dims(np.argmax(low, axis=-1), -1)
+    members: int = groups.shape[1]
+    chosen = np.arange(members) == np.argmax(low, axis=-1)[..., None]
     largest = np.max(low, axis=-1, keepdims=True)
     rivals = np.any(~chosen & (high > largest), axis=-1, keepdims=True)
     flat = (*chosen.shape[:-2], groups.size)

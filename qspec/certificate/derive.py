@@ -225,8 +225,9 @@ def _least_of_maximum(groups: IntArray, lower: IntArray, upper: IntArray, c: Int
     weights: IntArray = np.clip(given - (np.cumsum(wanted, axis=2) - wanted), 0, wanted)
     best = np.where(present, low, low.min(initial=0) - 1).argmax(axis=1)
     rest: IntArray = given - weights.sum(axis=2, keepdims=True)
-    weights = weights + rest * (np.arange(groups.shape[1]) == best[:, None])
-    positive = np.where(present, _least_at(weights - p, low, high), 0).sum(axis=2)
+    members: int = groups.shape[1]
+    weights = weights + rest * (np.arange(members) == best[:, None])
+    positive: IntArray = np.where(present, _least_at(weights - p, low, high), 0).sum(axis=2)
     return shrink(np.where(c < 0, negative, positive))
 
 

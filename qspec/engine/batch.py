@@ -42,9 +42,11 @@ class Runner:
         self.watched = sorted({a for k, _, _ in view.shape.places for a in view.shape.ops[k].arguments} | _inputs(view))
         self.units = _units(view, program, root)
         self.readers = _readers(view, program)
+        self.top = _top(view)
+        self.open = np.concatenate([np.zeros(0, dtype=np.bool_), *(root.known[n].lower < 0 for n, _, _ in view.shape.facts)])
         self.began = time.monotonic()
         self.placed: Any = None
-        self.compiled = options.compiled is True or not view.dense
+        self.compiled = options.compiled is True or not view.plain
 
     @property
     def size(self) -> int:
@@ -59,16 +61,17 @@ class Runner:
             want = SMALL if len(batch) <= SMALL else self.options.batch
             rows = batch + [batch[0]] * (want - len(batch))
         known = {k: Interval(np.stack([d.known[k].lower for d in rows]), np.stack([d.known[k].upper for d in rows])) for k in self.watched}
-        active = np.stack([d.facts for d in rows]).astype(np.float32)
+        active = np.stack([d.facts & self.open for d in rows]).astype(np.float32)
         main = np.stack([d.main for d in rows]).astype(np.float32)
         low, high = (s.astype(np.float32) for s in self._slopes(known))
         share = main / np.maximum(1, main.sum(axis=1, keepdims=True))
         cold = Knobs(low / self.units.slope, high / self.units.slope, np.zeros_like(low), share)
         box = Box(tuple(self._part(k, known) for k in range(len(self.program))))
-        return Assembly(known, box, Start(self._choices(rows, cold), active))
+        flat = cold._replace(low=np.where(self.top, 0, cold.low), high=np.where(self.top, 0, cold.high))
+        return Assembly(known, box, Start(self._choices(rows, cold), flat, active, main))
 
     def _choices(self, rows: list[Domain], cold: Knobs) -> tuple[Knobs, ...]:
-        """Return fresh slopes, those of the parent, and those of the parent but for the element that was cut."""
+        """Return fresh slopes, those of the parent, and those of the parent but for what was cut."""
         warm = Knobs(*(np.stack([c[k] if d.knobs is None else d.knobs[i] for k, d in enumerate(rows)]) for i, c in enumerate(cold)))
         changed = np.zeros(cold.low.shape, dtype=np.bool_)
         for k, d in enumerate(rows):
@@ -106,12 +109,12 @@ class Runner:
         """Return the best dual bounds of a batch."""
         options = self.options
         if not self.compiled:
-            return ascend_numpy(self.view, self.units, assembly.box, assembly.start, options.steps, options.rate)
+            return ascend_numpy(self.view, self.units, assembly.box, assembly.start, options.steps)
         if self.placed is None:
             from qspec.evaluate import device
 
             self.placed = device.all_to_device(self.view.arrays)
-        return ascend_compiled(self.view, self.placed, self.units, assembly.box, assembly.start, options.steps, options.rate)
+        return ascend_compiled(self.view, self.placed, self.units, assembly.box, assembly.start, options.steps)
 
 
 def _node_slopes(program: Program, k: int, known: list[Interval | None]) -> Any:
@@ -120,6 +123,19 @@ def _node_slopes(program: Program, k: int, known: list[Interval | None]) -> Any:
     node = program[k]
     assert not isinstance(node, Input | Affine)
     return node_slopes(node, known)  # pyright: ignore[reportArgumentType]
+
+
+def _top(view: View) -> Any:
+    """Return which multipliers belong to relaxed nodes that no other relaxed node depends on, shape (1, multipliers)."""
+    inner = [False] * len(view.shape.ops)
+    for k in range(len(view.shape.ops) - 1, -1, -1):
+        op = view.shape.ops[k]
+        for a in op.arguments:
+            inner[a] |= inner[k] or op.kind not in ("affine", "input", "unused")
+    top = np.zeros((1, view.shape.total), dtype=np.bool_)
+    for k, first, end in view.shape.places:
+        top[:, first:end] = not inner[k]
+    return top
 
 
 def _readers(view: View, program: Program) -> dict[tuple[int, int], list[int]]:

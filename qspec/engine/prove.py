@@ -17,8 +17,9 @@ from qspec.bounds.derive import by_slopes, derive, repeats
 from qspec.bounds.interval import Interval
 from qspec.bounds.layout import Layout
 from qspec.engine import domain as domains
-from qspec.engine.ascent import Found
+from qspec.engine.ascent import CLOSED, Found
 from qspec.engine.batch import Assembly, Runner
+from qspec.engine.contract import Term, facts_of, implied, kept, term
 from qspec.engine.close import Closing, close, fact_rows, recording
 from qspec.engine.domain import Domain
 from qspec.engine.dual import Knobs
@@ -31,6 +32,8 @@ from qspec.integers import IntArray
 from qspec.ir import Input, Query
 
 SCALE = 1 << 28
+ROUNDS = 4
+"""Times that what a fact implies is looked for again after it was used."""
 MAX_FRONTIER = 1 << 16
 """Open domains from which the search goes depth first."""
 
@@ -39,11 +42,10 @@ Branching = Literal["steps", "input"]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to search: domains in a batch, steps of the ascent and their rate, and what to cut first."""
+    """How to search: domains in a batch, steps of the ascent, and what to cut first."""
 
     batch: int = 256
     steps: int = 20
-    rate: float = 0.1
     branching: Branching = "steps"
     compiled: bool | None = None
     """Whether to run the ascent compiled: None decides by how long the search has run."""
@@ -93,6 +95,8 @@ class _Search:
         self.layout = Layout.of(query.program)
         self.proof = Proof(self.layout.total)
         self.view: View = make_view(query.program, query.goal, self.layout)
+        self.zeros = np.zeros(self.layout.total, dtype=np.int64)
+        self.terms: dict[tuple[int, int], Term | None] = {}
         self.solution: dict[str, IntArray] | None = None
         self.visited = 0
         self.open: list[Domain] = []
@@ -146,12 +150,40 @@ class _Search:
         choose = by_slopes(self.layout, self.low, self.high, repeats(self.query.program, self.layout))
         recorded, chosen = recording(choose, self.layout, len(ready))
         least = derive(self.query.program, held, recorded, list(ready[0].known))
-        for d, row, value, p in zip(ready, rows, least, chosen, strict=True):
+        plain = derive(
+            self.query.program,
+            held,
+            lambda node, _: np.zeros(self.layout.places[node][1] - self.layout.places[node][0], dtype=np.int64),
+            list(ready[0].known),
+        )
+        for d, row, value, p, flat in zip(ready, rows, least, chosen, plain, strict=True):
             self.visited += 1
-            if value > 0:
-                self.proof.close(d.proof, p, fact_rows(shape, row))
+            if max(value, flat) > 0:
+                self.proof.close(d.proof, p if value > 0 else np.zeros_like(p), fact_rows(shape, row))
             else:
-                self.open.append(replace(d, value=float(value) / SCALE))
+                self._push(replace(d, value=float(value) / SCALE))
+
+    def _push(self, d: Domain) -> None:
+        """Keep a domain open, without what its facts rule out; each implied cut closes one side at once."""
+        facts = facts_of(self.view.shape, d)
+        if len(facts) == 1:
+            if facts[0] not in self.terms:
+                self.terms[facts[0]] = term(self.query.program, *facts[0])
+            fact = self.terms[facts[0]]
+            if fact is not None:
+                weights = d.main.astype(np.int64)
+                for _ in range(ROUNDS):
+                    cuts = implied(self.query.program, fact, d.known)
+                    if cuts is None:
+                        self.proof.close(d.proof, self.zeros, fact_rows(self.view.shape, weights))
+                        return
+                    if not cuts:
+                        break
+                    for cut in cuts:
+                        sides = self.proof.split(d.proof, cut.node, cut.element, cut.threshold)
+                        self.proof.close(sides[not cut.keeps_upper], self.zeros, fact_rows(self.view.shape, weights))
+                        d = replace(kept(d, cut), proof=sides[cut.keeps_upper])
+        self.open.append(d)
 
     def _search(self, root: Domain) -> None:
         runner = Runner(self.view, self.query.program, root, self.options)
@@ -176,7 +208,7 @@ class _Search:
 
     def _close(self, batch: list[Domain], assembly: Assembly, found: Found) -> list[bool]:
         """Close in integers what floats have closed, and return which."""
-        hopeful = np.flatnonzero(found.bound[: len(batch)] > 0)
+        hopeful = np.flatnonzero(found.bound[: len(batch)] > CLOSED)
         closed = [False] * len(batch)
         if hopeful.size:
             known = {k: Interval(x.lower[hopeful], x.upper[hopeful]) for k, x in assembly.known.items()}
@@ -235,7 +267,7 @@ class _Search:
             if side is None:
                 self.proof.empty(number)
             else:
-                self.open.append(replace(d, known=side, proof=number, cut=where[:2]))
+                self._push(replace(d, known=side, proof=number, cut=where[:2]))
 
     def _last(self, d: Domain) -> None:
         """Decide a domain of a single point: evaluate it; where it is no solution some fact is false there, which closes it."""

@@ -23,8 +23,10 @@ from qspec.staircase import climb, reach
 
 Floats = npt.NDArray[np.float64]
 
-FIRST = 1e6
-"""Added to the score of a saturation end."""
+FIRST = 3.0
+"""How much more the looseness at a saturation end counts than that of a rounding."""
+FAINT = 1e-9
+"""Stands for a coefficient of zero, so that what does not count yet is cut before inputs are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def cuts(program: Program, view: View, known: dict[int, Interval], coefficients:
         node, c = program[k], coefficients[k]
         if c is None or isinstance(node, Input | Affine):
             continue
-        c = c.astype(np.float64)
+        c = np.where(c == 0, -FAINT, c.astype(np.float64))
         if isinstance(node, Product):
             for target, other in ((node.left, node.right), (node.right, node.left)):
                 x, y = known[target], known[other]
@@ -105,7 +107,7 @@ def _elementwise(node: Staircase | Table | Wrap, c: Floats, x: Interval, value: 
         at = np.where(inside, threshold, x.lower)
         if rank < len(ends):
             gap = np.maximum(_gap(node, c, a, y, at), _gap(node, c, a, y, np.minimum(at + 1, x.upper)))
-            score = np.where(gap > 1.6 * jump, FIRST * np.abs(c).max() + gap, -1.0)
+            score = np.where(gap > 1.6 * jump, FIRST * gap, -1.0)
         else:
             score = _gain(node, c, x, at, value) - relaxed
             score = np.maximum(score, 0) + np.abs(c) * 1e-6

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qspec.bounds.layout import Layout
-from qspec.evaluate.kernels import MapKernel, MatMul
+from qspec.evaluate.kernels import Convolve, MapKernel, MatMul
 from qspec.evaluate.maps import real_map
 from qspec.integers import magnitude
 from qspec.ir import Affine, Formula, Input, Maximum, Product, Program, Staircase, Table, Wrap, arguments, formula_nodes, sizes
@@ -62,8 +62,8 @@ class View:
     shape: Shape
     arrays: tuple[tuple[HostArray, ...], ...]
     layout: Layout
-    dense: bool
-    """Whether every map is a matrix, which the computation in numpy needs."""
+    plain: bool
+    """Whether numpy can compute all maps: none is a convolution."""
 
 
 def make_view(program: Program, goal: Formula, layout: Layout) -> View:
@@ -100,8 +100,8 @@ def make_view(program: Program, goal: Formula, layout: Layout) -> View:
     places = _packed(layout, used)
     ends = np.cumsum([0, *(size[n] for n in nodes)]).tolist()
     facts = tuple((n, ends[i], ends[i + 1]) for i, n in enumerate(nodes))
-    dense = all(isinstance(m, MatMul) for op in ops for m in op.maps)
-    return View(Shape(tuple(ops), places, facts), tuple(arrays), layout, dense)
+    plain = not any(isinstance(m, Convolve) for op in ops for m in op.maps)
+    return View(Shape(tuple(ops), places, facts), tuple(arrays), layout, plain)
 
 
 def _packed(layout: Layout, used: set[int]) -> tuple[tuple[int, int, int], ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qspec.bounds import backward
+from qspec.bounds.interval import bound_node
 from qspec.ir import Query, Truth, formula_nodes
 from qspec.passes.base import Reduced, is_empty, trivial
 from qspec.passes.decide import decided
@@ -27,7 +28,6 @@ class Linear:
         (left,) = decided(query, known)
         if isinstance(left.query.goal, Truth):
             return (left,)
-        grown = left.query.program[len(query.program) :]
-        if grown:
-            known = backward.bound(left.query.program, tuple(formula_nodes(left.query.goal)))
+        for node in left.query.program[len(query.program) :]:
+            known.append(bound_node(node, known))  # elements of the goal, selected: no looser than the node that they are of
         return (Reduced(flattened(left.query, known), left.lift, left.multiplicity),)

@@ -10,13 +10,11 @@ Xiao and Tedrake 2019.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import assert_never
 
 from qspec.bounds.interval import Interval
-from qspec.bounds.relax import SCALE, staircase_lines
 from qspec.errors import UnsupportedError
 from qspec.ir import FALSE, Affine, All, And, Any, Formula, Input, Maximum, Node, Or, Product, Query, Staircase, Table, Truth, Wrap
 from qspec.problem import MilpProblem, Symbol
@@ -34,24 +32,12 @@ FEW_TERMS = 2
 Ends = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a query is written as rows."""
-
-    cuts: bool = False
-    """Add the lines around each staircase that bound it on its interval: they follow from the rest, but not from its relaxation. HiGHS was
-    no quicker with them on the digits networks: the incremental form is nearly as tight, and their weights are larger."""
-
-
-DEFAULT = Options()
-
-
-def lower(query: Query, bounds: Sequence[Interval], options: Options = DEFAULT) -> MilpProblem:
+def lower(query: Query, bounds: Sequence[Interval]) -> MilpProblem:
     """Return the query as a MILP; `bounds` has a valid interval for every node, and no constant is larger than those need.
 
     Raises UnsupportedError if a number exceeds 2**53, or if two variables are multiplied of which neither has at most `WIDEST_FACTOR` bits.
     """
-    lowering = _Lowering(bounds, options)
+    lowering = _Lowering(bounds)
     for position, node in enumerate(query.program):
         lowering.add(position, node)
     lowering.require(query.goal)
@@ -70,10 +56,8 @@ def column_name(label: str, k: int) -> str:
 class _Lowering:
     """The model, and the elements of the nodes written so far."""
 
-    def __init__(self, bounds: Sequence[Interval], options: Options) -> None:
+    def __init__(self, bounds: Sequence[Interval]) -> None:
         self.model = Model()
-        self._bounds = bounds
-        self._options = options
         self.symbols: list[Symbol] = []
         self._ends = [list(zip(x.lower.tolist(), x.upper.tolist(), strict=True)) for x in bounds]
         self._nodes: list[list[Element]] = []
@@ -87,8 +71,6 @@ class _Lowering:
             return
         ends = enumerate(self._ends[position])
         self._nodes.append([low if low == high else self._element(node, f"n{position}.{k}", k, (low, high)) for k, (low, high) in ends])
-        if isinstance(node, Staircase) and self._options.cuts:
-            self._cut(position, node)
 
     def _element(self, node: Input | Staircase | Table | Product | Maximum | Wrap, name: str, k: int, ends: Ends) -> Element:
         match node:
@@ -149,23 +131,6 @@ class _Lowering:
         column = self.model.column(name, *ends)
         self.model.equal(result, column)
         return column
-
-    def _cut(self, position: int, node: Staircase) -> None:
-        """Add the lines around a staircase, `SCALE * y - slope * x` between ends.
-
-        Flat ones are the bounds of y already; an argument that is no column has one piece, and the line adds little to its row.
-        """
-        lines = staircase_lines(node.steps, self._bounds[node.argument])
-        sides = ((1, lines.low_slope, lines.low), (-1, lines.high_slope, lines.high))
-        for k, y in enumerate(self._nodes[position]):
-            x = self._nodes[node.argument][k]
-            if isinstance(x, int) or isinstance(y, int) or len(x.weights) > FEW_TERMS:
-                continue
-            for sign, slopes, ends in sides:
-                slope = int(slopes[k])
-                if slope:
-                    above = weighted((sign * SCALE, y), (-sign * slope, x), constant=-sign * int(ends[k]))
-                    self.model.require(above, 0, None, redundant=True)
 
     def _pieces(self, name: str, x: Element, parts: list[Piece], domain: Ends) -> Element:
         """Return a function of several pieces: the sum of them all, each 0 where it is not reached or left behind."""

@@ -77,10 +77,10 @@ class Model:
             low, high = low + min(a, b), high + max(a, b)
         return low, high
 
-    def require(self, element: Element, low: int | None, high: int | None, *, redundant: bool = False) -> None:
+    def require(self, element: Element, low: int | None, high: int | None) -> None:
         """Add the row `low <= element <= high`, unless the bounds of its columns say so already.
 
-        Raises UnsupportedError on one too wide for doubles; a `redundant` one, which follows from others, is left out instead.
+        Raises UnsupportedError on one too wide for doubles.
         """
         least, most = self.ends(element)
         low = None if low is not None and low <= least else low
@@ -100,8 +100,6 @@ class Model:
         weights = {c: w // common for c, w in element.weights.items()}
         reach = sum(abs(w) * max(abs(self.lower[c]), abs(self.upper[c])) for c, w in weights.items())
         if max(reach, abs(low or 0), abs(high or 0)) > EXACT_DOUBLE:
-            if redundant:
-                return
             raise UnsupportedError(
                 "a sum is too wide for a solver in double precision", given=f"up to {reach}", expected="at most 2**53", advice=ADVICE
             )

@@ -1,0 +1,35 @@
+"""A staircase reaches each code at the least argument that enumeration finds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qspec.rounding import Rounding
+from qspec.staircase import Rescale, Steps, climb, reach
+
+
+def random_staircase(rng: np.random.Generator, rounding: Rounding, size: int) -> Rescale:
+    ends = np.sort(rng.integers(-9, 10, (2, size)), axis=0)
+    lower, upper = (None if rng.random() < 0.3 else e for e in ends)
+    return Rescale(rng.integers(1, 6, size), rng.integers(-20, 21, size), rng.integers(1, 9, size), rounding, lower, upper)
+
+
+@pytest.mark.parametrize("rounding", list(Rounding))
+def test_reach_is_the_least_argument(rounding: Rounding) -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(60):
+        steps = random_staircase(rng, rounding, 5)
+        x = np.arange(-40, 41)[:, None] + np.zeros(5, dtype=np.int64)
+        y = climb(steps, x)
+        codes = (y.min(axis=0) + 1)[:, None] + np.arange(4)
+        found = reach(steps, codes)
+        for element in range(5):
+            for k in range(4):
+                if codes[element, k] <= y[:, element].max():
+                    assert found[element, k] == x[np.argmax(y[:, element] >= codes[element, k]), element]
+
+
+def test_reach_of_steps_is_the_threshold() -> None:
+    steps = Steps(np.array([-2, 5]), np.array([[-3, 0, 0], [1, 2, 9]]))
+    assert reach(steps, np.array([[-1, 0, 1], [6, 7, 8]])).tolist() == [[-3, 0, 0], [1, 2, 9]]
