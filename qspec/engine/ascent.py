@@ -27,7 +27,7 @@ CLOSED = 1e-6
 FIRST, SECOND, RATE = 0.9, 0.99, 0.03
 """Of Adam."""
 LEAPS = 8
-FRESH = False
+
 """Polyak's steps before Adam's."""
 
 
@@ -52,6 +52,8 @@ class Start(NamedTuple):
     active: Array
     main: Array
     """The facts chosen last, whose weights keep their sum: without that, no weights and no multipliers would bound everything by 0."""
+    fixed: Array
+    """Shifts that stay as they are, for the same reason."""
 
 
 class Found(NamedTuple):
@@ -128,7 +130,7 @@ def _value(xp: Any, maps: Any, shape: Shape, arrays: Any, units: Units, box: Box
     g = passed.gradient
     weight = g.weight * units.weight * start.active
     common = (weight * start.main).sum(-1, keepdims=True) / xp.maximum(start.main.sum(-1, keepdims=True), 1)
-    return passed, Knobs(g.low * units.slope, g.high * units.slope, g.shift * units.slope, weight - start.main * common)
+    return passed, Knobs(g.low * units.slope, g.high * units.slope, g.shift * units.slope * (1 - start.fixed), weight - start.main * common)
 
 
 def _real(xp: Any, units: Units, start: Start, scaled: Knobs) -> Knobs:
@@ -216,7 +218,7 @@ def _ascent(xp: Any, repeat: Any, maps: Any, shape: Shape, arrays: Any, units: U
     none = tuple(None if v is None else xp.zeros_like(v) for v in passed.values)
     state = State(begin, zeros, zeros, begin, low, none)
     state = repeat(LEAPS, partial(_leap, xp, value, sizes), state)
-    state = state._replace(knobs=start.choices[0] if FRESH else begin, first=zeros, second=zeros)
+    state = state._replace(knobs=begin, first=zeros, second=zeros)
     state = repeat(steps + 1, partial(_walk, xp, value, sizes, steps), state)
     best, bound = _closing(xp, value, start.flat, state.best, state.bound)
     count = xp.maximum(steps + 1 - (steps + 1) // 2, 1)

@@ -21,6 +21,8 @@ LISTED = 8
 """Steps of an uneven staircase that the search looks at; the conclusion looks at all."""
 PATIENCE = 1.5
 """Seconds of search after which the ascent is worth compiling."""
+FAINT = 1e-3
+"""Weight of a fact that bounds make true."""
 SMALL = 32
 """Smaller of the two sizes of compiled batches."""
 
@@ -43,6 +45,7 @@ class Runner:
         self.units = _units(view, program, root)
         self.readers = _readers(view, program)
         self.top = _top(view)
+        self.first = {k: first for k, first, _ in view.shape.places}
         self.open = np.concatenate([np.zeros(0, dtype=np.bool_), *(root.known[n].lower < 0 for n, _, _ in view.shape.facts)])
         self.began = time.monotonic()
         self.placed: Any = None
@@ -67,8 +70,26 @@ class Runner:
         share = main / np.maximum(1, main.sum(axis=1, keepdims=True))
         cold = Knobs(low / self.units.slope, high / self.units.slope, np.zeros_like(low), share)
         box = Box(tuple(self._part(k, known) for k in range(len(self.program))))
+        choices, fixed = self._anchored(rows, known, self._choices(rows, cold))
         flat = cold._replace(low=np.where(self.top, 0, cold.low), high=np.where(self.top, 0, cold.high))
-        return Assembly(known, box, Start(self._choices(rows, cold), flat, active, main))
+        return Assembly(known, box, Start(choices, flat, active, main, fixed))
+
+    def _anchored(self, rows: list[Domain], known: dict[int, Interval], choices: tuple[Knobs, ...]) -> tuple[tuple[Knobs, ...], Any]:
+        """Fix the multiplier of the bound to refute where the fact says no more, and let the fact count for little."""
+        fixed = np.zeros(choices[0].low.shape, dtype=np.float32)
+        share = choices[0].weight.copy()
+        for k, d in enumerate(rows):
+            if d.anchor is None:
+                continue
+            node, element, sign = d.anchor
+            place = self.first[node] + element
+            (argument,) = self.view.shape.ops[node].arguments
+            width = max(1, int(known[argument].upper[k, element] - known[argument].lower[k, element]))
+            fixed[k, place] = 1
+            for c in choices:
+                c.shift[k, place] = sign / width / self.units.slope[0, place]
+                c.weight[k] = FAINT * share[k]
+        return choices, fixed
 
     def _choices(self, rows: list[Domain], cold: Knobs) -> tuple[Knobs, ...]:
         """Return fresh slopes, those of the parent, and those of the parent but for what was cut."""
@@ -77,7 +98,7 @@ class Runner:
         for k, d in enumerate(rows):
             if d.cut is not None:
                 changed[k, self.readers.get(d.cut, [])] = True
-        mixed = Knobs(*(np.where(changed, c, w) for c, w in zip(cold[:3], warm[:3], strict=True)), warm.weight)
+        mixed = Knobs(*(np.where(changed, c, w) for c, w in zip(cold[:3], warm[:3], strict=True)), warm.weight.copy())
         return cold, warm, mixed
 
     def _slopes(self, known: dict[int, Interval]) -> tuple[Any, Any]:

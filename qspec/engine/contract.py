@@ -37,6 +37,8 @@ class Implied:
     element: int
     threshold: int
     keeps_upper: bool
+    reader: int
+    """The staircase that reads the element."""
 
 
 def term(program: Program, node: int, element: int) -> Term | None:
@@ -90,10 +92,16 @@ def implied(program: Program, fact: Term, known: tuple[Interval, ...]) -> list[I
         assert isinstance(node, Staircase)
         code = -(-int(least[k]) // int(size[k])) if rising[k] else -int(least[k]) // int(size[k])
         if rising[k] and code > low[k]:
-            cuts.append(Implied(node.argument, int(fact.element[k]), _first(node, fact, k, code) - 1, True))
+            cuts.append(Implied(node.argument, int(fact.element[k]), _first(node, fact, k, code) - 1, True, int(fact.node[k])))
         elif not rising[k] and code < high[k]:
-            cuts.append(Implied(node.argument, int(fact.element[k]), _first(node, fact, k, code + 1) - 1, False))
+            cuts.append(Implied(node.argument, int(fact.element[k]), _first(node, fact, k, code + 1) - 1, False, int(fact.node[k])))
     return cuts
+
+
+def certain(program: Program, fact: Term, known: tuple[Interval, ...]) -> bool:
+    """Return whether a fact is true everywhere within the bounds, so that it says no more than they do."""
+    low, high = _codes(program, fact, known)
+    return int(np.minimum(fact.coefficient * low, fact.coefficient * high).astype(object).sum()) + fact.constant >= 0
 
 
 def _codes(program: Program, fact: Term, known: tuple[Interval, ...]) -> tuple[IntArray, IntArray]:
@@ -128,4 +136,9 @@ def kept(d: Domain, cut: Implied) -> Domain:
         lower[cut.element] = max(int(lower[cut.element]), cut.threshold + 1)
     else:
         upper[cut.element] = min(int(upper[cut.element]), cut.threshold)
-    return replace(d, known=(*d.known[: cut.node], Interval(lower, upper), *d.known[cut.node + 1 :]))
+    return replace(d, known=(*d.known[: cut.node], Interval(lower, upper), *d.known[cut.node + 1 :]), last=cut_anchor(cut))
+
+
+def cut_anchor(cut: Implied) -> tuple[int, int, int]:
+    """Return the staircase and element whose bound a cut moved, and the sign of the multiplier that makes use of it."""
+    return cut.reader, cut.element, -1 if cut.keeps_upper else 1

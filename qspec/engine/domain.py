@@ -37,6 +37,10 @@ class Domain:
     """What was best for the parent; it gives no worse a bound here."""
     cut: tuple[int, int] | None = None
     """Node and element of the last cut."""
+    last: tuple[int, int, int] | None = None
+    """Staircase, element and sign of the last bound that a fact implied."""
+    anchor: tuple[int, int, int] | None = None
+    """The same, once the fact itself says no more: then the bound is what has to be refuted."""
 
     @property
     def empty(self) -> bool:

@@ -19,8 +19,8 @@ from qspec.bounds.layout import Layout
 from qspec.engine import domain as domains
 from qspec.engine.ascent import CLOSED, Found
 from qspec.engine.batch import Assembly, Runner
-from qspec.engine.contract import Term, facts_of, implied, kept, term
 from qspec.engine.close import Closing, close, fact_rows, recording
+from qspec.engine.contract import Term, certain, facts_of, implied, kept, term
 from qspec.engine.domain import Domain
 from qspec.engine.dual import Knobs
 from qspec.engine.proof import Arrays, Proof
@@ -183,6 +183,8 @@ class _Search:
                         sides = self.proof.split(d.proof, cut.node, cut.element, cut.threshold)
                         self.proof.close(sides[not cut.keeps_upper], self.zeros, fact_rows(self.view.shape, weights))
                         d = replace(kept(d, cut), proof=sides[cut.keeps_upper])
+                if d.last is not None and d.anchor is None and certain(self.query.program, fact, d.known):
+                    d = replace(d, anchor=d.last)
         self.open.append(d)
 
     def _search(self, root: Domain) -> None:
