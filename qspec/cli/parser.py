@@ -56,8 +56,13 @@ def build() -> Parser:
 
 def _verify(parser: Parser) -> None:
     _target(parser)
-    parser.add_argument("--solver", metavar="NAME", default="bitwuzla", help="who decides; see `qspec solvers` (default: bitwuzla)")
+    parser.add_argument("--solver", metavar="NAME", default="bounds", help="who decides; see `qspec solvers` (default: bounds)")
     parser.add_argument("--no-attack", dest="attack", action="store_false", help="do not search for a counterexample first")
+    parser.add_argument(
+        "--certificate",
+        metavar="FILE",
+        help="keep the proof of what is proved, for `qspec check-certificate`; of several properties a folder",
+    )
     _query(parser)
     _limits(parser)
     _json(parser)

@@ -47,6 +47,8 @@ def grounds(result: Result) -> str:
             text = f"model of {result.solver}"
         case Evidence.PROOF:
             text = f"proved by {result.solver}"
+        case Evidence.CERTIFICATE:
+            text = f"proved by {result.solver}, with a certificate"
         case Evidence.NUMERICAL:
             text = f"numerical, not certified: {result.solver} reports infeasible"
         case Evidence.NONE:

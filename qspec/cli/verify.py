@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from qspec.cli.outcome import Outcome, overall, status
 from qspec.cli.report import caveat, check_writable, deliver, solutions, verdict_line
-from qspec.cli.specs import read_specs
+from qspec.cli.specs import Case, read_specs
 from qspec.cli.terminal import painted, progress
+from qspec.errors import SpecError, UnsupportedError
 from qspec.result import Result
+from qspec.solver import get_solver
 from qspec.verify import verify
 
 
@@ -24,10 +28,12 @@ def run(
     without: Sequence[str],
     param: Sequence[str],
     json: str | None,
+    certificate: str | None,
 ) -> Outcome:
-    """Return the verdict on every property, then one line for each, then counterexamples."""
+    """Return the verdict on every property, then one line for each, then where certificates are, then counterexamples."""
     check_writable(json)
     cases = read_specs(target, param)
+    places = [] if certificate is None else _places(certificate, cases, solver, theory)
     results: list[Result] = []
     with progress(len(cases)) as report:
         for case in cases:
@@ -47,6 +53,44 @@ def run(
             )
     verdict = overall(results)
     width = max(len(c.name) for c in cases)
-    head = "\n".join([painted(verdict.name) + caveat(results), *(verdict_line(r, width) for r in results)])
+    head = "\n".join(
+        [painted(verdict.name) + caveat(results), *(verdict_line(r, width) for r in results), *_saved(places, certificate, results)]
+    )
     ended = status(verdict, results)
     return Outcome(deliver("\n\n".join([head, *solutions(cases, results)]), json, target, results, ended), ended)
+
+
+def _places(where: str, cases: Sequence[Case], solver: str, theory: str | None) -> list[Path]:
+    """Return where the certificate of each property goes: the file itself, or files in a folder, which is made if there are several.
+
+    Raises UnsupportedError if the solver gives none, SpecError if nothing can be written there; both before anything takes time.
+    """
+    theories = get_solver(solver).theories
+    if (theory or theories[0]) != "query":
+        given = solver if theory is None else f"{solver}, theory {theory}"
+        raise UnsupportedError("this solver gives no certificates", given=given, expected="the native engine: --solver bounds")
+    folder = Path(where)
+    if len(cases) == 1 and not folder.is_dir():
+        check_writable(where)
+        return [folder]
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise SpecError("cannot write there", given=where, expected="a folder for the certificates of several properties") from error
+    names = [re.sub(r"[^\w.\[\]-]", "_", c.name) for c in cases]
+    return [folder / f"{name}{f'-{names[:k].count(name) + 1}' if name in names[:k] else ''}.certificate" for k, name in enumerate(names)]
+
+
+def _saved(places: Sequence[Path], where: str | None, results: Sequence[Result]) -> list[str]:
+    """Write the certificates and return the line that says where they are; none if they were not asked for."""
+    if not places:
+        return []
+    proofs = [(place, r.certificate) for place, r in zip(places, results, strict=True)]
+    kept = [(place, proof) for place, proof in proofs if proof is not None]
+    for place, proof in kept:
+        proof.save(place)
+    if not kept:
+        return ["certificate: none, because nothing was proved"]
+    if len(results) == 1:
+        return [f"certificate: {kept[0][0]}"]
+    return [f"certificates: {len(kept)} of {len(results)}, in {where}"]

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from qspec.bounds.interval import Interval
 from qspec.bounds.points import points
-from qspec.bounds.slopes import slopes
+from qspec.bounds.slopes import node_slopes, slopes
 from qspec.engine.ascent import Found, Start, Units, ascend_compiled, ascend_numpy
 from qspec.engine.domain import Domain
 from qspec.engine.dual import Box, Knobs
+from qspec.engine.maps import Array
+from qspec.engine.options import Options
 from qspec.engine.view import View
 from qspec.ir import Affine, Input, Maximum, Product, Program, Staircase, Table, Wrap
+
+Floats = npt.NDArray[np.float64]
 
 LISTED = 8
 """Steps of an uneven staircase that the search looks at; the conclusion looks at all."""
@@ -37,9 +42,9 @@ class Assembly:
 
 
 class Runner:
-    """Runs the ascent for one query; `size` is the number of domains that it likes to have at once."""
+    """Runs the ascent for one query, in numpy first and compiled once that is worth its time."""
 
-    def __init__(self, view: View, program: Program, root: Domain, options: Any) -> None:
+    def __init__(self, view: View, program: Program, root: Domain, options: Options) -> None:
         self.view, self.program, self.options = view, program, options
         self.watched = sorted({a for k, _, _ in view.shape.places for a in view.shape.ops[k].arguments} | _inputs(view))
         self.units = _units(view, program, root)
@@ -48,11 +53,12 @@ class Runner:
         self.first = {k: first for k, first, _ in view.shape.places}
         self.open = np.concatenate([np.zeros(0, dtype=np.bool_), *(root.known[n].lower < 0 for n, _, _ in view.shape.facts)])
         self.began = time.monotonic()
-        self.placed: Any = None
+        self.placed: tuple[tuple[Array, ...], ...] | None = None
         self.compiled = options.compiled is True or not view.plain
 
     @property
     def size(self) -> int:
+        """The number of domains that it likes to have at once."""
         return self.options.batch if self.compiled else min(self.options.batch, SMALL)
 
     def assemble(self, batch: list[Domain]) -> Assembly:
@@ -70,12 +76,13 @@ class Runner:
         share = main / np.maximum(1, main.sum(axis=1, keepdims=True))
         cold = Knobs(low / self.units.slope, high / self.units.slope, np.zeros_like(low), share)
         box = Box(tuple(self._part(k, known) for k in range(len(self.program))))
-        choices, fixed = self._anchored(rows, known, self._choices(rows, cold))
+        choices = self._choices(rows, cold)
+        fixed = self._anchor(rows, known, choices)
         flat = cold._replace(low=np.where(self.top, 0, cold.low), high=np.where(self.top, 0, cold.high))
         return Assembly(known, box, Start(choices, flat, active, main, fixed))
 
-    def _anchored(self, rows: list[Domain], known: dict[int, Interval], choices: tuple[Knobs, ...]) -> tuple[tuple[Knobs, ...], Any]:
-        """Fix the multiplier of the bound to refute where the fact says no more, and let the fact count for little."""
+    def _anchor(self, rows: list[Domain], known: dict[int, Interval], choices: tuple[Knobs, ...]) -> Array:
+        """Set the multiplier of the bound to refute where the fact says no more, let the fact count for little; return what is fixed."""
         fixed = np.zeros(choices[0].low.shape, dtype=np.float32)
         share = choices[0].weight.copy()
         for k, d in enumerate(rows):
@@ -89,7 +96,7 @@ class Runner:
             for c in choices:
                 c.shift[k, place] = sign / width / self.units.slope[0, place]
                 c.weight[k] = FAINT * share[k]
-        return choices, fixed
+        return fixed
 
     def _choices(self, rows: list[Domain], cold: Knobs) -> tuple[Knobs, ...]:
         """Return fresh slopes, those of the parent, and those of the parent but for what was cut."""
@@ -98,18 +105,18 @@ class Runner:
         for k, d in enumerate(rows):
             if d.cut is not None:
                 changed[k, self.readers.get(d.cut, [])] = True
-        mixed = Knobs(*(np.where(changed, c, w) for c, w in zip(cold[:3], warm[:3], strict=True)), warm.weight.copy())
+        mixed = Knobs(*(np.where(changed, c, w) for c, w in zip(cold[:3], warm[:3], strict=True)), weight=warm.weight.copy())
         return cold, warm, mixed
 
-    def _slopes(self, known: dict[int, Interval]) -> tuple[Any, Any]:
+    def _slopes(self, known: dict[int, Interval]) -> tuple[Floats, Floats]:
         """Return slopes in the order of the places of the view."""
-        filled = [known.get(k) for k in range(len(self.program))]
         batch = next(iter(known.values())).lower.shape[0]
-        found = [_node_slopes(self.program, k, filled) for k, _, _ in self.view.shape.places]
+        found = [_node_slopes(self.program, k, known) for k, _, _ in self.view.shape.places]
         empty = np.zeros((batch, 0))
-        return tuple(np.concatenate([empty, *(f[side] for f in found)], axis=1) for side in (0, 1))  # pyright: ignore[reportReturnType]
+        return np.concatenate([empty, *(low for low, _ in found)], axis=1), np.concatenate([empty, *(high for _, high in found)], axis=1)
 
-    def _part(self, k: int, known: dict[int, Interval]) -> tuple[Any, ...]:
+    def _part(self, k: int, known: dict[int, Interval]) -> tuple[Array, ...]:
+        """Return what the dual reads of one node of the batch, as `Box` has it."""
         node, op = self.program[k], self.view.shape.ops[k]
         if op.kind == "unused":
             return ()
@@ -138,15 +145,14 @@ class Runner:
         return ascend_compiled(self.view, self.placed, self.units, assembly.box, assembly.start, options.steps)
 
 
-def _node_slopes(program: Program, k: int, known: list[Interval | None]) -> Any:
-    from qspec.bounds.slopes import node_slopes
-
+def _node_slopes(program: Program, k: int, known: dict[int, Interval]) -> tuple[Floats, Floats]:
     node = program[k]
     assert not isinstance(node, Input | Affine)
-    return node_slopes(node, known)  # pyright: ignore[reportArgumentType]
+    # Only the arguments of the node are looked up, by position.
+    return node_slopes(node, cast("list[Interval]", known))
 
 
-def _top(view: View) -> Any:
+def _top(view: View) -> npt.NDArray[np.bool_]:
     """Return which multipliers belong to relaxed nodes that no other relaxed node depends on, shape (1, multipliers)."""
     inner = [False] * len(view.shape.ops)
     for k in range(len(view.shape.ops) - 1, -1, -1):
@@ -177,8 +183,8 @@ def _inputs(view: View) -> set[int]:
     return {k for k, op in enumerate(view.shape.ops) if op.kind == "input"}
 
 
-def _floats(*arrays: Any) -> tuple[Any, ...]:
-    return tuple(np.asarray(a).astype(np.float32) for a in arrays)
+def _floats(*arrays: npt.NDArray[Any]) -> tuple[Array, ...]:
+    return tuple(a.astype(np.float32) for a in arrays)
 
 
 def _units(view: View, program: Program, root: Domain) -> Units:
@@ -204,7 +210,7 @@ def _units(view: View, program: Program, root: Domain) -> Units:
     return Units(slope, (1 / np.maximum(1, wide))[None, :].astype(np.float32))
 
 
-def _rates(node: Staircase | Table | Wrap, x: Interval) -> Any:
+def _rates(node: Staircase | Table | Wrap, x: Interval) -> Floats:
     """Return the rise of a step function over the run on which it rises, or a quarter of the interval if that is longer."""
     listed = points(node, x.lower, x.upper, 1)
     rise = np.abs(listed.values[1] - listed.values[0]).astype(np.float64)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from qspec.bounds.derive import Chooser, derive
 from qspec.bounds.interval import Interval
@@ -14,9 +15,12 @@ from qspec.engine.view import Shape
 from qspec.integers import IntArray
 from qspec.ir import Program
 
+Floats = npt.NDArray[np.floating[Any]]
+
 BITS = 36
 """Fractional bits of weights and multipliers, if the largest weight is about 1."""
-LARGEST = 2.0**60
+MOST = 1 << 60
+LARGEST = float(MOST)
 """Numbers of a certificate stay below this."""
 
 
@@ -24,23 +28,23 @@ LARGEST = 2.0**60
 class Closing:
     """Which domains are closed, and the integers that do it: multipliers (batch, multipliers) and weights (batch, facts)."""
 
-    closed: np.ndarray[Any, np.dtype[np.bool_]]
+    closed: npt.NDArray[np.bool_]
     multipliers: IntArray
     weights: IntArray
 
 
-def close(program: Program, layout: Layout, shape: Shape, known: dict[int, Interval], weights: Any, multipliers: Any) -> Closing:
+def close(program: Program, layout: Layout, shape: Shape, known: dict[int, Interval], weights: Floats, multipliers: Floats) -> Closing:
     """Bound `-weights · facts` of a batch exactly, with multipliers rounded to integers.
 
     `known` are the intervals (batch, size) of inputs and of arguments of relaxed nodes.
     """
-    batch = weights.shape[0]
+    batch: int = weights.shape[0]
     full = np.zeros((batch, layout.total))
     for k, first, end in shape.places:
         start, stop = layout.places[k]
         full[:, start:stop] = multipliers[:, first:end]
     largest = np.maximum(weights.max(axis=1, initial=0), 1e-30)
-    scale = (2.0**BITS / largest)[:, None]
+    scale: npt.NDArray[np.float64] = (2.0**BITS / largest)[:, None]
     steep = np.abs(full).max(axis=1, initial=0, keepdims=True) * scale
     scale = np.where(steep > LARGEST, scale * (LARGEST / np.maximum(steep, 1)), scale)
     whole = np.rint(weights.astype(np.float64) * scale).astype(np.int64)
@@ -53,7 +57,8 @@ def close(program: Program, layout: Layout, shape: Shape, known: dict[int, Inter
     held = {n: -whole[:, first:end] for n, first, end in shape.facts if np.any(whole[:, first:end])}
     if not held:
         return Closing(np.zeros(batch, dtype=np.bool_), chosen, whole)
-    bound = derive(program, held, choose, known)
+    # Only inputs and arguments of relaxed nodes are looked up, by position.
+    bound = derive(program, held, choose, cast("list[Interval]", known))
     return Closing(bound > 0, chosen, whole)
 
 
@@ -62,7 +67,7 @@ def recording(choose: Chooser, layout: Layout, batch: int) -> tuple[Chooser, Int
     chosen = np.zeros((batch, layout.total), dtype=np.int64)
 
     def recorded(node: int, c: IntArray) -> IntArray:
-        p = choose(node, c)
+        p = np.clip(choose(node, c), -MOST, MOST).astype(np.int64)
         first, end = layout.places[node]
         chosen[:, first:end] = p
         return p

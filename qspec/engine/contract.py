@@ -1,4 +1,4 @@
-"""What the facts of a domain imply for the arguments of the last staircases: a fact bounds each of its terms, and a step bounds its argument.
+"""What the facts of a domain imply for the arguments of the last staircases: a fact bounds its terms, a step bounds its argument.
 
 Each tightened bound is a cut of which one side is closed at once, by intervals alone. Source of the method: constraint propagation on
 sums, Davis 1987; Benhamou et al. 1999.
@@ -12,11 +12,11 @@ import numpy as np
 
 from qspec import linear
 from qspec.bounds.interval import Interval
-from qspec.engine.domain import Domain
+from qspec.engine.domain import Domain, side
 from qspec.engine.view import Shape
 from qspec.integers import SAFE, IntArray, magnitude
-from qspec.ir import Affine, Program, Staircase
-from qspec.staircase import climb, reach
+from qspec.ir import Affine, Program, Staircase, sizes
+from qspec.staircase import Rescale, climb, reach
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +43,7 @@ class Implied:
 
 def term(program: Program, node: int, element: int) -> Term | None:
     """Return a fact as a sum over staircases, None if it reads anything else."""
-    rows: dict[int, IntArray] = {node: np.zeros((1, _size(program, node)), dtype=np.int64)}
+    rows: dict[int, IntArray] = {node: np.zeros((1, sizes(program)[node]), dtype=np.int64)}
     rows[node][0, element] = 1
     constant = 0
     found: list[tuple[int, IntArray]] = []
@@ -65,12 +65,6 @@ def term(program: Program, node: int, element: int) -> Term | None:
     parts = [(k, e, c[e]) for k, c in found for e in (np.flatnonzero(c),)]
     nodes = np.concatenate([np.full(e.size, k) for k, e, _ in parts])
     return Term(nodes, np.concatenate([e for _, e, _ in parts]), np.concatenate([c for _, _, c in parts]), constant)
-
-
-def _size(program: Program, node: int) -> int:
-    current = program[node]
-    assert isinstance(current, Affine)
-    return current.bias.size
 
 
 def implied(program: Program, fact: Term, known: tuple[Interval, ...]) -> list[Implied] | None:
@@ -105,6 +99,7 @@ def certain(program: Program, fact: Term, known: tuple[Interval, ...]) -> bool:
 
 
 def _codes(program: Program, fact: Term, known: tuple[Interval, ...]) -> tuple[IntArray, IntArray]:
+    """Return the least and the greatest code of each term."""
     low, high = (np.zeros(fact.node.size, dtype=np.int64) for _ in range(2))
     for k in np.unique(fact.node):
         node = program[int(k)]
@@ -118,9 +113,10 @@ def _codes(program: Program, fact: Term, known: tuple[Interval, ...]) -> tuple[I
 
 def _first(node: Staircase, fact: Term, k: int, code: int) -> int:
     """Return the least argument at which an element takes a code."""
-    size = node.steps.numerator.size if hasattr(node.steps, "numerator") else node.steps.base.size  # pyright: ignore
+    steps = node.steps
+    size = steps.numerator.size if isinstance(steps, Rescale) else steps.base.size
     codes = np.full((size, 1), code, dtype=np.int64)
-    return int(reach(node.steps, codes)[int(fact.element[k]), 0])
+    return int(reach(steps, codes)[int(fact.element[k]), 0])
 
 
 def facts_of(shape: Shape, d: Domain) -> list[tuple[int, int]]:
@@ -130,15 +126,5 @@ def facts_of(shape: Shape, d: Domain) -> list[tuple[int, int]]:
 
 def kept(d: Domain, cut: Implied) -> Domain:
     """Return the domain on the side of a cut that is left."""
-    own = d.known[cut.node]
-    lower, upper = own.lower.copy(), own.upper.copy()
-    if cut.keeps_upper:
-        lower[cut.element] = max(int(lower[cut.element]), cut.threshold + 1)
-    else:
-        upper[cut.element] = min(int(upper[cut.element]), cut.threshold)
-    return replace(d, known=(*d.known[: cut.node], Interval(lower, upper), *d.known[cut.node + 1 :]), last=cut_anchor(cut))
-
-
-def cut_anchor(cut: Implied) -> tuple[int, int, int]:
-    """Return the staircase and element whose bound a cut moved, and the sign of the multiplier that makes use of it."""
-    return cut.reader, cut.element, -1 if cut.keeps_upper else 1
+    known = side(d.known, cut.node, cut.element, cut.threshold, above=cut.keeps_upper)
+    return replace(d, known=known, last=(cut.reader, cut.element, -1 if cut.keeps_upper else 1))

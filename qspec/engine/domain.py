@@ -11,7 +11,6 @@ import numpy.typing as npt
 from qspec.bounds.interval import Interval, bound_node
 from qspec.engine.dual import Knobs
 from qspec.engine.view import Shape
-from qspec.integers import IntArray
 from qspec.ir import Affine, All, And, Any, Formula, Or, Program, Truth
 from qspec.linear import take_rows, to_sparse
 
@@ -33,6 +32,7 @@ class Domain:
     proof: int
     value: float = -np.inf
     false: bool = False
+    """Whether a false formula was asserted; bounds that exclude each other are noticed where they arise."""
     knobs: Knobs | None = None
     """What was best for the parent; it gives no worse a bound here."""
     cut: tuple[int, int] | None = None
@@ -41,11 +41,6 @@ class Domain:
     """Staircase, element and sign of the last bound that a fact implied."""
     anchor: tuple[int, int, int] | None = None
     """The same, once the fact itself says no more: then the bound is what has to be refuted."""
-
-    @property
-    def empty(self) -> bool:
-        """Whether a false formula was asserted; bounds that exclude each other are noticed where they arise."""
-        return self.false
 
 
 def asserted(domain: Domain, formula: Formula, shape: Shape) -> Domain:
@@ -84,21 +79,20 @@ def disjuncts(domain: Domain, which: int, shape: Shape) -> list[Domain]:
     return parts
 
 
+def side(known: tuple[Interval, ...], node: int, element: int, threshold: int, *, above: bool) -> tuple[Interval, ...]:
+    """Return the bounds on one side of a threshold, which belongs to the side below; they may exclude each other."""
+    lower, upper = known[node].lower.copy(), known[node].upper.copy()
+    if above:
+        lower[element] = max(int(lower[element]), threshold + 1)
+    else:
+        upper[element] = min(int(upper[element]), threshold)
+    return (*known[:node], Interval(lower, upper), *known[node + 1 :])
+
+
 def halves(domain: Domain, node: int, element: int, threshold: int) -> list[tuple[Interval, ...] | None]:
-    """Return the bounds on both sides of a threshold, None where they exclude each other."""
-    own = domain.known[node]
-    sides: list[tuple[Interval, ...] | None] = []
-    for below in (True, False):
-        lower, upper = own.lower.copy(), own.upper.copy()
-        if below:
-            upper[element] = min(int(upper[element]), threshold)
-        else:
-            lower[element] = max(int(lower[element]), threshold + 1)
-        if lower[element] > upper[element]:
-            sides.append(None)
-        else:
-            sides.append((*domain.known[:node], Interval(lower, upper), *domain.known[node + 1 :]))
-    return sides
+    """Return the bounds below and above a threshold, None where they exclude each other."""
+    both = (side(domain.known, node, element, threshold, above=above) for above in (False, True))
+    return [None if known[node].lower[element] > known[node].upper[element] else known for known in both]
 
 
 def propagated(program: Program, known: tuple[Interval, ...]) -> tuple[Interval, ...] | None:
@@ -125,8 +119,3 @@ def traced(program: Program, node: int, element: int, threshold: int) -> tuple[i
         threshold = rest // factor if factor > 0 else -(rest // -factor) - 1
         node, element = argument, int(row.columns[0])
     return node, element, threshold
-
-
-def widths(known: Interval) -> IntArray:
-    """Return how many steps lie between the bounds."""
-    return known.upper - known.lower

@@ -1,20 +1,18 @@
 """The dual bound of a batch of domains, and its gradient, in floats: one text for numpy and for JAX.
 
 With weights `w >= 0` on facts (each a node element that is at least 0), `-w · facts` is bounded from below by going backwards through the
-program with multipliers `p = c slope + shift` for every relaxed node, as `qspec.bounds.derive` does in integers. The bound is concave in all
-multipliers and weights together, and its gradient is what one pass forward through the minimisers gives. A positive bound means that the
-domain is empty. Source: Dvijotham et al. 2018 (duals), Zhang et al. 2018 (slopes), Wang et al. 2021 (multipliers of branches: here they are
-the same as those of the arguments, because each conjugate is taken over the interval of its domain).
+program with multipliers `p = c slope + shift` for every relaxed node, as `qspec.bounds.derive` does in integers. The bound is concave in
+all multipliers and weights together, and its gradient is what one pass forward through the minimisers gives. A positive bound means that
+the domain is empty. Source: Dvijotham et al. 2018 (duals), Zhang et al. 2018 (slopes), Wang et al. 2021 (multipliers of branches: here
+they are the same as those of the arguments, because each conjugate is taken over the interval of its domain).
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from qspec.engine.maps import Array, Maps, grouped
 from qspec.engine.view import Op, Shape
-
-Array = Any
-"""An array of numpy or of JAX."""
 
 
 class Knobs(NamedTuple):
@@ -29,15 +27,18 @@ class Knobs(NamedTuple):
 class Box(NamedTuple):
     """The domains: for each node what its kind needs, with a leading batch axis.
 
-    Input: lower, upper (batch, size). Points: arguments, values (k, batch, size). Product: lower and upper of both factors. Maximum: lower and
-    upper of the argument.
+    Input: lower, upper (batch, size). Points: arguments, values (k, batch, size). Product: lower and upper of both factors. Maximum: lower
+    and upper of the argument.
     """
 
     parts: tuple[tuple[Array, ...], ...]
 
 
 class Passed(NamedTuple):
-    """What a pass found: the bound (batch,), its gradient, coefficients and multipliers of relaxed nodes, values of nodes at the minimum."""
+    """What a pass found: the bound (batch,), its gradient, coefficients and multipliers of relaxed nodes, values of nodes at the minimum.
+
+    `corner` are the inputs where the bound is attained. Of nodes that are not concerned there is None.
+    """
 
     bound: Array
     gradient: Knobs
@@ -47,12 +48,12 @@ class Passed(NamedTuple):
     corner: tuple[Array | None, ...]
 
 
-def dual(xp: Any, linear: Any, shape: Shape, arrays: tuple[tuple[Array, ...], ...], box: Box, knobs: Knobs) -> Passed:
-    """Return the bound and its gradient. `linear` applies maps: `forward(kernel, arrays, x)` and `backward(kernel, arrays, size, c)`."""
+def dual(xp: Any, linear: Maps, shape: Shape, arrays: tuple[tuple[Array, ...], ...], box: Box, knobs: Knobs) -> Passed:
+    """Return the bound of a batch and its gradient; `xp` is `numpy` or `jax.numpy`, `arrays` are those of the view."""
     held: dict[int, Array] = {n: -knobs.weight[:, first:end] for n, first, end in shape.facts}
     bound = xp.zeros(knobs.weight.shape[:1], dtype=xp.float32)
     place = {k: (first, end) for k, first, end in shape.places}
-    touched: dict[int, Any] = {}
+    touched: dict[int, tuple[Array, Least]] = {}
     corner: dict[int, Array] = {}
     for k in range(len(shape.ops) - 1, -1, -1):
         op = shape.ops[k]
@@ -65,7 +66,7 @@ def dual(xp: Any, linear: Any, shape: Shape, arrays: tuple[tuple[Array, ...], ..
             bound = bound + (c * corner[k]).sum(-1)
         elif op.kind == "affine":
             bound = bound + c @ arrays[k][-1]
-            for (kernel, own), a in zip(_grouped(linear, op, arrays[k]), op.arguments, strict=True):
+            for (kernel, own), a in zip(grouped(op.maps, arrays[k]), op.arguments, strict=True):
                 _hold(held, a, linear.backward(kernel, own, shape.ops[a].size, c))
         else:
             first, end = place[k]
@@ -75,7 +76,7 @@ def dual(xp: Any, linear: Any, shape: Shape, arrays: tuple[tuple[Array, ...], ..
             touched[k] = (c, least)
             for a, p in zip(op.arguments, least.passed(shape, op), strict=True):
                 _hold(held, a, p)
-    return _forward(xp, linear, shape, arrays, knobs, bound, touched, corner)
+    return _forward(xp, linear, shape, arrays, bound, touched, corner)
 
 
 class Least(NamedTuple):
@@ -93,11 +94,12 @@ class Least(NamedTuple):
     """Multipliers that may be moved, None for all."""
 
     def passed(self, shape: Shape, op: Op) -> tuple[Array, ...]:
+        """Return the multipliers of each argument, added up by its elements."""
         if op.kind == "product":
             return self.p[:, : op.size], self.p[:, op.size :]
         if op.kind == "maximum":
             assert self.members is not None
-            return (self.members.T_apply(self.p, shape.ops[op.arguments[0]].size),)
+            return (self.members.add_up(self.p, shape.ops[op.arguments[0]].size),)
         return (self.p,)
 
 
@@ -112,7 +114,7 @@ class Members(NamedTuple):
         """Return the members of each group of (batch, size) as (batch, groups, members)."""
         return x[:, self.index]
 
-    def T_apply(self, p: Array, size: int) -> Array:
+    def add_up(self, p: Array, size: int) -> Array:
         """Add multipliers (batch, groups * members) up to the elements that they belong to."""
         flat = self.index.reshape(-1)
         kept = self.xp.where(self.present.reshape(-1), p, 0)
@@ -175,43 +177,58 @@ def _maximum(xp: Any, c: Array, knobs: Knobs, part: tuple[Array, ...], arrays: t
 _RULES = {"points": _points, "product": _product, "maximum": _maximum}
 
 
-def _forward(xp: Any, linear: Any, shape: Shape, arrays: Any, knobs: Knobs, bound: Array, touched: Any, corner: Any) -> Passed:
+def _forward(
+    xp: Any,
+    linear: Maps,
+    shape: Shape,
+    arrays: tuple[tuple[Array, ...], ...],
+    bound: Array,
+    touched: dict[int, tuple[Array, Least]],
+    corner: dict[int, Array],
+) -> Passed:
     """Go forwards through the minimisers: `bent` are derivatives of the bound by coefficients, `plain` the values where it is least."""
     bent: dict[int, Array] = {}
     plain: dict[int, Array] = {}
-    low, high, shift, p_all = [], [], [], []
-    none = xp.zeros((knobs.weight.shape[0], 1), dtype=xp.float32)
+    moves: list[Moves] = []
+    batch = bound.shape[0]
+    none = xp.zeros((batch, 1), dtype=xp.float32)
     for k, op in enumerate(shape.ops):
         if op.kind == "input":
-            bent[k] = plain[k] = corner[k] if k in corner else xp.zeros((knobs.weight.shape[0], op.size), dtype=xp.float32)
+            bent[k] = plain[k] = corner[k] if k in corner else xp.zeros((batch, op.size), dtype=xp.float32)
         elif op.kind == "affine":
-            grouped = _grouped(linear, op, arrays[k])
-            bent[k] = _affine(linear, grouped, op, arrays[k][-1], bent, none)
+            bent[k] = _affine(linear, op, arrays[k], bent, none)
             same = all(bent[a] is plain[a] for a in op.arguments)
-            plain[k] = bent[k] if same else _affine(linear, grouped, op, arrays[k][-1], plain, none)
+            plain[k] = bent[k] if same else _affine(linear, op, arrays[k], plain, none)
         elif op.kind != "unused":
-            c, least = touched[k]
-            reached = _arguments(xp, op, least, bent)
-            off = reached - least.at
-            if least.free is not None:
-                moved = xp.where(least.free, off, 0)
-            else:
-                moved = off
-            wide = least.expanded
-            low.append(xp.where(wide > 0, wide * moved, 0))
-            high.append(xp.where(wide < 0, wide * moved, 0))
-            shift.append(moved)
-            p_all.append(least.p)
-            turned = least.slope * off
-            bent[k] = least.value + _collected(op, turned)
+            _, least = touched[k]
+            off = _arguments(xp, op, least, bent) - least.at
+            moves.append(_moves(xp, least, off))
+            bent[k] = least.value + _collected(op, least.slope * off)
             plain[k] = least.value if least.free is None else _largest(xp, least, plain[op.arguments[0]])
     weight = [-bent[n] for n, _, _ in shape.facts]
-    empty = xp.zeros((knobs.weight.shape[0], 0), dtype=xp.float32)
-    gradient = Knobs(*(xp.concatenate([empty, *parts], -1) for parts in (low, high, shift, weight)))
+    empty = xp.zeros((batch, 0), dtype=xp.float32)
+    low, high, shift, multipliers = (xp.concatenate([empty, *(m[i] for m in moves)], -1) for i in range(4))
+    gradient = Knobs(low, high, shift, xp.concatenate([empty, *weight], -1))
     coefficients = tuple(touched[k][0] if k in touched else None for k in range(len(shape.ops)))
     values = tuple(plain.get(k) for k in range(len(shape.ops)))
     corners = tuple(corner.get(k) for k in range(len(shape.ops)))
-    return Passed(bound, gradient, coefficients, xp.concatenate([empty, *p_all], -1), values, corners)
+    return Passed(bound, gradient, coefficients, multipliers, values, corners)
+
+
+class Moves(NamedTuple):
+    """Derivatives of the bound by the slopes and shifts of one relaxed node, and its multipliers, all (batch, count)."""
+
+    low: Array
+    high: Array
+    shift: Array
+    p: Array
+
+
+def _moves(xp: Any, least: Least, off: Array) -> Moves:
+    """Return the derivatives by the knobs of a node whose arguments are `off` those where it is least."""
+    moved = off if least.free is None else xp.where(least.free, off, 0)
+    wide = least.expanded
+    return Moves(xp.where(wide > 0, wide * moved, 0), xp.where(wide < 0, wide * moved, 0), moved, least.p)
 
 
 def _arguments(xp: Any, op: Op, least: Least, values: dict[int, Array]) -> Array:
@@ -233,26 +250,17 @@ def _collected(op: Op, parts: Array) -> Array:
 
 
 def _largest(xp: Any, least: Least, argument: Array) -> Array:
+    """Return the maxima of an argument (batch, size) as (batch, groups)."""
     assert least.members is not None
     return xp.where(least.members.present, least.members.take(argument), -xp.inf).max(-1)
 
 
-def _affine(linear: Any, grouped: Any, op: Op, bias: Array, values: dict[int, Array], empty: Array) -> Array:
-    total = bias[None, :] + empty
-    for (kernel, own), a in zip(grouped, op.arguments, strict=True):
+def _affine(linear: Maps, op: Op, arrays: tuple[Array, ...], values: dict[int, Array], none: Array) -> Array:
+    """Return the value of an affine node; `none` are zeros (batch, 1)."""
+    total = arrays[-1][None, :] + none
+    for (kernel, own), a in zip(grouped(op.maps, arrays), op.arguments, strict=True):
         total = total + linear.forward(kernel, own, values[a])
     return total
-
-
-def _grouped(linear: Any, op: Op, arrays: tuple[Array, ...]) -> list[Any]:
-    """Deal the arrays of an affine node out to its maps."""
-    parts: list[Any] = []
-    start = 0
-    for kernel in op.maps:
-        count = linear.count(kernel)
-        parts.append((kernel, arrays[start : start + count]))
-        start += count
-    return parts
 
 
 def _hold(held: dict[int, Array], node: int, c: Array) -> None:

@@ -115,7 +115,7 @@ class Proof:
             waiting += reversed(part.children)
         return Arrays(
             np.array(steps, dtype=np.int64).reshape(-1, 4),
-            np.array(slopes, dtype=np.int64).reshape(-1, 2, self._width),
-            np.array(multipliers, dtype=np.int64).reshape(-1, self._width),
+            np.array(slopes, dtype=np.int64).reshape(len(slopes), 2, self._width),
+            np.array(multipliers, dtype=np.int64).reshape(len(multipliers), self._width),
             np.concatenate(weights) if weights else np.zeros((0, 4), dtype=np.int64),
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
@@ -19,14 +18,15 @@ from qspec.bounds.layout import Layout
 from qspec.engine import domain as domains
 from qspec.engine.ascent import CLOSED, Found
 from qspec.engine.batch import Assembly, Runner
-from qspec.engine.close import Closing, close, fact_rows, recording
+from qspec.engine.close import close, fact_rows, recording
 from qspec.engine.contract import Term, certain, facts_of, implied, kept, term
 from qspec.engine.domain import Domain
 from qspec.engine.dual import Knobs
+from qspec.engine.options import Options
 from qspec.engine.proof import Arrays, Proof
 from qspec.engine.root import root_domain, root_slopes
 from qspec.engine.split import Cut, cuts, input_cuts
-from qspec.engine.view import View, make_view
+from qspec.engine.view import make_view
 from qspec.evaluate.reference import evaluate, holds
 from qspec.integers import IntArray
 from qspec.ir import Input, Query
@@ -34,22 +34,12 @@ from qspec.ir import Input, Query
 SCALE = 1 << 28
 ROUNDS = 4
 """Times that what a fact implies is looked for again after it was used."""
+FEW_INPUTS = 8
+"""Free input elements up to which inputs are cut before steps."""
+MAX_BYTES = 1 << 30
+"""What the knobs of open domains may occupy; 4 numbers of 4 bytes for each multiplier."""
 MAX_FRONTIER = 1 << 16
 """Open domains from which the search goes depth first."""
-
-Branching = Literal["steps", "input"]
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to search: domains in a batch, steps of the ascent, and what to cut first."""
-
-    batch: int = 256
-    steps: int = 20
-    branching: Branching = "steps"
-    compiled: bool | None = None
-    """Whether to run the ascent compiled: None decides by how long the search has run."""
-
 
 Attack = Callable[[Query], Mapping[str, IntArray] | None]
 """Searches a query for a solution by other means, between what bounds say and the branching."""
@@ -67,6 +57,7 @@ class Outcome:
 
     @property
     def decided(self) -> bool:
+        """Whether the search ended with a solution or a proof."""
         return self.solution is not None or self.proof is not None
 
 
@@ -87,6 +78,8 @@ def _boxed(query: Query, root: Domain) -> Query:
 
 
 class _Search:
+    """One search under way: the proof as it grows, and the domains that are still open."""
+
     def __init__(self, query: Query, more: Callable[[], bool], options: Options, attack: Attack | None) -> None:
         self.query = query
         self.attack = attack
@@ -94,7 +87,8 @@ class _Search:
         self.options = options
         self.layout = Layout.of(query.program)
         self.proof = Proof(self.layout.total)
-        self.view: View = make_view(query.program, query.goal, self.layout)
+        self.view = make_view(query.program, query.goal, self.layout)
+        self.most = min(MAX_FRONTIER, max(1024, MAX_BYTES // (16 * self.layout.total + 1)))
         self.zeros = np.zeros(self.layout.total, dtype=np.int64)
         self.terms: dict[tuple[int, int], Term | None] = {}
         self.solution: dict[str, IntArray] | None = None
@@ -102,15 +96,22 @@ class _Search:
         self.open: list[Domain] = []
 
     def run(self) -> Outcome:
+        """Search until the query is decided or the limits are reached."""
         root = root_domain(self.query, self.view, self.layout, self.proof)
         if root is not None:
             self.low, self.high = root_slopes(self.query.program, self.layout, root.known)
+            self.by_inputs = self._few_inputs(root) if self.options.branching is None else self.options.branching == "input"
             self._take_apart([root])
             if self.open and self.solution is None and self.attack is not None:
                 found = self.attack(_boxed(self.query, root))
                 self.solution = None if found is None else dict(found)
             self._search(root)
         return self._outcome()
+
+    def _few_inputs(self, root: Domain) -> bool:
+        """Return whether so few elements are free that cutting inputs settles everything soon."""
+        inputs = [root.known[k] for k, n in enumerate(self.query.program) if isinstance(n, Input)]
+        return sum(int((x.upper > x.lower).sum()) for x in inputs) <= FEW_INPUTS
 
     def _outcome(self) -> Outcome:
         done = self.solution is None and not self.open and self.proof.open == 0
@@ -128,7 +129,7 @@ class _Search:
                 children = domains.disjuncts(d, which, self.view.shape)
                 numbers = self.proof.choose(d.proof, which, len(children))
                 for child, number in zip(children, numbers, strict=True):
-                    if child.empty:
+                    if child.false:
                         self.proof.empty(number)
                     else:
                         parts.append(replace(child, proof=number))
@@ -149,19 +150,20 @@ class _Search:
             return
         choose = by_slopes(self.layout, self.low, self.high, repeats(self.query.program, self.layout))
         recorded, chosen = recording(choose, self.layout, len(ready))
-        least = derive(self.query.program, held, recorded, list(ready[0].known))
-        plain = derive(
-            self.query.program,
-            held,
-            lambda node, _: np.zeros(self.layout.places[node][1] - self.layout.places[node][0], dtype=np.int64),
-            list(ready[0].known),
-        )
+        known = list(ready[0].known)
+        least = derive(self.query.program, held, recorded, known)
+        plain = derive(self.query.program, held, self._none, known)
         for d, row, value, p, flat in zip(ready, rows, least, chosen, plain, strict=True):
             self.visited += 1
             if max(value, flat) > 0:
                 self.proof.close(d.proof, p if value > 0 else np.zeros_like(p), fact_rows(shape, row))
             else:
                 self._push(replace(d, value=float(value) / SCALE))
+
+    def _none(self, node: int, c: IntArray) -> IntArray:
+        """Choose no multipliers, so that a derivation uses intervals alone."""
+        del c
+        return self.layout.part(self.zeros, node)
 
     def _push(self, d: Domain) -> None:
         """Keep a domain open, without what its facts rule out; each implied cut closes one side at once."""
@@ -195,7 +197,7 @@ class _Search:
             found = runner.ascend(assembly)
             self.visited += len(batch)
             closing = self._close(batch, assembly, found)
-            if self._attack(found, len(batch)):
+            if self._try_corners(found, len(batch)):
                 return
             left = [k for k in range(len(batch)) if not closing[k]]
             if left:
@@ -203,7 +205,7 @@ class _Search:
 
     def _next(self, size: int) -> list[Domain]:
         """Return the domains that are furthest from being closed, where solutions are likely; the nearest ones if memory is short."""
-        self.open.sort(key=lambda d: -d.value if len(self.open) < MAX_FRONTIER else d.value)
+        self.open.sort(key=lambda d: -d.value if len(self.open) < self.most else d.value)
         batch = self.open[-size:]
         del self.open[-size:]
         return batch
@@ -214,17 +216,16 @@ class _Search:
         closed = [False] * len(batch)
         if hopeful.size:
             known = {k: Interval(x.lower[hopeful], x.upper[hopeful]) for k, x in assembly.known.items()}
-            done: Closing = close(
-                self.query.program, self.layout, self.view.shape, known, found.weight[hopeful], found.multipliers[hopeful]
-            )
+            weights, multipliers = found.weight[hopeful], found.multipliers[hopeful]
+            done = close(self.query.program, self.layout, self.view.shape, known, weights, multipliers)
             for row, k in enumerate(hopeful):
                 if done.closed[row]:
                     self.proof.close(batch[k].proof, done.multipliers[row], fact_rows(self.view.shape, done.weights[row]))
                     closed[k] = True
         return closed
 
-    def _attack(self, found: Found, count: int) -> bool:
-        """Evaluate the corners where the dual is least."""
+    def _try_corners(self, found: Found, count: int) -> bool:
+        """Evaluate the corners where the dual is least, and return whether one is a solution."""
         assignment: dict[str, IntArray] = {}
         for k, node in enumerate(self.query.program):
             if isinstance(node, Input):
@@ -239,13 +240,14 @@ class _Search:
         return bool(hits.size)
 
     def _cut(self, batch: list[Domain], left: list[int], assembly: Assembly, found: Found) -> None:
+        """Replace every domain that is left, by its place in the batch, by the two sides of its best cut."""
         rows = np.array(left)
         known = {k: Interval(x.lower[rows], x.upper[rows]) for k, x in assembly.known.items()}
         coefficients = [None if c is None else c[rows] for c in found.coefficients]
         values = [None if v is None else v[rows] for v in found.values]
         steps = cuts(self.query.program, self.view, known, coefficients, values)
-        inputs = input_cuts(self.query.program, self.view, known, {})
-        prefer = self.options.branching == "input"
+        inputs = input_cuts(self.query.program, self.view, known)
+        prefer = self.by_inputs
         for place, k in enumerate(left):
             by_input = steps.score[place] <= 0 or (prefer and inputs.score[place] > 0)
             knobs = Knobs(*(v[k] for v in found.knobs))
@@ -258,8 +260,7 @@ class _Search:
             self._last(d)
             return
         where = int(cut.node[place]), int(cut.element[place]), int(cut.threshold[place])
-        target = domains.traced(program, *where)
-        node, element, threshold = target
+        node, element, threshold = domains.traced(program, *where)
         moved = node != where[0] or isinstance(program[node], Input)
         numbers = self.proof.split(d.proof, node, element, threshold)
         for side, number in zip(domains.halves(d, node, element, threshold), numbers, strict=True):
@@ -283,4 +284,4 @@ class _Search:
         false = np.flatnonzero(d.facts & (flat < 0))
         weights = np.zeros(shape.weights, dtype=np.int64)
         weights[false[:1]] = 1
-        self.proof.close(d.proof, np.zeros(self.layout.total, dtype=np.int64), fact_rows(shape, weights))
+        self.proof.close(d.proof, self.zeros, fact_rows(shape, weights))

@@ -85,6 +85,7 @@ def _tightened(start: Domain, program: Program, layout: Layout, proof: Proof) ->
 
 
 def _refreshed(node: Node, known: list[Interval], k: int) -> Interval:
+    """Return the bounds of a node intersected with what those of its arguments imply."""
     if isinstance(node, Input):
         return known[k]
     new = bound_node(node, known)

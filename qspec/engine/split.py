@@ -7,21 +7,23 @@ mixed-integer programs; Bunel et al. 2018 score stable and unstable neurons in t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from qspec.bounds.interval import Interval
-from qspec.bounds.points import points
+from qspec.bounds.points import Elementwise, points
 from qspec.engine.view import View
 from qspec.integers import IntArray
 from qspec.ir import Affine, Input, Maximum, Product, Program, Staircase, Table, Wrap
 from qspec.staircase import climb, reach
 
 Floats = npt.NDArray[np.float64]
+ByNode = Sequence[npt.NDArray[np.floating[Any]] | None]
 
 FIRST = 3.0
 """How much more the looseness at a saturation end counts than that of a rounding."""
@@ -39,10 +41,9 @@ class Cut:
     threshold: IntArray
 
 
-def cuts(program: Program, view: View, known: dict[int, Interval], coefficients: Any, values: Any) -> Cut:
-    """Return the best cut of each domain; intervals and `values` have shape (batch, size), coefficients too, by node."""
-    batch = next(iter(known.values())).lower.shape[0]
-    best = Cut(np.zeros(batch), *(np.zeros(batch, dtype=np.int64) for _ in range(3)))
+def cuts(program: Program, view: View, known: dict[int, Interval], coefficients: ByNode, values: ByNode) -> Cut:
+    """Return the best cut of each domain; intervals, `coefficients` and `values` are (batch, size), by node."""
+    best = _none(known)
     for k, _, _ in view.shape.places:
         node, c = program[k], coefficients[k]
         if c is None or isinstance(node, Input | Affine):
@@ -57,22 +58,28 @@ def cuts(program: Program, view: View, known: dict[int, Interval], coefficients:
             score, threshold, element = _maximum(node, c, known[node.argument])
             best = _best(best, score, threshold, node.argument, element)
         else:
-            score, threshold = _elementwise(node, c, known[node.argument], values[node.argument].astype(np.float64))
+            value = values[node.argument]
+            assert value is not None
+            score, threshold = _elementwise(node, c, known[node.argument], value.astype(np.float64))
             best = _best(best, score, threshold, node.argument)
     return best
 
 
-def input_cuts(program: Program, view: View, known: dict[int, Interval], slopes: Any) -> Cut:
-    """Return the cut of each domain through the middle of the input element that the bound depends on most."""
-    batch = next(iter(known.values())).lower.shape[0]
-    best = Cut(np.zeros(batch), *(np.zeros(batch, dtype=np.int64) for _ in range(3)))
+def input_cuts(program: Program, view: View, known: dict[int, Interval]) -> Cut:
+    """Return the cut of each domain through the middle of its widest input element."""
+    best = _none(known)
     for k, node in enumerate(program):
         if isinstance(node, Input) and view.shape.ops[k].kind == "input" and node.lower.size:
             x = known[k]
             width = (x.upper - x.lower).astype(np.float64)
-            score = width * (1e-3 + np.abs(slopes[k]) if slopes.get(k) is not None else 1.0)
-            best = _best(best, score, x.lower + (x.upper - x.lower) // 2, k)
+            best = _best(best, width, x.lower + (x.upper - x.lower) // 2, k)
     return best
+
+
+def _none(known: dict[int, Interval]) -> Cut:
+    """Return no cut for each domain of a batch."""
+    batch: int = next(iter(known.values())).lower.shape[0]
+    return Cut(np.zeros(batch), *(np.zeros(batch, dtype=np.int64) for _ in range(3)))
 
 
 def _best(best: Cut, score: Floats, threshold: IntArray, node: int, element: IntArray | None = None) -> Cut:
@@ -92,7 +99,7 @@ def _best(best: Cut, score: Floats, threshold: IntArray, node: int, element: Int
     )
 
 
-def _elementwise(node: Staircase | Table | Wrap, c: Floats, x: Interval, value: Floats) -> tuple[Floats, IntArray]:
+def _elementwise(node: Elementwise, c: Floats, x: Interval, value: Floats) -> tuple[Floats, IntArray]:
     """Return score and threshold of every element, shape (batch, size)."""
     listed = points(node, x.lower, x.upper, 1)
     a, y = listed.arguments.astype(np.float64), listed.values.astype(np.float64)
@@ -117,7 +124,7 @@ def _elementwise(node: Staircase | Table | Wrap, c: Floats, x: Interval, value: 
     return best, place
 
 
-def _around(node: Staircase | Table | Wrap, x: Interval, value: Floats) -> list[IntArray]:
+def _around(node: Elementwise, x: Interval, value: Floats) -> list[IntArray]:
     """Return the last arguments before the step at or below a value, and before the next one."""
     whole = np.clip(np.floor(value).astype(np.int64), x.lower, x.upper)
     if isinstance(node, Staircase):
@@ -132,17 +139,13 @@ def _around(node: Staircase | Table | Wrap, x: Interval, value: Floats) -> list[
     return [whole, whole - 1]
 
 
-def _gap(node: Staircase | Table | Wrap, c: Floats, a: Floats, y: Floats, at: IntArray) -> Floats:
+def _gap(node: Elementwise, c: Floats, a: Floats, y: Floats, at: IntArray) -> Floats:
     """Return by how much the relaxation undercuts the operation at an argument."""
-    return c * _value(node, at) - _envelope(a, c * y, at.astype(np.float64))
+    value = points(node, at, at, 1).values[0].astype(np.float64)
+    return c * value - _envelope(a, c * y, at.astype(np.float64))
 
 
-def _value(node: Staircase | Table | Wrap, at: IntArray) -> Floats:
-    single = points(node, at, at, 1)
-    return single.values[0].astype(np.float64)
-
-
-def _gain(node: Staircase | Table | Wrap, c: Floats, x: Interval, threshold: IntArray, value: Floats) -> Floats:
+def _gain(node: Elementwise, c: Floats, x: Interval, threshold: IntArray, value: Floats) -> Floats:
     """Return what the relaxation of the side that contains a value has there."""
     left = value <= threshold
     lower = np.where(left, x.lower, np.minimum(threshold + 1, x.upper))
@@ -158,8 +161,9 @@ def _envelope(a: Floats, y: Floats, at: Floats) -> Floats:
     for i, j in combinations(range(len(a)), 2):
         low, high = np.minimum(a[i], a[j]), np.maximum(a[i], a[j])
         width = a[j] - a[i]
-        share = np.divide(at - a[i], width, out=np.zeros_like(at), where=width != 0)
-        chord = np.where(width != 0, y[i] + share * (y[j] - y[i]), np.minimum(y[i], y[j]))
+        apart = cast("npt.NDArray[np.bool_]", width != 0)
+        share: Floats = np.divide(at - a[i], width, out=np.zeros_like(at), where=apart)
+        chord = cast("Floats", np.where(apart, y[i] + share * (y[j] - y[i]), np.minimum(y[i], y[j])))
         best = np.where((low <= at) & (at <= high), np.minimum(best, chord), best)
     return best
 

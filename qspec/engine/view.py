@@ -14,14 +14,13 @@ import numpy.typing as npt
 from qspec.bounds.layout import Layout
 from qspec.evaluate.kernels import Convolve, MapKernel, MatMul
 from qspec.evaluate.maps import real_map
-from qspec.integers import magnitude
 from qspec.ir import Affine, Formula, Input, Maximum, Product, Program, Staircase, Table, Wrap, arguments, formula_nodes, sizes
 from qspec.linear import Dense, LinearMap, to_sparse
 
 Floats = npt.NDArray[np.float32]
 HostArray = npt.NDArray[Any]
 
-MAX_DENSE = 1 << 24
+MAX_DENSE = 1 << 16
 """Entries of the largest matrix that is written out for the computation in numpy."""
 
 
@@ -39,7 +38,8 @@ class Op:
 class Shape:
     """Everything that shapes the computation.
 
-    `places` are the multipliers of each relaxed node that is used, side by side, `facts` the nodes of the goal with their places in the vector of weights.
+    `places` are the multipliers of each relaxed node that is used, side by side, `facts` the nodes of the goal with their places in the
+    vector of weights.
     """
 
     ops: tuple[Op, ...]
@@ -48,10 +48,12 @@ class Shape:
 
     @property
     def total(self) -> int:
+        """The number of multipliers."""
         return max((end for _, _, end in self.places), default=0)
 
     @property
     def weights(self) -> int:
+        """The number of facts."""
         return max((end for _, _, end in self.facts), default=0)
 
 
@@ -128,18 +130,9 @@ def _map(m: LinearMap) -> tuple[MapKernel, tuple[HostArray, ...]]:
     """Return a small map as a matrix (inputs, outputs), so that it runs in numpy as well, and others as the device likes them."""
     if isinstance(m, Dense):
         return MatMul(False), (np.ascontiguousarray(m.matrix.T.astype(np.float32)),)
-    if m.outputs * m.inputs <= 1 << 16:
+    if m.outputs * m.inputs <= MAX_DENSE:
         matrix = np.zeros((m.inputs, m.outputs), dtype=np.float32)
         entries = to_sparse(m)
         matrix[entries.columns, entries.rows] = entries.coefficients.astype(np.float32)
         return MatMul(False), (matrix,)
     return real_map(m)
-
-
-def work(program: Program) -> int:
-    """Return the products of one pass through all maps, a measure of what a step of the search costs."""
-    total = 0
-    for node in program:
-        if isinstance(node, Affine):
-            total += sum(m.matrix.size if isinstance(m, Dense) else m.outputs + magnitude(np.array(m.inputs)) for m, _ in node.terms)
-    return total

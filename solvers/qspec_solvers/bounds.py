@@ -23,9 +23,9 @@ ATTACK_SHARE, ATTACK_SECONDS = 4, 10.0
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Branch and bound in JAX; cuts staircase steps first, or `branching="input"` inputs first."""
+    """Branch and bound in JAX; cuts staircase steps first, or inputs (`branching="input"`; of itself where only a few are free)."""
 
-    branching: Literal["steps", "input"] = "steps"
+    branching: Literal["steps", "input"] | None = None
     theories: tuple[str, ...] = ("query", "grid")
     name: str = "bounds"
     cite: str = (
@@ -62,6 +62,8 @@ class Bounds:
 
 
 def _attack(limits: Limits) -> Callable[[Query], Mapping[str, IntArray] | None]:
+    """Return a search for solutions that keeps to its share of the time."""
+
     def attack(query: Query) -> Mapping[str, IntArray] | None:
         from qspec.search.falsify import falsify
 

@@ -14,12 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 from rich.progress import track
 
 import qspec as qs
+from qspec.certificate.claim import check_property
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _data import find, read_dense, read_idx
@@ -68,7 +70,15 @@ def ask(spec: qs.Property, sample: Sample, solver: str, options: argparse.Namesp
         radius=sample.radius,
     )
     times = result.to_dict()["times"]
+    certificate = result.certificate
+    since = perf_counter()
+    if certificate is not None:
+        check_property(certificate, spec, {"image": sample.image, "label": sample.label, "radius": sample.radius})
+    checking = perf_counter() - since
     return {
+        "certified": certificate is not None,
+        "checking": checking,
+        "domains": int(result.said[0].statistics.get("domains", 0)) if result.said else 0,
         "id": sample.index,
         "radius": sample.radius,
         "solver": solver,
@@ -97,7 +107,7 @@ def summary(found: list[dict[str, Any]], published: list[dict[str, Any]]) -> str
         own = [r for r in found if r["radius"] == radius]
         seconds = [r["seconds"] for r in own]
         verdicts = [sum(r["verdict"] == v for r in own) for v in ("HOLDS", "VIOLATED", "UNKNOWN")]
-        evidence = [sum(r["evidence"] == e for r in own) for e in ("BOUNDS", "ATTACK", "PROOF", "MODEL")]
+        evidence = [sum(r["evidence"] == e for r in own) for e in ("BOUNDS", "ATTACK", "PROOF", "CERTIFICATE", "MODEL")]
         lines.append(
             [radius, len(own), *verdicts, *evidence, float(sum(seconds)), float(mean(seconds)), float(median(seconds)), float(max(seconds))]
         )
@@ -111,6 +121,7 @@ def summary(found: list[dict[str, Any]], published: list[dict[str, Any]]) -> str
             "by bounds",
             "by attack",
             "by proof",
+            "certified",
             "by model",
             "sum s",
             "mean s",
@@ -126,8 +137,10 @@ def summary(found: list[dict[str, Any]], published: list[dict[str, Any]]) -> str
     missing = sorted(set(truth) & {r["id"] for r in found} - set(decided))
     extra = len(decided) - both
     opened = sorted(r["id"] for r in found if r["verdict"] == "UNKNOWN")
+    checked = [r for r in found if r.get("certified")]
+    proofs = f"certificates checked: {len(checked)} in {sum(r['checking'] for r in checked):.1f} s\n" if checked else ""
     return (
-        f"{text}\n\ndecided {len(decided)} of {len(found)}; "
+        f"{text}\n\n{proofs}decided {len(decided)} of {len(found)}; "
         f"the paper decided {len(truth)}, of which {both} are decided here, and {extra} more\n"
         f"deviations from published verdicts: {len(wrong)} {wrong or ''}\n"
         f"decided by the paper and open here: {len(missing)} {missing or ''}\nopen: {opened or 'none'}\n"
@@ -158,7 +171,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--weights", help=".npz or .h5 with the float weights")
     parser.add_argument("--images", help="idx file of test images")
     parser.add_argument("--labels", help="idx file of test labels")
-    parser.add_argument("--solver", default="bitwuzla", help="one, or several separated by commas")
+    parser.add_argument("--solver", default="bounds", help="one, or several separated by commas")
     parser.add_argument("--timeout", type=float, default=60.0, help="wall-clock seconds for each query")
     parser.add_argument("--radius", help="only these radii")
     parser.add_argument("--ids", help="only these samples")

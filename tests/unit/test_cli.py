@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import runpy
 import select
 import signal
 import subprocess
@@ -20,6 +21,7 @@ import pytest
 from qspec.cli import main
 from qspec.cli.parser import COMMANDS
 from qspec.cli.specs import setting
+from qspec.verify import DEFAULT_SOLVER
 
 DISTANCE = """
 import qspec as qs
@@ -176,7 +178,13 @@ def test_a_radius_that_nobody_can_tell(qspec, folder: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize(("value", "status"), [("7", 0), ("6", 1), ("27/4", 1), ("6.999999999999999999999", 1), ("7.0", 0)])
 def test_parameters_are_exact(qspec, value: str, status: int) -> None:
-    assert qspec("verify", "spec.py", "--param", f"bound={value}", "--no-attack", spec=GIVEN).status == status
+    assert qspec("verify", "spec.py", "--param", f"bound={value}", "--no-attack", "--solver", "bitwuzla", spec=GIVEN).status == status
+
+
+def test_numbers_too_wide_for_the_native_engine_are_unknown_and_it_says_who_takes_them(qspec) -> None:
+    ended = qspec("verify", "spec.py", "--param", "bound=6.999999999999999999999", "--no-attack", spec=GIVEN)
+    assert (ended.status, ended.first) == (3, "UNKNOWN")
+    assert 'solver="z3"' in ended.out
 
 
 def test_parameters_come_from_files_too(qspec, folder: Path) -> None:
@@ -239,7 +247,11 @@ def test_solvers_that_contradict_each_other_are_no_verdict(qspec, folder: Path, 
         (("verify", "spec.py:nothing"), "within"),
         (("verify", "spec.py", "--solver", "oracle"), "no such solver"),
         (("verify", "spec.py", "--solver", "smtlib"), "QSPEC_SMTLIB_COMMAND"),
-        (("verify", "spec.py", "--theory", "QF_XX", "--no-attack"), "QF_BV"),
+        (("verify", "spec.py", "--theory", "QF_XX", "--no-attack"), "query, grid"),
+        (("verify", "spec.py", "--solver", "z3", "--theory", "QF_XX", "--no-attack"), "QF_BV"),
+        (("verify", "spec.py", "--solver", "z3", "--certificate", "proof"), "--solver bounds"),
+        (("verify", "spec.py", "--theory", "grid", "--certificate", "proof"), "--solver bounds"),
+        (("verify", "spec.py", "--certificate", "nowhere/proof"), "cannot write there"),
         (("verify", "spec.py", "--without", "magic"), "no such pass"),
         (("verify", "spec.py", "--timeout", "0"), "time limit"),
         (("verify", "spec.py", "--timeout", "soon"), "number of seconds"),
@@ -300,6 +312,51 @@ def test_what_the_file_prints_and_imports(qspec, folder: Path) -> None:
     assert (ended.status, ended.first, ended.err) == (0, "HOLDS", "hello\n")
     assert str(folder) not in sys.path
     assert not list(folder.glob("__pycache__/spec*"))
+
+
+def test_a_certificate_is_kept_and_checks(qspec, folder: Path) -> None:
+    ended = qspec("verify", "spec.py", "--certificate", "proof", spec=TRUE)
+    assert (ended.status, ended.err) == (0, "")
+    assert [line for line in ended.out.splitlines() if "certificate:" in line] == ["certificate: proof"]
+    distance = runpy.run_path("spec.py")["distance"]
+    distance.save("net.qspec")
+    checked = qspec("check-certificate", "proof", "net.qspec", "spec.py")
+    assert (checked.status, checked.first) == (0, "HOLDS")
+    elsewhere = qspec("check-certificate", "proof", "net.qspec", "spec.py", spec=TRUE.replace("!= 7", "!= 9"))
+    assert elsewhere.status == 2
+
+
+def test_certificates_of_several_properties_go_to_a_folder(qspec, folder: Path) -> None:
+    several = "cases = {'a/b': qs.forall(x, then=distance(x) <= 7), 'a_b': qs.forall(x, then=distance(x) <= 8)}\n"
+    ended = qspec("verify", "spec.py", "--certificate", "proofs", spec=FALSE + several + ABSENT)
+    assert ended.status == 1
+    assert "certificates: 3 of 4, in proofs" in ended.out.splitlines()
+    assert sorted(p.name for p in (folder / "proofs").iterdir()) == [
+        "cases[a_b]-2.certificate",
+        "cases[a_b].certificate",
+        "exceeded.certificate",
+    ]
+    runpy.run_path("spec.py")["distance"].save("net.qspec")
+    checked = qspec("check-certificate", "proofs/cases[a_b]-2.certificate", "net.qspec", "spec.py")
+    assert checked.out.splitlines()[1].startswith("cases[a_b]: HOLDS")
+    assert qspec("check-certificate", "proofs/exceeded.certificate", "net.qspec", "spec.py").first == "VIOLATED"
+    (folder / "file").touch()
+    ended = qspec("verify", "spec.py", "--certificate", "file")
+    assert (ended.status, ended.out) == (2, "")
+    assert "folder" in ended.err
+
+
+def test_without_a_proof_there_is_no_certificate(qspec, folder: Path) -> None:
+    ended = qspec("verify", "spec.py", "--certificate", "proof", spec=FALSE)
+    assert ended.status == 1
+    assert "certificate: none, because nothing was proved" in ended.out.splitlines()
+    assert not (folder / "proof").exists()
+
+
+def test_the_default_solver_is_the_same_as_in_python(qspec) -> None:
+    assert f"(default: {DEFAULT_SOLVER})" in " ".join(qspec("verify", "--help").out.split())
+    qspec("verify", "spec.py", "--json", "out.json", spec=TRUE)
+    assert json.loads(Path("out.json").read_text(encoding="utf-8"))["results"][0]["solver"] == DEFAULT_SOLVER
 
 
 def test_json_has_every_result(qspec, folder: Path) -> None:
@@ -535,7 +592,7 @@ def test_progress_is_shown_on_a_terminal_and_only_on_stderr(folder: Path) -> Non
         os.close(theirs)
     assert run.stdout.startswith(b"VIOLATED\n")
     assert b"\x1b" not in run.stdout
-    assert "below · bitwuzla" in shown
+    assert "below · bounds" in shown
 
 
 def test_interrupting_leaves_nothing_running(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

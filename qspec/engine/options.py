@@ -1,0 +1,20 @@
+"""How a search is to go: how many domains at once, how long each is bounded, and what is cut first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Branching = Literal["steps", "input"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Domains in a batch, and steps of the ascent."""
+
+    batch: int = 256
+    steps: int = 20
+    branching: Branching | None = None
+    """What to cut first: None cuts inputs where only a few elements are free, steps elsewhere."""
+    compiled: bool | None = None
+    """Whether to run the ascent compiled: None decides by how long the search has run."""
