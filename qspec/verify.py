@@ -12,8 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
 from typing import assert_never
 
+from qspec.certificate.file import Certificate
 from qspec.digest import digest
-from qspec.errors import SolverMissingError, SoundnessError, SpecError, UnsupportedError
+from qspec.errors import CertificateError, SolverMissingError, SoundnessError, SpecError, UnsupportedError
 from qspec.evaluate import reference
 from qspec.integers import IntArray
 from qspec.ir import FALSE, TRUE, Assignment, Query, formula_nodes
@@ -153,7 +154,24 @@ def _prove(run: _Run, solver: Solver, attack: bool) -> Result:
         return _found(run, assignment, Evidence.MODEL)
     if said.status == "unknown":
         return run.result(Verdict.UNKNOWN, Evidence.NONE, reason=said.reason, detail=said.detail)
+    if proof is None:
+        return _absent(run, Evidence.PROOF, solver, "query")
+    _check_proof(run, proof)
     return _absent(run, Evidence.CERTIFICATE, solver, "query", proof=proof)
+
+
+def _check_proof(run: _Run, proof: Proof) -> None:
+    """Follow a proof with the checker, which shares no bounding code with the engine; raises SoundnessError if it fails."""
+    from qspec.certificate.check import check
+
+    since = perf_counter()
+    made = Certificate(digest(run.compiled.query), run.spec.name, run.spec.kind, {}, (), **dict(proof))  # pyright: ignore[reportArgumentType]
+    try:
+        check(made, run.compiled.query)
+    except CertificateError as error:
+        where = write_reproducer(run.compiled.query, run.spec, run.parameters, {"solver": run.solver, "proof": str(error)}, {})
+        raise SoundnessError(f"a proof of {run.solver} fails", given=str(error), expected="a proof", advice=f"report {where}") from error
+    run.spend("replay", since)
 
 
 def _ask(run: _Run, solver: Solver, theory: str | None, parts: Sequence[Reduced]) -> Result:

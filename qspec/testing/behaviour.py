@@ -72,7 +72,7 @@ def _fixed_elements(solver: Solver, theory: str) -> str:
 def _wide_integers(solver: Solver, theory: str) -> str:
     """A solution beyond every machine word; an engine on the grid, or in floating point, may find that too large."""
     wide = _equation([[3, -1]], [2**70 + 1], low=[0, -5], high=[2**80, 5])
-    return _expect_model(solver, theory, wide, may_refuse=theory in ("grid", "milp"))
+    return _expect_model(solver, theory, wide, may_refuse=theory in ("query", "grid", "milp"))
 
 
 def _strange_name(solver: Solver, theory: str) -> str:
@@ -83,7 +83,7 @@ def _many_symbols(solver: Solver, theory: str) -> str:
     pattern = codes(1200, seed=5, low=0, high=1)
     b = Builder()
     x = b.input("x", np.zeros(1200, dtype=np.int64), np.ones(1200, dtype=np.int64))
-    return _expect_model(solver, theory, _equals(b, x, pattern), may_refuse=theory == "grid")
+    return _expect_model(solver, theory, _equals(b, x, pattern), may_refuse=theory in ("query", "grid"))
 
 
 def _time_limit(solver: Solver, theory: str) -> str:
@@ -109,14 +109,14 @@ def _repeatable(solver: Solver, theory: str) -> str:
 def _foreign_theory(solver: Solver, theory: str) -> str:
     """A logic that the solver does not list, and a problem of another kind: unknown, not an exception."""
     text = "(set-logic QF_S)\n(declare-fun s () String)\n(assert (= (str.len s) 3))\n"
-    other: Problem = GridProblem(Query((), TRUE)) if theory != "grid" else lower_query(Query((), TRUE), "QF_BV")
+    other: Problem = GridProblem(Query((), TRUE)) if theory not in ("query", "grid") else lower_query(Query((), TRUE), "QF_BV")
     foreign = [p for p in (SmtProblem("QF_S", text, (), {}), other) if p.theory not in solver.theories]
     complaints = [_expect_unknown(solver.solve(p, Limits())) for p in foreign]
     return "; ".join(c for c in complaints if c)
 
 
 def _malformed_text(solver: Solver, theory: str) -> str:
-    if theory == "grid":
+    if theory in ("query", "grid"):
         return ""
     return _expect_unknown(solver.solve(SmtProblem(theory, f"(set-logic {theory})\n(assert (= x", (), {}), Limits()))
 

@@ -17,6 +17,8 @@ from qspec.problem import GridProblem, Problem, grid_model
 from qspec.solver import Answer, Availability, Limits, Reason
 from qspec_solvers import availability
 
+POINTS = 1 << 20
+"""Assignments that are listed at most where the engine cannot search."""
 ATTACK_SHARE, ATTACK_SECONDS = 4, 10.0
 """The attack may take this part of the time, and so many seconds at most."""
 
@@ -50,7 +52,7 @@ class Bounds:
         try:
             outcome = prove(problem.query, more, Options(branching=self.branching), attack)
         except UnsupportedError as error:
-            return Answer("unknown", reason=Reason.UNSUPPORTED, detail=str(error), seconds=time.monotonic() - began)
+            return self._listed(problem, limits, began, error)
         seconds = time.monotonic() - began
         counts: Mapping[str, int] = {"domains": outcome.visited, "leaves": outcome.leaves, "open": outcome.open}
         if outcome.solution is not None:
@@ -59,6 +61,22 @@ class Bounds:
             detail = f"{outcome.visited} domains were bounded, {outcome.open} are open"
             return Answer("unknown", reason=Reason.TIMEOUT, detail=detail, seconds=seconds, statistics=counts)
         return Answer("unsat", seconds=seconds, statistics=counts, proof=outcome.proof.mapping())
+
+    def _listed(self, problem: GridProblem, limits: Limits, began: float, error: UnsupportedError) -> Answer:
+        """Enumerate what is too wide for floats to search, if that is little; such an answer has no certificate."""
+        from qspec.search.enumerate import enumerate_query
+
+        left = None if limits.seconds is None else max(0.01, limits.seconds - (time.monotonic() - began))
+        try:
+            found = enumerate_query(problem.query, limit=POINTS, seconds=left)
+        except UnsupportedError:
+            return Answer("unknown", reason=Reason.UNSUPPORTED, detail=str(error), seconds=time.monotonic() - began)
+        seconds = time.monotonic() - began
+        if found.first is not None:
+            return Answer("sat", grid_model(found.first), seconds=seconds)
+        if not found.complete:
+            return Answer("unknown", reason=Reason.TIMEOUT, detail=str(error), seconds=seconds)
+        return Answer("unsat", seconds=seconds)
 
 
 def _attack(limits: Limits) -> Callable[[Query], Mapping[str, IntArray] | None]:
