@@ -75,9 +75,7 @@ def _maximum(groups: IntArray, x: Interval) -> Slopes:
     """Below, the member with the greatest lower end; above, the same if it exceeds all others, else a constant."""
     present = groups >= 0
     member = np.where(present, groups, groups.max(axis=1, keepdims=True))
-    low = np.where(present, x.lower[..., member], x.lower.min(initial=0) - 1)
-    high = np.where(present, x.upper[..., member], x.lower.min(initial=0) - 1)
-    members: int = groups.shape[1]
+    low, high = (np.where(present, end.astype(np.float64)[..., member], -np.inf) for end in (x.lower, x.upper))
     chosen = np.arange(members) == np.argmax(low, axis=-1)[..., None]
     largest = np.max(low, axis=-1, keepdims=True)
     rivals = np.any(~chosen & (high > largest), axis=-1, keepdims=True)
