@@ -75,7 +75,10 @@ def _maximum(groups: IntArray, x: Interval) -> Slopes:
     """Below, the member with the greatest lower end; above, the same if it exceeds all others, else a constant."""
     present = groups >= 0
     member = np.where(present, groups, groups.max(axis=1, keepdims=True))
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
     low, high = (np.where(present, end.astype(np.float64)[..., member], -np.inf) for end in (x.lower, x.upper))
+    members: int = groups.shape[1]
     chosen = np.arange(members) == np.argmax(low, axis=-1)[..., None]
     largest = np.max(low, axis=-1, keepdims=True)
     rivals = np.any(~chosen & (high > largest), axis=-1, keepdims=True)
