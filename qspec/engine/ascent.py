@@ -1,9 +1,9 @@
 """Ascent on the dual: steps on slopes, shifts and weights, keeping the best bound of every domain; in numpy, or compiled by JAX.
 
 Two methods take turns. The aim of the ascent is known, any positive bound, so that a step along the gradient can be as long as would
-reach it if the bound were linear (Polyak 1969): that closes in a few steps what can be closed by far. The others gain more by Adam (Kingma
-and Ba 2015; on slopes, Xu et al. 2021) from fresh slopes. Short searches never wait for a compiler: numpy runs the same text until compiled
-code is worth its time.
+reach it if the bound were linear (Polyak 1969): that closes in a few steps what can be closed by far. The others gain more by Adam
+(Kingma and Ba 2015; on slopes, Xu et al. 2021), from where those began. Short searches never wait for a compiler: numpy runs the same
+text until compiled code is worth its time.
 """
 
 from __future__ import annotations

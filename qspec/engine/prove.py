@@ -105,7 +105,8 @@ class _Search:
             if self.open and self.solution is None and self.attack is not None:
                 found = self.attack(_boxed(self.query, root))
                 self.solution = None if found is None else dict(found)
-            self._search(root)
+            if self.open and self.solution is None:
+                self._search(root)
         return self._outcome()
 
     def _few_inputs(self, root: Domain) -> bool:
@@ -125,8 +126,8 @@ class _Search:
             waiting = [d for d in waiting if d.pending]
             parts: list[Domain] = []
             for d in waiting:
-                which = min(range(len(d.pending)), key=lambda k: len(domains.disjuncts(d, k, self.view.shape)))
-                children = domains.disjuncts(d, which, self.view.shape)
+                choices = [domains.disjuncts(d, k, self.view.shape) for k in range(len(d.pending))]
+                which, children = min(enumerate(choices), key=lambda c: len(c[1]))
                 numbers = self.proof.choose(d.proof, which, len(children))
                 for child, number in zip(children, numbers, strict=True):
                     if child.false:
@@ -205,7 +206,8 @@ class _Search:
 
     def _next(self, size: int) -> list[Domain]:
         """Return the domains that are furthest from being closed, where solutions are likely; the nearest ones if memory is short."""
-        self.open.sort(key=lambda d: -d.value if len(self.open) < self.most else d.value)
+        sign = -1 if len(self.open) < self.most else 1  # outside of the key: a list has no length while it is sorted
+        self.open.sort(key=lambda d: sign * d.value)
         batch = self.open[-size:]
         del self.open[-size:]
         return batch

@@ -13,7 +13,7 @@ from qspec.engine.proof import Proof
 from qspec.engine.view import View
 from qspec.errors import UnsupportedError
 from qspec.integers import SAFE, IntArray
-from qspec.ir import FALSE, Affine, Input, Maximum, Node, Product, Program, Query, Staircase, Table, Wrap, arguments, sizes
+from qspec.ir import Affine, Input, Maximum, Node, Product, Program, Query, Staircase, Table, Wrap, arguments, sizes
 from qspec.passes.box import Box
 
 
@@ -35,10 +35,7 @@ def root_domain(query: Query, view: View, layout: Layout, proof: Proof) -> Domai
 def _boxed(query: Query) -> list[Interval] | None:
     """Return intervals from the box that facts about single inputs leave; None if they leave nothing."""
     (part,) = Box().apply(query)
-    if part.query.goal == FALSE and not part.query.inputs:
-        inputs = query.inputs
-    else:
-        inputs = part.query.inputs
+    inputs = part.query.inputs
     known: list[Interval] = []
     for node in query.program:
         node = inputs.get(node.name, node) if isinstance(node, Input) else node
