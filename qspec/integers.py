@@ -36,6 +36,8 @@ def integers(values: object) -> IntArray:
         return shrink(array.astype(object))
     if kind == "f" and np.all(np.abs(array) < np.float64(SAFE)) and np.all(array == np.floor(array)):
         return array.astype(np.int64)
+    if kind == "O" and set(map(type, array.flat)) == {int}:
+        return shrink(array)
     if kind in "fO":
         return shrink(np.array([_whole(v) for v in array.flat], dtype=object).reshape(array.shape))
     raise FormatError("integers expected", given=array.dtype, expected="an array of whole numbers")
@@ -108,15 +110,13 @@ def rational(value: object) -> Fraction:
 
 def common_unit(units: Iterable[Fraction]) -> Fraction:
     """Return the largest positive rational of which every given unit is an integer multiple (1 if there is none but zeros)."""
-    result: Fraction | None = None
-    for u in units:
-        u = abs(u)
-        if u == 0:
-            continue
-        if result is None:
-            result = u
-        elif result != u:
-            denominator = result.denominator * u.denominator // math.gcd(result.denominator, u.denominator)
-            a, b = result * denominator, u * denominator
-            result = Fraction(math.gcd(a.numerator, b.numerator), denominator)
-    return Fraction(1) if result is None else result
+    return in_common_unit(units)[1]
+
+
+def in_common_unit(values: Iterable[Fraction]) -> tuple[list[int], Fraction]:
+    """Return rationals as whole multiples of the largest unit that they share, and that unit (1 if all are zero)."""
+    given = list(values)
+    denominator = math.lcm(*(v.denominator for v in given))
+    whole = [v.numerator * (denominator // v.denominator) for v in given]
+    unit = math.gcd(*whole)
+    return ([w // unit for w in whole], Fraction(unit, denominator)) if unit else (whole, Fraction(1))

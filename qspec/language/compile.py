@@ -14,7 +14,7 @@ from qspec.bounds.interval import Interval, bound_node
 from qspec.builder import Builder
 from qspec.errors import SpecError
 from qspec.formats import code_range
-from qspec.integers import IntArray, common_unit, integers
+from qspec.integers import IntArray, common_unit, in_common_unit, integers
 from qspec.ir import Assignment, Query, conjunction
 from qspec.language import bind
 from qspec.language.domains import extremes, lower_domain, part
@@ -126,8 +126,8 @@ class Compiler:
         b = self.builder
         match e:
             case Constant(values):
-                unit = common_unit(values.flat)
-                return Lowered(b.constant([int(v / unit) for v in values.flat]), unit)
+                codes, unit = in_common_unit(values.flat)
+                return Lowered(b.constant(codes), unit)
             case Parameter(name):
                 raise SpecError("a parameter has no value", given=name, expected=f"verify(spec, {name}=…)")
             case Variable() | Output():
@@ -197,8 +197,8 @@ class Compiler:
             units, zeros = self._apply(e.application)[e.stage].accumulator_units, np.zeros(stage_type.size, dtype=object)
         elif isinstance(e, Output) and e.tap == "held":
             raise SpecError("a held accumulator is compared by its code", given=e.stage, expected=".code")
-        unit = common_unit(cast(np.ndarray, units))
-        factors = integers([int(u / unit) for u in cast(np.ndarray, units)])
+        multiples, unit = in_common_unit(cast(np.ndarray, units))
+        factors = integers(multiples)
         if np.all(factors == 1) and not np.any(zeros):
             return Lowered(node, unit)
         return Lowered(self.builder.scale(node, factors, -integers(factors.astype(object) * zeros)), unit)
@@ -265,10 +265,11 @@ class Compiler:
     def _product(self, left: Expression, right: Expression) -> Lowered:
         if isinstance(right, Constant):
             left, right = right, left
-        x, y = self.lower(left), self.lower(right)
         if isinstance(left, Constant):
-            factors = [int(v / x.unit) for v in left.values.flat]
-            return Lowered(self.builder.scale(y.node, integers(factors)), x.unit * y.unit)
+            factors, unit = in_common_unit(left.values.flat)
+            y = self.lower(right)
+            return Lowered(self.builder.scale(y.node, integers(factors)), unit * y.unit)
+        x, y = self.lower(left), self.lower(right)
         return Lowered(self.builder.product(x.node, y.node), x.unit * y.unit)
 
     def _absolute(self, node: int) -> int:

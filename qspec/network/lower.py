@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import lcm
 from typing import assert_never
 
@@ -111,8 +112,9 @@ def _finish(builder: Builder, node: int, units: np.ndarray, stage: Stage, activa
     return Taps(done.code, exact, exact_units, held, done.rounded)
 
 
+@lru_cache(maxsize=64)
 def constant_sum(layer: Dense | Conv2D, x: Type) -> tuple[LinearMap, IntArray]:
-    """Return the map from input codes to the exact accumulator, and its bias (zero points folded in)."""
+    """Return the map from input codes to the exact accumulator, and its bias (zero points folded in); kept for the next query."""
     kernel = _centred(layer)
     bound = magnitude(kernel) * magnitude(_product_factors(layer, x))
     weights = _as_map(layer, x, widen(kernel, bound) * widen(_product_factors(layer, x), bound))
