@@ -12,9 +12,9 @@ from qspec.errors import SolverMissingError, UnsupportedError
 from qspec.ir import Query
 from qspec.language.compile import compile_property
 from qspec.language.formulas import Property
+from qspec.lowering import lower_query
 from qspec.passes import Pipeline
 from qspec.problem import MilpProblem, SmtProblem
-from qspec.verify import lower_query
 
 
 def to_smt(spec: Property, *, theory: str = "QF_BV", presolve: bool = True, **parameters: object) -> SmtProblem:

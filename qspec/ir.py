@@ -231,6 +231,11 @@ def conjunction(children: Sequence[Formula]) -> Formula:
     return kept[0] if len(kept) == 1 else And(kept) if kept else TRUE
 
 
+def conjuncts(formula: Formula) -> list[Formula]:
+    """Return what a formula is the conjunction of, those of conjunctions within it included."""
+    return [g for c in formula.children for g in conjuncts(c)] if isinstance(formula, And) else [formula]
+
+
 def disjunction(children: Sequence[Formula]) -> Formula:
     """Return the disjunction, flattened, with constants removed."""
     flat = [g for c in children for g in (c.children if isinstance(c, Or) else (c,))]

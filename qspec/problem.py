@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from fractions import Fraction
 from typing import Literal
 
 import numpy as np
@@ -12,6 +13,8 @@ import numpy.typing as npt
 
 from qspec.integers import IntArray, shrink
 from qspec.ir import Query
+from qspec.reals.ir import ExactArray, Point, exact, fractions
+from qspec.reals.ir import Query as RealQuery
 
 
 class Fidelity(Enum):
@@ -31,11 +34,15 @@ class Symbol:
 
     text: str
     """Its name in the problem."""
-    sort: Literal["Int", "BitVec", "Bool"]
+    sort: Literal["Int", "BitVec", "Bool", "Real"]
     input: str
     index: int
     offset: int = 0
     """The input element is `offset + value`; bit-vectors are read as unsigned."""
+
+
+Model = Mapping[str, int | Fraction]
+"""The values of the symbols of a problem: Fractions where their sort is Real, else integers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,17 +52,24 @@ class SmtProblem:
     logic: str
     text: str
     symbols: tuple[Symbol, ...]
-    inputs: Mapping[str, IntArray]
+    inputs: Mapping[str, IntArray | ExactArray]
     """For each input of the query the values of elements that have no symbol (fixed by their bounds); symbols overwrite."""
     fidelity: Fidelity = Fidelity.EXACT
+    whole: bool = True
+    """The inputs of the query are integers, to which values of sort Real are rounded; False: they are reals."""
 
     @property
     def theory(self) -> str:
         return self.logic
 
-    def decode(self, model: Mapping[str, int]) -> dict[str, IntArray]:
+    def decode(self, model: Model) -> dict[str, IntArray | ExactArray]:
         """Return the assignment of the query's inputs that a model stands for; a symbol missing from the model reads as zero."""
-        return _decoded(self.inputs, self.symbols, model)
+        if self.whole:
+            return _decoded(self.inputs, self.symbols, model)
+        values = {name: fractions(array) for name, array in self.inputs.items()}
+        for symbol in self.symbols:
+            values[symbol.input][symbol.index] = Fraction(model.get(symbol.text, 0))
+        return {name: exact(array) for name, array in values.items()}
 
 
 OPEN = 1 << 62
@@ -91,15 +105,15 @@ class MilpProblem:
     def theory(self) -> str:
         return "milp"
 
-    def decode(self, model: Mapping[str, int]) -> dict[str, IntArray]:
+    def decode(self, model: Model) -> dict[str, IntArray]:
         """Return the assignment of the query's inputs that a model stands for; a symbol missing from the model reads as zero."""
         return _decoded(self.inputs, self.symbols, model)
 
 
-def _decoded(inputs: Mapping[str, IntArray], symbols: Sequence[Symbol], model: Mapping[str, int]) -> dict[str, IntArray]:
+def _decoded(inputs: Mapping[str, IntArray], symbols: Sequence[Symbol], model: Model) -> dict[str, IntArray]:
     values = {name: array.astype(object) for name, array in inputs.items()}
     for symbol in symbols:
-        values[symbol.input][symbol.index] = symbol.offset + model.get(symbol.text, 0)
+        values[symbol.input][symbol.index] = symbol.offset + round(model.get(symbol.text, 0))
     return {name: shrink(array) for name, array in values.items()}
 
 
@@ -116,7 +130,7 @@ class GridProblem:
     attack: bool = True
     """Whether an engine that also proves may search for a solution by other means first."""
 
-    def decode(self, model: Mapping[str, int]) -> dict[str, IntArray]:
+    def decode(self, model: Model) -> dict[str, IntArray]:
         """Return the assignment that a model stands for; an element missing from the model reads as zero."""
         return {
             name: shrink(np.array([model.get(f"{name}[{k}]", 0) for k in range(node.lower.size)], dtype=object))
@@ -129,4 +143,37 @@ def grid_model(assignment: Mapping[str, IntArray]) -> dict[str, int]:
     return {f"{name}[{k}]": int(v) for name, values in assignment.items() for k, v in enumerate(values.reshape(-1))}
 
 
-Problem = SmtProblem | MilpProblem | GridProblem
+@dataclass(frozen=True, slots=True, eq=False)
+class RealProblem:
+    """A real query itself, for solvers that compute with enclosures; a model names each element `input[index]`.
+
+    `delta` is by how much an atom of the goal may be missed where a solver answers `delta-sat`.
+    """
+
+    query: RealQuery
+    delta: float = 1e-3
+    fidelity: Fidelity = Fidelity.EXACT
+    whole: tuple[str, ...] | None = None
+    """The inputs that stand for the integers of another query, which this relaxes; None: it is itself what is asked."""
+
+    @property
+    def theory(self) -> str:
+        return "real"
+
+    def decode(self, model: Model) -> dict[str, IntArray | ExactArray]:
+        """Return the point that a model stands for; an element missing from the model reads as its lower bound."""
+        point = {
+            name: exact([model.get(f"{name}[{k}]", low) for k, low in enumerate(node.lower.tolist())])
+            for name, node in self.query.inputs.items()
+        }
+        if self.whole is None:
+            return point
+        return {name: shrink(np.array([round(v) for v in fractions(point[name])], dtype=object)) for name in self.whole}
+
+
+def real_model(point: Point) -> dict[str, Fraction]:
+    """Return a point as a model of a real problem."""
+    return {f"{name}[{k}]": Fraction(v) for name, values in point.items() for k, v in enumerate(fractions(values).reshape(-1))}
+
+
+Problem = SmtProblem | MilpProblem | GridProblem | RealProblem

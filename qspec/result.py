@@ -11,7 +11,7 @@ from typing import Any, Literal, NoReturn, assert_never
 
 import numpy as np
 
-from qspec.certificate.file import Certificate
+from qspec.certificate.file import Assumption, Certificate
 from qspec.errors import InternalError, SpecError
 from qspec.integers import IntArray, integers
 from qspec.language.expressions import constant
@@ -21,7 +21,7 @@ from qspec.problem import Fidelity
 from qspec.solver import Limits, Reason, Status
 
 SCHEMA = "qspec.result/1"
-Proof = Mapping[str, IntArray | int]
+Proof = Mapping[str, IntArray | int | tuple[Assumption, ...]]
 
 
 class Verdict(Enum):
@@ -128,7 +128,10 @@ class Result:
 
     @property
     def certificate(self) -> Certificate | None:
-        """The certificate of the verdict, which `save` writes to a file, or None: only the native engine's proofs have one."""
+        """The certificate of the verdict, which `save` writes to a file, or None: only the native engine's proofs have one.
+
+        It is partial, and says what it assumes, where other solvers were asked about a part of the input space.
+        """
         if self.proof is None:
             return None
         return Certificate(

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from qspec.errors import SolverMissingError, SpecError
 from qspec.integers import IntArray
-from qspec.problem import Problem
+from qspec.problem import Model, Problem
 
 Status = Literal["sat", "unsat", "delta-sat", "unknown"]
 ENTRY_POINTS = "qspec.solvers"
@@ -53,18 +53,18 @@ class Limits:
 class Answer:
     """What a solver said of a problem: a status, the model if `sat`, the reason if `unknown`.
 
-    `model` maps each variable of the problem to its integer. `detail` is free text for the user (an error line, an exit code).
+    `model` maps each variable of the problem to its integer, or its Fraction where it is real. `detail` is free text for the user (an error line, an exit code).
     `statistics` holds what the solver can tell, for example `violations` (exact count) from `enumerate`.
     """
 
     status: Status
-    model: Mapping[str, int] | None = None
+    model: Model | None = None
     reason: Reason | None = None
     detail: str = ""
     seconds: float = 0.0
     statistics: Mapping[str, float | int | str] = field(default_factory=dict[str, float | int | str])
     numerical: bool = False
-    """The answer stands on floating-point arithmetic: `unsat` is no proof, and a model may fail to replay."""
+    """The answer stands on rounded numbers: `unsat` is no proof, and a model (of algebraic numbers, say) may fail to replay."""
     proof: Mapping[str, IntArray | int] | None = None
     """What a certificate of an `unsat` about the whole query is made of (docs/certificates.md): arrays, `scale` and `slope_bits`."""
 

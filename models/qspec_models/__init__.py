@@ -38,8 +38,14 @@ def load(name: str) -> qs.Network:
 
 
 def samples(name: str) -> tuple[IntArray, IntArray]:
-    """Return the held-out samples of a model: input codes, shape (samples, ...), and classes or regressed numbers, shape (samples,)."""
-    with np.load(card(name).samples_path, allow_pickle=False) as arrays:
+    """Return the held-out samples of a model: input codes, shape (samples, ...), and classes or regressed numbers, shape (samples,).
+
+    Raises ModelFileError if there is no such model, or its samples are not shipped.
+    """
+    described = card(name)
+    if described.samples_sha256 is None:
+        raise qs.ModelFileError("the samples of this model are not shipped", given=name, advice=f"get them from {described.origin.url}")
+    with np.load(described.samples_path, allow_pickle=False) as arrays:
         return integers(arrays["inputs"]), integers(arrays["targets"])
 
 
@@ -52,3 +58,4 @@ digits_conv_8bit = partial(load, "digits-conv-8bit")
 digits_tiny = partial(load, "digits-tiny")
 iris_4bit = partial(load, "iris-4bit")
 diabetes_8bit = partial(load, "diabetes-8bit")
+mnist_conv_8bit = partial(load, "mnist-conv-8bit")

@@ -57,7 +57,7 @@ class Card:
     """Its layers in a few words."""
     task: Literal["classification", "regression"]
     data: str
-    """Name of the data set; its held-out samples are shipped."""
+    """Name of the data set."""
     origin: Origin
     formats: tuple[str, ...]
     """One line for the input and one for each layer."""
@@ -66,14 +66,17 @@ class Card:
     """Input codes that mean anything."""
     samples: int
     score: float
-    """On the shipped held-out samples: the share of right classes, or the mean absolute error of what is regressed."""
+    """On the held-out samples: the share of right classes, or the mean absolute error of what is regressed."""
     float_score: float
     """The same for the floating-point network that training began with."""
     seed: int
+    training: str
+    """How it was trained, in one line."""
     command: str
     sha256: str
     """Of the network's file."""
-    samples_sha256: str
+    samples_sha256: str | None
+    """Of the file of held-out samples, or None if they are not shipped."""
     queries: tuple[StandardQuery, ...]
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,6 +15,11 @@ from fit import Recipe, fit
 from qspec_models import Card, LocalRobustness, Origin, StandardQuery
 
 ORIGINS = {
+    "mnist": Origin(
+        "LeCun, Cortes & Burges, MNIST (1998), 70000 images from NIST's databases 1 and 3",
+        "http://yann.lecun.com/exdb/mnist",
+        "none stated by its authors, often given as CC BY-SA 3.0; not shipped",
+    ),
     "digits": Origin(
         "Alpaydin & Kaynak, Optical Recognition of Handwritten Digits (UCI, 1998), 1797 images shipped by scikit-learn as load_digits",
         "https://archive.ics.uci.edu/dataset/80",
@@ -32,14 +37,21 @@ ORIGINS = {
 ROBUSTNESS_SAMPLES = 25
 
 
-def main(recipes: Sequence[Recipe]) -> None:
-    """Train the recipes (or those named on the command line) into the directory `--out`."""
+def main(recipes: Sequence[Recipe], *, of_files: Callable[[Path], Sequence[Recipe]] | None = None) -> None:
+    """Train the recipes (or those named on the command line) into the directory `--out`.
+
+    `of_files` returns the recipes for data that does not come with scikit-learn, from the folder `--data`.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="models to train; all if none is given")
     parser.add_argument("--out", type=Path, required=True, help="directory for networks, cards and samples")
+    if of_files is not None:
+        parser.add_argument("--data", type=Path, help="folder with the idx files of MNIST, which its models are trained on")
     options = parser.parse_args()
     names: list[str] = options.names
     out: Path = options.out
+    if of_files is not None and options.data is not None:
+        recipes = (*recipes, *of_files(options.data))
     unknown = set(names) - {r.name for r in recipes}
     if unknown:
         parser.error(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(r.name for r in recipes)}")
@@ -59,9 +71,8 @@ def make(recipe: Recipe, out: Path) -> tuple[Card, int]:
     net = network(recipe, fitted.values, dataset)
     inputs, targets = dataset.held_out
     outputs = checked_outputs(recipe, fitted.values, net, inputs)
-    path, samples = out / f"{recipe.name}.qspec", out / f"{dataset.name}.npz"
+    path = out / f"{recipe.name}.qspec"
     net.save(str(path))
-    np.savez_compressed(samples, inputs=inputs.astype(np.uint16 if inputs.max() > 255 else np.uint8), targets=targets.astype(np.uint16))
     card = Card(
         name=recipe.name,
         title=recipe.title,
@@ -75,13 +86,28 @@ def make(recipe: Recipe, out: Path) -> tuple[Card, int]:
         score=score(recipe, outputs, targets),
         float_score=score(recipe, fitted.float_outputs, targets),
         seed=recipe.seed,
-        command=f"python models/train --out models/qspec_models/data {recipe.name}",
+        training=training(recipe),
+        command=f"{recipe.command} {recipe.name}",
         sha256=sha256(path.read_bytes()).hexdigest(),
-        samples_sha256=sha256(samples.read_bytes()).hexdigest(),
-        queries=standard_queries(recipe, dataset, outputs),
+        samples_sha256=write_samples(dataset, out) if dataset.shipped else None,
+        queries=standard_queries(recipe, dataset, outputs) if dataset.shipped else (),
     )
     (out / f"{recipe.name}.json").write_text(card.to_json())
     return card, path.stat().st_size
+
+
+def write_samples(dataset: Dataset, out: Path) -> str:
+    """Write the held-out samples, and return the hash of their file."""
+    path, (inputs, targets) = out / f"{dataset.name}.npz", dataset.held_out
+    np.savez_compressed(path, inputs=inputs.astype(np.uint16 if inputs.max() > 255 else np.uint8), targets=targets.astype(np.uint16))
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def training(recipe: Recipe) -> str:
+    """Say in one line how a model was trained."""
+    steps = f"{recipe.steps} steps in floating point, then as many with the rounding of the shipped network (straight-through gradients)"
+    attack = f"; half of the loss under an attack (two steps of projected gradient) within {recipe.epsilon} codes" if recipe.epsilon else ""
+    return steps + attack
 
 
 def score(recipe: Recipe, outputs: np.ndarray, targets: Integers) -> float:

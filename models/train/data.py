@@ -29,6 +29,8 @@ class Dataset:
     highest: int
     """Largest input that means anything; the lowest is 0."""
     features: tuple[Feature, ...] = ()
+    shipped: bool = True
+    """Whether the held-out samples are written beside the network."""
 
 
 def digits() -> Dataset:

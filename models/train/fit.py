@@ -40,6 +40,8 @@ class Recipe:
     rate: float = 4e-3
     decay: float = 1e-3
     standardize: bool = False
+    command: str = "python models/train --out models/qspec_models/data"
+    """Trains this model if its name follows."""
     queries: tuple[StandardQuery, ...] = ()
     """Where they are not those of a classifier."""
 

@@ -6,7 +6,7 @@ what it must raises CertificateError; a proof is right when its steps are used u
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import NoReturn, assert_never
@@ -15,7 +15,7 @@ import numpy as np
 
 from qspec.certificate.derive import CELLS, Derivation, slope_multipliers
 from qspec.certificate.facts import InputFacts
-from qspec.certificate.file import CHOOSE, EMPTY, KINDS, PROPAGATE, SPLIT, TIGHTEN, Certificate
+from qspec.certificate.file import ASSUME, BOUND, CHOOSE, EMPTY, KINDS, PROPAGATE, SPLIT, TIGHTEN, Certificate
 from qspec.certificate.forward import Forward, Pair
 from qspec.digest import digest
 from qspec.errors import CertificateError
@@ -23,19 +23,52 @@ from qspec.integers import IntArray, shrink, widen
 from qspec.ir import All, And, Any, Formula, Input, Or, Query, Truth, arguments, formula_nodes
 from qspec.ir import check as check_query
 
+Element = tuple[int, int]
+"""A node, and an element of it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenDomain:
+    """A part of the input space of which nothing is proved, as the checker knows it.
+
+    It is what `facts` (by node, which elements are at least zero), `pending` disjunctions, and `cuts` leave of the input space. Cuts are
+    elements whose `bounds` were narrowed by anything else than facts about inputs and bounds of nodes that come before them; all other
+    bounds follow, node by node. `empty` says that nothing is left, after all.
+    """
+
+    bounds: tuple[Pair, ...]
+    cuts: tuple[Element, ...]
+    facts: Mapping[int, IntArray]
+    pending: tuple[Any | Or, ...]
+    empty: bool
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a proof consists of: its steps, and the domains that `empty` and `close` closed; `seconds` is what checking took."""
+    """What a proof consists of: its steps, and the domains that `empty` and `close` closed; `seconds` is what checking took.
+
+    The query has no solution if those that are `assumed`, in the order of the certificate's assumptions, have none.
+    """
 
     steps: int
     domains: int
     seconds: float
+    assumed: tuple[OpenDomain, ...] = ()
 
 
-def check(certificate: Certificate, query: Query) -> Checked:
-    """Check the proof that a query has no solution; raises CertificateError with the step that fails, and why."""
+def check(certificate: Certificate, query: Query, *, partial: bool = False) -> Checked:
+    """Check the proof that a query has no solution; raises CertificateError with the step that fails, and why.
+
+    A certificate that assumes anything is refused unless a `partial` one will do.
+    """
     started = perf_counter()
+    if certificate.assumed and not partial:
+        raise CertificateError(
+            "the certificate is partial: it does not prove all that it claims",
+            given=f"{len(certificate.assumed)} domains that are assumed to have no solution",
+            expected="none",
+            advice="`qspec check-certificate --ask SOLVER` asks a solver about each of them",
+        )
     check_query(query)
     found = digest(query)
     if certificate.query != found:
@@ -45,8 +78,10 @@ def check(certificate: Certificate, query: Query) -> Checked:
             expected=found,
             advice="use the same specification, parameters, network and version of qspec as when it was written",
         )
-    closed = _Proof(certificate, query).run()
-    return Checked(certificate.steps.shape[0], closed, perf_counter() - started)
+    proof = _Proof(certificate, query)
+    proof.run()
+    assumed = tuple(proof.assumed[k] for k in range(len(certificate.assumed)))
+    return Checked(certificate.steps.shape[0], proof.domains, perf_counter() - started, assumed)
 
 
 @dataclass(slots=True)
@@ -58,12 +93,13 @@ class _Domain:
     """What the bounds of each node were last propagated from, to see that nothing has changed since."""
     facts: dict[int, IntArray]
     pending: tuple[Any | Or, ...] = ()
+    cuts: tuple[Element, ...] = ()
     empty: bool = False
-    waiting: Formula | tuple[int, int] | None = None
+    waiting: Formula | Element | None = None
     """What is to be asserted when the domain comes to be on top: a formula, or one element of a node."""
 
-    def child(self, waiting: Formula | tuple[int, int] | None = None) -> _Domain:
-        return _Domain(list(self.bounds), list(self.seen), dict(self.facts), self.pending, self.empty, waiting)
+    def child(self, waiting: Formula | Element | None = None) -> _Domain:
+        return _Domain(list(self.bounds), list(self.seen), dict(self.facts), self.pending, self.cuts, self.empty, waiting)
 
 
 class _Proof:
@@ -74,7 +110,8 @@ class _Proof:
         self.forward = Forward(query.program)
         self.inputs = InputFacts(query.program, formula_nodes(query.goal))
         self.position = 0
-        self.tightened = self.closed = self.domains = 0
+        self.tightened = self.derived = self.domains = 0
+        self.assumed: dict[int, OpenDomain] = {}
         first = self._first()
         self._assert(first, query.goal)
         self._propagate(first)
@@ -84,14 +121,14 @@ class _Proof:
         if width != self.derivation.multipliers:
             raise CertificateError("multipliers do not fit the query", given=width, expected=f"{self.derivation.multipliers} for each step")
         number = certificate.weights[:, 0]
-        closes: int = certificate.multipliers.shape[0]
-        if number.size and (np.any(number[1:] < number[:-1]) or number[0] < 0 or number[-1] >= closes):
+        rows: int = certificate.multipliers.shape[0]
+        if number.size and (np.any(number[1:] < number[:-1]) or number[0] < 0 or number[-1] >= rows):
             given = f"{number[0]}, …, {number[-1]}"
-            raise CertificateError("weights are not sorted by close step", given=given, expected=f"0 to {closes - 1}, in order")
-        self.starts = np.searchsorted(number, np.arange(closes + 1))
+            raise CertificateError("weights are not sorted by derivation", given=given, expected=f"0 to {rows - 1}, in order")
+        self.starts = np.searchsorted(number, np.arange(rows + 1))
 
-    def run(self) -> int:
-        """Do every step and return how many domains were closed."""
+    def run(self) -> None:
+        """Do every step; `domains` then says how many domains were closed, and `assumed` which were not, by their numbers."""
         for position, (kind, node, element, threshold) in enumerate(self.certificate.steps.tolist()):
             self.position = position
             if not self.stack:
@@ -99,7 +136,6 @@ class _Proof:
             self._step(kind, node, element, threshold)
         if self.stack:
             raise CertificateError("the proof is not complete", given=f"{len(self.stack)} domains left open", expected="none")
-        return self.domains
 
     def _first(self) -> _Domain:
         bounds: list[Pair] = []
@@ -113,7 +149,7 @@ class _Proof:
         return _Domain(bounds, [()] * len(bounds), {}, empty=empty)
 
     def _step(self, kind: int, first: int, second: int, third: int) -> None:
-        used = 3 if kind == SPLIT else 1 if kind in (TIGHTEN, CHOOSE) else 0
+        used = 3 if kind in (SPLIT, BOUND) else 1 if kind in (TIGHTEN, CHOOSE, ASSUME) else 0
         if any((first, second, third)[used:]):
             self._fail("numbers that a step of this kind has not", given=(first, second, third), expected=f"zeros but for {used}")
         top = self.stack[-1]
@@ -123,19 +159,24 @@ class _Proof:
             self._tighten(top, first)
         elif kind == SPLIT:
             self._split(first, second, third)
+        elif kind == BOUND:
+            self._bound(top, first, second, third)
         elif kind == CHOOSE:
             self._choose(first)
         elif kind == EMPTY:
             if not top.empty:
                 self._fail("the domain is not empty", given="bounds that do not contradict each other", expected="lower > upper somewhere")
             self._pop()
+        elif kind == ASSUME:
+            self.assumed[first] = OpenDomain(tuple(top.bounds), tuple(dict.fromkeys(top.cuts)), top.facts, top.pending, top.empty)
+            self._pop(closed=False)
         else:
             self._close(top)
             self._pop()
 
-    def _pop(self) -> None:
-        """Close the domain on top; what the next one has to assert is asserted now."""
-        self.domains += 1
+    def _pop(self, *, closed: bool = True) -> None:
+        """Leave the domain on top behind; what the next one has to assert is asserted now."""
+        self.domains += closed
         self.stack.pop()
         self._ready()
 
@@ -145,7 +186,7 @@ class _Proof:
             waiting, top.waiting = top.waiting, None
             self._assert(top, waiting)
 
-    def _assert(self, domain: _Domain, what: Formula | tuple[int, int] | None) -> None:
+    def _assert(self, domain: _Domain, what: Formula | Element | None) -> None:
         match what:
             case None | Truth(True):
                 pass
@@ -179,14 +220,20 @@ class _Proof:
             lower, upper = self.inputs.tighten(k, domain.bounds[k], domain.facts) if leaf else self.forward.node(k, domain.bounds)
             if k in domain.facts:
                 lower = np.where(domain.facts[k], np.maximum(lower, 0), lower)
-            self._intersect(domain, k, lower, upper)
+            self._intersect(domain, k, lower, upper, follows=True)
 
-    def _intersect(self, domain: _Domain, node: int, lower: IntArray, upper: IntArray) -> None:
-        """Narrow the bounds of a node; those that stay what they were stay the same object."""
+    def _intersect(self, domain: _Domain, node: int, lower: IntArray, upper: IntArray, *, follows: bool = False) -> None:
+        """Narrow the bounds of a node; those that stay what they were stay the same object.
+
+        `follows` says that the new ones follow from bounds of nodes before it alone (and facts about it or about inputs); others are cuts.
+        """
         old_lower, old_upper = domain.bounds[node]
         lower, upper = shrink(np.maximum(old_lower, lower)), shrink(np.minimum(old_upper, upper))
         if not (np.array_equal(lower, old_lower) and np.array_equal(upper, old_upper)):
             domain.bounds[node] = (lower, upper)
+            if not follows:
+                moved = np.flatnonzero((lower != old_lower) | (upper != old_upper))
+                domain.cuts = (*domain.cuts, *((node, int(e)) for e in moved))
             domain.empty = domain.empty or bool(np.any(lower > upper))
 
     def _tighten(self, domain: _Domain, node: int) -> None:
@@ -208,7 +255,7 @@ class _Proof:
             rows[index.size + np.arange(index.size), index] = -scale
             least = -(self.derivation.bound({node: rows}, domain.bounds, give) // -scale)
             lower[index], upper[index] = least[: index.size], -least[index.size :]
-        self._intersect(domain, node, lower, upper)
+        self._intersect(domain, node, lower, upper, follows=True)
 
     def _split(self, node: int, element: int, threshold: int) -> None:
         self._check_node(node)
@@ -238,30 +285,53 @@ class _Proof:
             self.stack += [domain.child((chosen.node, e)) for e in reversed(range(self.derivation.sizes[chosen.node]))]
         self._ready()
 
+    def _bound(self, domain: _Domain, node: int, element: int, coefficient: int) -> None:
+        """Bound one element by what is derived of it together with facts that it would contradict: `coefficient x` is at least that."""
+        self._check_node(node)
+        lower, upper = (end.astype(object) for end in domain.bounds[node])
+        if not 0 <= element < lower.size or coefficient == 0:
+            self._fail("nothing to bound", given=f"{coefficient} times element {element}", expected="an element, and not zero times")
+        row = np.zeros((1, lower.size), dtype=object)
+        row[0, element] = coefficient
+        alone = bool(self.starts[self.derived] == self.starts[self.derived + 1])
+        least = self._least(domain, {node: row})
+        if least is None:
+            return
+        if coefficient > 0:
+            lower[element] = -(-least // coefficient)
+        else:
+            upper[element] = least // coefficient
+        self._intersect(domain, node, lower, upper, follows=alone)
+
     def _close(self, domain: _Domain) -> None:
         """Check that facts, with their weights, contradict what is derived of their sum."""
-        number, self.closed = self.closed, self.closed + 1
+        least = self._least(domain, {})
+        if least is not None and least <= 0:
+            self._fail("the facts are not contradicted", given=f"a bound of {least}", expected="a positive bound")
+
+    def _least(self, domain: _Domain, coefficients: dict[int, IntArray]) -> int | None:
+        """Return the bound of a sum less the weighted facts of the next derivation; None in a domain of which nothing is left."""
+        number, self.derived = self.derived, self.derived + 1
         weights = self.certificate.weights[self.starts[number] : self.starts[number + 1]]
-        coefficients: dict[int, IntArray] = {}
+        seen: set[tuple[int, int]] = set()
         for node, element, weight in weights[:, 1:].tolist():
             mask = domain.facts.get(node)
             if mask is None or not 0 <= element < mask.size or not mask[element]:
                 self._fail("not a fact", given=f"element {element} of node {node}", expected="something asserted to be at least zero")
             if weight <= 0:
                 self._fail("a weight is not positive", given=weight, expected="at least 1")
-            row = coefficients.setdefault(node, np.zeros((1, mask.size), dtype=object))
-            if row[0, element]:
+            if (node, element) in seen:
                 self._fail("a fact occurs twice", given=f"element {element} of node {node}", expected="each fact once")
-            row[0, element] = -weight
+            seen.add((node, element))
+            row = coefficients.setdefault(node, np.zeros((1, mask.size), dtype=object))
+            row[0, element] -= weight
         if domain.empty:
-            return
+            return None
         if not coefficients:
             self._fail("no facts", given="no weights for this step", expected="at least one")
         multipliers = self.certificate.multipliers[number][None]
         held = {node: shrink(row) for node, row in coefficients.items()}
-        least = int(self.derivation.bound(held, domain.bounds, lambda place, _: multipliers[:, place])[0])
-        if least <= 0:
-            self._fail("the facts are not contradicted", given=f"a bound of {least}", expected="a positive bound")
+        return int(self.derivation.bound(held, domain.bounds, lambda place, _: multipliers[:, place])[0])
 
     def _check_node(self, node: int) -> None:
         if not 0 <= node < len(self.program):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from qspec.certificate.check import Checked, check
-from qspec.certificate.file import Certificate
+from qspec.certificate.file import Assumption, Certificate
 from qspec.digest import digest
 from qspec.errors import CertificateError
 from qspec.ir import Query
@@ -20,30 +21,55 @@ from qspec.network.file import content_hash
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """What was proved of a property: HOLDS if nothing violates a `forall`, VIOLATED if nothing witnesses an `exists`."""
+    """What was proved of a property: HOLDS if nothing violates a `forall`, VIOLATED if nothing witnesses an `exists`.
+
+    Of a partial certificate: what follows if each of the assumed domains has no solution, as somebody is said to have said.
+    """
 
     property: str
     verdict: Literal["HOLDS", "VIOLATED"]
     checked: Checked
+    assumed: tuple[Assumption, ...] = ()
 
     def __str__(self) -> str:
         what = "no input violates it" if self.verdict == "HOLDS" else "no input witnesses it"
         counts = f"{self.checked.steps} steps, {self.checked.domains} domains closed, {self.checked.seconds:.2f} s"
-        return f"{self.property}: {self.verdict}, {what}; the proof is right ({counts})"
+        if not self.assumed:
+            return f"{self.property}: {self.verdict}, {what}; the proof is right ({counts})"
+        where = domains(len(self.assumed))
+        return (
+            f"{self.property}: {self.verdict} if there is no solution in {where}, which is not proved; the rest of the proof is right\n"
+            f"({counts}); there is none, the certificate says, according to {sources(self.assumed)}"
+        )
 
 
-def check_property(certificate: Certificate, spec: Property, parameters: Mapping[str, object] | None = None) -> Proved:
+def domains(number: int) -> str:
+    """Return a number of domains in words."""
+    return "1 domain" if number == 1 else f"{number} domains"
+
+
+def sources(assumed: Sequence[Assumption]) -> str:
+    """Return who said of how many domains that they have no solution."""
+    return ", ".join(
+        f"{a.solver} {a.version} ({a.theory}{', numerical' if a.numerical else ''}): {count}" for a, count in Counter(assumed).items()
+    )
+
+
+def check_property(
+    certificate: Certificate, spec: Property, parameters: Mapping[str, object] | None = None, *, partial: bool = False
+) -> Proved:
     """Check that a certificate proves what it says of a property; parameters are those recorded in it unless others are given.
 
-    Raises CertificateError if it is about another property, parameter or network, or if its proof fails.
+    Raises CertificateError if it is about another property, parameter or network, or if its proof fails; also if it assumes anything,
+    unless a `partial` one will do.
     """
     query = claimed(certificate, spec, parameters)
-    return proved(spec, check(certificate, query))
+    return proved(spec, check(certificate, query, partial=partial), certificate.assumed)
 
 
-def proved(spec: Property, checked: Checked) -> Proved:
+def proved(spec: Property, checked: Checked, assumed: tuple[Assumption, ...] = ()) -> Proved:
     """Return what a right proof proves of a property."""
-    return Proved(spec.name, "HOLDS" if spec.kind == "forall" else "VIOLATED", checked)
+    return Proved(spec.name, "HOLDS" if spec.kind == "forall" else "VIOLATED", checked, assumed)
 
 
 def claimed(certificate: Certificate, spec: Property, parameters: Mapping[str, object] | None = None) -> Query:

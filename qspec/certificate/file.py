@@ -14,23 +14,25 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, cast
-from uuid import uuid4
 
 import numpy as np
 
+from qspec.atomic import replacing
 from qspec.errors import CertificateError, ModelFileError
 from qspec.integers import IntArray
 from qspec.network.arrays import HEADER, MAGIC
 from qspec.network.cursor import Cursor, parse
 
 SCHEMA = "qspec.certificate/1"
+PARTIAL = "qspec.partial-certificate/1"
+"""The schema of a certificate that assumes something, so that nobody takes it for a full one."""
 DESCRIPTION = "certificate.json"
 ARRAYS = ("steps", "slopes", "multipliers", "weights")
-PROPAGATE, TIGHTEN, SPLIT, CHOOSE, EMPTY, CLOSE = range(6)
-KINDS = ("propagate", "tighten", "split", "choose", "empty", "close")
+PROPAGATE, TIGHTEN, SPLIT, CHOOSE, EMPTY, CLOSE, ASSUME, BOUND = range(8)
+KINDS = ("propagate", "tighten", "split", "choose", "empty", "close", "assume", "bound")
 """Names of the kinds of steps, by number."""
 MAX_BYTES = 2**32
 """Largest sum of the unpacked members."""
@@ -42,13 +44,26 @@ BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError
 """What the standard library raises on damaged archives."""
 
 
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """Who says that an assumed domain has no solution; nothing in a certificate proves it."""
+
+    solver: str
+    version: str
+    theory: str
+    numerical: bool = False
+    """The solver computed in floating point."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Certificate:
     """A proof that a compiled query has no solution; raises CertificateError if the parts do not fit together.
 
+    It is partial if it assumes that some domains have none: there is one of `assumed` for each `assume` step, by its number.
+
     `query` is the digest of the query, `networks` the content hashes of the networks that the property is about, `parameters` plain JSON
     values (whole numbers, texts, lists). Arrays are int64: `steps` of shape (steps, 4), `slopes` (tighten steps, 2, multipliers),
-    `multipliers` (close steps, multipliers), `weights` (n, 4).
+    `multipliers` (close and bound steps, multipliers), `weights` (n, 4).
     """
 
     query: str
@@ -62,31 +77,28 @@ class Certificate:
     slopes: IntArray
     multipliers: IntArray
     weights: IntArray
+    assumed: tuple[Assumption, ...] = ()
 
     def __post_init__(self) -> None:
         _check_words(self)
         steps = _ranked(self, "steps", (None, 4))
         kinds = steps[:, 0]
-        if steps.size and (kinds.min() < 0 or kinds.max() > CLOSE):
-            raise CertificateError("a step of no known kind", given=int(kinds.max()), expected=f"0 ({KINDS[0]}) to {CLOSE} ({KINDS[-1]})")
-        width = _ranked(self, "multipliers", (int(np.sum(kinds == CLOSE)), None)).shape[1]
+        if steps.size and (kinds.min() < 0 or kinds.max() > BOUND):
+            raise CertificateError("a step of no known kind", given=int(kinds.max()), expected=f"0 ({KINDS[0]}) to {BOUND} ({KINDS[-1]})")
+        numbers = np.sort(steps[kinds == ASSUME, 1])
+        if not np.array_equal(numbers, np.arange(len(self.assumed))):
+            given, wanted = f"numbers {numbers[:9].tolist()}", f"each of {len(self.assumed)} assumptions once, counted from 0"
+            raise CertificateError("assume steps do not fit the assumptions", given=given, expected=wanted)
+        width = _ranked(self, "multipliers", (int(np.sum((kinds == CLOSE) | (kinds == BOUND))), None)).shape[1]
         _ranked(self, "slopes", (int(np.sum(kinds == TIGHTEN)), 2, width))
         _ranked(self, "weights", (None, 4))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the certificate to a file, atomically: the file is there and complete, or as it was before. Raises CertificateError."""
         place = Path(path)
-        part = place.with_name(f".{place.name}.{uuid4().hex}.part")
         try:
-            try:
-                with part.open("xb") as stream:
-                    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-                        _fill(archive, self)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                part.replace(place)
-            finally:
-                part.unlink(missing_ok=True)
+            with replacing(place) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+                _fill(archive, self)
         except (OSError, ValueError) as error:
             raise CertificateError(
                 "cannot write the certificate", given=str(place), expected="a path in a directory that can be written", advice=str(error)
@@ -113,7 +125,7 @@ def load(path: str | os.PathLike[str]) -> Certificate:
 def _fill(archive: zipfile.ZipFile, certificate: Certificate) -> None:
     """Write the members in a fixed order with a fixed date, so that equal certificates give equal bytes."""
     words = {
-        "schema": SCHEMA,
+        "schema": PARTIAL if certificate.assumed else SCHEMA,
         "query": certificate.query,
         "property": certificate.property,
         "kind": certificate.kind,
@@ -121,6 +133,7 @@ def _fill(archive: zipfile.ZipFile, certificate: Certificate) -> None:
         "networks": list(certificate.networks),
         "scale": certificate.scale,
         "slope_bits": certificate.slope_bits,
+        **({"assumed": [asdict(a) for a in certificate.assumed]} if certificate.assumed else {}),
     }
     with archive.open(_member(DESCRIPTION), "w") as stream:
         stream.write(json.dumps(words, indent=1, sort_keys=True, allow_nan=False).encode())
@@ -183,9 +196,11 @@ def _array(archive: zipfile.ZipFile, name: str) -> IntArray:
 
 
 def _certificate(words: Cursor, arrays: dict[str, IntArray]) -> Certificate:
-    fields = words.fields("schema", "query", "property", "kind", "parameters", "networks", "scale", "slope_bits")
-    if fields["schema"].text() != SCHEMA:
-        fields["schema"].fail("unknown schema", SCHEMA, advice="a newer version of qspec may have written the file")
+    schema = words.at("schema")
+    if schema.text() not in (SCHEMA, PARTIAL):
+        schema.fail("unknown schema", f"{SCHEMA} or {PARTIAL}", advice="a newer version of qspec may have written the file")
+    partial = ["assumed"] * (schema.text() == PARTIAL)
+    fields = words.fields("schema", "query", "property", "kind", "parameters", "networks", "scale", "slope_bits", *partial)
     parameters = fields["parameters"].value
     if not isinstance(parameters, dict):
         fields["parameters"].fail("an object is expected", "{…}")
@@ -198,7 +213,13 @@ def _certificate(words: Cursor, arrays: dict[str, IntArray]) -> Certificate:
         fields["scale"].whole(),
         fields["slope_bits"].whole(),
         **arrays,
+        assumed=tuple(_assumption(a) for name in partial for a in fields[name].items()),
     )
+
+
+def _assumption(words: Cursor) -> Assumption:
+    fields = words.fields("solver", "version", "theory", "numerical")
+    return Assumption(fields["solver"].text(), fields["version"].text(), fields["theory"].text(), fields["numerical"].flag())
 
 
 def _check_words(certificate: Certificate) -> None:

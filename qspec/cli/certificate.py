@@ -5,32 +5,55 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qspec.certificate.check import check
-from qspec.certificate.claim import claimed, proved
+from qspec.certificate.claim import claimed, domains, proved, sources
 from qspec.certificate.file import Certificate, load
-from qspec.cli.outcome import Exit, Outcome
+from qspec.cli.outcome import Exit, Outcome, status
+from qspec.cli.report import caveat, grounds, solutions
 from qspec.cli.specs import Case, read_specs
 from qspec.cli.terminal import painted
 from qspec.errors import CertificateError, SpecError
 from qspec.language.walk import networks
 from qspec.network.file import content_hash
 from qspec.network.load import load as load_network
+from qspec.presolve import confirm
+from qspec.result import Result
 
 
-def run(*, certificate: str, network: str, target: str, param: Sequence[str]) -> Outcome:
-    """Return what the proof proves, with status 0; UNKNOWN if a step fails. A certificate about something else is an error."""
+def run(*, certificate: str, network: str, target: str, param: Sequence[str], ask: str | None, timeout: float | None) -> Outcome:
+    """Return what the proof proves, with status 0; UNKNOWN if a step fails, or if it assumes something and no solver is asked about that.
+
+    A certificate about something else is an error.
+    """
     proof = load(certificate)
     case = _case(proof, target, param)
     parameters = {**proof.parameters, **case.parameters}
     _check_network(network, case)
     query = claimed(proof, case.spec, parameters)
     try:
-        checked = check(proof, query)
+        checked = check(proof, query, partial=True)
     except CertificateError as error:
         return Outcome(
             f"{painted('UNKNOWN')}\n{case.name}: the proof fails, which does not mean that what it claims is false\n{error}", Exit.UNKNOWN
         )
-    found = proved(case.spec, checked)
-    return Outcome(f"{painted(found.verdict)}\n{found}")
+    found = proved(case.spec, checked, proof.assumed)
+    if not proof.assumed:
+        return Outcome(f"{painted(found.verdict)}\n{found}")
+    if ask is None:
+        return Outcome(f"{painted('UNKNOWN')}\n{found}\n`--ask SOLVER` asks a solver about each of them", Exit.UNKNOWN)
+    return _asked(confirm(proof, case.spec, parameters, solver=ask, timeout=timeout), case, len(proof.assumed))
+
+
+def _asked(result: Result, case: Case, number: int) -> Outcome:
+    """Return what a solver, asked again about everything that a certificate assumes, makes of it."""
+    lines = [painted(result.verdict.name) + caveat([result])]
+    said = result.certificate
+    if said is None:
+        lines.append(
+            f"{case.name}: {grounds(result)}; the certificate assumes that there is no solution in {domains(number)} ({result.detail})"
+        )
+    else:
+        lines.append(f"{case.name}: the proof is right, if there is no solution in {domains(number)}, as says {sources(said.assumed)}")
+    return Outcome("\n\n".join(["\n".join(lines), *solutions([case], [result])]), status(result.verdict, [result]))
 
 
 def _case(proof: Certificate, target: str, param: Sequence[str]) -> Case:

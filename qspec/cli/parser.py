@@ -63,6 +63,7 @@ def _verify(parser: Parser) -> None:
         metavar="FILE",
         help="keep the proof of what is proved, for `qspec check-certificate`; of several properties a folder",
     )
+    _presolve(parser)
     _query(parser)
     _limits(parser)
     _json(parser)
@@ -83,6 +84,7 @@ def _verify_many(parser: Parser) -> None:
     parser.add_argument("--by", metavar="NAME", action="append", default=[], help="count for each value of this parameter; may be repeated")
     parser.add_argument("--solver", metavar="NAME", default=argparse.SUPPRESS, help="who decides (default: as for `qspec verify`)")
     parser.add_argument("--no-attack", dest="attack", action="store_false", help="do not search for a counterexample first")
+    _presolve(parser)
     _query(parser)
     _limits(parser)
 
@@ -128,6 +130,10 @@ def _check_certificate(parser: Parser) -> None:
     parser.add_argument("certificate", metavar="CERTIFICATE", help="a proof, as `Certificate.save` writes it")
     parser.add_argument("network", metavar="NETWORK", help="the network that it is about: a FILE.qspec or an installed model")
     parser.add_argument("target", metavar=TARGET, help="the specification; parameters are those recorded unless --param says otherwise")
+    parser.add_argument(
+        "--ask", metavar="SOLVER", help="ask a solver about every domain that a partial certificate only assumes to be empty"
+    )
+    parser.add_argument("--timeout", metavar="SECONDS", type=_number, default=60.0, help="limit for asking, or none (default: 60)")
     _param(parser)
 
 
@@ -152,6 +158,15 @@ def _query(parser: Parser) -> None:
     _param(parser)
     parser.add_argument("--theory", metavar="T", help="QF_BV (bit-vectors), QF_LIA (integers), … (default: what suits the solver best)")
     parser.add_argument("--without", metavar="PASS", action="append", default=[], help="switch off a simplification; may be repeated")
+
+
+def _presolve(parser: Parser) -> None:
+    parser.add_argument(
+        "--presolve",
+        choices=("passes", "branch"),
+        default="passes",
+        help="branch: the native engine goes first, the solver gets what it leaves open",
+    )
 
 
 def _param(parser: Parser) -> None:

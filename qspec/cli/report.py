@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from qspec.certificate.claim import domains
 from qspec.cli.outcome import Exit, overall
 from qspec.cli.specs import Case
 from qspec.cli.terminal import colour, columns, painted
@@ -47,8 +48,10 @@ def grounds(result: Result) -> str:
             text = f"model of {result.solver}"
         case Evidence.PROOF:
             text = f"proved by {result.solver}"
+            if result.certificate is not None:
+                text += f" in {domains(len(result.certificate.assumed))}, elsewhere by branch and bound, with a partial certificate"
         case Evidence.CERTIFICATE:
-            text = f"proved by {result.solver}, with a certificate"
+            text = "proved by branch and bound, with a certificate"
         case Evidence.NUMERICAL:
             text = f"numerical, not certified: {result.solver} reports infeasible"
         case Evidence.NONE:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from qspec.certificate.claim import domains
 from qspec.cli.outcome import Outcome, overall, status
 from qspec.cli.report import caveat, check_writable, deliver, solutions, verdict_line
 from qspec.cli.specs import Case, read_specs
@@ -13,7 +14,7 @@ from qspec.cli.terminal import painted, progress
 from qspec.errors import SpecError, UnsupportedError
 from qspec.result import Result
 from qspec.solver import get_solver
-from qspec.verify import verify
+from qspec.verify import Presolve, verify
 
 
 def run(
@@ -26,6 +27,7 @@ def run(
     seed: int,
     attack: bool,
     without: Sequence[str],
+    presolve: Presolve,
     param: Sequence[str],
     json: str | None,
     certificate: str | None,
@@ -33,7 +35,7 @@ def run(
     """Return the verdict on every property, then one line for each, then where certificates are, then counterexamples."""
     check_writable(json)
     cases = read_specs(target, param)
-    places = [] if certificate is None else _places(certificate, cases, solver, theory)
+    places = [] if certificate is None else _places(certificate, cases, solver, theory, presolve)
     results: list[Result] = []
     with progress(len(cases)) as report:
         for case in cases:
@@ -48,6 +50,7 @@ def run(
                     seed=seed,
                     attack=attack,
                     without=without,
+                    presolve=presolve,
                     **case.parameters,  # pyright: ignore[reportArgumentType]
                 )
             )
@@ -60,15 +63,15 @@ def run(
     return Outcome(deliver("\n\n".join([head, *solutions(cases, results)]), json, target, results, ended), ended)
 
 
-def _places(where: str, cases: Sequence[Case], solver: str, theory: str | None) -> list[Path]:
+def _places(where: str, cases: Sequence[Case], solver: str, theory: str | None, presolve: Presolve) -> list[Path]:
     """Return where the certificate of each property goes: the file itself, or files in a folder, which is made if there are several.
 
     Raises UnsupportedError if the solver gives none, SpecError if nothing can be written there; both before anything takes time.
     """
     theories = get_solver(solver).theories
-    if (theory or theories[0]) != "query":
+    if (theory or theories[0]) != "query" and presolve != "branch":
         given = solver if theory is None else f"{solver}, theory {theory}"
-        raise UnsupportedError("this solver gives no certificates", given=given, expected="the native engine: --solver bounds")
+        raise UnsupportedError("this solver gives no certificates", given=given, expected="--solver bounds, or --presolve branch")
     folder = Path(where)
     if len(cases) == 1 and not folder.is_dir():
         check_writable(where)
@@ -91,6 +94,7 @@ def _saved(places: Sequence[Path], where: str | None, results: Sequence[Result])
         proof.save(place)
     if not kept:
         return ["certificate: none, because nothing was proved"]
+    partial = [len(proof.assumed) for _, proof in kept if proof.assumed]
     if len(results) == 1:
-        return [f"certificate: {kept[0][0]}"]
-    return [f"certificates: {len(kept)} of {len(results)}, in {where}"]
+        return [f"certificate: {kept[0][0]}" + (f" (partial: {domains(partial[0])} assumed to have no solution)" if partial else "")]
+    return [f"certificates: {len(kept)} of {len(results)}, in {where}" + (f" ({len(partial)} partial)" if partial else "")]

@@ -8,9 +8,9 @@ text until compiled code is worth its time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 
@@ -41,18 +41,22 @@ class Units(NamedTuple):
 
 
 class Start(NamedTuple):
-    """Where the ascent may begin, the best of these does it; and which facts are known in each domain (batch, facts).
+    """Where the ascent may begin (choices, batch, …), the best of these does it; and which facts are known in each domain (batch, facts).
 
     `flat` is what intervals say, kept where that closes a domain: no ascent begins there, because nothing before the last layer counts.
     """
 
-    choices: tuple[Knobs, ...]
+    choices: Knobs
     flat: Knobs
     active: Array
     main: Array
     """The facts chosen last, whose weights keep their sum: without that, no weights and no multipliers would bound everything by 0."""
-    fixed: Array
-    """Shifts that stay as they are, for the same reason."""
+    anchor: Array
+    """What a unit of a shift is worth (batch, multipliers) where it stands for a bound to refute, else 0; they keep their sum, too."""
+    target: Array
+    """Weights (batch, facts) that stay as they are, of either sign: those of a bound that is asked for."""
+    aim: Array
+    """What is taken off the dual (batch,): the most that a bound can be, so that a positive one closes a domain, whatever is asked for."""
 
 
 class Found(NamedTuple):
@@ -72,17 +76,21 @@ class Task(NamedTuple):
 
     xp: Any
     maps: Maps
+    flow: Flow
     shape: Shape
     arrays: tuple[tuple[Array, ...], ...]
     units: Units
     box: Box
     start: Start
+    steps: int
 
 
 class State(NamedTuple):
-    """An ascent under way: knobs, both moments of the gradient, the best so far, and sums of values for their means."""
+    """An ascent under way: knobs, where it began, how far shifts go in a step, both moments, the best so far, and sums of values."""
 
     knobs: Knobs
+    begin: Knobs
+    far: Array
     first: Knobs
     second: Knobs
     best: Knobs
@@ -90,33 +98,67 @@ class State(NamedTuple):
     total: tuple[Array | None, ...]
 
 
-Value = Callable[[Knobs], tuple[Passed, Knobs]]
-"""Gives the pass for knobs in units, and its gradient in units."""
-Body = Callable[[State, Array], State]
-"""Takes one step, whose number it is given as a float."""
-Repeat = Callable[[Array, Body, State], State]
-"""Takes so many steps."""
+class Seen(NamedTuple):
+    """What a pass found where the knobs are: the pass, and its gradient in units."""
+
+    passed: Passed
+    gradient: Knobs
+
+
+class Flow(Protocol):
+    """How steps follow each other: in Python, or compiled."""
+
+    def repeat(self, count: int, done: Callable[[State], Array], body: Callable[[Array, State], State], state: State) -> State:
+        """Take so many steps, each given its number, or fewer if all is done."""
+        ...
+
+    def choose(self, which: Array, bodies: Sequence[Callable[[Array, State, Seen], State]], i: Array, state: State, seen: Seen) -> State:
+        """Take the step of this kind."""
+        ...
+
+
+class PlainFlow:
+    """Steps in Python."""
+
+    def repeat(self, count: int, done: Callable[[State], Array], body: Callable[[Array, State], State], state: State) -> State:
+        """Take so many steps, each given its number, or fewer if all is done."""
+        for i in range(count):
+            state = body(np.float32(i), state)
+            if done(state):
+                break
+        return state
+
+    def choose(self, which: Array, bodies: Sequence[Callable[[Array, State, Seen], State]], i: Array, state: State, seen: Seen) -> State:
+        """Take the step of this kind."""
+        return bodies[int(which)](i, state, seen)
 
 
 def ascend_numpy(view: View, units: Units, box: Box, start: Start, steps: int) -> Found:
-    """Return the best dual bounds of a batch, computed in numpy; stops where all domains are closed."""
-
-    def repeat(count: Array, body: Body, state: State) -> State:
-        for i in range(int(count)):
-            if np.all(state.bound > CLOSED):
-                break
-            state = body(state, np.float32(i))
-        return state
-
-    return _ascent(Task(np, NumpyMaps(), view.shape, view.arrays, units, box, start), repeat, np.float32(steps))
+    """Return the best dual bounds of a batch, computed in numpy; numbers too large for floats find nothing, as on the device."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _ascent(Task(np, NumpyMaps(), PlainFlow(), view.shape, view.arrays, units, box, start, steps))
 
 
 def ascend_compiled(view: View, placed: tuple[tuple[Array, ...], ...], units: Units, box: Box, start: Start, steps: int) -> Found:
-    """Return the same, compiled once for all programs of one shape and batches of one size; `placed` are the arrays on the device."""
-    from qspec.evaluate import device
+    """Return the same, compiled once for all programs of one shape and batches of one size; `placed` are the arrays on all devices.
 
-    found = _jitted()(view.shape, placed, units, box, start, device.number(steps))
+    The batch, a multiple of their number, is laid out over the devices.
+    """
+    from qspec.evaluate import shards
+
+    given = shards.place((units, box, start), _layouts(view.shape))
+    found = _jitted()((view.shape, steps), placed, *given)
     return Found(*(_host(part) for part in found))
+
+
+def _layouts(shape: Shape) -> tuple[Any, Any, Any]:
+    """Return how units, box and start lie on the devices: `Box` says which of its arrays have the batch second."""
+    from qspec.evaluate.shards import FIRST, SECOND, WHOLE
+
+    parts: Any = tuple(SECOND if op.kind == "points" else FIRST for op in shape.ops)
+    first: Any = FIRST
+    second: Any = SECOND
+    return WHOLE, Box(parts), Start(second, *[first] * 6)
 
 
 def _host(part: Any) -> Any:
@@ -136,48 +178,73 @@ def _jitted() -> Callable[..., Found]:
     return device.compiled(_ascend_jax)
 
 
-def _ascend_jax(shape: Shape, arrays: tuple[tuple[Array, ...], ...], units: Units, box: Box, start: Start, steps: Array) -> Found:
-    """Return the same as a function for the compiler; only the shape is known to it."""
+def _ascend_jax(fixed: tuple[Shape, int], arrays: tuple[tuple[Array, ...], ...], units: Units, box: Box, start: Start) -> Found:
+    """Return the same as a function for the compiler; the shape and the number of steps are fixed."""
     import jax.numpy as jnp
 
-    from qspec.evaluate import device
+    from qspec.evaluate import shards
+    from qspec.evaluate.device import Flow
 
-    def repeat(count: Array, body: Body, state: State) -> State:
-        end: Array = jnp.asarray(count).astype(jnp.int32)  # pyright: ignore[reportUnknownMemberType]
-        return device.repeat_between(end * 0, end, lambda i, s: body(s, i.astype(jnp.float32)), state)
+    shape, steps = fixed
 
-    return _ascent(Task(jnp, DeviceMaps(), shape, arrays, units, box, start), repeat, steps.astype(jnp.float32))
+    def own(arrays: tuple[tuple[Array, ...], ...], units: Units, box: Box, start: Start) -> Found:
+        return _ascent(Task(jnp, DeviceMaps(), cast("Any", Flow()), shape, arrays, units, box, start, steps))
 
-
-def _ascent(task: Task, repeat: Repeat, steps: Array) -> Found:
-    """Return the best of both methods."""
-    xp = task.xp
-    value = partial(_value, task)
-    begin = _begin(xp, value, task.start.choices)
-    passed, _ = value(begin)
-    sizes = _sizes(xp, task.shape, begin, passed)
-    zeros = Knobs(*(xp.zeros_like(k) for k in begin))
-    low = xp.full(passed.bound.shape, -xp.inf, dtype=xp.float32)
-    none = tuple(None if v is None else xp.zeros_like(v) for v in passed.values)
-    state = State(begin, zeros, zeros, begin, low, none)
-    state = repeat(LEAPS, partial(_leap, xp, value, sizes), state)
-    state = state._replace(knobs=begin, first=zeros, second=zeros)
-    state = repeat(steps + 1, partial(_walk, xp, value, sizes, steps), state)
-    best, bound = _closing(xp, value, task.start.flat, state.best, state.bound)
-    count = xp.maximum(steps + 1 - (steps + 1) // 2, 1)
-    means = tuple(None if t is None else t / count for t in state.total)
-    last, _ = value(best)
-    return Found(bound, best, last.multipliers, _real(task, best).weight, last.coefficients, means, last.corner)
+    return shards.apart(own, (shards.WHOLE, *_layouts(shape)), shards.FIRST)(arrays, units, box, start)
 
 
-def _value(task: Task, scaled: Knobs) -> tuple[Passed, Knobs]:
+def _ascent(task: Task) -> Found:
+    """Return the best of all starts and both methods; a compiler meets the dual twice only, here and at the end."""
+    xp, choices = task.xp, task.start.choices
+    first = Knobs(*(c[0] for c in choices))
+    zeros = Knobs(*(xp.zeros_like(k) for k in first))
+    batch = first.low.shape[0]
+    none = tuple(None if op.kind == "unused" else xp.zeros((batch, op.size), dtype=xp.float32) for op in task.shape.ops)
+    low = xp.full((batch,), -xp.inf, dtype=xp.float32)
+    count = choices.low.shape[0]
+    kinds = [partial(f, task) for f in (_start, _leap, _walk, _end)]
+
+    def body(i: Array, state: State) -> State:
+        seen = _value(task, state.knobs)
+        kind = sum((i >= end).astype(xp.int32) for end in (count, count + LEAPS, count + LEAPS + task.steps))
+        return task.flow.choose(kind, kinds, i, state, seen)
+
+    def done(state: State) -> Array:
+        return xp.all(state.bound > CLOSED)
+
+    begin = State(first, first, xp.ones_like(first.low), zeros, zeros, first, low, none)
+    state = task.flow.repeat(count + LEAPS + task.steps + 1, done, body, begin)
+    means = tuple(None if t is None else t / max(1, task.steps - task.steps // 2) for t in state.total)
+    last = _value(task, state.best).passed
+    return Found(state.bound, state.best, last.multipliers, _real(task, state.best).weight, last.coefficients, means, last.corner)
+
+
+def _value(task: Task, scaled: Knobs) -> Seen:
     """Return the pass for knobs in units, and its gradient in units."""
     xp, units, start = task.xp, task.units, task.start
     passed = dual(xp, task.maps, task.shape, task.arrays, task.box, _real(task, scaled))
+    passed = passed._replace(bound=passed.bound - start.aim)
     g = passed.gradient
     weight = g.weight * units.weight * start.active
-    common = (weight * start.main).sum(-1, keepdims=True) / xp.maximum(start.main.sum(-1, keepdims=True), 1)
-    return passed, Knobs(g.low * units.slope, g.high * units.slope, g.shift * units.slope * (1 - start.fixed), weight - start.main * common)
+    anchored = (start.anchor != 0).astype(xp.float32)
+    shift = g.shift * _shift_units(task)
+    gradient = Knobs(
+        g.low * units.slope,
+        g.high * units.slope,
+        shift - anchored * _mean(xp, shift, anchored),
+        weight - start.main * _mean(xp, weight, start.main),
+    )
+    return Seen(passed, gradient)
+
+
+def _mean(xp: Any, values: Array, which: Array) -> Array:
+    """Return the mean of some values of each domain, shape (batch, 1); `which` has ones and zeros."""
+    return (values * which).sum(-1, keepdims=True) / xp.maximum(which.sum(-1, keepdims=True), 1)
+
+
+def _shift_units(task: Task) -> Array:
+    """Return what one unit of each shift is worth."""
+    return task.xp.where(task.start.anchor != 0, task.start.anchor, task.units.slope)
 
 
 def _real(task: Task, scaled: Knobs) -> Knobs:
@@ -186,32 +253,34 @@ def _real(task: Task, scaled: Knobs) -> Knobs:
     return Knobs(
         scaled.low * units.slope,
         scaled.high * units.slope,
-        scaled.shift * units.slope,
-        task.xp.maximum(scaled.weight, 0) * units.weight * task.start.active,
+        scaled.shift * _shift_units(task),
+        task.xp.maximum(scaled.weight, 0) * units.weight * task.start.active + task.start.target,
     )
 
 
-def _begin(xp: Any, value: Value, choices: tuple[Knobs, ...]) -> Knobs:
-    """Return the best start of each domain."""
-    best = choices[0]
-    if len(choices) > 1:
-        bound = value(best)[0].bound
-        for other in choices[1:]:
-            own = value(other)[0].bound
-            best, bound = _better(xp, best, other, own > bound), xp.maximum(bound, own)
-    return best
+def _start(task: Task, i: Array, state: State, seen: Seen) -> State:
+    """Keep a start where it is better than those before, and go on to the next, or to the best."""
+    xp, choices = task.xp, task.start.choices
+    better = seen.passed.bound > state.bound
+    begin = _better(xp, state.begin, state.knobs, better)
+    far = xp.where(better[:, None], _far(task, seen.passed), state.far)
+    last = choices.low.shape[0] - 1
+    following = xp.minimum(i + 1, last).astype(xp.int32)
+    knobs = Knobs(*(xp.where(i >= last, b, xp.take(c, following, 0)) for b, c in zip(begin, choices, strict=True)))
+    return state._replace(knobs=knobs, begin=begin, far=far, best=begin, bound=xp.maximum(state.bound, seen.passed.bound))
 
 
-def _sizes(xp: Any, shape: Shape, knobs: Knobs, passed: Passed) -> Knobs:
-    """Return how far each kind of knob may go in one step, relative to the others: a shift as far as a slope takes its coefficient."""
-    parts = [xp.zeros((knobs.low.shape[0], 0), dtype=xp.float32)]
-    for k, first, end in shape.places:
+def _far(task: Task, passed: Passed) -> Array:
+    """Return how far a shift may go in one step, relative to slopes: as far as a slope takes its coefficient."""
+    xp = task.xp
+    batch = passed.bound.shape[0]
+    parts = [xp.zeros((batch, 0), dtype=xp.float32)]
+    for k, first, end in task.shape.places:
         c = passed.coefficients[k]
         assert c is not None
-        mean = xp.abs(c).mean(-1, keepdims=True) if c.shape[-1] else xp.zeros((c.shape[0], 1), dtype=xp.float32)
-        parts.append(xp.broadcast_to(mean, (c.shape[0], end - first)))
-    one = xp.ones_like(knobs.low)
-    return Knobs(one, one, xp.concatenate(parts, -1), xp.ones_like(knobs.weight))
+        mean = xp.abs(c).mean(-1, keepdims=True) if c.shape[-1] else xp.zeros((batch, 1), dtype=xp.float32)
+        parts.append(xp.broadcast_to(mean, (batch, end - first)))
+    return xp.where(task.start.anchor != 0, xp.float32(1), xp.concatenate(parts, -1))
 
 
 def _better(xp: Any, old: Knobs, new: Knobs, better: Array) -> Knobs:
@@ -219,26 +288,56 @@ def _better(xp: Any, old: Knobs, new: Knobs, better: Array) -> Knobs:
     return Knobs(*(xp.where(better[:, None], n, o) for o, n in zip(old, new, strict=True)))
 
 
-def _leap(xp: Any, value: Value, sizes: Knobs, state: State, i: Array) -> State:
-    """Take one of Polyak's steps; the first go beyond the aim."""
-    passed, gradient = value(state.knobs)
-    state = _visit(xp, state, passed, xp.float32(0))
-    knobs, first = _step(xp, state.knobs, state.first, gradient, sizes, passed.bound, 1 - i / xp.float32(LEAPS))
-    return state._replace(knobs=knobs, first=first)
+def _sizes(xp: Any, state: State) -> Knobs:
+    """Return how far each knob may go in one step, relative to the others."""
+    one = xp.ones_like(state.far)
+    return Knobs(one, one, state.far, xp.ones_like(state.knobs.weight))
 
 
-def _walk(xp: Any, value: Value, sizes: Knobs, steps: Array, state: State, i: Array) -> State:
-    """Take one of Adam's steps."""
-    passed, gradient = value(state.knobs)
-    state = _visit(xp, state, passed, xp.where(2 * i >= steps, xp.float32(1), xp.float32(0)))
-    scaled = Knobs(*(g * size for g, size in zip(gradient, sizes, strict=True)))
+def _leap(task: Task, i: Array, state: State, seen: Seen) -> State:
+    """Take one of Polyak's steps; the first go beyond the aim, the last returns to the start."""
+    xp = task.xp
+    state = _visit(xp, state, seen.passed, xp.float32(0))
+    j = i - task.start.choices.low.shape[0]
+    sizes = _sizes(xp, state)
+    scaled = (g * size for g, size in zip(seen.gradient, sizes, strict=True))
+    moved = Knobs(*(g + MOMENTUM * d for g, d in zip(scaled, state.first, strict=True)))
+    norm = sum((d * d).sum(-1) for d in moved)
+    beyond = 2 - j / xp.float32(LEAPS)
+    length = ((BEYOND - xp.minimum(seen.passed.bound, 0) * beyond) / (norm + TINY))[:, None]
+    knobs = (k + length * size * d for k, size, d in zip(state.knobs, sizes, moved, strict=True))
+    over = j >= LEAPS - 1
+    return state._replace(
+        knobs=Knobs(*(xp.where(over, b, k) for b, k in zip(state.begin, knobs, strict=True))),
+        first=Knobs(*(xp.where(over, xp.float32(0), m) for m in moved)),
+    )
+
+
+def _walk(task: Task, i: Array, state: State, seen: Seen) -> State:
+    """Take one of Adam's steps; the last goes where intervals alone count."""
+    xp, steps = task.xp, task.steps
+    j = i - task.start.choices.low.shape[0] - LEAPS
+    state = _visit(xp, state, seen.passed, xp.where(j >= steps // 2, xp.float32(1), xp.float32(0)))
+    sizes = _sizes(xp, state)
+    scaled = Knobs(*(g * size for g, size in zip(seen.gradient, sizes, strict=True)))
     first = Knobs(*(FIRST * m + (1 - FIRST) * g for m, g in zip(state.first, scaled, strict=True)))
     second = Knobs(*(SECOND * v + (1 - SECOND) * g * g for v, g in zip(state.second, scaled, strict=True)))
-    a, b = 1 - FIRST ** (i + 1), 1 - SECOND ** (i + 1)
-    now = RATE * (1 - i / (steps + 1))
+    a, b = 1 - FIRST ** (j + 1), 1 - SECOND ** (j + 1)
+    now = RATE * (1 - j / steps)
     moved = zip(state.knobs, first, second, sizes, strict=True)
-    knobs = Knobs(*(k + size * now * (m / a) / (xp.sqrt(v / b) + TINY) for k, m, v, size in moved))
-    return state._replace(knobs=knobs, first=first, second=second)
+    knobs = (k + size * now * (m / a) / (xp.sqrt(v / b) + TINY) for k, m, v, size in moved)
+    over = j >= steps - 1
+    following = Knobs(*(xp.where(over, f, k) for f, k in zip(task.start.flat, knobs, strict=True)))
+    return state._replace(knobs=following, first=first, second=second)
+
+
+def _end(task: Task, i: Array, state: State, seen: Seen) -> State:
+    """Fall back on intervals where they close a domain and the ascent did not."""
+    del i
+    bound = seen.passed.bound
+    better = (bound > CLOSED) & (state.bound <= CLOSED)
+    best = _better(task.xp, state.best, state.knobs, better)
+    return state._replace(best=best, bound=task.xp.where(better, bound, state.bound))
 
 
 def _visit(xp: Any, state: State, passed: Passed, share: Array) -> State:
@@ -247,19 +346,3 @@ def _visit(xp: Any, state: State, passed: Passed, share: Array) -> State:
     total = tuple(None if t is None else t + share * v for t, v in zip(state.total, passed.values, strict=True))
     bound = xp.maximum(state.bound, passed.bound)
     return state._replace(best=_better(xp, state.best, state.knobs, better), bound=bound, total=total)
-
-
-def _step(xp: Any, knobs: Knobs, direction: Knobs, gradient: Knobs, sizes: Knobs, bound: Array, far: Array) -> tuple[Knobs, Knobs]:
-    """Return knobs and direction after one step; `far` is by how much of the distance to the aim it goes beyond it."""
-    scaled = (g * size for g, size in zip(gradient, sizes, strict=True))
-    moved = Knobs(*(g + MOMENTUM * d for g, d in zip(scaled, direction, strict=True)))
-    norm = sum((d * d).sum(-1) for d in moved)
-    length = ((BEYOND - xp.minimum(bound, 0) * (1 + far)) / (norm + TINY))[:, None]
-    return Knobs(*(k + length * size * d for k, size, d in zip(knobs, sizes, moved, strict=True))), moved
-
-
-def _closing(xp: Any, value: Value, flat: Knobs, best: Knobs, bound: Array) -> tuple[Knobs, Array]:
-    """Fall back on intervals where they close a domain and the ascent did not."""
-    own = value(flat)[0].bound
-    better = (own > CLOSED) & (bound <= CLOSED)
-    return _better(xp, best, flat, better), xp.where(better, own, bound)

@@ -1,4 +1,4 @@
-"""Batches of domains: stacked, scaled, and handed to the ascent in numpy or on the device."""
+"""Batches of domains: stacked, scaled, and handed to the ascent in numpy or on all devices."""
 
 from __future__ import annotations
 
@@ -26,10 +26,15 @@ LISTED = 8
 """Steps of an uneven staircase that the search looks at; the conclusion looks at all."""
 PATIENCE = 1.5
 """Seconds of search after which the ascent is worth compiling."""
+Target = tuple[int, int, int]
+"""An element of a node of which a bound is asked for, and the sign: 1 for a lower one, -1 for an upper one."""
 FAINT = 1e-3
 """Weight of a fact that bounds make true."""
-SMALL = 32
-"""Smaller of the two sizes of compiled batches."""
+SMALL, GROWTH = 32, 8
+"""Smallest size of compiled batches, and how many times larger the next one is; the largest is as follows for each device."""
+PER_CPU = 256
+PER_ACCELERATOR = 512
+"""An estimate: an accelerator takes about as long for few domains as for many, and the host about 0.4 ms for each of these."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,12 +50,13 @@ class Runner:
     """Runs the ascent for one query, in numpy first and compiled once that is worth its time."""
 
     def __init__(self, view: View, program: Program, root: Domain, options: Options) -> None:
-        self.view, self.program, self.options = view, program, options
+        self.view, self.program, self.root, self.options = view, program, root, options
         self.watched = sorted({a for k, _, _ in view.shape.places for a in view.shape.ops[k].arguments} | _inputs(view))
         self.units = _units(view, program, root)
         self.readers = _readers(view, program)
         self.top = _top(view)
         self.first = {k: first for k, first, _ in view.shape.places}
+        self.width = _widths(view, program, root)
         self.open = np.concatenate([np.zeros(0, dtype=np.bool_), *(root.known[n].lower < 0 for n, _, _ in view.shape.facts)])
         self.began = time.monotonic()
         self.placed: tuple[tuple[Array, ...], ...] | None = None
@@ -59,58 +65,89 @@ class Runner:
     @property
     def size(self) -> int:
         """The number of domains that it likes to have at once."""
-        return self.options.batch if self.compiled else min(self.options.batch, SMALL)
+        return self._largest() if self.compiled else min(self.options.batch or SMALL, SMALL)
 
-    def assemble(self, batch: list[Domain]) -> Assembly:
-        """Stack domains; compiled code takes batches of two sizes, so some domains are there twice."""
+    def _compiles(self, count: int) -> bool:
+        """Return whether so many domains go to compiled code: few do not where numpy can, which saves a compilation for their number."""
+        return self.compiled and (count > SMALL or self.options.compiled is True or not self.view.plain)
+
+    def _largest(self) -> int:
+        from qspec.evaluate import shards
+
+        return shards.devices() * (self.options.batch or (PER_ACCELERATOR if shards.accelerated() else PER_CPU))
+
+    def _padded(self, count: int) -> int:
+        """Return the smallest size of compiled batches for so many domains, a multiple of the number of devices."""
+        from qspec.evaluate import shards
+
+        size, devices = SMALL, shards.devices()
+        while size < count:
+            size *= GROWTH
+        return min(-(-size // devices) * devices, self._largest())
+
+    def assemble(self, batch: list[Domain], targets: list[Target] | None = None) -> Assembly:
+        """Stack domains, each perhaps with a bound that is asked for; compiled code takes batches of few sizes, so some are there twice."""
         if not self.compiled and self.options.compiled is None and time.monotonic() - self.began > PATIENCE:
             self.compiled = True
         rows = batch
-        if self.compiled:
-            want = SMALL if len(batch) <= SMALL else self.options.batch
-            rows = batch + [batch[0]] * (want - len(batch))
+        if self._compiles(len(batch)):
+            more = self._padded(len(batch)) - len(batch)
+            rows = batch + [batch[0]] * more
+            targets = None if targets is None else targets + [targets[0]] * more
         known = {k: Interval(np.stack([d.known[k].lower for d in rows]), np.stack([d.known[k].upper for d in rows])) for k in self.watched}
         active = np.stack([d.facts & self.open for d in rows]).astype(np.float32)
         main = np.stack([d.main for d in rows]).astype(np.float32)
-        low, high = (s.astype(np.float32) for s in self._slopes(known))
+        low, high = (s.astype(np.float32) for s in self._slopes(known, len(rows)))
         share = main / np.maximum(1, main.sum(axis=1, keepdims=True))
         cold = Knobs(low / self.units.slope, high / self.units.slope, np.zeros_like(low), share)
         box = Box(tuple(self._part(k, known) for k in range(len(self.program))))
-        choices = self._choices(rows, cold)
-        fixed = self._anchor(rows, known, choices)
+        anchor = self._anchor(rows)
+        choices = self._choices(rows, cold, anchor)
         flat = cold._replace(low=np.where(self.top, 0, cold.low), high=np.where(self.top, 0, cold.high))
-        return Assembly(known, box, Start(choices, flat, active, main, fixed))
+        return Assembly(known, box, Start(choices, flat, active, main, anchor, *self._targets(rows, targets)))
 
-    def _anchor(self, rows: list[Domain], known: dict[int, Interval], choices: tuple[Knobs, ...]) -> Array:
-        """Set the multiplier of the bound to refute where the fact says no more, let the fact count for little; return what is fixed."""
-        fixed = np.zeros(choices[0].low.shape, dtype=np.float32)
-        share = choices[0].weight.copy()
+    def _targets(self, rows: list[Domain], targets: list[Target] | None) -> tuple[Array, Array]:
+        """Return weights that ask for bounds, in units of the width that an element has at the root, and what those bounds are at most."""
+        weights, most = np.zeros((len(rows), self.view.shape.weights), dtype=np.float32), np.zeros(len(rows), dtype=np.float32)
+        place = {n: first for n, first, _ in self.view.shape.facts}
+        for k, (d, (node, element, sign)) in enumerate(zip(rows, targets or [], strict=targets is not None)):
+            width = max(1, int(self.root.known[node].upper[element] - self.root.known[node].lower[element]))
+            weights[k, place[node] + element] = -sign / width
+            most[k] = (d.known[node].upper[element] if sign > 0 else -d.known[node].lower[element]) / width
+        return weights, most
+
+    def _anchor(self, rows: list[Domain]) -> Array:
+        """Return what a unit of the shift of each bound to refute is: of those of one domain, units have one sum."""
+        anchor = np.zeros((len(rows), self.view.shape.total), dtype=np.float32)
         for k, d in enumerate(rows):
-            if d.anchor is None:
-                continue
-            node, element, sign = d.anchor
-            place = self.first[node] + element
-            (argument,) = self.view.shape.ops[node].arguments
-            width = max(1, int(known[argument].upper[k, element] - known[argument].lower[k, element]))
-            fixed[k, place] = 1
-            for c in choices:
-                c.shift[k, place] = sign / width / self.units.slope[0, place]
-                c.weight[k] = FAINT * share[k]
-        return fixed
+            for node, element, sign in d.anchors:
+                place = self.first[node] + element
+                anchor[k, place] = sign / self.width[place]
+        return anchor
 
-    def _choices(self, rows: list[Domain], cold: Knobs) -> tuple[Knobs, ...]:
-        """Return fresh slopes, those of the parent, and those of the parent but for what was cut."""
+    def _choices(self, rows: list[Domain], cold: Knobs, anchor: Array) -> Knobs:
+        """Return fresh slopes, with one bound to refute and with all of them; those of the parent; and those but for what was cut."""
+        anchored = anchor != 0
+        shared = anchored / np.maximum(1, anchored.sum(axis=1, keepdims=True))
+        one = np.zeros_like(cold.shift)
+        for k, d in enumerate(rows):
+            if d.anchors:
+                node, element, _ = d.anchors[-1]
+                one[k, self.first[node] + element] = 1
+        faint = np.where(anchored.any(axis=1, keepdims=True), FAINT, 1).astype(np.float32)
+        cold = cold._replace(shift=one, weight=cold.weight * faint)
         warm = Knobs(*(np.stack([c[k] if d.knobs is None else d.knobs[i] for k, d in enumerate(rows)]) for i, c in enumerate(cold)))
         changed = np.zeros(cold.low.shape, dtype=np.bool_)
         for k, d in enumerate(rows):
             if d.cut is not None:
                 changed[k, self.readers.get(d.cut, [])] = True
-        mixed = Knobs(*(np.where(changed, c, w) for c, w in zip(cold[:3], warm[:3], strict=True)), weight=warm.weight.copy())
-        return cold, warm, mixed
+        changed &= ~anchored
+        mixed = Knobs(*(np.where(changed, c, w) for c, w in zip(cold[:3], warm[:3], strict=True)), weight=warm.weight)
+        starts = (cold, cold._replace(shift=shared.astype(np.float32)), warm, mixed)
+        return Knobs(*(np.stack(parts) for parts in zip(*starts, strict=True)))
 
-    def _slopes(self, known: dict[int, Interval]) -> tuple[Floats, Floats]:
+    def _slopes(self, known: dict[int, Interval], batch: int) -> tuple[Floats, Floats]:
         """Return slopes in the order of the places of the view."""
-        batch = next(iter(known.values())).lower.shape[0]
         found = [_node_slopes(self.program, k, known) for k, _, _ in self.view.shape.places]
         empty = np.zeros((batch, 0))
         return np.concatenate([empty, *(low for low, _ in found)], axis=1), np.concatenate([empty, *(high for _, high in found)], axis=1)
@@ -136,12 +173,12 @@ class Runner:
     def ascend(self, assembly: Assembly) -> Found:
         """Return the best dual bounds of a batch."""
         options = self.options
-        if not self.compiled:
+        if not self._compiles(len(assembly.start.main)):
             return ascend_numpy(self.view, self.units, assembly.box, assembly.start, options.steps)
         if self.placed is None:
-            from qspec.evaluate import device
+            from qspec.evaluate import shards
 
-            self.placed = device.all_to_device(self.view.arrays)
+            self.placed = shards.place(self.view.arrays, shards.WHOLE)
         return ascend_compiled(self.view, self.placed, self.units, assembly.box, assembly.start, options.steps)
 
 
@@ -208,6 +245,17 @@ def _units(view: View, program: Program, root: Domain) -> Units:
     wide = np.concatenate([np.zeros(0), *((x.upper - x.lower).astype(np.float64) for x in facts)])
     slope = np.concatenate(parts)[None, :].astype(np.float32)
     return Units(slope, (1 / np.maximum(1, wide))[None, :].astype(np.float32))
+
+
+def _widths(view: View, program: Program, root: Domain) -> Floats:
+    """Return how wide the arguments of staircases are at the root, in the order of the multipliers."""
+    width = np.ones(view.shape.total)
+    for k, first, end in view.shape.places:
+        node = program[k]
+        if isinstance(node, Staircase):
+            x = root.known[node.argument]
+            width[first:end] = np.maximum(1, x.upper - x.lower)
+    return width
 
 
 def _rates(node: Staircase | Table | Wrap, x: Interval) -> Floats:

@@ -13,7 +13,7 @@ from qspec.bounds.interval import Interval
 from qspec.bounds.layout import Layout
 from qspec.engine.view import Shape
 from qspec.integers import IntArray
-from qspec.ir import Program
+from qspec.ir import Program, arguments
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -26,15 +26,17 @@ LARGEST = float(MOST)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Closing:
-    """Which domains are closed, and the integers that do it: multipliers (batch, multipliers) and weights (batch, facts)."""
+    """Bounds (batch,) and the integers that they follow from: multipliers (batch, multipliers) and weights (batch, facts)."""
 
-    closed: npt.NDArray[np.bool_]
+    bound: IntArray
     multipliers: IntArray
     weights: IntArray
 
 
-def close(program: Program, layout: Layout, shape: Shape, known: dict[int, Interval], weights: Floats, multipliers: Floats) -> Closing:
-    """Bound `-weights · facts` of a batch exactly, with multipliers rounded to integers.
+def close(
+    program: Program, layout: Layout, shape: Shape, known: dict[int, Interval], weights: Floats, multipliers: Floats, bits: int = BITS
+) -> Closing:
+    """Bound `-weights · facts` of a batch from below, exactly, with weights and multipliers rounded to integers of so many bits.
 
     `known` are the intervals (batch, size) of inputs and of arguments of relaxed nodes.
     """
@@ -43,12 +45,15 @@ def close(program: Program, layout: Layout, shape: Shape, known: dict[int, Inter
     for k, first, end in shape.places:
         start, stop = layout.places[k]
         full[:, start:stop] = multipliers[:, first:end]
-    largest = np.maximum(weights.max(axis=1, initial=0), 1e-30)
-    scale: npt.NDArray[np.float64] = (2.0**BITS / largest)[:, None]
+    largest = np.maximum(np.abs(weights).max(axis=1, initial=0), 1e-30)
+    scale: npt.NDArray[np.float64] = (2.0**bits / largest)[:, None]
     steep = np.abs(full).max(axis=1, initial=0, keepdims=True) * scale
     scale = np.where(steep > LARGEST, scale * (LARGEST / np.maximum(steep, 1)), scale)
     whole = np.rint(weights.astype(np.float64) * scale).astype(np.int64)
     chosen = np.rint(full * scale).astype(np.int64)
+    reached = _reached(program, shape, whole)
+    for k, (start, stop) in layout.places.items():
+        chosen[~reached[:, k], start:stop] = 0
 
     def choose(node: int, c: IntArray) -> IntArray:
         del c
@@ -56,10 +61,20 @@ def close(program: Program, layout: Layout, shape: Shape, known: dict[int, Inter
 
     held = {n: -whole[:, first:end] for n, first, end in shape.facts if np.any(whole[:, first:end])}
     if not held:
-        return Closing(np.zeros(batch, dtype=np.bool_), chosen, whole)
+        return Closing(np.zeros(batch, dtype=np.int64), chosen, whole)
     # Only inputs and arguments of relaxed nodes are looked up, by position.
-    bound = derive(program, held, choose, cast("list[Interval]", known))
-    return Closing(bound > 0, chosen, whole)
+    return Closing(derive(program, held, choose, cast("list[Interval]", known)), chosen, whole)
+
+
+def _reached(program: Program, shape: Shape, weights: IntArray) -> npt.NDArray[np.bool_]:
+    """Return of each domain which nodes its facts with a weight depend on, shape (batch, nodes): a checker passes over all others."""
+    reached = np.zeros((len(weights), len(program)), dtype=np.bool_)
+    for n, first, end in shape.facts:
+        reached[:, n] |= np.any(weights[:, first:end], axis=1)
+    for k in range(len(program) - 1, -1, -1):
+        for a in arguments(program[k]):
+            reached[:, a] |= reached[:, k]
+    return reached
 
 
 def recording(choose: Chooser, layout: Layout, batch: int) -> tuple[Chooser, IntArray]:

@@ -127,4 +127,5 @@ def facts_of(shape: Shape, d: Domain) -> list[tuple[int, int]]:
 def kept(d: Domain, cut: Implied) -> Domain:
     """Return the domain on the side of a cut that is left."""
     known = side(d.known, cut.node, cut.element, cut.threshold, above=cut.keeps_upper)
-    return replace(d, known=known, last=(cut.reader, cut.element, -1 if cut.keeps_upper else 1))
+    others = tuple(a for a in d.implied if a[:2] != (cut.reader, cut.element))
+    return replace(d, known=known, implied=(*others, (cut.reader, cut.element, -1 if cut.keeps_upper else 1)))

@@ -15,6 +15,8 @@ from qspec.ir import Affine, All, And, Any, Formula, Or, Program, Truth
 from qspec.linear import take_rows, to_sparse
 
 Mask = npt.NDArray[np.bool_]
+Anchor = tuple[int, int, int]
+"""A bound of the argument of a staircase: the staircase, the element, and the sign of its multiplier."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,12 +37,14 @@ class Domain:
     """Whether a false formula was asserted; bounds that exclude each other are noticed where they arise."""
     knobs: Knobs | None = None
     """What was best for the parent; it gives no worse a bound here."""
+    depth: int = 0
+    """How many cuts have led to it."""
     cut: tuple[int, int] | None = None
     """Node and element of the last cut."""
-    last: tuple[int, int, int] | None = None
-    """Staircase, element and sign of the last bound that a fact implied."""
-    anchor: tuple[int, int, int] | None = None
-    """The same, once the fact itself says no more: then the bound is what has to be refuted."""
+    implied: tuple[Anchor, ...] = ()
+    """The bounds that a fact implied."""
+    anchors: tuple[Anchor, ...] = ()
+    """The same, once the fact itself says no more: then it is these that have to be refuted, any of them."""
 
 
 def asserted(domain: Domain, formula: Formula, shape: Shape) -> Domain:

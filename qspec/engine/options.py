@@ -10,11 +10,13 @@ Branching = Literal["steps", "input"]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Domains in a batch, and steps of the ascent."""
+    """Domains in a batch for each device (None: by the kind of device), and steps of the ascent."""
 
-    batch: int = 256
+    batch: int | None = None
     steps: int = 20
     branching: Branching | None = None
     """What to cut first: None cuts inputs where only a few elements are free, steps elsewhere."""
     compiled: bool | None = None
     """Whether to run the ascent compiled: None decides by how long the search has run."""
+    leave: int | None = None
+    """Open domains from which the search ends, to leave them to others: then the outcome has a proof that assumes that they are empty."""

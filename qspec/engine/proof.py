@@ -10,7 +10,7 @@ from qspec.bounds.backward import SCALE
 from qspec.bounds.slopes import SLOPE_BITS
 from qspec.integers import IntArray
 
-PROPAGATE, TIGHTEN, SPLIT, CHOOSE, EMPTY, CLOSE = range(6)
+PROPAGATE, TIGHTEN, SPLIT, CHOOSE, EMPTY, CLOSE, ASSUME, BOUND = range(8)
 Step = tuple[int, int, int, int]
 
 
@@ -21,9 +21,8 @@ class Part:
     steps: list[Step] = field(default_factory=list[Step])
     children: list[int] = field(default_factory=list[int])
     slopes: list[IntArray] = field(default_factory=list[IntArray])
-    multipliers: IntArray | None = None
-    weights: IntArray | None = None
-    """Rows (node, element, weight) of the closing derivation."""
+    derivations: list[tuple[IntArray, IntArray]] = field(default_factory=list[tuple[IntArray, IntArray]])
+    """Multipliers and rows (node, element, weight) of each derivation, the closing one last."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,11 +88,22 @@ class Proof:
         self.open -= 1
         self.leaves += 1
 
+    def assume(self, domain: int, number: int) -> None:
+        """Record that a domain is left to somebody else, under a number of its own, counted from 0."""
+        self._parts[domain].steps.append((ASSUME, number, 0, 0))
+        self.open -= 1
+
+    def bound(self, domain: int, node: int, element: int, coefficient: int, multipliers: IntArray, weights: IntArray) -> None:
+        """Record the derivation of a bound of one element, before the domain was divided; weights are rows of facts, as in `close`."""
+        part = self._parts[domain]
+        part.steps.insert(len(part.steps) - bool(part.children), (BOUND, node, element, coefficient))
+        part.derivations.append((multipliers, weights))
+
     def close(self, domain: int, multipliers: IntArray, weights: IntArray) -> None:
         """Record a closing derivation; weights are rows (node, element, weight)."""
         part = self._parts[domain]
         part.steps.append((CLOSE, 0, 0, 0))
-        part.multipliers, part.weights = multipliers, weights
+        part.derivations.append((multipliers, weights))
         self.open -= 1
         self.leaves += 1
 
@@ -108,10 +118,9 @@ class Proof:
             part = self._parts[waiting.pop()]
             steps += part.steps
             slopes += part.slopes
-            if part.multipliers is not None and part.weights is not None:
-                number = np.full((len(part.weights), 1), len(multipliers))
-                multipliers.append(part.multipliers)
-                weights.append(np.concatenate([number, part.weights], axis=1))
+            for p, rows in part.derivations:
+                weights.append(np.concatenate([np.full((len(rows), 1), len(multipliers)), rows], axis=1))
+                multipliers.append(p)
             waiting += reversed(part.children)
         return Arrays(
             np.array(steps, dtype=np.int64).reshape(-1, 4),

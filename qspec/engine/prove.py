@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from qspec.engine.dual import Knobs
 from qspec.engine.options import Options
 from qspec.engine.proof import Arrays, Proof
 from qspec.engine.root import root_domain, root_slopes
+from qspec.engine.sharpen import deep, sharpened
 from qspec.engine.split import Cut, cuts, input_cuts
 from qspec.engine.view import make_view
 from qspec.evaluate.reference import evaluate, holds
@@ -36,6 +38,8 @@ ROUNDS = 4
 """Times that what a fact implies is looked for again after it was used."""
 FEW_INPUTS = 8
 """Free input elements up to which inputs are cut before steps."""
+SOME_INPUTS, TURN = 64, 4
+"""Up to so many, an input is cut every fourth time, too: that steps exclude each other may never be seen otherwise."""
 MAX_BYTES = 1 << 30
 """What the knobs of open domains may occupy; 4 numbers of 4 bytes for each multiplier."""
 MAX_FRONTIER = 1 << 16
@@ -54,6 +58,8 @@ class Outcome:
     visited: int
     leaves: int
     open: int
+    partial: Arrays | None = None
+    """If open domains are left to others: a proof that assumes each of them, those nearest to being closed first."""
 
     @property
     def decided(self) -> bool:
@@ -100,7 +106,9 @@ class _Search:
         root = root_domain(self.query, self.view, self.layout, self.proof)
         if root is not None:
             self.low, self.high = root_slopes(self.query.program, self.layout, root.known)
-            self.by_inputs = self._few_inputs(root) if self.options.branching is None else self.options.branching == "input"
+            few = self._free_inputs(root)
+            self.by_inputs = few <= FEW_INPUTS if self.options.branching is None else self.options.branching == "input"
+            self.mixed = few <= SOME_INPUTS
             self._take_apart([root])
             if self.open and self.solution is None and self.attack is not None:
                 found = self.attack(_boxed(self.query, root))
@@ -109,14 +117,24 @@ class _Search:
                 self._search(root)
         return self._outcome()
 
-    def _few_inputs(self, root: Domain) -> bool:
-        """Return whether so few elements are free that cutting inputs settles everything soon."""
+    def _free_inputs(self, root: Domain) -> int:
+        """Return how many elements of inputs are not fixed."""
         inputs = [root.known[k] for k, n in enumerate(self.query.program) if isinstance(n, Input)]
-        return sum(int((x.upper > x.lower).sum()) for x in inputs) <= FEW_INPUTS
+        return sum(int((x.upper > x.lower).sum()) for x in inputs)
 
     def _outcome(self) -> Outcome:
         done = self.solution is None and not self.open and self.proof.open == 0
-        return Outcome(self.solution, self.proof.arrays() if done else None, self.visited, self.proof.leaves, len(self.open))
+        partial = self._partial() if self.options.leave is not None and self.solution is None and self.open else None
+        return Outcome(self.solution, self.proof.arrays() if done else None, self.visited, self.proof.leaves, len(self.open), partial)
+
+    def _partial(self) -> Arrays:
+        for number, d in enumerate(sorted(self.open, key=lambda d: -d.value)):
+            self.proof.assume(d.proof, number)
+        return self.proof.arrays()
+
+    def _enough(self) -> bool:
+        """Return whether so many domains are open that they are to be left to others."""
+        return self.options.leave is not None and len(self.open) >= self.options.leave
 
     def _take_apart(self, waiting: list[Domain]) -> None:
         """Replace every domain with a pending disjunction by one for each disjunct, and close those that plain slopes close."""
@@ -186,13 +204,17 @@ class _Search:
                         sides = self.proof.split(d.proof, cut.node, cut.element, cut.threshold)
                         self.proof.close(sides[not cut.keeps_upper], self.zeros, fact_rows(self.view.shape, weights))
                         d = replace(kept(d, cut), proof=sides[cut.keeps_upper])
-                if d.last is not None and d.anchor is None and certain(self.query.program, fact, d.known):
-                    d = replace(d, anchor=d.last)
+                if d.implied and not d.anchors and certain(self.query.program, fact, d.known):
+                    d = replace(d, anchors=d.implied, knobs=None)
         self.open.append(d)
 
     def _search(self, root: Domain) -> None:
         runner = Runner(self.view, self.query.program, root, self.options)
-        while self.open and self.solution is None and self.more():
+        for rounds in count():
+            if rounds == 1:  # what closes at once needs no sharper bounds
+                self._sharpen(runner, root)
+            if not self.open or not self.more() or self._enough():
+                return
             batch = self._next(runner.size)
             assembly = runner.assemble(batch)
             found = runner.ascend(assembly)
@@ -203,6 +225,23 @@ class _Search:
             left = [k for k in range(len(batch)) if not closing[k]]
             if left:
                 self._cut(batch, left, assembly, found)
+            if self.solution is not None:
+                return
+
+    def _sharpen(self, runner: Runner, root: Domain) -> None:
+        """Bound what deep nodes read more sharply at the root, from the inputs on, and so in every open domain."""
+        for node in deep(self.query.program, self.view.shape):
+            if not self.open or not self.more():
+                return
+            x = sharpened(runner, self.query.program, self.proof, root, node)
+            root = replace(root, known=(*root.known[:node], x, *root.known[node + 1 :]))
+            waiting, self.open = self.open, []
+            for d in waiting:
+                y = Interval(np.maximum(x.lower, d.known[node].lower), np.minimum(x.upper, d.known[node].upper))
+                if np.any(y.lower > y.upper):
+                    self.proof.empty(d.proof)
+                else:
+                    self._push(replace(d, known=(*d.known[:node], y, *d.known[node + 1 :])))
 
     def _next(self, size: int) -> list[Domain]:
         """Return the domains that are furthest from being closed, where solutions are likely; the nearest ones if memory is short."""
@@ -221,7 +260,7 @@ class _Search:
             weights, multipliers = found.weight[hopeful], found.multipliers[hopeful]
             done = close(self.query.program, self.layout, self.view.shape, known, weights, multipliers)
             for row, k in enumerate(hopeful):
-                if done.closed[row]:
+                if done.bound[row] > 0:
                     self.proof.close(batch[k].proof, done.multipliers[row], fact_rows(self.view.shape, done.weights[row]))
                     closed[k] = True
         return closed
@@ -251,9 +290,12 @@ class _Search:
         inputs = input_cuts(self.query.program, self.view, known)
         prefer = self.by_inputs
         for place, k in enumerate(left):
-            by_input = steps.score[place] <= 0 or (prefer and inputs.score[place] > 0)
+            turn = self.mixed and batch[k].depth % TURN == TURN - 1
+            by_input = steps.score[place] <= 0 or ((prefer or turn) and inputs.score[place] > 0)
             knobs = Knobs(*(v[k] for v in found.knobs))
-            self._divide(replace(batch[k], value=float(found.bound[k]), knobs=knobs), inputs if by_input else steps, place)
+            self._divide(
+                replace(batch[k], value=float(found.bound[k]), knobs=knobs, depth=batch[k].depth + 1), inputs if by_input else steps, place
+            )
 
     def _divide(self, d: Domain, cut: Cut, place: int) -> None:
         """Replace a domain by the two sides of a cut; a single point that is still open would be a solution, which the attack has tried."""

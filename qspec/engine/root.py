@@ -13,7 +13,23 @@ from qspec.engine.proof import Proof
 from qspec.engine.view import View
 from qspec.errors import UnsupportedError
 from qspec.integers import SAFE, IntArray
-from qspec.ir import Affine, Input, Maximum, Node, Product, Program, Query, Staircase, Table, Wrap, arguments, sizes
+from qspec.ir import (
+    Affine,
+    All,
+    Input,
+    Maximum,
+    Node,
+    Product,
+    Program,
+    Query,
+    Staircase,
+    Table,
+    Wrap,
+    arguments,
+    conjunction,
+    conjuncts,
+    sizes,
+)
 from qspec.passes.box import Box
 
 
@@ -33,8 +49,14 @@ def root_domain(query: Query, view: View, layout: Layout, proof: Proof) -> Domai
 
 
 def _boxed(query: Query) -> list[Interval] | None:
-    """Return intervals from the box that facts about single inputs leave; None if they leave nothing."""
-    (part,) = Box().apply(query)
+    """Return intervals from the box that facts about single inputs leave; None if they leave nothing.
+
+    Only what a proof starts from counts: disjunctions have no say, not even those of one disjunct, which are taken apart later, and
+    no node that depends on anything but affine maps of inputs.
+    """
+    plain = _affine(query.program)
+    facts = [c for c in conjuncts(query.goal) if isinstance(c, All) and c.node in plain]
+    (part,) = Box().apply(Query(query.program, conjunction(facts)))
     inputs = part.query.inputs
     known: list[Interval] = []
     for node in query.program:
@@ -50,6 +72,15 @@ def _boxed(query: Query) -> list[Interval] | None:
                 advice='an SMT solver takes integers of any width: solver="z3"',
             )
     return known
+
+
+def _affine(program: Program) -> set[int]:
+    """Return the nodes that are affine maps of inputs."""
+    found: set[int] = set()
+    for k, node in enumerate(program):
+        if isinstance(node, Input) or (isinstance(node, Affine) and found.issuperset(arguments(node))):
+            found.add(k)
+    return found
 
 
 def _tightened(start: Domain, program: Program, layout: Layout, proof: Proof) -> Domain | None:

@@ -38,8 +38,8 @@ class Op:
 class Shape:
     """Everything that shapes the computation.
 
-    `places` are the multipliers of each relaxed node that is used, side by side, `facts` the nodes of the goal with their places in the
-    vector of weights.
+    `places` are the multipliers of each relaxed node that is used, side by side, `facts` the nodes of the goal, and what relaxed nodes
+    read, with their places in the vector of weights: a bound of the latter may be asked for, too.
     """
 
     ops: tuple[Op, ...]
@@ -70,8 +70,8 @@ class View:
 
 def make_view(program: Program, goal: Formula, layout: Layout) -> View:
     """Describe a program; maps are float32, since they guide a search and prove nothing."""
-    nodes = sorted(formula_nodes(goal))
-    used = _used(program, nodes)
+    used = _used(program, sorted(formula_nodes(goal)))
+    nodes = sorted({*formula_nodes(goal), *(a for k in layout.places if k in used for a in arguments(program[k]))})
     size = sizes(program)
     ops: list[Op] = []
     arrays: list[tuple[HostArray, ...]] = []

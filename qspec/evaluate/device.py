@@ -88,3 +88,22 @@ def repeat_while(condition: Callable[[S], jax.Array], body: Callable[[S], S], st
 def repeat_between(begin: jax.Array, end: jax.Array, body: Callable[[jax.Array, S], S], state: S) -> S:
     """Apply the body to each number from `begin` to `end - 1` and the state, on the device."""
     return cast("S", lax.fori_loop(begin, end, body, state))  # pyright: ignore[reportUnknownMemberType]
+
+
+class Flow:
+    """Loops and choices on the device."""
+
+    def repeat(self, count: int, done: Callable[[S], jax.Array], body: Callable[[jax.Array, S], S], state: S) -> S:
+        """Apply the body to each number below `count`, as a float, and the state, until it is done."""
+
+        def going(carried: tuple[jax.Array, S]) -> jax.Array:
+            return (carried[0] < count) & ~done(carried[1])
+
+        def step(carried: tuple[jax.Array, S]) -> tuple[jax.Array, S]:
+            return carried[0] + 1, body(carried[0], carried[1])
+
+        return lax.while_loop(going, step, (jnp.float32(0), state))[1]
+
+    def choose(self, which: jax.Array, bodies: Sequence[Callable[P, S]], *arguments: P.args, **_: P.kwargs) -> S:
+        """Apply the body of this number."""
+        return cast("S", lax.switch(which, bodies, *arguments))  # pyright: ignore[reportUnknownMemberType]

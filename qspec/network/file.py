@@ -15,8 +15,8 @@ import zipfile
 import zlib
 from collections import Counter
 from pathlib import Path
-from uuid import uuid4
 
+from qspec.atomic import replacing
 from qspec.errors import ModelFileError
 from qspec.network.cursor import parse
 from qspec.network.decode import decode
@@ -73,16 +73,9 @@ def _archive(members: dict[str, bytes]) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
-        try:
-            with part.open("xb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with replacing(path) as stream:
+            stream.write(data)
     except (OSError, ValueError) as error:
         raise ModelFileError(
             "cannot write the network", given=str(path), expected="a path in a directory that can be written", advice=str(error)

@@ -12,7 +12,7 @@ import numpy as np
 
 from qspec.builder import Builder
 from qspec.integers import IntArray, magnitude, widen
-from qspec.ir import FALSE, TRUE, Affine, All, And, Any, Formula, Input, Program, Query, conjunction, sizes
+from qspec.ir import FALSE, TRUE, Affine, All, Any, Formula, Input, Program, Query, conjunction, conjuncts, sizes
 from qspec.linear import Convolution, LinearMap, to_sparse
 from qspec.passes.base import Mask, Reduced, is_empty, rewritten, trivial
 
@@ -44,17 +44,13 @@ class Box:
         builder = Builder()
         for node, size in zip(query.program, sizes(query.program), strict=True):
             builder.add(node, size)
-        goal = conjunction([_absorb(c, tracer, builder) for c in _conjuncts(query.goal)])
+        goal = conjunction([_absorb(c, tracer, builder) for c in conjuncts(query.goal)])
         if not tracer.absorbed:
             return rewritten(query)
         if goal == FALSE or np.any(tracer.lower > tracer.upper):
             return trivial(query, False)
         program = tuple(_tightened(n, tracer) if isinstance(n, Input) else n for n in builder.program)
         return rewritten(Query(program, goal))
-
-
-def _conjuncts(formula: Formula) -> list[Formula]:
-    return [g for c in formula.children for g in _conjuncts(c)] if isinstance(formula, And) else [formula]
 
 
 class _Tracer:

@@ -13,10 +13,10 @@ from qspec.errors import UnsupportedError
 from qspec.evaluate.reference import satisfies
 from qspec.integers import IntArray, integers
 from qspec.ir import FALSE, TRUE, All, And, Query
+from qspec.lowering import lower_query
 from qspec.problem import GridProblem, Problem, SmtProblem
 from qspec.solver import Answer, Limits, Reason, Solver, get_solver
 from qspec.testing.examples.parts import codes
-from qspec.verify import lower_query
 
 GRACE = 20.0
 """Seconds by which a run may exceed its limit: processes are started and cleared up on a busy machine."""

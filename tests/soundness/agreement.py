@@ -55,8 +55,10 @@ class Tally:
         self.wrong += other.wrong
 
 
-def check_seed(seed: int, *, solver: str | None = None, theory: str | None = None, thorough: bool = False) -> Tally:
-    """Check one random property: interpreter, passes, both theories (raw, or after passes), and, if named, a solver by way of `verify`."""
+def check_seed(
+    seed: int, *, solver: str | None = None, theory: str | None = None, thorough: bool = False, theories: Sequence[str] = tuple(DECIDERS)
+) -> Tally:
+    """Check one random property: interpreter, passes, theories (raw, or after passes), and, if named, a solver by way of `verify`."""
     tally = Tally(Counter({"properties": 1}))
     spec = random_property(seed)
     compiled = compile_property(spec)
@@ -66,7 +68,7 @@ def check_seed(seed: int, *, solver: str | None = None, theory: str | None = Non
     parts = Pipeline().apply(compiled.query)
     _check_passes(parts, compiled, satisfiable, seed, tally)
     raw = seed % 2 == 0
-    for name in DECIDERS:
+    for name in theories:
         _check_theory(name, [Reduced(compiled.query, dict)] if raw else list(parts), compiled, satisfiable, seed, tally)
     if solver is not None:
         _check_solver(spec, solver, theory, satisfiable, seed, tally)
@@ -141,12 +143,19 @@ def _check_solver(spec: Property, solver: str, theory: str | None, satisfiable: 
         tally.wrong.append(f"seed {seed}: {label} says {verdict.name}")
 
 
-def check_seeds(seeds: Sequence[int], *, solver: str | None = None, theory: str | None = None, thorough: bool = False) -> Tally:
+def check_seeds(
+    seeds: Sequence[int],
+    *,
+    solver: str | None = None,
+    theory: str | None = None,
+    thorough: bool = False,
+    theories: Sequence[str] = tuple(DECIDERS),
+) -> Tally:
     """Check several random properties."""
     tally = Tally()
     for seed in seeds:
         try:
-            tally.add(check_seed(seed, solver=solver, theory=theory, thorough=thorough))
+            tally.add(check_seed(seed, solver=solver, theory=theory, thorough=thorough, theories=theories))
         except Exception as error:
             error.add_note(f"on the random property of seed {seed}")
             raise
@@ -161,12 +170,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--solver", help="ask this solver as well, by way of verify")
     parser.add_argument("--theory", help="in this theory")
+    parser.add_argument("--only", action="store_true", help="ask no others than that")
     parser.add_argument("--thorough", action="store_true", help="judge every point by the interpreter too")
     options = parser.parse_args(arguments)
     began, tally = time.monotonic(), Tally()
     chunks = [range(k, min(k + 50, options.seed + options.count)) for k in range(options.seed, options.seed + options.count, 50)]
     with ProcessPoolExecutor(options.workers) as pool:
-        check = partial(check_seeds, solver=options.solver, theory=options.theory, thorough=options.thorough)
+        theories = () if options.only else tuple(DECIDERS)
+        check = partial(check_seeds, solver=options.solver, theory=options.theory, thorough=options.thorough, theories=theories)
         for done, part in enumerate(pool.map(check, chunks), 1):
             tally.add(part)
             for line in part.wrong:

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from qspec.certificate.file import CHOOSE, CLOSE, EMPTY, PROPAGATE, SPLIT, TIGHTEN, Certificate
+from qspec.certificate.file import ASSUME, BOUND, CHOOSE, CLOSE, EMPTY, PROPAGATE, SPLIT, TIGHTEN, Assumption, Certificate
 from qspec.digest import digest
 from qspec.evaluate.reference import evaluate, holds
 from qspec.integers import IntArray
 from qspec.ir import All, And, Any, Formula, Input, Maximum, Or, Product, Query, Staircase, Table, Truth, Wrap, sizes
 
 Fact = tuple[int, int]
+SOMEBODY = Assumption("somebody", "1", "QF_BV")
 
 
 def largest_multipliers(query: Query) -> IntArray:
@@ -40,6 +41,7 @@ class Writer:
     slopes: list[IntArray] = field(default_factory=list)
     multipliers: list[IntArray] = field(default_factory=list)
     weights: list[tuple[int, int, int, int]] = field(default_factory=list)
+    assumed: int = 0
 
     def __post_init__(self) -> None:
         self.most = largest_multipliers(self.query)
@@ -69,6 +71,15 @@ class Writer:
         self.weights += [(len(self.multipliers), *f) for f in facts]
         self.multipliers.append(np.asarray(self._draw(1)[0] if multipliers is None else multipliers, dtype=np.int64))
 
+    def assume(self) -> None:
+        self.steps.append((ASSUME, self.assumed, 0, 0))
+        self.assumed += 1
+
+    def bound(self, node: int, element: int, coefficient: int, facts: Sequence[tuple[int, int, int]], multipliers: object = None) -> None:
+        self.steps.append((BOUND, node, element, coefficient))
+        self.weights += [(len(self.multipliers), *f) for f in facts]
+        self.multipliers.append(np.asarray(self._draw(1)[0] if multipliers is None else multipliers, dtype=np.int64))
+
     def certificate(self, *, scale: int = 64, slope_bits: int = 8) -> Certificate:
         def array(rows: list[IntArray] | list[tuple[int, int, int, int]], shape: tuple[int, ...]) -> IntArray:
             return np.array(rows, dtype=np.int64).reshape(len(rows), *shape)
@@ -79,7 +90,7 @@ class Writer:
             array(self.multipliers, (self.width,)),
             array(self.weights, (4,)),
         )
-        return Certificate(digest(self.query), "naive", "forall", {}, (), scale, slope_bits, *arrays)
+        return Certificate(digest(self.query), "naive", "forall", {}, (), scale, slope_bits, *arrays, assumed=(SOMEBODY,) * self.assumed)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from qspec import linear
 from qspec.builder import Builder
 from qspec.certificate.check import check
 from qspec.certificate.derive import Derivation, slope_multipliers
-from qspec.certificate.file import CHOOSE, CLOSE, PROPAGATE, SPLIT, TIGHTEN, Certificate
+from qspec.certificate.file import BOUND, CHOOSE, CLOSE, PROPAGATE, SPLIT, TIGHTEN, Certificate
 from qspec.certificate.forward import Forward, Pair
 from qspec.digest import digest
 from qspec.errors import CertificateError, InternalError
@@ -497,9 +497,10 @@ def without_step(certificate: Certificate, rng: np.random.Generator) -> Certific
     if k is None:
         return None
     steps = np.delete(certificate.steps, k, axis=0)
-    if certificate.steps[k, 0] != CLOSE:
+    derives = np.isin(certificate.steps[:, 0], (CLOSE, BOUND))
+    if not derives[k]:
         return replace(certificate, steps=steps)
-    number = int(np.sum(certificate.steps[:k, 0] == CLOSE))
+    number = int(np.sum(derives[:k]))
     weights = certificate.weights[certificate.weights[:, 0] != number].copy()
     weights[:, 0] -= weights[:, 0] > number
     return replace(certificate, steps=steps, weights=weights, multipliers=np.delete(certificate.multipliers, number, axis=0))

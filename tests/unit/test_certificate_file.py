@@ -22,7 +22,7 @@ from qspec.errors import CertificateError
 from qspec.integers import IntArray
 from qspec.ir import Input
 from qspec.network.file import content_hash
-from tests.soundness.naive_proofs import naive_proof
+from tests.soundness.naive_proofs import SOMEBODY, naive_proof
 
 SPEC = """
 import qspec as qs
@@ -90,7 +90,8 @@ def test_a_certificate_comes_back_as_it_was(right: Certificate, tmp_path: Path) 
 
 
 def test_empty_arrays_keep_their_shapes(tmp_path: Path) -> None:
-    nothing = Certificate("0", "p", "forall", {}, (), 1, 1, *(np.zeros(s, dtype=np.int64) for s in ((0, 4), (0, 2, 7), (0, 7), (0, 4))))
+    steps, slopes, multipliers, weights = (np.zeros(s, dtype=np.int64) for s in ((0, 4), (0, 2, 7), (0, 7), (0, 4)))
+    nothing = Certificate("0", "p", "forall", {}, (), 1, 1, steps, slopes, multipliers, weights)
     nothing.save(tmp_path / "a")
     assert [getattr(load(tmp_path / "a"), name).shape for name in ARRAYS] == [(0, 4), (0, 2, 7), (0, 7), (0, 4)]
 
@@ -123,7 +124,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "steps that are a list": ({"steps": [[0, 0, 0, 0]]}, "not an array of int64"),
     "steps of three numbers": ({"steps": ANY[:, :3]}, "steps has the wrong shape"),
     "flat steps": ({"steps": ANY[0]}, "steps has the wrong shape"),
-    "a step of kind 6": ({"steps": ANY + 6}, "no known kind"),
+    "a step of kind 8": ({"steps": ANY + 8}, "no known kind"),
+    "an assumption of nobody": ({"steps": ANY + 6}, "do not fit the assumptions"),
+    "an assumption of nothing": ({"assumed": (SOMEBODY,)}, "do not fit the assumptions"),
+    "an assumption twice": ({"steps": np.array([(6, 0, 0, 0)] * 2), "assumed": (SOMEBODY,) * 2}, "do not fit the assumptions"),
+    "an assumption left out": ({"steps": np.array([(6, 1, 0, 0)]), "assumed": (SOMEBODY,)}, "do not fit the assumptions"),
     "a step of kind -1": ({"steps": ANY - 1}, "no known kind"),
     "a close step without multipliers": ({"steps": ANY + 5}, "multipliers has the wrong shape"),
     "a tighten step without slopes": ({"steps": ANY + 1}, "slopes has the wrong shape"),

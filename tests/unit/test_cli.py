@@ -18,6 +18,7 @@ import highspy
 import numpy as np
 import pytest
 
+from qspec import presolve
 from qspec.cli import main
 from qspec.cli.parser import COMMANDS
 from qspec.cli.specs import setting
@@ -338,6 +339,37 @@ def test_certificates_of_several_properties_go_to_a_folder(qspec, folder: Path) 
     ended = qspec("verify", "spec.py", "--certificate", "file")
     assert (ended.status, ended.out) == (2, "")
     assert "folder" in ended.err
+
+
+def test_a_partial_certificate_is_said_to_be_one(qspec, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presolve, "SHARE", 1e9)
+    command = ("verify", "spec.py", "--solver", "z3", "--presolve", "branch", "--no-attack", "--certificate", "proof")
+    ended = qspec(*command, "--theory", "QF_LIA", spec=TRUE)
+    assert (ended.status, ended.first) == (0, "HOLDS")
+    assert "certificate: proof (partial: 1 domain assumed to have no solution)" in ended.out.splitlines()
+    assert "in 1 domain, elsewhere by branch and bound" in ended.out
+    runpy.run_path("spec.py")["distance"].save("net.qspec")
+    again = ("check-certificate", "proof", "net.qspec", "spec.py")
+    checked = qspec(*again)
+    assert (checked.status, checked.first) == (3, "UNKNOWN")
+    assert "within: HOLDS if there is no solution in 1 domain, which is not proved" in checked.out
+    assert "(QF_LIA): 1" in checked.out
+    asked = qspec(*again, "--ask", "bitwuzla")
+    assert (asked.status, asked.first) == (0, "HOLDS")
+    assert "no solution in 1 domain, as says bitwuzla" in asked.out
+    asked = qspec(*again, "--ask", "highs")
+    assert (asked.status, asked.first) == (0, "HOLDS (numerical, not certified)")
+
+
+def test_an_assumption_that_is_false_is_found_out(qspec, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presolve, "SHARE", 1e9)
+    solver(monkeypatch, folder, "print('unsat')")
+    command = ("verify", "spec.py", "--solver", "smtlib", "--presolve", "branch", "--no-attack", "--certificate", "proof")
+    assert qspec(*command, spec=FALSE).status == 0
+    runpy.run_path("spec.py")["distance"].save("net.qspec")
+    checked = qspec("check-certificate", "proof", "net.qspec", "spec.py", "--ask", "z3")
+    assert (checked.status, checked.first) == (1, "VIOLATED")
+    assert "counterexample to below" in checked.out
 
 
 def test_without_a_proof_there_is_no_certificate(qspec, folder: Path) -> None:

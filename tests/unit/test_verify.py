@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +10,22 @@ import numpy as np
 import pytest
 
 import qspec as qs
+from qspec import lowering, run
 from qspec.comparison import compare_each
 from qspec.errors import SolverMissingError, SoundnessError, SpecError, UnsupportedError
 from qspec.evaluate.reference import satisfies
 from qspec.ir import Input
 from qspec.language import interpret
 from qspec.language.interpret import witnesses
+from qspec.lowering import compile_problem
 from qspec.passes import Pipeline
 from qspec.problem import Fidelity, GridProblem, Problem, SmtProblem
 from qspec.result import Evidence
 from qspec.solver import Answer, Availability, Limits, Reason
 from qspec.testing import census
 from qspec.testing.examples.parts import mlp
-from qspec.verify import compile_problem
 from tests.unit.fake_solvers.in_process import Fake, enumerated, opposite, shrugging, without_count
 
-MODULE = import_module("qspec.verify")  # `qspec.verify` itself is the function
 ALL_OFF = tuple(p.name for p in Pipeline().passes)
 NET = mlp(outputs=3, seed=34)
 X = NET.input("x")
@@ -64,7 +63,7 @@ def test_what_holds_says_whether_it_holds_for_something() -> None:
 
 
 def test_vacuity_stays_open_when_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(MODULE, "_attack", lambda run, target: None)
+    monkeypatch.setattr(run, "attacked", lambda *_: None)
     spec = qs.forall(X, given=X[0] * X[1] == "9/4", then=NET(X)[0] <= NET(X)[1] + 4)
 
     def only_the_first(problem: Problem) -> Answer:
@@ -162,7 +161,7 @@ def test_delta_sat_is_believed_only_if_it_replays() -> None:
 def test_fidelity_says_what_an_answer_is_worth(
     fidelity: Fidelity, reply: Answer, verdict: qs.Verdict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(MODULE, "lower_query", lambda part, theory: GridProblem(part, fidelity))
+    monkeypatch.setattr(lowering, "lower_query", lambda part, theory: GridProblem(part, fidelity))
     result = qs.verify(SPEC, solver=Fake(lambda p: reply), without=ALL_OFF, **HOLDING)
     assert result.verdict is verdict
     if reply.status == "sat":
@@ -170,7 +169,7 @@ def test_fidelity_says_what_an_answer_is_worth(
 
 
 def test_an_under_approximation_with_a_false_model_is_unsound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(MODULE, "lower_query", lambda part, theory: GridProblem(part, Fidelity.UNDER))
+    monkeypatch.setattr(lowering, "lower_query", lambda part, theory: GridProblem(part, Fidelity.UNDER))
     with pytest.raises(SoundnessError):
         qs.verify(SPEC, solver=Fake(lambda p: Answer("sat", {})), without=ALL_OFF, **HOLDING)
 

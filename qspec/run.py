@@ -1,0 +1,320 @@
+"""One verification under way: what it is about, what solvers say of it, and what follows for the verdict."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from time import perf_counter
+from typing import TYPE_CHECKING, assert_never
+
+from qspec.certificate.file import Certificate
+from qspec.digest import digest
+from qspec.errors import CertificateError, SolverMissingError, SoundnessError, SpecError
+from qspec.evaluate import reference
+from qspec.integers import IntArray
+from qspec.ir import FALSE, TRUE, Assignment, Query
+from qspec.language import interpret
+from qspec.language.bind import bind
+from qspec.language.compile import Compiled, compile_property
+from qspec.language.formulas import Property
+from qspec.language.walk import networks
+from qspec.lowering import compile_problem
+from qspec.passes import Pipeline
+from qspec.passes.base import Reduced
+from qspec.problem import GridProblem, MilpProblem, Problem, RealProblem, SmtProblem
+from qspec.reproducer import write_reproducer
+from qspec.result import Evidence, Proof, Result, Said, Times, Verdict, judge
+from qspec.solver import Answer, Limits, Reason, Solver, get_solver
+
+if TYPE_CHECKING:
+    from qspec.certificate.check import Checked
+
+
+@dataclass
+class Run:
+    """One verification under way: what it is about, and the time spent so far."""
+
+    spec: Property
+    compiled: Compiled
+    parameters: Mapping[str, object]
+    limits: Limits
+    started: float
+    times: dict[str, float] = field(default_factory=dict[str, float])
+    said: list[Said] = field(default_factory=list[Said])
+    solver: str = ""
+    solver_version: str = ""
+
+    @property
+    def left(self) -> Limits:
+        """What remains of the limits."""
+        if self.limits.seconds is None:
+            return self.limits
+        return replace(self.limits, seconds=max(0.01, self.limits.seconds - (perf_counter() - self.started)))
+
+    @property
+    def expired(self) -> bool:
+        return self.limits.seconds is not None and perf_counter() - self.started >= self.limits.seconds
+
+    def within(self, share: float) -> Run:
+        """Return this run with a part of the time that is left; what it spends, and what solvers say, is kept here as well."""
+        if self.left.seconds is None:
+            return self
+        return replace(self, limits=replace(self.limits, seconds=perf_counter() - self.started + share * self.left.seconds))
+
+    def spend(self, stage: str, since: float) -> None:
+        self.times[stage] = self.times.get(stage, 0.0) + perf_counter() - since
+
+    def result(self, verdict: Verdict, evidence: Evidence, **rest: object) -> Result:
+        hashes = {"query": digest(self.compiled.query)}
+        return Result(
+            verdict,
+            self.spec.kind,
+            self.spec.name,
+            evidence,
+            solver=self.solver,
+            solver_version=self.solver_version,
+            said=tuple(self.said),
+            limits=self.limits,
+            times=Times(**self.times),
+            parameters=self.parameters,
+            hashes=hashes,
+            versions=versions(),
+            networks=tuple(networks(self.spec)),
+            **rest,  # pyright: ignore[reportArgumentType]
+        )
+
+
+def start(spec: Property, parameters: Mapping[str, object], limits: Limits) -> Run:
+    """Compile a property; raises SpecError if it is malformed."""
+    if not isinstance(spec, Property):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise SpecError("not a property", given=spec, expected="qs.forall(…), qs.exists(…) or a named property")
+    since = perf_counter()
+    bound = bind(spec, parameters)
+    run = Run(bound, compile_property(bound), parameters, limits, since)
+    run.spend("compile", since)
+    return run
+
+
+def check_proof(run: Run, proof: Proof, *, partial: bool = False) -> Checked:
+    """Follow a proof with the checker, which shares no bounding code with the engine; raises SoundnessError if it fails."""
+    from qspec.certificate.check import check
+
+    since = perf_counter()
+    made = Certificate(digest(run.compiled.query), run.spec.name, run.spec.kind, {}, (), **dict(proof))  # pyright: ignore[reportArgumentType]
+    try:
+        checked = check(made, run.compiled.query, partial=partial)
+    except CertificateError as error:
+        where = write_reproducer(run.compiled.query, run.spec, run.parameters, {"solver": run.solver, "proof": str(error)}, {})
+        raise SoundnessError(f"a proof of {run.solver} fails", given=str(error), expected="a proof", advice=f"report {where}") from error
+    run.spend("replay", since)
+    return checked
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """What came of asking about all parts of a query: a solution of it, or an answer that leaves one open, or neither if none has any."""
+
+    solution: Assignment | None = None
+    count: int | None = None
+    """How many solutions there are, if all were counted."""
+    unknown: Said | None = None
+
+
+def presolved(run: Run, query: Query, pipeline: Pipeline) -> tuple[Assignment | None, list[Reduced]]:
+    """Return a solution of a query if the passes find one, else what they leave to be asked: nothing if they prove that there is none."""
+    since = perf_counter()
+    left = [p for p in pipeline.apply(query) if p.query.goal != FALSE]
+    run.spend("presolve", since)
+    true = next((p for p in left if p.query.goal == TRUE), None)
+    return (None, left) if true is None else (true.lift(_corner(true.query)), [])
+
+
+def ask(run: Run, solver: Solver, theory: str | None, parts: Sequence[Reduced]) -> Asked:
+    """Ask the solver about each part, and replay what it finds; one solution decides, and all must be proved to have none."""
+    unknown: Said | None = None
+    count: int | None = 0
+    first: Assignment | None = None
+    for part in parts:
+        said, assignment = _ask_one(run, solver, theory, part.query)
+        count = _add_count(count, said, part)
+        if assignment is not None:
+            lifted = part.lift(assignment)
+            verdict = replayed(run, said, lifted)
+            if verdict == "spurious":
+                unknown = replace(said, status="unknown", reason=Reason.NUMERICAL if said.numerical else Reason.SPURIOUS)
+            elif "violations" not in said.statistics:
+                return Asked(lifted)
+            else:
+                first = first or lifted
+        elif said.status == "unknown" or judge(run.spec.kind, said.status, said.fidelity, None) is Verdict.UNKNOWN:
+            unknown = unknown or said
+        if run.expired and part is not parts[-1]:
+            unknown = unknown or replace(said, status="unknown", reason=Reason.TIMEOUT)
+            break
+    return Asked(first, count if unknown is None else None, None if first is not None else unknown)
+
+
+def proved(run: Run) -> Evidence:
+    """Return what a verdict stands on if everything that was asked was said to have no solution."""
+    return Evidence.NUMERICAL if any(s.numerical for s in run.said) else Evidence.PROOF
+
+
+def unknown(run: Run, reason: Reason | None, detail: str) -> Result:
+    """Return that nobody knows, and why."""
+    return run.result(Verdict.UNKNOWN, Evidence.NONE, reason=reason or Reason.INCOMPLETE, detail=detail)
+
+
+def _ask_one(run: Run, solver: Solver, theory: str | None, part: Query) -> tuple[Said, Assignment | None]:
+    since = perf_counter()
+    problem = compile_problem(part, solver, theory)
+    run.spend("lower", since)
+    return said_of(run, solver, problem)[:2]
+
+
+def said_of(run: Run, solver: Solver, problem: Problem) -> tuple[Said, Assignment | None, Proof | None]:
+    """Hand a problem to a solver and record what it says."""
+    since = perf_counter()
+    answer = solver.solve(problem, run.left)
+    run.spend("solve", since)
+    said = _checked(answer, problem, _size(problem))
+    run.said.append(said)
+    model = answer.model if said.status in ("sat", "delta-sat") else None
+    return said, None if model is None else problem.decode(model), answer.proof
+
+
+def _checked(answer: Answer, problem: Problem, size: int) -> Said:
+    """Record an answer; one that claims `sat` without a model, or says nothing of why it is unknown, is made an honest unknown."""
+    status, reason, detail = answer.status, answer.reason, answer.detail
+    if status in ("sat", "delta-sat") and answer.model is None:
+        status, reason, detail = "unknown", Reason.GARBAGE, f"{answer.status} without a model"
+    if status == "unknown" and reason is None:
+        reason = Reason.INCOMPLETE
+    return Said(status, reason, detail, answer.seconds, problem.theory, problem.fidelity, size, answer.statistics, answer.numerical)
+
+
+def _size(problem: Problem) -> int:
+    """Return the size of a problem in the unit of its kind, as `Said.size` has it."""
+    match problem:
+        case SmtProblem():
+            return len(problem.text)
+        case MilpProblem():
+            return problem.coefficients.size
+        case GridProblem() | RealProblem():
+            return sum(n.lower.size for n in problem.query.inputs.values())
+        case _:
+            assert_never(problem)
+
+
+def replayed(run: Run, said: Said, lifted: Assignment) -> str:
+    """Replay a solution on the reference integers; raises SoundnessError if an exact problem had a solution that its query has not.
+
+    A solver that computes in floating point is allowed to err there: its solution is spurious.
+    """
+    since = perf_counter()
+    replayed = reference.satisfies(run.compiled.query, lifted)
+    run.spend("replay", since)
+    verdict = judge(run.spec.kind, said.status, said.fidelity, replayed, numerical=said.numerical)
+    if verdict == "unsound":
+        where = write_reproducer(
+            run.compiled.query, run.spec, run.parameters, {"solver": run.solver, "theory": said.theory, "status": said.status}, lifted
+        )
+        raise SoundnessError(
+            f"{run.solver} gave a model that does not replay",
+            given=said.theory,
+            expected="a solution of the query",
+            advice=f"report {where}",
+        )
+    return verdict if isinstance(verdict, str) else verdict.name
+
+
+def found(run: Run, assignment: Assignment, evidence: Evidence, *, violations: int | None = None) -> Result:
+    """Return the verdict of a solution, which the language itself must confirm on exact rationals."""
+    since = perf_counter()
+    lifted = run.compiled.lift(assignment)
+    codes = {v.name: lifted[v.name].reshape(v.shape) for v in run.spec.variables}
+    confirmed = reference.satisfies(run.compiled.query, assignment) and interpret.witnesses(run.spec, codes)
+    run.spend("replay", since)
+    if not confirmed:
+        where = write_reproducer(
+            run.compiled.query, run.spec, run.parameters, {"solver": run.solver, "evidence": evidence.name}, assignment
+        )
+        raise SoundnessError(
+            "a solution of the query is none of the property", given=evidence.name, expected="agreement", advice=f"report {where}"
+        )
+    verdict = Verdict.VIOLATED if run.spec.kind == "forall" else Verdict.HOLDS
+    exact = all(v.domain.one_to_one for v in run.spec.variables)
+    return run.result(verdict, evidence, codes=codes, violations=violations if exact else None)
+
+
+def absent(run: Run, evidence: Evidence, solver: Solver, theory: str | None, *, proof: Proof | None = None) -> Result:
+    """Return the verdict when no solution exists, and whether the assumption could be met at all."""
+    if run.spec.kind == "exists":
+        return run.result(Verdict.VIOLATED, evidence, violations=0, proof=proof)
+    return run.result(Verdict.HOLDS, evidence, vacuous=_vacuous(run, solver, theory), violations=0, proof=proof)
+
+
+def _vacuous(run: Run, solver: Solver, theory: str | None) -> bool | None:
+    """Return whether nothing meets the assumption: by bounds, else by search, else by the solver; None if that stays open."""
+    parts = [p for p in Pipeline().apply(run.compiled.assumption) if p.query.goal != FALSE]
+    if not parts or any(p.query.goal == TRUE for p in parts):
+        return not parts
+    if attacked(run, run.compiled.assumption) is not None:
+        return False
+    asked = [(*_ask_one(run, solver, theory, p.query), p) for p in parts]
+    if any(a is not None and reference.satisfies(run.compiled.assumption, p.lift(a)) for _, a, p in asked):
+        return False
+    proved = (judge("exists", s.status, s.fidelity, None) is Verdict.VIOLATED and not s.numerical for s, _, _ in asked)
+    return True if all(proved) else None
+
+
+def attacked(run: Run, target: Query) -> Assignment | None:
+    """Search for a solution within a quarter of the time, at most ten seconds."""
+    seconds = 10.0 if run.left.seconds is None else min(10.0, run.left.seconds / 4)
+    return searched(run, target, seconds)
+
+
+def searched(run: Run, target: Query, seconds: float) -> Assignment | None:
+    """Search the box that the assumption leaves; other passes would give every query a shape of its own, to be compiled anew."""
+    from qspec.search.falsify import falsify as search
+
+    since = perf_counter()
+    (part,) = Pipeline().only("box").apply(target)
+    hit = None if part.query.goal == FALSE else search(part.query, seconds=seconds, seed=run.limits.seed)
+    run.spend("attack", since)
+    return None if hit is None else part.lift(hit)
+
+
+def available(solver: str | Solver) -> Solver:
+    """Return a solver by its name; raises SolverMissingError if it cannot run here."""
+    chosen = get_solver(solver)
+    state = chosen.availability()
+    if not state.ok:
+        raise SolverMissingError(
+            f"solver {chosen.name!r} cannot run here", given=state.missing, expected="an installed solver", advice=state.install
+        )
+    return chosen
+
+
+def _corner(part: Query) -> dict[str, IntArray]:
+    """Return any assignment of a query that is true everywhere."""
+    return {name: node.lower for name, node in part.inputs.items()}
+
+
+def _add_count(count: int | None, said: Said, part: Reduced) -> int | None:
+    found = said.statistics.get("violations")
+    if count is None or part.multiplicity is None or not isinstance(found, int):
+        return None
+    return count + found * part.multiplicity
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a verdict may depend on."""
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for package in ("qspec", "numpy", "jax"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
