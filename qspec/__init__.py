@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qspec import properties as properties
+from qspec import real_properties as real_properties
 from qspec.bits import Widths as Widths
 from qspec.bits import fewest_bits as fewest_bits
 from qspec.comparison import compare as compare
@@ -36,6 +37,7 @@ from qspec.language.formulas import same as same
 from qspec.language.formulas import some as any
 from qspec.language.functions import clip as clip
 from qspec.language.functions import dot as dot
+from qspec.language.functions import exp as exp
 from qspec.language.functions import join as join
 from qspec.language.functions import l0 as l0
 from qspec.language.functions import l1 as l1
@@ -44,6 +46,11 @@ from qspec.language.functions import maximum as max
 from qspec.language.functions import minimum as min
 from qspec.language.functions import parameter as parameter
 from qspec.language.functions import q as q
+from qspec.language.functions import relu as relu
+from qspec.language.functions import sigmoid as sigmoid
+from qspec.language.functions import softmax as softmax
+from qspec.language.functions import softplus as softplus
+from qspec.language.functions import tanh as tanh
 from qspec.language.functions import total as sum
 from qspec.many import Finished as Finished
 from qspec.many import grid as grid
@@ -74,6 +81,16 @@ from qspec.network.layers import Requantize as Requantize
 from qspec.network.layers import fold_batch_norm as fold_batch_norm
 from qspec.network.load import load as load
 from qspec.network.real import RealNetwork as RealNetwork
+from qspec.network.real import RealSequential as RealSequential
+from qspec.network.real import real_apply as real_apply
+from qspec.network.real_file import load_real as load_real
+from qspec.network.real_layers import Activate as Activate
+from qspec.network.real_layers import Exp as Exp
+from qspec.network.real_layers import RealConv2D as RealConv2D
+from qspec.network.real_layers import RealDense as RealDense
+from qspec.network.real_layers import RealInput as RealInput
+from qspec.network.real_layers import Softmax as Softmax
+from qspec.network.real_layers import Softplus as Softplus
 from qspec.optimize import Objective as Objective
 from qspec.optimize import Optimum as Optimum
 from qspec.optimize import maximize as maximize
@@ -89,6 +106,9 @@ from qspec.rounding import Rounding as Rounding
 from qspec.solver import Limits as Limits
 from qspec.tensor import Tensor as Tensor
 from qspec.tensor import quantize as quantize
+from qspec.threshold import Threshold as Threshold
+from qspec.threshold import largest_value as largest_value
+from qspec.threshold import least_value as least_value
 from qspec.verify import falsify as falsify
 from qspec.verify import query as query
 from qspec.verify import verify as verify
@@ -96,6 +116,7 @@ from qspec.verify import verify as verify
 __version__ = "0.1.0"
 
 __all__ = [
+    "Activate",
     "Add",
     "Affine",
     "AveragePool2D",
@@ -103,6 +124,7 @@ __all__ = [
     "Concat",
     "Conv2D",
     "Dense",
+    "Exp",
     "Feature",
     "Finished",
     "Fixed",
@@ -127,7 +149,11 @@ __all__ = [
     "QspecError",
     "Radius",
     "ReLU",
+    "RealConv2D",
+    "RealDense",
+    "RealInput",
     "RealNetwork",
+    "RealSequential",
     "Requantize",
     "Result",
     "Rounding",
@@ -135,11 +161,14 @@ __all__ = [
     "ShapeError",
     "Sigmoid",
     "Sign",
+    "Softmax",
+    "Softplus",
     "SolverMissingError",
     "SoundnessError",
     "SpecError",
     "Tanh",
     "Tensor",
+    "Threshold",
     "UnsupportedError",
     "Verdict",
     "Widths",
@@ -151,6 +180,7 @@ __all__ = [
     "compare",
     "dot",
     "exists",
+    "exp",
     "falsify",
     "fewest_bits",
     "fold_batch_norm",
@@ -163,8 +193,11 @@ __all__ = [
     "l0",
     "l1",
     "largest_radius",
+    "largest_value",
+    "least_value",
     "linf",
     "load",
+    "load_real",
     "max",
     "maximize",
     "min",
@@ -176,8 +209,15 @@ __all__ = [
     "q",
     "quantize",
     "query",
+    "real_apply",
+    "real_properties",
+    "relu",
     "same",
+    "sigmoid",
+    "softmax",
+    "softplus",
     "sum",
+    "tanh",
     "to_lp",
     "to_mps",
     "to_pysmt",

@@ -10,8 +10,9 @@ from qspec.integers import IntArray
 from qspec.language.bind import bind
 from qspec.language.compile import compile_property
 from qspec.language.formulas import Property
+from qspec.language.walk import is_real
 from qspec.names import listed
-from qspec.reproducer import write_reproducer
+from qspec.reproducer import write_real_reproducer, write_reproducer
 from qspec.result import Evidence, Result, Verdict
 from qspec.solver import Solver
 from qspec.verify import verify
@@ -90,7 +91,12 @@ def _contradiction(spec: Property, first: Result, second: Result) -> None:
     bound = bind(spec, first.parameters)
     facts = {f"verdict of {r.solver}": r.verdict.name for r in (first, second)}
     found: Mapping[str, IntArray] | None = first.codes or second.codes
-    where = write_reproducer(compile_property(bound).query, bound, first.parameters, facts, found or {})
+    if is_real(bound):
+        from qspec.reals.compile import compile_real
+
+        where = write_real_reproducer(compile_real(bound).query, bound, first.parameters, facts, first.point or second.point or {})
+    else:
+        where = write_reproducer(compile_property(bound).query, bound, first.parameters, facts, found or {})
     raise SoundnessError(
         "two solvers contradict each other",
         given=", ".join(f"{k}: {v}" for k, v in facts.items()),

@@ -11,6 +11,7 @@ import numpy as np
 
 from qspec.integers import IntArray
 from qspec.ir import Query
+from qspec.reals.ir import Query as RealQuery
 
 
 class Hash(Protocol):
@@ -19,12 +20,19 @@ class Hash(Protocol):
     def update(self, data: bytes, /) -> None: ...
 
 
-def digest(query: Query) -> str:
+def digest(query: Query | RealQuery) -> str:
     """Return the SHA-256 of a query: its operations, every array, and the goal."""
     state = hashlib.sha256()
     for node in query.program:
         _feed(state, node)
     _feed(state, query.goal)
+    return state.hexdigest()
+
+
+def content(value: object) -> str:
+    """Return the SHA-256 of a tree of dataclasses and arrays, such as a real network."""
+    state = hashlib.sha256()
+    _feed(state, value)
     return state.hexdigest()
 
 
@@ -49,6 +57,9 @@ def _feed(state: Hash, value: object) -> None:
 
 
 def _feed_array(state: Hash, array: IntArray) -> None:
-    body = ",".join(map(str, array.reshape(-1).tolist())).encode() if array.dtype == object else array.astype("<i8").tobytes()
+    if array.dtype == object:
+        body = ",".join(map(str, array.reshape(-1).tolist())).encode()
+    else:
+        body = array.astype("<f8" if array.dtype.kind == "f" else "<i8").tobytes()
     state.update(f"array{array.dtype.kind}{array.shape}:{len(body)}:".encode())
     state.update(body)

@@ -12,21 +12,36 @@ from qspec.errors import SolverMissingError, UnsupportedError
 from qspec.ir import Query
 from qspec.language.compile import compile_property
 from qspec.language.formulas import Property
+from qspec.language.walk import is_real
 from qspec.lowering import lower_query
 from qspec.passes import Pipeline
-from qspec.problem import MilpProblem, SmtProblem
+from qspec.problem import Fidelity, MilpProblem, SmtProblem
 
 
 def to_smt(spec: Property, *, theory: str = "QF_BV", presolve: bool = True, **parameters: object) -> SmtProblem:
     """Return the problem whose solutions are the violations of a `forall` property (the witnesses of an `exists` property).
 
-    `theory` is "QF_BV" or "QF_LIA". With `presolve` the exact passes run first, and inputs that they fix do not occur in the text. Raises
-    UnsupportedError for another theory.
+    `theory` is "QF_BV" or "QF_LIA"; of a property about reals the text is in the first of QF_LRA, QF_NRA, QF_NRAT that says it. With
+    `presolve` the exact passes run first, and inputs that they fix do not occur in the text. Raises UnsupportedError for another theory.
     """
+    if isinstance(spec, Property) and is_real(spec):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return _real_smt(spec, parameters)
     problem = lower_query(_reduced(spec, parameters, presolve), theory)
     if not isinstance(problem, SmtProblem):
         raise UnsupportedError("this theory has no SMT-LIB text", given=theory, expected="QF_BV or QF_LIA")
     return problem
+
+
+def _real_smt(spec: Property, parameters: Mapping[str, object]) -> SmtProblem:
+    from qspec.reals import smtlib
+    from qspec.reals.compile import compile_real
+
+    compiled = compile_real(spec, parameters)
+    if compiled.fidelity is not Fidelity.EXACT:
+        raise UnsupportedError(
+            "fixed-point parts are only relaxed over reals", given=spec.name, expected="a property of real networks alone"
+        )
+    return smtlib.lower(compiled.query)
 
 
 def to_milp(spec: Property, *, presolve: bool = True, **parameters: object) -> MilpProblem:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from qspec.errors import UnsupportedError
 from qspec.ir import Query, formula_nodes
-from qspec.problem import GridProblem, Problem
+from qspec.problem import Fidelity, GridProblem, Problem, RealProblem
 from qspec.solver import Solver
 
 
-def compile_problem(part: Query, solver: Solver, theory: str | None = None) -> Problem:
+def compile_problem(part: Query, solver: Solver, theory: str | None = None, *, linear: bool = True) -> Problem:
     """Return the problem of a query in a theory that the solver decides; raises UnsupportedError if there is none."""
     if theory is not None and theory not in solver.theories:
         raise UnsupportedError(f"{solver.name} does not decide this theory", given=theory, expected=", ".join(solver.theories))
-    problem = lower_query(part, theory or solver.theories[0])
+    problem = lower_query(part, theory or solver.theories[0], linear=linear)
     if problem.theory not in solver.theories:
         raise UnsupportedError(
             f"{solver.name} does not decide {problem.theory}",
@@ -23,19 +25,34 @@ def compile_problem(part: Query, solver: Solver, theory: str | None = None) -> P
     return problem
 
 
-def lower_query(part: Query, theory: str) -> Problem:
-    """Return a query as a problem of a theory: "QF_BV", "QF_LIA" (QF_NIA if variables are multiplied), "milp", or "grid"."""
-    from qspec.bounds.backward import bound
+def lower_query(part: Query, theory: str, *, linear: bool = True) -> Problem:
+    """Return a query as a problem of a theory: "QF_BV", "QF_LIA" (QF_NIA if variables are multiplied), "milp", or "grid".
+
+    "QF_LRA" (QF_NRA if variables are multiplied) and "real" relax it to reals: their problems have more solutions than the query.
+    Widths and constants come from linear bounds of the nodes, or from intervals alone if not `linear`.
+    """
+    from qspec.bounds import backward, interval
+    from qspec.reals import smtlib
+    from qspec.reals.relax import relax
     from qspec.theories import bitvector, integer, milp
+
+    def bounds(wanted: Sequence[int] = ()) -> list[interval.Interval]:
+        return backward.bound(part.program, wanted) if linear else interval.bound(part.program)
 
     match theory:
         case "grid" | "query":
             return GridProblem(part, theory=theory)
         case "QF_BV":
-            return bitvector.lower(part, bound(part.program))
+            return bitvector.lower(part, bounds())
         case "QF_LIA" | "QF_NIA":
-            return integer.lower(part, bound(part.program))
+            return integer.lower(part, bounds())
         case "milp":
-            return milp.lower(part, bound(part.program, tuple(formula_nodes(part.goal))))
+            return milp.lower(part, bounds(tuple(formula_nodes(part.goal))))
+        case "QF_LRA" | "QF_NRA":
+            return smtlib.lower(relax(part, bounds()), tuple(part.inputs))
+        case "real":
+            return RealProblem(relax(part, bounds()), fidelity=Fidelity.OVER, whole=tuple(part.inputs))
         case _:
-            raise UnsupportedError("no such theory", given=theory, expected="query, QF_BV, QF_LIA, QF_NIA, milp or grid")
+            raise UnsupportedError(
+                "no such theory", given=theory, expected="query, QF_BV, QF_LIA, QF_NIA, QF_LRA, QF_NRA, real, milp or grid"
+            )

@@ -14,6 +14,21 @@ from qspec.digest import digest
 from qspec.integers import IntArray
 from qspec.ir import Query
 from qspec.language.formulas import Property
+from qspec.reals.ir import ExactArray, fractions
+from qspec.reals.ir import Query as RealQuery
+
+
+def write_real_reproducer(
+    query: RealQuery, spec: Property, parameters: Mapping[str, object], facts: Mapping[str, str], point: Mapping[str, ExactArray]
+) -> Path:
+    """Write the point, the parameters, the facts and the real query as text into a new folder; return it."""
+    folder = Path(tempfile.mkdtemp(prefix=f"qspec-reproducer-{digest(query)[:8]}-", dir=Path.cwd()))
+    facts = {"property": spec.name, "kind": spec.kind, "query": digest(query), **facts}
+    (folder / "facts.json").write_text(json.dumps(facts, indent=2))
+    (folder / "point.json").write_text(json.dumps({k: [str(x) for x in fractions(v).flat] for k, v in point.items()}, indent=2))
+    (folder / "parameters.json").write_text(json.dumps({k: np.asarray(v).tolist() for k, v in parameters.items()}, indent=2, default=str))
+    (folder / "query.txt").write_text("\n".join([*map(repr, query.program), repr(query.goal)]))
+    return folder
 
 
 def write_reproducer(

@@ -18,6 +18,7 @@ from qspec.language.expressions import constant
 from qspec.network.file import content_hash
 from qspec.network.graph import Network
 from qspec.problem import Fidelity
+from qspec.reals.ir import ExactArray, fractions
 from qspec.solver import Limits, Reason, Status
 
 SCHEMA = "qspec.result/1"
@@ -81,8 +82,8 @@ class Said:
 class Result:
     """The verdict on one property, with everything needed to check or repeat it.
 
-    `codes` are the codes of every variable of the counterexample (or the witness of an `exists` property), in the variable's shape. Raises
-    InternalError if the evidence does not carry the verdict.
+    `codes` are the codes of every fixed-point variable of the counterexample (or the witness of an `exists` property), `point` the exact
+    values of every real one, in the variable's shape. Raises InternalError if the evidence does not carry the verdict.
     """
 
     verdict: Verdict
@@ -104,6 +105,8 @@ class Result:
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     violations: int | None = None
     """Exact number of violating (or witnessing) assignments, where it was counted."""
+    point: Mapping[str, ExactArray] | None = None
+    """Fractions, of every real variable; None if there is none."""
     proof: Proof | None = field(default=None, repr=False)
     """What the certificate is made of, if the native engine proved the verdict."""
 
@@ -115,7 +118,7 @@ class Result:
             sound = self.evidence is Evidence.NONE and self.reason is not None
         else:
             certified = self.evidence is not Evidence.PROOF or not any(s.numerical for s in self.said)
-            sound = conclusive and certified and (self.codes is not None) == found
+            sound = conclusive and certified and (self.codes is not None or self.point is not None) == found
         if not sound:
             raise InternalError(
                 "this evidence does not carry this verdict", given=f"{self.verdict.name} of {self.kind}, evidence {self.evidence.name}"
@@ -145,13 +148,17 @@ class Result:
 
     @property
     def counterexample(self) -> Mapping[str, IntArray] | None:
-        """The codes of every variable of a violation, or None."""
-        return self.codes if self.kind == "forall" else None
+        """The codes of every variable of a violation, and the exact values of real ones, or None."""
+        return self._solution if self.kind == "forall" else None
 
     @property
     def witness(self) -> Mapping[str, IntArray] | None:
-        """The codes of every variable of a witness of an `exists` property, or None."""
-        return self.codes if self.kind == "exists" else None
+        """The codes of every variable of a witness of an `exists` property, and the exact values of real ones, or None."""
+        return self._solution if self.kind == "exists" else None
+
+    @property
+    def _solution(self) -> Mapping[str, IntArray] | None:
+        return self.codes if self.point is None else {**(self.codes or {}), **self.point}
 
     def __str__(self) -> str:
         parts = [self.verdict.name]
@@ -176,6 +183,7 @@ class Result:
             "reason": self.reason.name if self.reason else None,
             "detail": self.detail,
             "codes": None if self.codes is None else {k: np.asarray(v).tolist() for k, v in self.codes.items()},
+            "point": None if self.point is None else {k: _plain(v) for k, v in self.point.items()},
             "violations": self.violations,
             "solver": self.solver,
             "solver_version": self.solver_version,
@@ -212,6 +220,7 @@ class Result:
                 data["name"],
                 Evidence[data["evidence"]],
                 codes=None if data["codes"] is None else {k: integers(v) for k, v in data["codes"].items()},
+                point=None if data.get("point") is None else {k: _fractions(v) for k, v in data["point"].items()},
                 reason=_reason(data["reason"]),
                 said=tuple(_said(s) for s in data["said"]),
                 limits=Limits(**data["limits"]),
@@ -259,6 +268,10 @@ def judge(
             return Verdict.UNKNOWN
         case _:
             assert_never(status)
+
+
+def _fractions(values: object) -> ExactArray:
+    return fractions(constant(values).values)
 
 
 def _plain(value: object) -> object:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Self, assert_never
 
 from qspec.certificate.file import Certificate
 from qspec.digest import digest
@@ -32,13 +32,10 @@ if TYPE_CHECKING:
     from qspec.certificate.check import Checked
 
 
-@dataclass
-class Run:
-    """One verification under way: what it is about, and the time spent so far."""
+@dataclass(kw_only=True)
+class Clocked:
+    """Something under way: its limits, the time spent so far, and what solvers said."""
 
-    spec: Property
-    compiled: Compiled
-    parameters: Mapping[str, object]
     limits: Limits
     started: float
     times: dict[str, float] = field(default_factory=dict[str, float])
@@ -57,7 +54,7 @@ class Run:
     def expired(self) -> bool:
         return self.limits.seconds is not None and perf_counter() - self.started >= self.limits.seconds
 
-    def within(self, share: float) -> Run:
+    def within(self, share: float) -> Self:
         """Return this run with a part of the time that is left; what it spends, and what solvers say, is kept here as well."""
         if self.left.seconds is None:
             return self
@@ -65,6 +62,17 @@ class Run:
 
     def spend(self, stage: str, since: float) -> None:
         self.times[stage] = self.times.get(stage, 0.0) + perf_counter() - since
+
+
+@dataclass(kw_only=True)
+class Run(Clocked):
+    """One verification under way: what it is about, and how it is asked."""
+
+    spec: Property
+    compiled: Compiled
+    parameters: Mapping[str, object]
+    linear: bool = True
+    """Whether problems are written with linear bounds."""
 
     def result(self, verdict: Verdict, evidence: Evidence, **rest: object) -> Result:
         hashes = {"query": digest(self.compiled.query)}
@@ -92,7 +100,7 @@ def start(spec: Property, parameters: Mapping[str, object], limits: Limits) -> R
         raise SpecError("not a property", given=spec, expected="qs.forall(…), qs.exists(…) or a named property")
     since = perf_counter()
     bound = bind(spec, parameters)
-    run = Run(bound, compile_property(bound), parameters, limits, since)
+    run = Run(spec=bound, compiled=compile_property(bound), parameters=parameters, limits=limits, started=since)
     run.spend("compile", since)
     return run
 
@@ -156,7 +164,7 @@ def ask(run: Run, solver: Solver, theory: str | None, parts: Sequence[Reduced]) 
     return Asked(first, count if unknown is None else None, None if first is not None else unknown)
 
 
-def proved(run: Run) -> Evidence:
+def proved(run: Clocked) -> Evidence:
     """Return what a verdict stands on if everything that was asked was said to have no solution."""
     return Evidence.NUMERICAL if any(s.numerical for s in run.said) else Evidence.PROOF
 
@@ -168,12 +176,12 @@ def unknown(run: Run, reason: Reason | None, detail: str) -> Result:
 
 def _ask_one(run: Run, solver: Solver, theory: str | None, part: Query) -> tuple[Said, Assignment | None]:
     since = perf_counter()
-    problem = compile_problem(part, solver, theory)
+    problem = compile_problem(part, solver, theory, linear=run.linear)
     run.spend("lower", since)
     return said_of(run, solver, problem)[:2]
 
 
-def said_of(run: Run, solver: Solver, problem: Problem) -> tuple[Said, Assignment | None, Proof | None]:
+def said_of(run: Clocked, solver: Solver, problem: Problem) -> tuple[Said, Assignment | None, Proof | None]:
     """Hand a problem to a solver and record what it says."""
     since = perf_counter()
     answer = solver.solve(problem, run.left)

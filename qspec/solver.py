@@ -26,7 +26,7 @@ class Reason(Enum):
     INCOMPLETE = "the solver gave up"
     UNSUPPORTED = "the solver cannot take this problem"
     TOO_LARGE = "the problem is larger than this solver accepts"
-    SPURIOUS = "a candidate of an over-approximating problem did not replay"
+    SPURIOUS = "a candidate of an over-approximating or δ-weakened problem did not replay"
     NUMERICAL = "a floating-point solution, rounded, did not replay"
     CANCELLED = "the run was cancelled"
 
@@ -53,8 +53,8 @@ class Limits:
 class Answer:
     """What a solver said of a problem: a status, the model if `sat`, the reason if `unknown`.
 
-    `model` maps each variable of the problem to its integer, or its Fraction where it is real. `detail` is free text for the user (an error line, an exit code).
-    `statistics` holds what the solver can tell, for example `violations` (exact count) from `enumerate`.
+    `model` maps each variable of the problem to its integer, or its Fraction where it is real. `detail` is free text for the user (an
+    error line, an exit code). `statistics` holds what the solver can tell, for example `violations` (exact count) from `enumerate`.
     """
 
     status: Status

@@ -12,6 +12,7 @@ from qspec.errors import SpecError, UnsupportedError
 from qspec.ir import Query
 from qspec.language.compile import compile_property
 from qspec.language.formulas import Property
+from qspec.language.walk import is_real
 from qspec.names import listed
 from qspec.passes import Pipeline
 from qspec.problem import GridProblem
@@ -35,6 +36,8 @@ from qspec.run import (
 from qspec.solver import Limits, Reason, Solver
 
 DEFAULT_SOLVER = "bounds"
+DEFAULT_REAL = "delta"
+DELTA = 1e-3
 Presolve = Literal["passes", "branch"]
 
 
@@ -46,7 +49,7 @@ def query(spec: Property, **parameters: object) -> Query:
 def verify(
     spec: Property,
     *,
-    solver: str | Solver = DEFAULT_SOLVER,
+    solver: str | Solver | None = None,
     theory: str | None = None,
     timeout: float | None = 60.0,
     memory: int | None = 8192,
@@ -55,9 +58,13 @@ def verify(
     without: Sequence[str] = (),
     split: bool = False,
     presolve: Presolve = "passes",
+    delta: float = DELTA,
     **parameters: object,
 ) -> Result:
     """Decide a property: presolve by exact bounds, attack, then ask a solver; replay what it finds.
+
+    The solver is the native engine if none is named, and `delta` of properties in which reals occur. Of these nothing is known beforehand,
+    and no search precedes the solver; `delta` is by how much it may miss the goal where it cannot tell, which is UNKNOWN.
 
     `timeout` is wall-clock seconds for everything, `memory` MiB for the solver process. `without` switches passes off by name, `split`
     asks the solver about each way to violate the property on its own, `presolve="branch"` asks it about what branch and bound of the
@@ -65,12 +72,21 @@ def verify(
     Raises SpecError on a malformed specification, SolverMissingError or UnsupportedError if the solver cannot be asked, SoundnessError
     if an answer is refuted by the reference integers; limits and crashes are UNKNOWN.
     """
-    chosen = available(solver)
+    if isinstance(spec, Property) and is_real(spec):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if without or split or presolve != "passes":
+            raise UnsupportedError(
+                "there are no passes over reals", given=f"without={without}, split={split}, presolve={presolve!r}", expected="none of them"
+            )
+        from qspec.real_verify import verify_real  # here, because `import qspec` is to be quick
+
+        return verify_real(spec, available(solver or default_solver(spec)), theory, Limits(timeout, memory, seed), delta, parameters)
+    chosen = available(solver or DEFAULT_SOLVER)
     run = start(spec, parameters, Limits(timeout, memory, seed))
     run.solver, run.solver_version = chosen.name, chosen.availability().version
     if theory is not None and theory not in chosen.theories:
         raise UnsupportedError(f"{chosen.name} does not decide this theory", given=theory, expected=", ".join(chosen.theories))
     pipeline = Pipeline().without(*listed(without, "without"))
+    run.linear = "linear" not in without
     pipeline = pipeline.adding("split") if split else pipeline
     native = (theory or chosen.theories[0]) == "query"
     if presolve not in ("passes", "branch") or (native and presolve == "branch"):
@@ -83,6 +99,11 @@ def verify(
         return _prove(run, chosen, attack)
     result = _branch(run, chosen, theory, pipeline, attack) if presolve == "branch" else None
     return _decide(run, chosen, theory, pipeline, attack) if result is None else result
+
+
+def default_solver(spec: Property) -> str:
+    """Return who decides a property if nobody is named: the native engine, or of reals the native solver of reals."""
+    return DEFAULT_REAL if is_real(spec) else DEFAULT_SOLVER
 
 
 def _branch(run: Run, solver: Solver, theory: str | None, pipeline: Pipeline, attack: bool) -> Result | None:

@@ -17,6 +17,7 @@ from qspec.errors import InternalError, QspecError, SpecError
 from qspec.language.bind import bind
 from qspec.language.compile import compile_property
 from qspec.language.formulas import Property
+from qspec.language.walk import is_real
 from qspec.verify import verify
 
 
@@ -100,6 +101,18 @@ class Desk:
     def key(self, task: Task) -> str:
         """Return the SHA-256 of everything that a verdict may depend on: kind, both queries, variables, and the options of the stamp."""
         spec = bind(self._job.properties[task.position], task.parameters)
+        if is_real(spec):
+            from qspec.reals.compile import compile_real
+
+            made = compile_real(spec)
+            told = [
+                self._job.stamp,
+                spec.kind,
+                digest(made.query),
+                digest(made.assumption),
+                [v.name for v in (*spec.variables, *spec.reals)],
+            ]
+            return hashlib.sha256(json.dumps(told).encode()).hexdigest()
         compiled = compile_property(spec)
         facts = [
             self._job.stamp,

@@ -1,4 +1,4 @@
-"""The command line: `qspec verify`, `verify-many`, `compare`, `export`, `replay`, `check-certificate`, `show`, `solvers`, `demo`."""
+"""The command line: `qspec verify`, `verify-many`, `compare`, `export`, `vnnlib`, `replay`, `check-certificate`, `show` and more."""
 
 from __future__ import annotations
 
@@ -59,6 +59,8 @@ def _run(options: dict[str, object]) -> Outcome:
             from qspec.cli.compare import run
         case "export":
             from qspec.cli.export import run
+        case "vnnlib":
+            from qspec.cli.vnnlib import run
         case "replay":
             from qspec.cli.replay import run
         case "check-certificate":

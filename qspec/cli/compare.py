@@ -89,9 +89,9 @@ def compared(case: Case, comparison: Comparison) -> str:
     parts = [head, answers(comparison)]
     if len(comparison.results) > 1:
         parts.append(agreement(comparison))
-    codes = next((r.codes for r in comparison.results if r.codes is not None), None)
-    if codes is not None:
-        parts.append(solution(case, codes))
+    found = next((r for r in comparison.results if r.codes is not None or r.point is not None), None)
+    if found is not None:
+        parts.append(solution(case, found.codes or {}, found.point))
     return "\n\n".join(parts)
 
 

@@ -56,7 +56,10 @@ def build() -> Parser:
 
 def _verify(parser: Parser) -> None:
     _target(parser)
-    parser.add_argument("--solver", metavar="NAME", default="bounds", help="who decides; see `qspec solvers` (default: bounds)")
+    parser.add_argument("--solver", metavar="NAME", help="who decides; see `qspec solvers` (default: bounds); for reals delta")
+    parser.add_argument(
+        "--delta", metavar="D", type=float, default=1e-3, help="of reals: by how much UNKNOWN may miss the property (default: 0.001)"
+    )
     parser.add_argument("--no-attack", dest="attack", action="store_false", help="do not search for a counterexample first")
     parser.add_argument(
         "--certificate",
@@ -119,6 +122,16 @@ def _export(parser: Parser) -> None:
     parser.add_argument("--no-presolve", dest="presolve", action="store_false", help="leave out all simplifications")
     parser.add_argument("--out", metavar="FILE", help="where to write it (default: stdout)")
     _param(parser)
+
+
+def _vnnlib(parser: Parser) -> None:
+    parser.add_argument("network", metavar="NETWORK.onnx", help="a float network, .onnx or .onnx.gz; its weights are taken exactly")
+    parser.add_argument("property", metavar="PROPERTY.vnnlib", help="what a counterexample is, in VNN-LIB 1.0; .vnnlib or .vnnlib.gz")
+    parser.add_argument("--solver", metavar="NAME", default="delta", help="who decides reals; see `qspec solvers` (default: delta)")
+    parser.add_argument("--theory", metavar="T", help="real, QF_LRA, … (default: what suits the solver best)")
+    parser.add_argument("--delta", metavar="D", type=float, default=1e-3, help="by how much UNKNOWN may miss the property (default: 0.001)")
+    _limits(parser)
+    _json(parser)
 
 
 def _replay(parser: Parser) -> None:
@@ -205,6 +218,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "radius": ("find the largest value of a parameter for which properties hold", _radius),
     "compare": ("ask several solvers the same; compare answers, times and sizes", _compare),
     "export": ("write a property as SMT-LIB 2 text, or as an LP or MPS file", _export),
+    "vnnlib": ("decide a VNN-LIB property of a float network in ONNX, over the reals", _vnnlib),
     "replay": ("run stored counterexamples again on the reference integers", _replay),
     "check-certificate": ("check a proof again, with integers alone; status 0 if it is right", _check_certificate),
     "show": ("print what a specification says, or how a network is built", _show),

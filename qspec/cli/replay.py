@@ -15,9 +15,14 @@ from qspec.cli.terminal import painted
 from qspec.digest import digest
 from qspec.errors import SpecError
 from qspec.integers import IntArray, integers
+from qspec.language import real_interpret
 from qspec.language.bind import bind
+from qspec.language.expressions import constant
 from qspec.language.formulas import Property
 from qspec.language.interpret import witnesses
+from qspec.language.walk import is_real
+from qspec.reals.compile import compile_real
+from qspec.reals.ir import ExactArray, fractions
 from qspec.result import SCHEMA as RESULT_SCHEMA
 from qspec.verify import query
 
@@ -28,6 +33,7 @@ class Stored:
 
     name: str
     codes: Mapping[str, object]
+    point: Mapping[str, object]
     parameters: Mapping[str, object]
     hash: str
 
@@ -48,7 +54,7 @@ def run(*, results: str, target: str | None) -> Outcome:
 
 
 def read_results(file: str) -> tuple[list[Stored], str]:
-    """Return the results in a file that have codes, and the specification it names; raises SpecError if there are none."""
+    """Return the results in a file that have codes or points, and the specification it names; raises SpecError if there are none."""
     try:
         content: object = json.loads(Path(file).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -60,15 +66,16 @@ def read_results(file: str) -> tuple[list[Stored], str]:
     items = whole.get("results") if many else [content]
     if not isinstance(items, list):
         raise SpecError("stored results are damaged", given=items, expected="a list of results")
-    found = [_stored(_mapping(item, file), file) for item in cast(Sequence[object], items) if _mapping(item, file).get("codes") is not None]
+    mappings = [_mapping(item, file) for item in cast(Sequence[object], items)]
+    found = [_stored(m, file) for m in mappings if m.get("codes") is not None or m.get("point") is not None]
     if not found:
         raise SpecError("nothing to replay", given=file, expected="a result with a counterexample")
     return found, str(whole.get("target", ""))
 
 
 def _stored(item: Mapping[str, object], file: str) -> Stored:
-    codes, parameters, hashes = (_mapping(item.get(k, {}), file) for k in ("codes", "parameters", "hashes"))
-    return Stored(str(item.get("name")), codes, parameters, str(hashes.get("query", "")))
+    codes, point, parameters, hashes = (_mapping(item.get(k) or {}, file) for k in ("codes", "point", "parameters", "hashes"))
+    return Stored(str(item.get("name")), codes, point, parameters, str(hashes.get("query", "")))
 
 
 def _mapping(value: object, file: str) -> Mapping[str, object]:
@@ -87,16 +94,28 @@ def _property(stored: Stored, properties: Mapping[str, Property], path: Path) ->
 def _replay(stored: Stored, spec: Property) -> tuple[str, str]:
     """Return the verdict of the stored codes and what to say of them."""
     bound = bind(spec, stored.parameters)
-    codes = _codes(stored, spec)
-    good = witnesses(bound, codes)
+    codes, point = _codes(stored, spec), _point(stored, spec)
+    good = real_interpret.witnesses(bound, codes, point) is True if is_real(bound) else witnesses(bound, codes)
     forall = spec.kind == "forall"
     verdict = ("VIOLATED" if forall else "HOLDS") if good else "UNKNOWN"
     verb = "violate" if forall else "witness"
     said = f"the stored codes {verb} it, exactly" if good else f"the stored codes do not {verb} it, which says nothing of others"
     lines = [f"{stored.name}: {painted(verdict)}  {said}"]
-    if stored.hash and stored.hash != digest(query(spec, **stored.parameters)):
+    now = compile_real(bound).query if is_real(bound) else query(bound)
+    if stored.hash and stored.hash != digest(now):
         lines.append("the specification or its network has changed since")
-    return verdict, "\n".join(lines) + "\n\n" + solution(Case(spec, stored.parameters), codes)
+    return verdict, "\n".join(lines) + "\n\n" + solution(Case(spec, stored.parameters), codes, point)
+
+
+def _point(stored: Stored, spec: Property) -> dict[str, ExactArray]:
+    """Return stored values in the shapes of the real variables; raises SpecError if they do not fit."""
+    point: dict[str, ExactArray] = {}
+    for v in spec.reals:
+        values = fractions(constant(stored.point.get(v.name, [])).values)
+        if values.size != v.size:
+            raise SpecError(f"the stored values of {v.name!r} do not fit", given=values.shape, expected=str(v.shape))
+        point[v.name] = values.reshape(v.shape)
+    return point
 
 
 def _codes(stored: Stored, spec: Property) -> dict[str, IntArray]:

@@ -14,8 +14,11 @@ from qspec.cli.terminal import colour, columns, painted
 from qspec.errors import SpecError
 from qspec.integers import IntArray
 from qspec.language.bind import bind
+from qspec.language.walk import is_real
+from qspec.reals.ir import ExactArray
 from qspec.result import Evidence, Result, Verdict
 from qspec.show.counterexample import explain
+from qspec.show.point import explain_point
 from qspec.solver import Reason
 
 SCHEMA = "qspec.results/1"
@@ -67,18 +70,22 @@ def grounds(result: Result) -> str:
 
 def solutions(cases: Sequence[Case], results: Sequence[Result]) -> list[str]:
     """Return the counterexamples and witnesses among some results, each as a paragraph under its title."""
-    found = [(c, r.codes) for c, r in zip(cases, results, strict=True) if r.codes is not None]
-    parts = [solution(c, codes) for c, codes in found[:MOST]]
+    found = [(c, r) for c, r in zip(cases, results, strict=True) if r.codes is not None or r.point is not None]
+    parts = [solution(c, r.codes or {}, r.point) for c, r in found[:MOST]]
     if len(found) > MOST:
         parts.append(f"{len(found) - MOST} more are not shown; --json keeps them all")
     return parts
 
 
-def solution(case: Case, codes: Mapping[str, IntArray]) -> str:
+def solution(case: Case, codes: Mapping[str, IntArray], point: Mapping[str, ExactArray] | None = None) -> str:
     """Return a counterexample or witness of a property as text."""
+    bound = bind(case.spec, case.parameters)
     what = "counterexample to" if case.spec.kind == "forall" else "witness of"
     title = f"{what} {case.name}"
-    return f"{title}\n{'─' * len(title)}\n" + explain(bind(case.spec, case.parameters), codes, columns=columns(), colour=colour())
+    head = f"{title}\n{'─' * len(title)}\n"
+    if is_real(bound):
+        return head + explain_point(bound, codes, point or {}, columns=columns())
+    return head + explain(bound, codes, columns=columns(), colour=colour())
 
 
 def check_writable(where: str | None) -> None:

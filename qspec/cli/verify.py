@@ -14,14 +14,15 @@ from qspec.cli.terminal import painted, progress
 from qspec.errors import SpecError, UnsupportedError
 from qspec.result import Result
 from qspec.solver import get_solver
-from qspec.verify import Presolve, verify
+from qspec.verify import DEFAULT_SOLVER, Presolve, default_solver, verify
 
 
 def run(
     *,
     target: str,
-    solver: str,
+    solver: str | None,
     theory: str | None,
+    delta: float,
     timeout: float | None,
     memory: int | None,
     seed: int,
@@ -35,15 +36,16 @@ def run(
     """Return the verdict on every property, then one line for each, then where certificates are, then counterexamples."""
     check_writable(json)
     cases = read_specs(target, param)
-    places = [] if certificate is None else _places(certificate, cases, solver, theory, presolve)
+    places = [] if certificate is None else _places(certificate, cases, solver or DEFAULT_SOLVER, theory, presolve)
     results: list[Result] = []
     with progress(len(cases)) as report:
         for case in cases:
-            report(f"{case.name} · {solver}")
+            chosen = solver or default_solver(case.spec)
+            report(f"{case.name} · {chosen}")
             results.append(
                 verify(
                     case.spec,
-                    solver=solver,
+                    solver=chosen,
                     theory=theory,
                     timeout=timeout,
                     memory=memory,
@@ -51,6 +53,7 @@ def run(
                     attack=attack,
                     without=without,
                     presolve=presolve,
+                    delta=delta,
                     **case.parameters,  # pyright: ignore[reportArgumentType]
                 )
             )

@@ -41,6 +41,8 @@ def close(
     `known` are the intervals (batch, size) of inputs and of arguments of relaxed nodes.
     """
     batch: int = weights.shape[0]
+    # In doubles, which hold what floats overflow at; what a float has lost already is nothing.
+    weights, multipliers = (np.nan_to_num(v.astype(np.float64), posinf=0, neginf=0) for v in (weights, multipliers))
     full = np.zeros((batch, layout.total))
     for k, first, end in shape.places:
         start, stop = layout.places[k]
@@ -49,7 +51,7 @@ def close(
     scale: npt.NDArray[np.float64] = (2.0**bits / largest)[:, None]
     steep = np.abs(full).max(axis=1, initial=0, keepdims=True) * scale
     scale = np.where(steep > LARGEST, scale * (LARGEST / np.maximum(steep, 1)), scale)
-    whole = np.rint(weights.astype(np.float64) * scale).astype(np.int64)
+    whole = np.rint(weights * scale).astype(np.int64)
     chosen = np.rint(full * scale).astype(np.int64)
     reached = _reached(program, shape, whole)
     for k, (start, stop) in layout.places.items():

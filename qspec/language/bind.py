@@ -13,7 +13,6 @@ from qspec.integers import IntArray
 from qspec.language.domains import Domain, OneHot, Range
 from qspec.language.expressions import (
     Absolute,
-    AnyExpression,
     Application,
     Code,
     Constant,
@@ -43,6 +42,7 @@ from qspec.language.formulas import (
     Same,
     SameClass,
 )
+from qspec.language.real_expressions import Applied, EveryExpression, RealApplication, RealOnly, RealOutput, RealVariable, SoftmaxOf
 
 
 def bind(spec: Property, parameters: Mapping[str, object]) -> Property:
@@ -53,6 +53,7 @@ def bind(spec: Property, parameters: Mapping[str, object]) -> Property:
     except RecursionError:
         raise SpecError("an expression is nested too deeply", given=spec.name, expected="qs.sum, qs.all, qs.any over arrays") from None
     _check_variables(spec, binder.variables)
+    _check_reals(spec, binder.reals)
     unused = sorted(set(parameters) - binder.used)
     if unused:
         raise SpecError("the specification has no such parameter", given=unused, expected=", ".join(sorted(binder.used)) or "no parameters")
@@ -68,6 +69,23 @@ def _check_variables(spec: Property, used: list[Variable]) -> None:
                 "a variable is not quantified", given=v.name, expected=", ".join(quantified), advice="list it in forall(…) or exists(…)"
             )
         if v is not quantified[v.name] and not _alike(v, quantified[v.name]):
+            raise SpecError(
+                "two different variables have one name",
+                given=v.name,
+                expected="the quantified variable itself",
+                advice="name each input apart",
+            )
+
+
+def _check_reals(spec: Property, used: list[RealVariable]) -> None:
+    """Raise SpecError on a real variable that is not quantified, or that only shares its name with the quantified one."""
+    quantified = {v.name: v for v in spec.reals}
+    for v in used:
+        own = quantified.get(v.name)
+        if own is None:
+            names = ", ".join(quantified) or "no real variables"
+            raise SpecError("a variable is not quantified", given=v.name, expected=names, advice="list it in forall(…) or exists(…)")
+        if v is not own and not all(np.array_equal(a, b) for a, b in ((v.lower, own.lower), (v.upper, own.upper))):
             raise SpecError(
                 "two different variables have one name",
                 given=v.name,
@@ -101,9 +119,11 @@ class _Binder:
         self._values = parameters
         self.used: set[str] = set()
         self.variables: list[Variable] = []
+        self.reals: list[RealVariable] = []
         self.seen: dict[str, tuple[int, ...]] = {}
         self._memo: dict[int, Expression] = {}
         self._applications: dict[int, Application] = {}
+        self._real_applications: dict[int, RealApplication] = {}
         self._keep: list[object] = []
 
     def formula(self, f: Formula) -> Formula:
@@ -134,10 +154,12 @@ class _Binder:
     def expression(self, e: Expression) -> Expression:
         if id(e) not in self._memo:
             self._keep.append(e)
-            self._memo[id(e)] = self._rebuild(cast(AnyExpression, e))
+            self._memo[id(e)] = self._rebuild(cast(EveryExpression, e))
         return self._memo[id(e)]
 
-    def _rebuild(self, e: AnyExpression) -> Expression:
+    def _rebuild(self, e: EveryExpression) -> Expression:
+        if isinstance(e, RealOnly):
+            return self._rebuild_real(e)
         match e:
             case Constant():
                 return e
@@ -167,6 +189,20 @@ class _Binder:
             case _:
                 assert_never(e)
 
+    def _rebuild_real(self, e: RealOnly) -> Expression:
+        match e:
+            case RealVariable():
+                self.reals.append(e)
+                return e
+            case RealOutput(application, stage):
+                return RealOutput(self._real_application(application), stage)
+            case Applied(function, argument):
+                return Applied(function, self.expression(argument))
+            case SoftmaxOf(argument):
+                return SoftmaxOf(self.expression(argument))
+            case _:
+                assert_never(e)
+
     def _fold(self, e: Product | Gather) -> Expression:
         """Return constants in place of products and selections of constants, so that a scaled parameter is a constant factor."""
         if isinstance(e, Gather) and isinstance(e.argument, Constant):
@@ -181,6 +217,13 @@ class _Binder:
             free = tuple((key, self.expression(p)) for key, p in a.parameters)
             self._applications[id(a)] = Application(a.network, tuple(self.expression(x) for x in a.arguments), free)
         return self._applications[id(a)]
+
+    def _real_application(self, a: RealApplication) -> RealApplication:
+        if id(a) not in self._real_applications:
+            self._keep.append(a)
+            free = tuple((key, self.expression(p)) for key, p in a.parameters)
+            self._real_applications[id(a)] = RealApplication(a.network, tuple(self.expression(x) for x in a.arguments), free)
+        return self._real_applications[id(a)]
 
     def _value(self, p: Parameter) -> Expression:
         if self.seen.setdefault(p.name, p.shape) != p.shape:

@@ -12,7 +12,7 @@ import numpy as np
 from qspec import linear
 from qspec.bounds.interval import Interval, bound_node
 from qspec.builder import Builder
-from qspec.errors import SpecError
+from qspec.errors import SpecError, UnsupportedError
 from qspec.formats import code_range
 from qspec.integers import IntArray, common_unit, in_common_unit, integers
 from qspec.ir import Assignment, Query, conjunction
@@ -36,6 +36,7 @@ from qspec.language.expressions import (
     Variable,
 )
 from qspec.language.formulas import Conjunction, Formula, Property, Same
+from qspec.language.walk import is_real
 from qspec.network.layers import Input
 from qspec.network.lower import Taps, lower
 
@@ -70,6 +71,13 @@ def compile_property(spec: Property, parameters: Mapping[str, object] | None = N
     from qspec.language.truth import lower_formula
 
     spec = bind.bind(spec, parameters or {})
+    if is_real(spec):
+        raise UnsupportedError(
+            "a property about reals is no query of integers",
+            given=spec.name,
+            expected="fixed-point networks",
+            advice="qs.verify decides it",
+        )
     compiler = Compiler(spec)
     given = lower_formula(compiler, spec.given)
     then = lower_formula(compiler, spec.then)

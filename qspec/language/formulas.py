@@ -11,6 +11,7 @@ import numpy as np
 from qspec.errors import ShapeError, SpecError
 from qspec.integers import IntArray
 from qspec.language.expressions import Expression, Operand, Parameter, Variable, expression
+from qspec.language.real_expressions import RealVariable
 from qspec.names import listed
 
 Relation = Literal[">=", ">", "==", "!="]
@@ -175,8 +176,10 @@ def some(formula: Formula) -> Formula:
     return Quantified(formula, False) if isinstance(formula, Comparison) else formula
 
 
-def same(left: Variable, right: Variable, *, except_for: Sequence[str | int] = ()) -> Formula:
+def same(left: Variable | RealVariable, right: Variable | RealVariable, *, except_for: Sequence[str | int] = ()) -> Formula:
     """Return that two variables agree in every element but those of the named features (or flat indices)."""
+    if isinstance(left, RealVariable) or isinstance(right, RealVariable):
+        return _same_reals(left, right, except_for)
     if left.type.shape != right.type.shape or left.type.grid != right.type.grid:
         raise ShapeError("variables of different types", given=(left.type.shape, right.type.shape), expected="two inputs of one network")
     free = np.zeros(left.size, dtype=bool)
@@ -187,15 +190,26 @@ def same(left: Variable, right: Variable, *, except_for: Sequence[str | int] = (
     return Same(left, right, np.flatnonzero(~free))
 
 
+def _same_reals(left: Variable | RealVariable, right: Variable | RealVariable, except_for: Sequence[str | int]) -> Formula:
+    free = listed(except_for, "except_for")
+    if left.size != right.size or any(isinstance(k, str) or not 0 <= k < left.size for k in free):
+        raise SpecError(
+            "real variables that do not compare", given=(left.shape, right.shape, free), expected="one shape, and flat indices of it"
+        )
+    kept = np.array([k for k in range(left.size) if k not in free], dtype=np.int64)
+    return Quantified(left.flatten()[kept] == right.flatten()[kept], True) if kept.size else Constantly(True)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Property:
-    """`forall variables: given implies then`, or `exists variables: given and then`."""
+    """`forall variables: given implies then`, or `exists variables: given and then`; `reals` are the variables that are real."""
 
     kind: Literal["forall", "exists"]
     variables: tuple[Variable, ...]
     given: Formula
     then: Formula
     name: str = "property"
+    reals: tuple[RealVariable, ...] = ()
 
 
 def forall(*variables: object, given: Formula | None = None, then: Formula | None = None, name: str = "property") -> Property:
@@ -229,11 +243,12 @@ def _property(
     for f in (given, then):
         if f is not None and not isinstance(f, Formula):  # pyright: ignore[reportUnnecessaryIsInstance]
             _refuse(f)
-    return Property(kind, flat, _scalar(given) if given is not None else Constantly(True), _scalar(then), name)
+    fixed, reals = tuple(v for v in flat if isinstance(v, Variable)), tuple(v for v in flat if isinstance(v, RealVariable))
+    return Property(kind, fixed, _scalar(given) if given is not None else Constantly(True), _scalar(then), name, reals)
 
 
-def _flatten(items: object) -> Iterator[Variable]:
-    if isinstance(items, Variable):
+def _flatten(items: object) -> Iterator[Variable | RealVariable]:
+    if isinstance(items, Variable | RealVariable):
         yield items
     elif isinstance(items, tuple | list):
         for item in cast(Sequence[object], items):

@@ -23,8 +23,10 @@ from qspec.language.expressions import (
     expand,
     expression,
 )
+from qspec.language.real_expressions import Applied, SoftmaxOf
+from qspec.reals.ir import Function
 
-RESERVED = ("solver", "theory", "timeout", "memory", "seed", "attack", "without", "split", "solvers", "seconds", "spec")
+RESERVED = ("solver", "theory", "timeout", "memory", "seed", "attack", "without", "split", "solvers", "seconds", "spec", "delta")
 """Names of arguments of `verify` and its relatives, which parameters cannot have."""
 
 
@@ -87,6 +89,39 @@ def l1(value: Operand) -> Expression:
 def l0(value: Operand) -> Expression:
     """Return the number of elements that are not zero."""
     return total(NonZero(expression(value)))
+
+
+def exp(value: Operand) -> Expression:
+    """Return exp of every element, a real; a specification in which it occurs is decided over the reals."""
+    return Applied(Function.EXP, expression(value))
+
+
+def tanh(value: Operand) -> Expression:
+    """Return tanh of every element, a real."""
+    return Applied(Function.TANH, expression(value))
+
+
+def sigmoid(value: Operand) -> Expression:
+    """Return `1 / (1 + exp(-v))` of every element, a real."""
+    return Applied(Function.SIGMOID, expression(value))
+
+
+def softplus(value: Operand) -> Expression:
+    """Return `ln(1 + exp(v))` of every element, a real."""
+    return Applied(Function.SOFTPLUS, expression(value))
+
+
+def softmax(value: Operand) -> Expression:
+    """Return `exp(v[k]) / Σ exp(v[j])` over the last axis, reals; raises ShapeError of a single number."""
+    array = expression(value)
+    if not array.shape:
+        raise ShapeError("the softmax of one number", given=array.shape, expected="at least one axis")
+    return SoftmaxOf(array)
+
+
+def relu(value: Operand) -> Expression:
+    """Return `max(0, v)` of every element, exact over integers and reals alike."""
+    return maximum(expression(value), 0)
 
 
 def _rows(value: Operand, axis: Literal["last", "all"]) -> Expression:

@@ -93,7 +93,7 @@ def _at_least(compiler: Compiler, e: Expression, *, strict: bool, every: bool) -
     `c - |t| >= 0` is `c - t >= 0 and c + t >= 0`; `c - max(t) >= 0` is `c - t[k] >= 0` for every k. This keeps boxes boxes.
     """
     if every:
-        split = _split_concave(e)
+        split = split_concave(e)
         if split is not None:
             return conjunction([_at_least(compiler, part, strict=strict, every=True) for part in split])
     node = compiler.lower(e).node
@@ -101,12 +101,12 @@ def _at_least(compiler: Compiler, e: Expression, *, strict: bool, every: bool) -
     return All(shifted) if every else Any(shifted)
 
 
-def _split_concave(e: Expression) -> list[Expression] | None:
+def split_concave(e: Expression) -> list[Expression] | None:
     """Return expressions whose minimum is `e`, if `e` is a sum with a concave term that can be split, else None."""
     match cast(AnyExpression, e):
         case Sum(left, right):
             for ours, other in ((left, right), (right, left)):
-                parts = _split_concave(ours)
+                parts = split_concave(ours)
                 if parts is not None:
                     return [_plus(p, other) for p in parts]
             return None

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import TypeVar, cast
 
-from qspec.language.expressions import Application
-from qspec.language.formulas import Property
+from qspec.language.expressions import Application, Expression
+from qspec.language.formulas import Formula, Property
+from qspec.language.real_expressions import Applied, RealApplication, RealVariable, SoftmaxOf
 from qspec.network.graph import Network
+from qspec.network.real import RealNetwork
 
 Kind = TypeVar("Kind")
 
@@ -21,21 +23,36 @@ def networks(spec: Property) -> list[Network]:
     return list(found.values())
 
 
+def real_networks(spec: Property) -> list[RealNetwork]:
+    """Return every real network that a property applies, each once, in order of appearance."""
+    found: dict[int, RealNetwork] = {}
+    for application in occurrences(spec, RealApplication):
+        found.setdefault(id(application.network), application.network)
+    return list(found.values())
+
+
+def is_real(value: Property | Formula | Expression) -> bool:
+    """Return whether a property, formula or expression is about reals: a real variable, network or function occurs in it."""
+    return next(_walk(value, (RealVariable, RealApplication, Applied, SoftmaxOf)), None) is not None
+
+
 def occurrences(value: object, kind: type[Kind]) -> list[Kind]:
     """Return everything of one kind inside a property, formula or expression, each object once; networks themselves are not entered."""
-    return list(_walk(value, kind, set()))
+    return list(_walk(value, (kind,)))
 
 
-def _walk(value: object, kind: type[Kind], seen: set[int]) -> Iterator[Kind]:
-    """Yield what is of this kind in a tree of dataclasses and tuples."""
-    if isinstance(value, Network) or id(value) in seen:
-        return
-    if isinstance(value, tuple):
-        for item in cast(tuple[object, ...], value):
-            yield from _walk(item, kind, seen)
-    elif is_dataclass(value):
-        seen.add(id(value))
-        if isinstance(value, kind):
-            yield value
-        for f in fields(value):
-            yield from _walk(getattr(value, f.name), kind, seen)
+def _walk(value: object, kinds: tuple[type[Kind], ...]) -> Iterator[Kind]:
+    """Yield what is of these kinds in a tree of dataclasses and tuples, each object once, outer before inner."""
+    seen: set[int] = set()
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, Network | RealNetwork) or id(item) in seen:
+            continue
+        if isinstance(item, tuple):
+            pending.extend(reversed(cast(tuple[object, ...], item)))
+        elif is_dataclass(item):
+            seen.add(id(item))
+            if isinstance(item, kinds):
+                yield item
+            pending.extend(getattr(item, f.name) for f in reversed(fields(item)))

@@ -41,7 +41,7 @@ Arrays = dict[str, bytes]
 def decode(root: Cursor, arrays: Mapping[str, bytes]) -> Network:
     """Return the network of a document; raises ModelFileError on anything that is missing, superfluous or inconsistent."""
     if root.at("format").value != FORMAT:
-        root.at("format").fail("not a network", repr(FORMAT))
+        root.at("format").fail("not a network", repr(FORMAT), advice="qs.load_real reads real networks")
     if root.at("version").whole() != VERSION:
         root.at("version").fail("unknown version of the file format", str(VERSION), advice="upgrade qspec")
     document = root.fields("format", "version", "name", "stages", "outputs")
@@ -49,16 +49,16 @@ def decode(root: Cursor, arrays: Mapping[str, bytes]) -> Network:
     stages: list[Stage] = []
     positions: dict[str, int] = {}
     for cursor in document["stages"].items():
-        stage = _located(cursor, lambda c: _stage(c, stages, positions, unclaimed))
+        stage = located(cursor, lambda c: _stage(c, stages, positions, unclaimed))
         positions[stage.name] = len(stages)
         stages.append(stage)
     if unclaimed:
         raise ModelFileError("members that nothing refers to", given=sorted(unclaimed), expected="the arrays that network.json names")
-    outputs = tuple(_position(c, positions) for c in document["outputs"].items())
-    return _located(root, lambda _: Network(tuple(stages), outputs, document["name"].text()))
+    outputs = tuple(position_of(c, positions) for c in document["outputs"].items())
+    return located(root, lambda _: Network(tuple(stages), outputs, document["name"].text()))
 
 
-def _located(cursor: Cursor, read: Callable[[Cursor], T]) -> T:
+def located(cursor: Cursor, read: Callable[[Cursor], T]) -> T:
     """Read something; what its constructors refuse becomes a ModelFileError of this place."""
     try:
         return read(cursor)
@@ -75,12 +75,13 @@ def _stage(cursor: Cursor, stages: list[Stage], positions: Mapping[str, int], ar
         f["name"].fail("a stage without a name", "a text that is not empty")
     if name in positions:
         f["name"].fail("two stages have one name", "distinct names")
-    arguments = tuple(_position(c, positions) for c in f["reads"].items())
+    arguments = tuple(position_of(c, positions) for c in f["reads"].items())
     layer = f["layer"].kind(LAYERS)(f["layer"], name, arrays)
     return Stage(name, layer, arguments, infer(layer, [stages[a].type for a in arguments]))
 
 
-def _position(cursor: Cursor, positions: Mapping[str, int]) -> int:
+def position_of(cursor: Cursor, positions: Mapping[str, int]) -> int:
+    """Return the position of the earlier stage that a cursor names."""
     name = cursor.text()
     if name not in positions:
         cursor.fail("no stage of this name comes before", ", ".join(positions) or "the name of an earlier stage")
@@ -89,7 +90,7 @@ def _position(cursor: Cursor, positions: Mapping[str, int]) -> int:
 
 def _input(cursor: Cursor, name: str, arrays: Arrays) -> Layer:
     f = cursor.fields("kind", "shape", "format", "features")
-    return Input(_shape(f["shape"]), _format(f["format"]), name, tuple(_feature(c) for c in f["features"].items()))
+    return Input(shape_of(f["shape"]), _format(f["format"]), name, tuple(_feature(c) for c in f["features"].items()))
 
 
 def _feature(cursor: Cursor) -> Feature:
@@ -114,9 +115,9 @@ def _conv2d(cursor: Cursor, name: str, arrays: Arrays) -> Layer:
     return Conv2D(
         _tensor(f["kernel"], arrays),
         f["bias"].optional(lambda c: _tensor(c, arrays)),
-        _pair(f["stride"]),
-        _padding(f["padding"]),
-        _pair(f["dilation"]),
+        pair_of(f["stride"]),
+        padding_of(f["padding"]),
+        pair_of(f["dilation"]),
         f["groups"].whole(),
         _activation(f["activation"], arrays),
         f["output"].optional(_format),
@@ -127,13 +128,13 @@ def _conv2d(cursor: Cursor, name: str, arrays: Arrays) -> Layer:
 
 def _average_pool(cursor: Cursor, name: str, arrays: Arrays) -> Layer:
     f = cursor.fields("kind", "window", "stride", "padding", "count_padding", "output")
-    padding, output = _padding(f["padding"]), f["output"].optional(_format)
-    return AveragePool2D(_pair(f["window"]), _pair(f["stride"]), padding, f["count_padding"].flag(), output, name)
+    padding, output = padding_of(f["padding"]), f["output"].optional(_format)
+    return AveragePool2D(pair_of(f["window"]), pair_of(f["stride"]), padding, f["count_padding"].flag(), output, name)
 
 
 def _max_pool(cursor: Cursor, name: str, arrays: Arrays) -> Layer:
     f = cursor.fields("kind", "window", "stride", "padding")
-    return MaxPool2D(_pair(f["window"]), _pair(f["stride"]), _padding(f["padding"]), name)
+    return MaxPool2D(pair_of(f["window"]), pair_of(f["stride"]), padding_of(f["padding"]), name)
 
 
 def _flatten(cursor: Cursor, name: str, arrays: Arrays) -> Layer:
@@ -172,8 +173,10 @@ def _activation(cursor: Cursor, arrays: Arrays) -> Activation:
     return cursor.kind(ACTIVATIONS)(cursor, arrays)
 
 
-def _plain(made: type[Linear | Sign | HardTanh]) -> Callable[[Cursor, Arrays], Activation]:
-    def read(cursor: Cursor, arrays: Arrays) -> Activation:
+def plain_activation(made: Callable[[], T]) -> Callable[[Cursor, Arrays], T]:
+    """Return the reader of an activation without parameters."""
+
+    def read(cursor: Cursor, arrays: Arrays) -> T:
         cursor.fields("kind")
         return made()
 
@@ -203,11 +206,11 @@ def _lookup(cursor: Cursor, arrays: Arrays) -> Activation:
 
 
 ACTIVATIONS: Mapping[str, Callable[[Cursor, Arrays], Activation]] = {
-    "Linear": _plain(Linear),
+    "Linear": plain_activation(Linear),
     "ReLU": _relu,
     "LeakyReLU": _leaky_relu,
-    "Sign": _plain(Sign),
-    "HardTanh": _plain(HardTanh),
+    "Sign": plain_activation(Sign),
+    "HardTanh": plain_activation(HardTanh),
     "HardSigmoid": _hard_sigmoid,
     "Sigmoid": _tabulated(Sigmoid),
     "Tanh": _tabulated(Tanh),
@@ -249,9 +252,9 @@ def _accumulator(cursor: Cursor) -> Fixed | PerChannel:
 
 def _tensor(cursor: Cursor, arrays: Arrays) -> Tensor:
     f = cursor.fields("format", "shape", "codes")
-    shape, codes = _shape(f["shape"]), f["codes"]
+    shape, codes = shape_of(f["shape"]), f["codes"]
     stored = _texts(codes, shape) if isinstance(codes.value, list) else _array(codes, shape, arrays)
-    return _located(cursor, lambda _: Tensor(stored, _format(f["format"])))
+    return located(cursor, lambda _: Tensor(stored, _format(f["format"])))
 
 
 def _texts(cursor: Cursor, shape: tuple[int, ...]) -> IntArray:
@@ -275,20 +278,23 @@ def _array(cursor: Cursor, shape: tuple[int, ...], arrays: Arrays) -> IntArray:
     return from_npy(arrays.pop(name), type_name, shape, name)
 
 
-def _shape(cursor: Cursor) -> tuple[int, ...]:
+def shape_of(cursor: Cursor) -> tuple[int, ...]:
+    """Return a shape."""
     axes = tuple(c.whole() for c in cursor.items())
-    return _located(cursor, lambda _: check_shape(axes))
+    return located(cursor, lambda _: check_shape(axes))
 
 
-def _pair(cursor: Cursor) -> tuple[int, int]:
+def pair_of(cursor: Cursor) -> tuple[int, int]:
+    """Return two whole numbers."""
     numbers = [c.whole() for c in cursor.items()]
     return (numbers[0], numbers[1]) if len(numbers) == 2 else cursor.fail("a pair is expected", "two whole numbers")
 
 
-def _padding(cursor: Cursor) -> str | tuple[object, object]:
+def padding_of(cursor: Cursor) -> str | tuple[object, object]:
+    """Return a padding, as layers take it."""
     if isinstance(cursor.value, str):
         return cursor.value
-    pairs = [_pair(c) for c in cursor.items()]
+    pairs = [pair_of(c) for c in cursor.items()]
     return (
         (pairs[0], pairs[1])
         if len(pairs) == 2

@@ -36,7 +36,8 @@ def encode(network: Network) -> Document:
     """Return the document of a network; raises ModelFileError on a number too long to write."""
     arrays: Arrays = {}
     stages: list[Json] = [
-        {"name": s.name, "reads": [network.stages[a].name for a in s.arguments], "layer": _layer(s.layer, arrays)} for s in network.stages
+        {"name": s.name, "reads": [network.stages[a].name for a in s.arguments], "layer": layer_json(s.layer, arrays)}
+        for s in network.stages
     ]
     root: Json = {
         "format": FORMAT,
@@ -48,7 +49,8 @@ def encode(network: Network) -> Document:
     return Document(json.dumps(root, indent=1, allow_nan=False).encode("ascii"), arrays)
 
 
-def _layer(layer: Layer, arrays: Arrays) -> Json:
+def layer_json(layer: Layer, arrays: Arrays) -> Json:
+    """Return a layer; its arrays are added to those of the file."""
     match layer:
         case Input():
             return {
@@ -62,7 +64,7 @@ def _layer(layer: Layer, arrays: Arrays) -> Json:
                 "kind": "Dense",
                 "kernel": _tensor(layer.kernel, arrays),
                 "bias": _tensor(layer.bias, arrays),
-                "activation": _activation(layer.activation, arrays),
+                "activation": activation_json(layer.activation, arrays),
                 "output": _format(layer.output),
                 "accumulator": _format(layer.accumulator),
             }
@@ -72,10 +74,10 @@ def _layer(layer: Layer, arrays: Arrays) -> Json:
                 "kernel": _tensor(layer.kernel, arrays),
                 "bias": _tensor(layer.bias, arrays),
                 "stride": [*layer.stride],
-                "padding": _padding(layer.padding),
+                "padding": padding_json(layer.padding),
                 "dilation": [*layer.dilation],
                 "groups": layer.groups,
-                "activation": _activation(layer.activation, arrays),
+                "activation": activation_json(layer.activation, arrays),
                 "output": _format(layer.output),
                 "accumulator": _format(layer.accumulator),
             }
@@ -84,7 +86,7 @@ def _layer(layer: Layer, arrays: Arrays) -> Json:
                 "kind": "AveragePool2D",
                 "window": [*layer.window],
                 "stride": [*(layer.stride or layer.window)],
-                "padding": _padding(layer.padding),
+                "padding": padding_json(layer.padding),
                 "count_padding": layer.count_padding,
                 "output": _format(layer.output),
             }
@@ -93,30 +95,31 @@ def _layer(layer: Layer, arrays: Arrays) -> Json:
                 "kind": "MaxPool2D",
                 "window": [*layer.window],
                 "stride": [*(layer.stride or layer.window)],
-                "padding": _padding(layer.padding),
+                "padding": padding_json(layer.padding),
             }
         case Flatten():
             return {"kind": "Flatten"}
         case Add():
-            return {"kind": "Add", "activation": _activation(layer.activation, arrays), "output": _format(layer.output)}
+            return {"kind": "Add", "activation": activation_json(layer.activation, arrays), "output": _format(layer.output)}
         case Concat():
             return {"kind": "Concat", "output": _format(layer.output)}
         case Requantize():
-            return {"kind": "Requantize", "output": _format(layer.output), "activation": _activation(layer.activation, arrays)}
+            return {"kind": "Requantize", "output": _format(layer.output), "activation": activation_json(layer.activation, arrays)}
         case _:
             assert_never(layer)
 
 
-def _activation(activation: Activation, arrays: Arrays) -> Json:
+def activation_json(activation: Activation, arrays: Arrays) -> Json:
+    """Return an activation; its table is added to the arrays of the file."""
     match activation:
         case Linear() | Sign() | HardTanh():
             return {"kind": type(activation).__name__}
         case ReLU(maximum):
-            return {"kind": "ReLU", "maximum": None if maximum is None else _exact(maximum)}
+            return {"kind": "ReLU", "maximum": None if maximum is None else exact_json(maximum)}
         case LeakyReLU(slope):
-            return {"kind": "LeakyReLU", "slope": _exact(slope)}
+            return {"kind": "LeakyReLU", "slope": exact_json(slope)}
         case HardSigmoid(slope, offset):
-            return {"kind": "HardSigmoid", "slope": _exact(slope), "offset": _exact(offset)}
+            return {"kind": "HardSigmoid", "slope": exact_json(slope), "offset": exact_json(offset)}
         case Sigmoid(table) | Tanh(table):
             return {"kind": type(activation).__name__, "table": _format(table)}
         case Lookup():
@@ -143,7 +146,7 @@ def _format(fmt: Format | None) -> Json:
                 "kind": "Affine",
                 "width": fmt.width,
                 "signed": fmt.signed,
-                "scale": [_exact(s) for s in fmt.scale] if isinstance(fmt.scale, tuple) else _exact(fmt.scale),
+                "scale": [exact_json(s) for s in fmt.scale] if isinstance(fmt.scale, tuple) else exact_json(fmt.scale),
                 "zero_point": [*fmt.zero_point] if isinstance(fmt.zero_point, tuple) else fmt.zero_point,
                 "rounding": fmt.rounding.value,
                 "overflow": fmt.overflow.value,
@@ -173,11 +176,13 @@ def _feature(feature: Feature) -> Json:
     return {"name": feature.name, "lower": feature.lower, "upper": feature.upper, "categories": [*feature.categories]}
 
 
-def _padding(padding: str | tuple[object, object]) -> Json:
+def padding_json(padding: str | tuple[object, object]) -> Json:
+    """Return a padding as a word or pairs."""
     return padding if isinstance(padding, str) else [[*pair(p, "padding", least=0)] for p in padding]
 
 
-def _exact(value: Fraction) -> str:
+def exact_json(value: Fraction) -> str:
+    """Return a rational as text "p/q"; raises ModelFileError on one too long to write."""
     exact = rational(value)
     if max(exact.numerator.bit_length(), exact.denominator.bit_length()) > 3 * MAX_DIGITS:
         raise ModelFileError(

@@ -14,15 +14,18 @@ import re
 import zipfile
 import zlib
 from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from qspec.atomic import replacing
 from qspec.errors import ModelFileError
-from qspec.network.cursor import parse
+from qspec.network.cursor import Cursor, parse
 from qspec.network.decode import decode
 from qspec.network.encode import encode
 from qspec.network.graph import Network
 
+Content = TypeVar("Content")
 DESCRIPTION = "network.json"
 ARRAY = re.compile(r"arrays/(0|[1-9][0-9]{0,5})\.npy")
 MAX_BYTES = 2**30
@@ -39,11 +42,21 @@ BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError
 def save(network: Network, path: str | os.PathLike[str]) -> None:
     """Write a network to a file, atomically: the file is there and complete, or as it was before. Raises ModelFileError if that fails."""
     document = encode(network)
-    _write(Path(path), _archive({DESCRIPTION: document.text, **document.arrays}))
+    write_members({DESCRIPTION: document.text, **document.arrays}, path)
 
 
 def read(path: str | os.PathLike[str]) -> Network:
     """Return the network in a file; raises ModelFileError on anything but a complete, consistent network."""
+    return read_members(path, decode)
+
+
+def write_members(members: dict[str, bytes], path: str | os.PathLike[str]) -> None:
+    """Write the members of an archive, atomically; raises ModelFileError if that fails."""
+    _write(Path(path), _archive(members))
+
+
+def read_members(path: str | os.PathLike[str], decode: Callable[[Cursor, Mapping[str, bytes]], Content]) -> Content:
+    """Return what `decode` makes of the description and the arrays in a file; its errors name the file."""
     place = Path(path)
     try:
         members = _unpack(_bytes(place))

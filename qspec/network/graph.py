@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from qspec.errors import NetworkError
 from qspec.network.expect import expect
@@ -87,21 +87,13 @@ class Network:
         wanted = [outputs] if isinstance(outputs, Signal) else list(outputs)
         for signal in wanted:
             expect(signal, Signal, "an output", "a signal", advice="signal = qs.apply(layer, …)")
-        order: list[Signal] = []
-        seen: set[int] = set()
-        pending = [(s, False) for s in reversed(wanted)]
-        while pending:
-            signal, expanded = pending.pop()
-            if expanded:
-                order.append(signal)
-            elif _key(signal) not in seen:
-                seen.add(_key(signal))
-                pending.append((signal, True))
-                pending.extend((a, False) for a in reversed(signal.arguments))
-        position = {_key(s): k for k, s in enumerate(order)}
-        names = _names([s.layer for s in order])
-        stages = tuple(Stage(n, s.layer, tuple(position[_key(a)] for a in s.arguments), s.type) for n, s in zip(names, order, strict=True))
-        return cls(stages, tuple(position[_key(s)] for s in wanted), name)
+        order = in_order(wanted)
+        position = {signal_key(s): k for k, s in enumerate(order)}
+        names = layer_names([s.layer for s in order])
+        stages = tuple(
+            Stage(n, s.layer, tuple(position[signal_key(a)] for a in s.arguments), s.type) for n, s in zip(names, order, strict=True)
+        )
+        return cls(stages, tuple(position[signal_key(s)] for s in wanted), name)
 
     @property
     def inputs(self) -> tuple[Stage, ...]:
@@ -164,10 +156,13 @@ class Network:
         return summary(self)
 
     def real(self) -> RealNetwork:
-        """Return the real-valued network that this one approximates: the same parameters, without rounding and saturation of signals."""
-        from qspec.network.real import RealNetwork
+        """Return the real-valued network that this one approximates: the same parameters, without rounding and saturation of signals.
 
-        return RealNetwork(self)
+        Raises UnsupportedError if an activation is a table, which has no real counterpart.
+        """
+        from qspec.network.convert import to_real
+
+        return to_real(self)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the network to a file (see `qspec.network.file`); raises ModelFileError if that fails."""
@@ -203,12 +198,47 @@ def Sequential(*layers: Layer, name: str = "network") -> Network:
     return Network.of(signal, name=name)
 
 
-def _key(signal: Signal) -> int:
-    """Return what tells signals apart: themselves, but all signals of one Input object are the same."""
-    return id(signal.layer) if isinstance(signal.layer, Input) else id(signal)
+class AnySignal(Protocol):
+    """What a layer puts out, in a quantised or in a real network."""
+
+    @property
+    def layer(self) -> AnyLayer: ...
+    @property
+    def arguments(self) -> Sequence[Self]: ...
 
 
-def _names(layers: list[Layer]) -> list[str]:
+class AnyLayer(Protocol):
+    """A layer with a name, which may be empty."""
+
+    @property
+    def name(self) -> str: ...
+
+
+SignalKind = TypeVar("SignalKind", bound=AnySignal)
+
+
+def in_order(wanted: Sequence[SignalKind]) -> list[SignalKind]:
+    """Return these signals and all that they are made of, each once, arguments first."""
+    order: list[SignalKind] = []
+    seen: set[int] = set()
+    pending = [(s, False) for s in reversed(wanted)]
+    while pending:
+        signal, expanded = pending.pop()
+        if expanded:
+            order.append(signal)
+        elif signal_key(signal) not in seen:
+            seen.add(signal_key(signal))
+            pending.append((signal, True))
+            pending.extend((a, False) for a in reversed(signal.arguments))
+    return order
+
+
+def signal_key(signal: AnySignal) -> int:
+    """Return what tells signals apart: themselves, but all signals of one input layer are the same."""
+    return id(signal) if signal.arguments else id(signal.layer)
+
+
+def layer_names(layers: Sequence[AnyLayer]) -> list[str]:
     """Name every layer: its own name if it has one, else its kind and a number."""
     taken = {layer.name for layer in layers if layer.name}
     counts: dict[str, int] = {}
@@ -216,7 +246,7 @@ def _names(layers: list[Layer]) -> list[str]:
     for layer in layers:
         name = layer.name
         while not name:
-            kind = type(layer).__name__.lower()
+            kind = type(layer).__name__.lower().removeprefix("real")
             counts[kind] = counts.get(kind, 0) + 1
             candidate = f"{kind}_{counts[kind]}"
             name = "" if candidate in taken else candidate

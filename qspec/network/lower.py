@@ -66,7 +66,7 @@ def _lower_stage(builder: Builder, stage: Stage, types: list[Type], x: list[int]
         case Flatten():
             return Taps(x[0])
         case MaxPool2D():
-            return Taps(builder.maximum(x[0], _pool_groups(layer, types[0])))
+            return Taps(builder.maximum(x[0], pool_groups(layer, types[0])))
         case Dense() | Conv2D():
             if (stage.name, "kernel") in free:
                 node = _variable_sum(builder, stage, types[0], x[0], free)
@@ -205,7 +205,8 @@ def _variable_sum(builder: Builder, stage: Stage, x: Type, node: int, free: Mapp
     return builder.affine(terms, bias)
 
 
-def _pool_groups(layer: MaxPool2D, x: Type) -> IntArray:
+def pool_groups(layer: MaxPool2D, x: Type) -> IntArray:
+    """Return the flat positions that each element of the result is the maximum of, -1 in the padding."""
     index = pool_windows(layer, (x.shape[0], x.shape[1], x.shape[2]))
     rows, columns, kh, kw = index.shape
     places = index.reshape(rows, columns, 1, kh * kw) + np.where(
@@ -217,7 +218,7 @@ def _pool_groups(layer: MaxPool2D, x: Type) -> IntArray:
 def _average_map(layer: AveragePool2D, x: Type) -> LinearMap:
     """Map from input codes to the mean, in units of the accumulator."""
     image = (x.shape[0], x.shape[1], x.shape[2])
-    counts, groups = pool_counts(layer, image), _pool_groups(MaxPool2D(layer.window, layer.stride, layer.padding), x)
+    counts, groups = pool_counts(layer, image), pool_groups(MaxPool2D(layer.window, layer.stride, layer.padding), x)
     whole = lcm(*{int(c) for c in counts.flat})
     share = np.repeat((whole // counts).reshape(-1), x.shape[2])
     row, place = np.nonzero(groups >= 0)

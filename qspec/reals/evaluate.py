@@ -224,6 +224,7 @@ def _ln(x: Fraction, digits: int) -> Enclosure:
         return Enclosure(Fraction(0), Fraction(0))
     more = digits + 10
     with localcontext(_context(digits, ROUND_HALF_EVEN)) as context:
-        lower = context.next_minus(_decimal(x, more, ROUND_FLOOR).ln(context))
+        low = _decimal(x, more, ROUND_FLOOR).ln(context)
+        lower = context.next_minus(low) if low else low  # next to 0 is a number that no Fraction can hold
         upper = context.next_plus(_decimal(x, more, ROUND_CEILING).ln(context))
     return Enclosure(max(Fraction(lower), Fraction(0)), Fraction(upper))

@@ -12,7 +12,6 @@ import numpy as np
 from qspec.language.bind import parameter_names
 from qspec.language.expressions import (
     Absolute,
-    AnyExpression,
     Application,
     Code,
     Constant,
@@ -41,6 +40,7 @@ from qspec.language.formulas import (
     Same,
     SameClass,
 )
+from qspec.language.real_expressions import Applied, EveryExpression, RealApplication, RealOnly, RealOutput, RealVariable, SoftmaxOf
 from qspec.show.numbers import shape_text, summary
 
 DEPTH = 14
@@ -54,7 +54,9 @@ LONGEST = 240
 def describe(spec: Property, *, name: str = "") -> str:
     """Return a property as a few lines of text: what is quantified, what is assumed, what is claimed, what is still to be given."""
     quantifier = "for all" if spec.kind == "forall" else "there are"
-    variables = ", ".join(f"{v.name} ({shape_text(v.shape)})" for v in spec.variables)
+    variables = ", ".join(
+        [f"{v.name} ({shape_text(v.shape)})" for v in spec.variables] + [f"{v.name} ({shape_text(v.shape)}, real)" for v in spec.reals]
+    )
     lines = [f"{name or spec.name}: {quantifier} {variables}"]
     if not (isinstance(spec.given, Constantly) and spec.given.value):
         lines += _parts("given", spec.given)
@@ -149,7 +151,7 @@ def _total(terms: Sequence[Expression]) -> str:
 
 def _terms(e: Expression) -> list[tuple[int, Expression]]:
     """Return signed terms whose sum is the expression."""
-    match cast(AnyExpression, seen_through(e)):
+    match cast(EveryExpression, seen_through(e)):
         case Sum(left, right):
             return [*_terms(left), *_terms(right)]
         case Product(left, right) if _everywhere(left) == -1:
@@ -184,15 +186,17 @@ def _text(expression: Expression, level: int, depth: int) -> str:
     """Return an expression as text; in brackets if it is a sum and `level` is above 0. Level 1 is a factor, level 2 takes a suffix."""
     if depth == 0:
         return "…"
-    e = cast(AnyExpression, seen_through(expression))
+    e = cast(EveryExpression, seen_through(expression))
 
     def inner(x: Expression, within: int = 0) -> str:
         return _text(x, within, depth - 1)
 
+    if isinstance(e, RealOnly | Absolute):
+        return _function_text(e, depth)
+
     match e:
         case Constant(values):
-            text = summary(values)
-            return f"({text})" if level and text.startswith("-") else text
+            return _number_text(summary(values), level)
         case Parameter(name) | Variable(name):
             return name
         case Output(application, stage, tap):
@@ -204,8 +208,6 @@ def _text(expression: Expression, level: int, depth: int) -> str:
         case Product(left, right):
             text = f"-{inner(right, 2)}" if _everywhere(left) == -1 else f"{inner(left, 1)}·{inner(right, 1)}"
             return text if level < 2 else f"({text})"
-        case Absolute(argument):
-            return f"|{inner(argument)}|"
         case Gather(argument, index):
             return inner(argument, 2) + _index(argument, index.reshape(-1).tolist())
         case Join(parts):
@@ -219,6 +221,26 @@ def _text(expression: Expression, level: int, depth: int) -> str:
             assert_never(e)
 
 
+def _number_text(text: str, level: int) -> str:
+    return f"({text})" if level and text.startswith("-") else text
+
+
+def _function_text(e: RealOnly | Absolute, depth: int) -> str:
+    match e:
+        case Absolute(argument):
+            return f"|{_text(argument, 0, depth - 1)}|"
+        case RealVariable(name):
+            return name
+        case RealOutput(application, stage):
+            return _application(application, stage, "output", depth - 1)
+        case Applied(function, argument):
+            return f"{function.value}({_text(argument, 0, depth - 1)})"
+        case SoftmaxOf(argument):
+            return f"softmax({_text(argument, 0, depth - 1)})"
+        case _:
+            assert_never(e)
+
+
 def _sum(e: Sum, level: int, depth: int) -> str:
     terms = sorted(_terms(e), key=lambda t: -t[0])
     first = _text(terms[0][1], 1, depth - 1)
@@ -228,7 +250,7 @@ def _sum(e: Sum, level: int, depth: int) -> str:
     return f"({text})" if level else text
 
 
-def _application(a: Application, stage: str, tap: str, depth: int) -> str:
+def _application(a: Application | RealApplication, stage: str, tap: str, depth: int) -> str:
     arguments = [_text(x, 0, depth) for x in a.arguments]
     if a.parameters:
         arguments.append("free " + " and ".join(".".join(key) for key, _ in a.parameters))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 
 import numpy as np
@@ -14,8 +14,9 @@ from qspec.evaluate.reference import satisfies
 from qspec.integers import IntArray, integers
 from qspec.ir import FALSE, TRUE, All, And, Query
 from qspec.lowering import lower_query
-from qspec.problem import GridProblem, Problem, SmtProblem
+from qspec.problem import GridProblem, Problem, RealProblem, SmtProblem
 from qspec.solver import Answer, Limits, Reason, Solver, get_solver
+from qspec.testing import reals
 from qspec.testing.examples.parts import codes
 
 GRACE = 20.0
@@ -37,7 +38,7 @@ def check_solver_behaviour(solver: str | Solver) -> tuple[str, ...]:
         failures.append("it does not state its name, its theories and whom to cite")
     done: list[str] = []
     for theory in chosen.theories:
-        for name, check in CHECKS.items():
+        for name, check in _checks(theory, chosen.theories).items():
             complaint = check(chosen, theory)
             done.append(f"{theory}: {name}")
             failures += [f"{theory}: {name}: {complaint}"] if complaint else []
@@ -136,6 +137,18 @@ CHECKS: Mapping[str, Check] = {
     "malformed text": _malformed_text,
 }
 
+REAL_THEORIES = ("QF_LRA", "QF_NRA", "QF_NRAT", "real")
+REAL_CHECKS: Mapping[str, Check] = {**reals.CHECKS, "foreign theory": _foreign_theory, "malformed text": _malformed_text}
+"""What solvers of the reals must do instead."""
+
+
+def _checks(theory: str, decided: Sequence[str]) -> Mapping[str, Check]:
+    """Return the checks of a theory; where a solver decides QF_LRA as well, larger logics are asked only about what they add."""
+    if theory not in REAL_THEORIES:
+        return CHECKS
+    grown = theory in ("QF_NRA", "QF_NRAT") and "QF_LRA" in decided
+    return {name: check for name, check in REAL_CHECKS.items() if not grown or name in reals.GROWN}
+
 
 def _equation(weights: list[list[int]], totals: list[int], *, low: list[int], high: list[int], name: str = "x") -> Query:
     """Return the query for integers between bounds whose weighted sums are these totals; the last element is an input of its own."""
@@ -174,7 +187,7 @@ def _expect_unknown(answer: Answer) -> str:
 def _replayed(problem: Problem, answer: Answer, query: Query) -> str:
     if answer.model is None:
         return "sat without a model"
-    missing = {s.text for s in problem.symbols} - set(answer.model) if not isinstance(problem, GridProblem) else set[str]()
+    missing = set[str]() if isinstance(problem, GridProblem | RealProblem) else {s.text for s in problem.symbols} - set(answer.model)
     if missing:
         return f"the model lacks {len(missing)} symbols, such as {min(missing)}"
     if any(type(v) is not int for v in answer.model.values()):

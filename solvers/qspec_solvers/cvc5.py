@@ -16,7 +16,7 @@ class Cvc5:
     """cvc5 by its Python package; `options` are its own, for example `("bv-solver=bitblast-internal",)`."""
 
     options: tuple[str, ...] = ()
-    theories: tuple[str, ...] = ("QF_BV", "QF_LIA", "QF_NIA")
+    theories: tuple[str, ...] = ("QF_BV", "QF_LIA", "QF_NIA", "QF_LRA", "QF_NRA", "QF_NRAT")
     name: str = "cvc5"
     cite: str = (
         "H. Barbosa et al. cvc5: A Versatile and Industrial-Strength SMT Solver. TACAS 2022. https://doi.org/10.1007/978-3-030-99524-9_24"

@@ -20,7 +20,7 @@ class PySmt:
     """A solver behind pySMT: `solver` names it as pySMT does ("msat", "yices", …); None takes the first that knows the logic."""
 
     solver: str | None = None
-    theories: tuple[str, ...] = ("QF_BV", "QF_LIA")
+    theories: tuple[str, ...] = ("QF_BV", "QF_LIA", "QF_LRA", "QF_NRA")
     name: str = "pysmt"
     cite: str = "M. Gario, A. Micheli. PySMT: a solver-agnostic library for fast prototyping of SMT-based algorithms. SMT Workshop 2015"
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
 from typing import assert_never
 
 from qspec.problem import Symbol
 from qspec.solver import Answer, Limits, Reason
+from qspec_solvers.algebraic import approximate
 from qspec_solvers.process import End, Finished
-from qspec_solvers.sexpr import Malformed, SExpr, integer, read, unquote
+from qspec_solvers.sexpr import Malformed, SExpr, integer, rational, read, unquote
 
 _MEMORY = re.compile(r"bad_alloc|out of memory|MemoryError|cannot allocate memory|memory (exhausted|limit)", re.IGNORECASE)
 
@@ -43,7 +46,7 @@ def interpret(run: Finished, symbols: Sequence[Symbol], limits: Limits) -> Answe
             except Malformed as error:
                 died = run.code != 0 and not run.output.strip()
                 return unknown(Reason.CRASH, f"exit status {run.code}: {last}") if died else unknown(Reason.GARBAGE, str(error))
-            return Answer(reply.status, reply.model, reply.reason, reply.detail, run.seconds, {**measured, **reply.statistics})
+            return replace(reply, seconds=run.seconds, statistics={**measured, **reply.statistics})
         case _:
             assert_never(run.end)
 
@@ -76,11 +79,15 @@ def parse(output: str, symbols: Sequence[Symbol]) -> Answer:
             return Answer("unknown", reason=Reason.MEMORY if _MEMORY.search(message) else Reason.UNSUPPORTED, detail=message)
         case ["timeout", *_]:
             return Answer("unknown", reason=Reason.TIMEOUT, detail="the solver's own time limit")
-        case ["sat" | "unsat" | "unknown" as status, *rest]:
+        case ["sat" | "delta-sat" | "unsat" | "unknown" as status, *rest]:
             statistics = _attributes(rest)
             rest = [e for e in rest if not _is_attributes(e)]
-            if status == "sat":
-                return Answer("sat", _model(rest, symbols), statistics=statistics)
+            if status in ("sat", "delta-sat"):
+                values = _values(rest, symbols)
+                rounded = sum(s.sort == "Real" and rational(v) is None for s, v in values.items())
+                detail = f"{rounded} values of the model are algebraic numbers, and were rounded" if rounded else ""
+                model = {s.text: _value(s, v) for s, v in values.items()}
+                return Answer(status, model, detail=detail, statistics=statistics, numerical=rounded > 0)
             if status == "unknown":
                 return Answer("unknown", reason=Reason.INCOMPLETE, detail=str(statistics.pop("reason_unknown", "")), statistics=statistics)
             if not all(isinstance(e, tuple) and e[:1] == ("error",) for e in rest):
@@ -114,24 +121,28 @@ def _number(value: SExpr) -> float | int | str:
     return float(text) if re.fullmatch(r"[0-9]{1,18}\.[0-9]{1,18}", text) else text
 
 
-def _model(replies: Sequence[SExpr], symbols: Sequence[Symbol]) -> dict[str, int]:
-    """Return the value of every symbol, from lists of pairs (term value)."""
+def _values(replies: Sequence[SExpr], symbols: Sequence[Symbol]) -> dict[Symbol, SExpr]:
+    """Return what was printed as the value of every symbol, from lists of pairs (term value)."""
     values: dict[SExpr, SExpr] = {}
     for pair in (p for reply in replies for p in (reply if isinstance(reply, tuple) else (reply,))):
         if not isinstance(pair, tuple) or len(pair) != 2:
             raise Malformed(f"not a term and its value: {_show(pair)}")
         if values.setdefault(unquote(pair[0]), pair[1]) != pair[1]:
             raise Malformed(f"two values for {_show(pair[0])}")
-    model: dict[str, int] = {}
     for symbol in symbols:
         if unquote(symbol.text) not in values:
             raise Malformed(f"no value for {symbol.text}")
-        model[symbol.text] = _value(symbol, values[unquote(symbol.text)])
-    return model
+    return {symbol: values[unquote(symbol.text)] for symbol in symbols}
 
 
-def _value(symbol: Symbol, written: SExpr) -> int:
-    """Return the integer that a value of the symbol's sort stands for."""
+def _value(symbol: Symbol, written: SExpr) -> int | Fraction:
+    """Return the number that a value of the symbol's sort stands for; of an algebraic number a rational close to it."""
+    if symbol.sort == "Real":
+        number = rational(written)
+        number = approximate(written) if number is None else number
+        if number is None:
+            raise Malformed(f"{_show(written)} is not a value of sort Real ({symbol.text})")
+        return number
     match symbol.sort:
         case "Bool":
             fits = written in ("true", "false")

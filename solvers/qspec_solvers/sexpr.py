@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 SExpr = str | tuple["SExpr", ...]
 DEEPEST = 64
@@ -64,5 +65,22 @@ def integer(value: SExpr) -> int | None:
             return -int(numeral)
         case ("_", str() as numeral, str() as width) if re.fullmatch(r"bv[0-9]{1,4000}", numeral) and re.fullmatch(r"[0-9]{1,9}", width):
             return int(numeral[2:])
+        case _:
+            return None
+
+
+def rational(value: SExpr) -> Fraction | None:
+    """Return the rational that a value stands for: `3`, `-3`, `0.25`, `1/3`, and `-` and `/` applied to such; else None."""
+    match value:
+        case str() if re.fullmatch(r"-?[0-9]{1,4000}(\.[0-9]{1,4000})?", value):
+            return Fraction(value)
+        case str() if re.fullmatch(r"-?[0-9]{1,4000}/0*[1-9][0-9]{0,3999}", value):
+            return Fraction(value)
+        case ("-", argument):
+            number = rational(argument)
+            return None if number is None else -number
+        case ("/", left, right):
+            numerator, denominator = rational(left), rational(right)
+            return None if numerator is None or not denominator else numerator / denominator
         case _:
             return None

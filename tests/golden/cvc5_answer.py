@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from importlib import import_module
 from typing import Any
 
@@ -27,7 +28,12 @@ def cvc5(problem: SmtProblem) -> Answer:
     if result.isSat():
         terms = {term.getSymbol(): solver.getValue(term) for term in symbols.getDeclaredTerms()}
         values = {s.text: terms[s.text] for s in problem.symbols}
-        return Answer(
-            "sat", {name: v.getIntegerValue() if v.isIntegerValue() else int(v.getBitVectorValue(10)) for name, v in values.items()}
-        )
+        rounded = any(v.isRealAlgebraicNumber() for v in values.values())
+        return Answer("sat", None if rounded else {name: _number(v) for name, v in values.items()})
     return Answer("unsat") if result.isUnsat() else Answer("unknown", reason=Reason.INCOMPLETE)
+
+
+def _number(value: Any) -> int | Fraction:
+    if value.isRealValue():
+        return Fraction(value.getRealValue())
+    return value.getIntegerValue() if value.isIntegerValue() else int(value.getBitVectorValue(10))

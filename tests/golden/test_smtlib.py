@@ -50,7 +50,7 @@ def test_text_is_the_one_on_file(name: str) -> None:
 
 
 def test_every_file_has_a_case() -> None:
-    assert sorted(path.name.removesuffix(".smt2") for path in HERE.glob("*.smt2")) == NAMES
+    assert sorted(path.name.removesuffix(".smt2") for path in HERE.glob("*.smt2") if not path.name.startswith("real_")) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -13,11 +13,9 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 
-from qspec.engine.options import Branching, Options
+from qspec.engine.options import Options
 from tests.soundness.random_queries import KINDS, solutions
-from tests.soundness.test_engine import example, judged
-
-BRANCHINGS: tuple[Branching | None, ...] = (None, "steps", "input")
+from tests.soundness.test_engine import BRANCHINGS, example, judged
 
 
 def check_seeds(seeds: Sequence[int]) -> tuple[Counter[str], list[str]]:

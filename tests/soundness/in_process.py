@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from importlib import import_module
 from typing import Any
 
@@ -41,8 +42,16 @@ def z3(problem: SmtProblem) -> Answer:
             model = solver.model()
             constants = {d.name(): d() for d in model.decls() if d.arity() == 0}
             named = [s.text for s in problem.symbols if s.text in constants]
-            return Answer("sat", {name: model.eval(constants[name], model_completion=True).as_long() for name in named})
+            values = {name: model.eval(constants[name], model_completion=True) for name in named}
+            rounded = any(module.is_algebraic_value(v) for v in values.values())
+            return Answer("sat", {name: _number(module, v) for name, v in values.items()}, numerical=rounded)
         case "unsat":
             return Answer("unsat")
         case _:
             return Answer("unknown", reason=Reason.INCOMPLETE)
+
+
+def _number(module: Any, value: Any) -> int | Fraction:
+    if module.is_algebraic_value(value):
+        value = value.approx(30)
+    return value.as_fraction() if module.is_rational_value(value) else value.as_long()

@@ -23,6 +23,7 @@ from qspec.ir import Query
 from tests.soundness.random_queries import KINDS, Kind, random_query, solutions
 from tests.soundness.test_certificate_check import MUTATIONS, accepted, relaxed, widened
 
+BRANCHINGS: tuple[Branching | None, ...] = (None, "steps", "input")
 ROUNDS = 40
 """Batches that a search may take; no clock."""
 
@@ -73,6 +74,21 @@ def test_verdicts_equal_enumeration(kind: Kind | None, branching: Branching) -> 
         counts[judged(query, bool(len(solutions(query))), options, (kind, branching, seed))] += 1
     assert min(counts["solution"], counts["proof"]) >= 4
     assert counts["undecided"] <= (0 if branching == "input" else 1)
+
+
+@pytest.mark.parametrize(
+    ("seed", "kind"),
+    [
+        (100136, None),  # a disjunction of one disjunct bounds an input
+        (1004165, "product"),  # a fact about an input beside facts that are no bounds
+        (1006006, "maximum"),
+        (2057527, "wrap"),  # weights too small for single floats
+    ],
+)
+def test_proofs_that_were_rejected_once(seed: int, kind: Kind | None) -> None:
+    query = example(seed, kind)
+    for branching in BRANCHINGS:
+        assert judged(query, bool(len(solutions(query))), Options(branching=branching, compiled=False), (seed, branching)) == "proof"
 
 
 @pytest.mark.parametrize("branching", ["steps", "input"])

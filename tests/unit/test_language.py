@@ -365,7 +365,7 @@ def test_verify_refuses_what_is_no_property_and_no_theory() -> None:
     with pytest.raises(qs.SpecError, match="not a number"):
         qs.verify(spec, timeout="5")  # pyright: ignore[reportArgumentType]
     with pytest.raises(qs.SolverMissingError, match="not a solver"):
-        qs.verify(spec, solver=None)  # pyright: ignore[reportArgumentType]
+        qs.verify(spec, solver=7)  # pyright: ignore[reportArgumentType]
 
 
 def single(width: int = 8, frac: int = 4) -> qs.Network:

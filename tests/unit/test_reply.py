@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from qspec.problem import Symbol
 from qspec.solver import Limits, Reason
+from qspec_solvers.algebraic import approximate
 from qspec_solvers.process import End, Finished
 from qspec_solvers.reply import interpret, parse
-from qspec_solvers.sexpr import Malformed, integer, read, unquote
+from qspec_solvers.sexpr import Malformed, integer, rational, read, unquote
 
 VECTOR, NUMBER, TRUTH = Symbol("x", "BitVec", "x", 0), Symbol("|a b|", "Int", "x", 1), Symbol("p", "Bool", "x", 2)
 PIECES = st.sampled_from(
@@ -60,6 +63,59 @@ def test_bit_vectors_are_read_exactly(n: int, zeros: int) -> None:
 def test_what_is_no_integer_is_refused(text: str) -> None:
     (expression,) = read(text)
     assert integer(expression) is None
+
+
+@given(st.fractions())
+def test_rationals_are_read_exactly(q: Fraction) -> None:
+    size = f"(/ {abs(q.numerator)}.0 {q.denominator}.0)"
+    texts = [str(q), f"(- {size})" if q < 0 else size, f"(/ (- {-q.numerator}) {q.denominator})" if q < 0 else size]
+    assert [rational(e) for e in read(" ".join(texts))] == [q] * 3
+
+
+@pytest.mark.parametrize("text", ["1e5", "(/ 1 0)", "1/0", "(- 1 2)", "(/ 1)", "x", "()", "(+ 1 2)", ".5", "1.", "nan", "(/ 1.0 x)"])
+def test_what_is_no_rational_is_refused(text: str) -> None:
+    (expression,) = read(text)
+    assert rational(expression) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "about"),
+    [
+        ("(root-obj (+ (^ x 2) (- 2)) 2)", 2**0.5),
+        ("(root-obj (+ (^ x 2) (- 2)) 1)", -(2**0.5)),
+        ("(root-obj (+ (* 4 (^ x 2)) (* (- 4) x) 1) 1)", 0.5),
+        ("(root-obj (+ (^ x 6) (* (- 2) (^ x 3)) (- 1)) 2)", (1 + 2**0.5) ** (1 / 3)),
+        ("(_ real_algebraic_number <1*x^2 + (-2), (5/4, 3/2)>)", 2**0.5),
+        ("(_ real_algebraic_number <1*x^6 + (-2*x^3) + (-1), (-2, -1/2)>)", -((2**0.5 - 1) ** (1 / 3))),
+    ],
+)
+def test_algebraic_numbers_are_approximated(text: str, about: float) -> None:
+    (expression,) = read(text)
+    value = approximate(expression)
+    assert value is not None
+    assert abs(float(value) - about) < 1e-12
+
+
+@pytest.mark.parametrize(
+    "text", ["(root-obj (+ (^ x 2) 2) 1)", "(root-obj (^ y 2) 1)", "(root-obj 3 1)", "(root-obj (^ x 2) 2)", "(_ f <, (1, 2)>)"]
+)
+def test_what_is_no_algebraic_number_is_refused(text: str) -> None:
+    (expression,) = read(text)
+    assert approximate(expression) is None
+
+
+def test_models_over_the_reals() -> None:
+    symbols = (Symbol("a", "Real", "x", 0), Symbol("b", "Real", "x", 1))
+    exact = parse("sat ((a (- (/ 1.0 3.0))) (b 2.0))", symbols)
+    assert (exact.model, exact.numerical) == ({"a": Fraction(-1, 3), "b": Fraction(2)}, False)
+    rounded = parse("sat ((a (root-obj (+ (^ x 2) (- 2)) 2)) (b 0.0))", symbols)
+    assert rounded.model is not None
+    assert rounded.numerical
+    assert 0 < abs(rounded.model["a"] ** 2 - 2) < Fraction(1, 2**90)
+    near = parse("delta-sat ((a 1/4) (b -3))", symbols)
+    assert (near.status, near.model) == ("delta-sat", {"a": Fraction(1, 4), "b": Fraction(-3)})
+    with pytest.raises(Malformed, match="not a value of sort Real"):
+        parse("sat ((a true) (b 1))", symbols)
 
 
 @pytest.mark.parametrize(

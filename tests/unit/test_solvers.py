@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from qspec import linear
 from qspec.builder import Builder
 from qspec.ir import All, Query
-from qspec.problem import GridProblem, SmtProblem, Symbol
+from qspec.problem import GridProblem, Model, SmtProblem, Symbol
 from qspec.solver import Limits, Reason, Solver, get_solver, solver_entry_points
 from qspec_solvers import availability
 from qspec_solvers.bitwuzla import Bitwuzla
@@ -47,7 +47,7 @@ class Example:
     """A problem and what its models satisfy; None if it has none."""
 
     problem: SmtProblem
-    holds: Callable[[Mapping[str, int]], bool] | None
+    holds: Callable[[Model], bool] | None
 
 
 EXAMPLES = {

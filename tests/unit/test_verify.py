@@ -161,7 +161,7 @@ def test_delta_sat_is_believed_only_if_it_replays() -> None:
 def test_fidelity_says_what_an_answer_is_worth(
     fidelity: Fidelity, reply: Answer, verdict: qs.Verdict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lowering, "lower_query", lambda part, theory: GridProblem(part, fidelity))
+    monkeypatch.setattr(lowering, "lower_query", lambda part, theory, **_: GridProblem(part, fidelity))
     result = qs.verify(SPEC, solver=Fake(lambda p: reply), without=ALL_OFF, **HOLDING)
     assert result.verdict is verdict
     if reply.status == "sat":
@@ -169,7 +169,7 @@ def test_fidelity_says_what_an_answer_is_worth(
 
 
 def test_an_under_approximation_with_a_false_model_is_unsound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lowering, "lower_query", lambda part, theory: GridProblem(part, Fidelity.UNDER))
+    monkeypatch.setattr(lowering, "lower_query", lambda part, theory, **_: GridProblem(part, Fidelity.UNDER))
     with pytest.raises(SoundnessError):
         qs.verify(SPEC, solver=Fake(lambda p: Answer("sat", {})), without=ALL_OFF, **HOLDING)
 

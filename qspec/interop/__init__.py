@@ -1,0 +1,1 @@
+"""Formats of others: networks and properties that were written for other tools."""

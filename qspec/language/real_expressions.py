@@ -1,0 +1,72 @@
+"""Expressions over reals: real variables, applied real networks, and functions of one real."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qspec.language.expressions import AnyExpression, Expression
+from qspec.network.real import RealNetwork
+from qspec.reals.ir import ExactArray, Function
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RealVariable(Expression):
+    """A quantified array of reals in a closed box; `lower` and `upper` have its shape."""
+
+    name: str
+    lower: ExactArray
+    upper: ExactArray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.lower.shape
+
+    __hash__ = object.__hash__
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RealApplication:
+    """A real network applied to expressions, with some stored parameters replaced by expressions."""
+
+    network: RealNetwork
+    arguments: tuple[Expression, ...]
+    parameters: tuple[tuple[tuple[str, str], Expression], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RealOutput(Expression):
+    """The signal of one stage of an applied real network."""
+
+    application: RealApplication
+    stage: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.application.network.stage(self.stage).shape
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Applied(Expression):
+    """A function of every element: ReLU, exp, tanh, sigmoid or softplus."""
+
+    function: Function
+    argument: Expression
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.argument.shape
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SoftmaxOf(Expression):
+    """The softmax over the last axis."""
+
+    argument: Expression
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.argument.shape
+
+
+RealOnly = RealVariable | RealOutput | Applied | SoftmaxOf
+EveryExpression = AnyExpression | RealOnly

@@ -1,0 +1,88 @@
+"""Named properties of real networks whose parameters are perturbed: read them to learn to write your own.
+
+"Our reading": Murthy, Das, Islam 2019, "Robustness of Neural Networks to Parameter Quantization", arXiv 1903.10672, is known to us by its
+abstract, which speaks of local and global robustness as the deviation of the confidence of class assignments. The formulas here are ours.
+With parameters θ, confidence p_θ(x), and the box B of perturbed parameters that `real.perturb(…)` makes:
+
+- local, at an input x0:     for all θ' in B, |p_θ'(x0) - p_θ(x0)| <= τ
+- global, on an input box X: for all x in X and θ' in B, |p_θ'(x) - p_θ(x)| <= τ
+
+and in label form the class of p_θ'(x) is that of p_θ(x). A global label form is violated wherever a decision boundary crosses X; a margin
+leaves out the inputs near it.
+"""
+
+from __future__ import annotations
+
+from qspec.errors import ShapeError
+from qspec.language.expressions import Expression, Operand
+from qspec.language.formulas import Conjunction, Disjunction, Formula, Property, argmax, every, forall
+from qspec.language.functions import linf
+from qspec.network.real_perturb import PerturbedRealNetwork
+
+HALF = "1/2"
+
+
+def local_deviation(perturbed: PerturbedRealNetwork, centre: Operand, tolerance: Operand) -> Property:
+    """State that no allowed change of parameters moves an output at the input `centre` by more than `tolerance`.
+
+    Source: our reading of Murthy, Das, Islam 2019 (local robustness, confidence form).
+    """
+    apart = linf(perturbed(centre) - perturbed.network(centre))
+    return forall(perturbed.parameters, then=apart <= tolerance, name="local_deviation")
+
+
+def global_deviation(perturbed: PerturbedRealNetwork, tolerance: Operand, *, lower: object, upper: object) -> Property:
+    """State that no allowed change of parameters moves an output by more than `tolerance` at any input of the box lower..upper.
+
+    Source: our reading of Murthy, Das, Islam 2019 (global robustness, confidence form).
+    """
+    x = perturbed.input("x", lower=lower, upper=upper)
+    apart = linf(perturbed(x) - perturbed.network(x))
+    return forall(x, perturbed.parameters, then=apart <= tolerance, name="global_deviation")
+
+
+def local_label(perturbed: PerturbedRealNetwork, centre: Operand, *, threshold: Operand = HALF) -> Property:
+    """State that no allowed change of parameters changes the class of the input `centre`.
+
+    The class is the argmax of the outputs or, of one output, whether it reaches `threshold`. Source: our reading of Murthy, Das, Islam 2019
+    (local robustness, label form).
+    """
+    then = same_label(perturbed(centre), perturbed.network(centre), threshold)
+    return forall(perturbed.parameters, then=then, name="local_label")
+
+
+def global_label(
+    perturbed: PerturbedRealNetwork, *, lower: object, upper: object, margin: Operand = 0, threshold: Operand = HALF
+) -> Property:
+    """State that no allowed change of parameters changes the class of an input in the box that is decided by more than `margin`.
+
+    It is decided by the distance of its one output from `threshold`, or by that of the greatest output from each other one. Source: our
+    reading of Murthy, Das, Islam 2019 (global robustness, label form).
+    """
+    x = perturbed.input("x", lower=lower, upper=upper)
+    stored, changed = perturbed.network(x), perturbed(x)
+    given = decided(stored, margin, threshold)
+    return forall(x, perturbed.parameters, given=given, then=same_label(changed, stored, threshold), name="global_label")
+
+
+def same_label(left: Expression, right: Expression, threshold: Operand) -> Formula:
+    """Return that two outputs mean the same class."""
+    if _size(left) > 1:
+        return argmax(left) == argmax(right)
+    ours, theirs = (e.reshape() >= threshold for e in (left, right))
+    return (ours & theirs) | (~ours & ~theirs)
+
+
+def decided(output: Expression, margin: Operand, threshold: Operand) -> Formula:
+    """Return that an output is further than `margin` from where its class changes."""
+    n = _size(output)
+    if n == 1:
+        return abs(output.reshape() - threshold) > margin
+    flat = output.flatten()
+    return Disjunction(tuple(Conjunction((every(flat[k] - flat[[j for j in range(n) if j != k]] > margin),)) for k in range(n)))
+
+
+def _size(output: Expression) -> int:
+    if output.size < 1 or len(output.shape) != 1:
+        raise ShapeError("a vector of outputs is expected", given=output.shape, expected="one axis")
+    return output.size

@@ -1,0 +1,278 @@
+"""From a property about reals to a verdict: compile, ask, replay. A solution counts only if it replays exactly, at a point of rationals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from time import perf_counter
+
+import numpy as np
+
+from qspec.digest import content, digest
+from qspec.errors import SoundnessError, SpecError, UnsupportedError
+from qspec.integers import IntArray
+from qspec.language import real_interpret
+from qspec.language.bind import bind
+from qspec.language.formulas import Property
+from qspec.language.walk import networks, real_networks
+from qspec.problem import Fidelity, Problem, RealProblem
+from qspec.reals import smtlib
+from qspec.reals.compile import CompiledReal, compile_real
+from qspec.reals.evaluate import satisfies
+from qspec.reals.fixed import Cell, halves
+from qspec.reals.ir import FALSE, TRUE, ExactArray, Point, Query, exact, fractions
+from qspec.reproducer import write_real_reproducer
+from qspec.result import Evidence, Result, Said, Times, Verdict
+from qspec.run import Clocked, proved, said_of, versions
+from qspec.solver import Limits, Reason, Solver
+
+NATIVE = "delta"
+SHARE = 0.25
+"""Of the time that is left a question whose codes can be cut in halves gets this part."""
+THEORIES = ("real", *smtlib.LOGICS)
+"""What decides reals: a query itself, or its SMT-LIB text."""
+
+
+@dataclass(kw_only=True)
+class RealRun(Clocked):
+    """One verification about reals under way."""
+
+    spec: Property
+    compiled: CompiledReal
+    parameters: Mapping[str, object]
+    asked: Solver
+    theory: str
+    delta: float
+
+    def result(self, verdict: Verdict, evidence: Evidence, **rest: object) -> Result:
+        hashes = {f"real network {k} ({n.name})": content(n) for k, n in enumerate(real_networks(self.spec))}
+        return Result(
+            verdict,
+            self.spec.kind,
+            self.spec.name,
+            evidence,
+            solver=self.solver,
+            solver_version=self.solver_version,
+            said=tuple(self.said),
+            limits=self.limits,
+            times=Times(**self.times),
+            parameters=self.parameters,
+            hashes={"query": digest(self.compiled.query), **hashes},
+            versions=versions(),
+            networks=tuple(networks(self.spec)),
+            **rest,  # pyright: ignore[reportArgumentType]
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Solution:
+    """What replayed: codes of the fixed-point variables, and exact values of the real ones."""
+
+    codes: Mapping[str, IntArray]
+    point: Mapping[str, ExactArray]
+
+
+def verify_real(
+    spec: Property, solver: Solver, theory: str | None, limits: Limits, delta: float, parameters: Mapping[str, object]
+) -> Result:
+    """Decide a property about reals with a solver of reals; `delta` is by how much it may miss the goal where it cannot tell.
+
+    Raises SpecError on a malformed property, UnsupportedError if the solver does not decide reals, SoundnessError if an exact answer is
+    refuted by exact arithmetic.
+    """
+    since = perf_counter()
+    if not 0 < delta < 1:
+        raise SpecError("delta is out of range", given=delta, expected="0 < delta < 1")
+    chosen = _theory(solver, theory)
+    bound = bind(spec, parameters)
+    run = RealRun(
+        spec=bound,
+        compiled=compile_real(bound),
+        parameters=parameters,
+        limits=limits,
+        started=since,
+        asked=solver,
+        theory=chosen,
+        delta=delta,
+        solver=solver.name,
+        solver_version=solver.availability().version,
+    )
+    run.spend("compile", since)
+    query = run.compiled.query
+    if query.goal == FALSE:
+        return _absent(run, Evidence.BOUNDS)
+    if query.goal == TRUE and (solution := _replayed(run, None, _middle(query))) is not None:
+        return _found(run, solution, Evidence.BOUNDS)
+    return _decide(run)
+
+
+def _decide(run: RealRun) -> Result:
+    """Ask about the property, where a relaxation is too loose about both halves of what codes can be, and so on; one solution decides."""
+    whole: Cell = {} if run.compiled.fixed is None else run.compiled.fixed.cell
+    pending = [whole]
+    unknown: tuple[Reason | None, str] | None = None
+    while pending:
+        cell = pending.pop()
+        parts = halves(cell)
+        compiled = run.compiled if cell is whole and (parts or not cell) else _part(run, cell, parts is None)
+        if compiled.query.goal == FALSE:
+            continue
+        if run.expired:
+            return _unknown(run, Reason.TIMEOUT, f"{len(pending) + 1} parts of what codes can be are open")
+        said, point = _ask(run if parts is None else run.within(SHARE), compiled.query, compiled.fidelity)
+        known = {name: exact(lower) for name, (lower, _) in cell.items()}
+        solution = None if point is None else _replayed(run, said, {**known, **point})
+        if solution is not None:
+            return _found(run, solution, Evidence.MODEL)
+        late = said.reason is Reason.TIMEOUT and not run.expired
+        if said.status == "unknown" and not (late and parts is not None):
+            return _unknown(run, said.reason, said.detail)
+        if said.status != "unsat" and parts is not None:
+            pending += parts
+        elif point is not None:
+            unknown = Reason.NUMERICAL if said.numerical else Reason.SPURIOUS, _near(said)
+    return _absent(run, proved(run)) if unknown is None else _unknown(run, *unknown)
+
+
+def _part(run: RealRun, cell: Cell, single: bool) -> CompiledReal:
+    """Return the property where codes are in a part of what they can be; exact where that is a single point."""
+    since = perf_counter()
+    assignment = {name: lower for name, (lower, _) in cell.items()} if single else None
+    compiled = compile_real(run.spec, assignment=assignment, within=cell)
+    run.spend("compile", since)
+    return compiled
+
+
+def _near(said: Said) -> str:
+    """Return what a candidate that does not replay tells."""
+    if said.status == "delta-sat":
+        return "the goal can be missed by less than delta: no exact solution was found, and none was excluded"
+    return "rounding and saturation of fixed-point parts were relaxed"
+
+
+def _theory(solver: Solver, theory: str | None) -> str:
+    """Return the theory to ask in: the one given, else the first of the solver's that decides reals."""
+    known = [t for t in solver.theories if t in THEORIES]
+    if not known or (theory is not None and theory not in known):
+        raise UnsupportedError(
+            f"{solver.name} does not decide this property about reals",
+            given=theory or ", ".join(solver.theories),
+            expected=", ".join(known) or "a solver of " + ", ".join(THEORIES),
+            advice="" if known else f"solver={NATIVE!r}",
+        )
+    return theory or known[0]
+
+
+def _problem(run: RealRun, query: Query, fidelity: Fidelity) -> Problem:
+    """Return the problem of a query; raises UnsupportedError if its logic is beyond what the solver was asked for."""
+    if run.theory == "real":
+        return RealProblem(query, delta=run.delta, fidelity=fidelity)
+    problem = replace(smtlib.lower(query), fidelity=fidelity)
+    if problem.logic not in run.asked.theories:
+        raise UnsupportedError(
+            f"{run.asked.name} does not decide {problem.logic}",
+            given=problem.logic,
+            expected=", ".join(t for t in run.asked.theories if t in THEORIES),
+            advice=f"solver={NATIVE!r} decides products, exp, tanh and sigmoid",
+        )
+    return problem
+
+
+def _ask(run: RealRun, query: Query, fidelity: Fidelity) -> tuple[Said, Point | None]:
+    """Hand a query to the solver and record what it says."""
+    since = perf_counter()
+    problem = _problem(run, query, fidelity)
+    run.spend("lower", since)
+    said, point, _ = said_of(run, run.asked, problem)
+    return said, None if point is None else {name: exact(values) for name, values in point.items()}
+
+
+def _replayed(run: RealRun, said: Said | None, point: Point) -> Solution | None:
+    """Replay a candidate exactly; None if it is none, or too close to tell. Raises SoundnessError if an exact answer is refuted."""
+    since = perf_counter()
+    fixed, query, codes = run.compiled.fixed, run.compiled.query, dict[str, IntArray]()
+    if fixed is not None:
+        assignment = fixed.nearest(point)
+        query, codes = compile_real(run.spec, assignment=assignment).query, fixed.codes(assignment)
+    own = {v.name: exact(np.asarray(point[v.name])) for v in run.spec.reals}
+    values = {v.name: fractions(own[v.name]).reshape(v.shape) for v in run.spec.reals}
+    true, agreed = _truth(query, own), _meant(run.spec, codes, values)
+    run.spend("replay", since)
+    claimed = said is not None and said.status == "sat" and said.fidelity is Fidelity.EXACT and not said.numerical
+    if (true and agreed is False) or (claimed and true is False):
+        facts = {
+            "solver": run.solver,
+            "theory": run.theory,
+            "status": said.status if said else "bounds",
+            "true": str(true),
+            "meant": str(agreed),
+        }
+        where = write_real_reproducer(query, run.spec, run.parameters, facts, own)
+        raise SoundnessError(
+            f"{run.solver} gave a point that does not replay"
+            if claimed and not true
+            else "a solution of the query is none of the property",
+            given=run.theory,
+            expected="a solution, in exact rationals",
+            advice=f"report {where}",
+        )
+    return Solution(codes, values) if true else None
+
+
+def _truth(query: Query, point: Point) -> bool | None:
+    """Return whether a point is a solution; None if that is too close to tell, or needs numbers too large."""
+    try:
+        return satisfies(query, point)
+    except UnsupportedError:
+        return None
+
+
+def _meant(spec: Property, codes: Mapping[str, IntArray], point: Point) -> bool | None:
+    try:
+        return real_interpret.witnesses(spec, codes, point)
+    except UnsupportedError:
+        return None
+
+
+def _found(run: RealRun, solution: Solution, evidence: Evidence) -> Result:
+    verdict = Verdict.VIOLATED if run.spec.kind == "forall" else Verdict.HOLDS
+    return run.result(verdict, evidence, codes=solution.codes or None, point=solution.point or None)
+
+
+def _absent(run: RealRun, evidence: Evidence) -> Result:
+    if run.spec.kind == "exists":
+        return run.result(Verdict.VIOLATED, evidence)
+    return run.result(Verdict.HOLDS, evidence, vacuous=_vacuous(run))
+
+
+def _unknown(run: RealRun, reason: Reason | None, detail: str) -> Result:
+    return run.result(Verdict.UNKNOWN, Evidence.NONE, reason=reason or Reason.INCOMPLETE, detail=detail)
+
+
+def _vacuous(run: RealRun) -> bool | None:
+    """Return whether nothing meets the assumption: no if the middle of the box does, else the solver is asked; None if that stays open."""
+    query = run.compiled.assumption
+    if query.goal in (TRUE, FALSE) and run.compiled.fidelity is Fidelity.EXACT:
+        return query.goal == FALSE
+    if query.goal == FALSE:
+        return True
+    if _meets(run, _middle(query)):
+        return False
+    said, point = _ask(run, query, run.compiled.fidelity)
+    if point is not None:
+        return False if _meets(run, point) else None
+    return True if said.status == "unsat" and not said.numerical else None
+
+
+def _meets(run: RealRun, point: Point) -> bool:
+    """Return whether a point, with codes rounded, meets the assumption for certain."""
+    query, fixed = run.compiled.assumption, run.compiled.fixed
+    if fixed is not None:
+        query = compile_real(run.spec, assignment=fixed.nearest(point)).assumption
+    return _truth(query, {v.name: exact(np.asarray(point[v.name])) for v in run.spec.reals}) is True
+
+
+def _middle(query: Query) -> dict[str, ExactArray]:
+    half = Fraction(1, 2)
+    return {name: exact((fractions(n.lower) + fractions(n.upper)) * half) for name, n in query.inputs.items()}

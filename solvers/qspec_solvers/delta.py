@@ -1,0 +1,59 @@
+"""The native solver of real queries: enclosures, derivatives and lines, branch and prune; needs nothing but numpy.
+
+In this process, because it is our own search and looks at the clock between batches of bounded size; of the memory limit it uses a part for
+boxes that wait.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from qspec.errors import UnsupportedError
+from qspec.problem import Problem, RealProblem, real_model
+from qspec.solver import Answer, Availability, Limits, Reason
+from qspec_solvers import availability
+
+WAITING = 1 << 29
+"""Bytes of boxes that wait at most, and the part of the memory limit that they may take."""
+PART = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Branch and prune with outward rounding: `unsat` without tolerance, `sat` by an exact point, `delta-sat` if neither can be told."""
+
+    theories: tuple[str, ...] = ("real",)
+    name: str = "delta"
+    cite: str = (
+        "qspec.delta: interval branch and prune (Moore 1966, Neumaier 1990), δ-decisions (Gao et al. 2012), lines (Zhang et al. 2018)"
+    )
+
+    def availability(self) -> Availability:
+        return availability.package("numpy", "numpy", "numpy")
+
+    def solve(self, problem: Problem, limits: Limits) -> Answer:
+        """Return the answer; a model of `sat` solves the query exactly, one of `delta-sat` if atoms may be missed by `problem.delta`."""
+        began = time.monotonic()
+        if not isinstance(problem, RealProblem):
+            return Answer("unknown", reason=Reason.UNSUPPORTED, detail=f"it takes a real query, not {problem.theory}")
+        # Imported here, because listing the solvers must not load the search.
+        from qspec.delta.search import search
+
+        def more() -> bool:
+            return limits.seconds is None or time.monotonic() - began < limits.seconds
+
+        memory = WAITING if limits.memory is None else min(WAITING, (limits.memory << 20) // PART)
+        try:
+            outcome = search(problem.query, problem.delta, more, memory=memory, seed=limits.seed)
+        except UnsupportedError as error:
+            return Answer("unknown", reason=Reason.TOO_LARGE, detail=str(error), seconds=time.monotonic() - began)
+        seconds = time.monotonic() - began
+        counts: Mapping[str, int] = {"boxes": outcome.boxes, "pruned": outcome.pruned, "open": outcome.open}
+        model = None if outcome.point is None else real_model(outcome.point)
+        if outcome.status != "unknown":
+            return Answer(outcome.status, model, seconds=seconds, statistics=counts)
+        reason = Reason.TIMEOUT if outcome.ended == "time" else Reason.INCOMPLETE
+        detail = f"{outcome.boxes} boxes were bounded, {outcome.open} are open"
+        return Answer("unknown", reason=reason, detail=detail, seconds=seconds, statistics=counts)
