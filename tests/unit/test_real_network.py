@@ -182,7 +182,7 @@ def test_what_is_malformed_is_refused(build: Callable[[], object], message: str)
         ({"bits": 3}, lambda w: Fraction(1, 16)),
         ({"bits": 3, "rounding": "truncate"}, lambda w: Fraction(1, 8)),
     ],
-    ids=str,
+    ids=["absolute", "relative", "rounded", "truncated"],
 )
 def test_boxes_of_parameters(options: dict[str, object], reach: Callable[[Fraction], Fraction]) -> None:
     net = dense(qs.Linear())
