@@ -168,7 +168,9 @@ def apply(function: Function, x: Enclosure, digits: int) -> Enclosure:
             return Enclosure(max(x.lower, Fraction(0)), max(x.upper, Fraction(0)))
         case Function.RECIPROCAL:
             if x.lower <= 0:
-                raise UnsupportedError("1 / x where x may not be positive", given=float(x.lower), expected="x > 0")
+                raise UnsupportedError(
+                    "1 / x where x may not be positive", given=str(_decimal(x.lower, 6, ROUND_HALF_EVEN)), expected="x > 0"
+                )
             return Enclosure(1 / x.upper, 1 / x.lower)
         case Function.EXP | Function.TANH | Function.SIGMOID | Function.SOFTPLUS:
             return Enclosure(at(function, x.lower, digits).lower, at(function, x.upper, digits).upper)
@@ -208,7 +210,7 @@ def _decimal(x: Fraction, digits: int, rounding: str) -> Decimal:
 
 def _exp(x: Fraction, digits: int) -> Enclosure:
     if abs(x) > LARGEST:
-        raise UnsupportedError("exp of a huge number", given=float(x), expected=f"within ±{LARGEST}")
+        raise UnsupportedError("exp of a huge number", given=str(_decimal(x, 6, ROUND_HALF_EVEN)), expected=f"within ±{LARGEST}")
     if x == 0:
         return Enclosure(Fraction(1), Fraction(1))
     more = digits + 10

@@ -225,3 +225,8 @@ def test_the_solver_keeps_to_limits_and_says_what_it_does_not_take() -> None:
     sparse = Affine(((Entries(9000, 9000, one, one, np.ones(1)), 0),), np.zeros(9000))
     large = Query((Input("x", np.zeros(9000), np.ones(9000)), sparse), All(1))
     assert Delta().solve(RealProblem(large), Limits()).reason is Reason.TOO_LARGE
+
+
+def test_a_number_beyond_all_doubles_is_refused_by_name() -> None:
+    with pytest.raises(UnsupportedError, match="huge number"):
+        at(Function.EXP, Fraction(10) ** 400, 24)
