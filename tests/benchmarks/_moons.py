@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from qspec.reals.ir import Affine, Any, Apply, Entries, Function, Input, Matrix, Node, Product, Query, check
+from qspec.reals.builder import RealBuilder
+from qspec.reals.ir import Any, Function, Matrix, Query, check
 
 Floats = npt.NDArray[np.float64]
 Layers = list[tuple[Floats, Floats]]
@@ -92,39 +92,23 @@ def evaluate(layers: Layers, name: str, x: Floats) -> Floats:
     return x
 
 
-@dataclass
-class Builder:
-    """Writes a program node by node; every method returns the position of its node."""
+class Builder(RealBuilder):
+    """Writes programs of these networks."""
 
-    nodes: list[Node] = field(default_factory=list)
+    def rows(self, *terms: tuple[Floats, int], bias: object = 0) -> int:
+        """Add `bias + sum of matrix @ argument`."""
+        return self.affine([(Matrix(m), a) for m, a in terms], bias)
 
-    def _add(self, node: Node) -> int:
-        self.nodes.append(node)
-        return len(self.nodes) - 1
-
-    def input(self, name: str, lower: Floats, upper: Floats) -> int:
-        return self._add(Input(name, lower, upper))
-
-    def affine(self, *terms: tuple[Floats, int], bias: Floats) -> int:
-        return self._add(Affine(tuple((Matrix(m), a) for m, a in terms), np.asarray(bias, dtype=np.float64)))
-
-    def select(self, a: int, size: int, columns: npt.NDArray[np.int64]) -> int:
-        """Return the elements `columns` of a node of this size."""
-        count = columns.size
-        chosen = Entries(count, size, np.arange(count), columns.astype(np.int64), np.ones(count))
-        return self._add(Affine(((chosen, a),), np.zeros(count)))
-
-    def apply(self, a: int, function: Function | None) -> int:
-        return a if function is None else self._add(Apply(a, function))
-
-    def product(self, a: int, b: int) -> int:
-        return self._add(Product(a, b))
+    def activated(self, name: str, node: int) -> int:
+        """Add an activation by its name; a linear one is none."""
+        function = ACTIVATIONS[name]
+        return node if function is None else self.apply(function, node)
 
     def network(self, layers: Layers, name: str, x: int) -> int:
         """Return the logits for an input node."""
         for k, (w, b) in enumerate(layers):
-            x = self.affine((w, x), bias=b)
-            x = self.apply(x, ACTIVATIONS[name]) if k + 1 < len(layers) else x
+            x = self.rows((w, x), bias=b)
+            x = self.activated(name, x) if k + 1 < len(layers) else x
         return x
 
     def free_network(self, layers: Layers, name: str, x: int | Floats, radius: float) -> int:
@@ -138,29 +122,29 @@ class Builder:
             begin += w.size + b.size
             rows = np.repeat(np.arange(outputs), inputs)
             if isinstance(x, int):
-                products = self.product(self.select(theta, flat.size, weights), self.select(x, inputs, np.tile(np.arange(inputs), outputs)))
+                products = self.product(self.select(theta, weights), self.select(x, np.tile(np.arange(inputs), outputs)))
                 summed = np.zeros((outputs, w.size))
                 summed[rows, np.arange(w.size)] = 1
                 bias = np.zeros((outputs, flat.size))
                 bias[np.arange(outputs), biases] = 1
-                x = self.affine((summed, products), (bias, theta), bias=np.zeros(outputs))
+                x = self.rows((summed, products), (bias, theta))
             else:
                 matrix = np.zeros((outputs, flat.size))
                 matrix[rows, weights] = np.tile(x, outputs)
                 matrix[np.arange(outputs), biases] = 1
-                x = self.affine((matrix, theta), bias=np.zeros(outputs))
-            x = self.apply(x, ACTIVATIONS[name]) if k + 1 < len(layers) else x
+                x = self.rows((matrix, theta))
+            x = self.activated(name, x) if k + 1 < len(layers) else x
         assert isinstance(x, int)
         return x
 
     def confidence(self, logits: int, outputs: int) -> int:
         """Return the confidence in class 1."""
-        margin = logits if outputs == 1 else self.affine((np.array([[-1.0, 1.0]]), logits), bias=np.zeros(1))
-        return self.apply(margin, Function.SIGMOID)
+        margin = logits if outputs == 1 else self.rows((np.array([[-1.0, 1.0]]), logits))
+        return self.apply(Function.SIGMOID, margin)
 
     def done(self, node: int, *, strict: bool = False) -> Query:
         """Return the query whether some element of a node can be at least (or above) zero."""
-        return check(Query(tuple(self.nodes), Any(node, strict)))
+        return check(Query(self.program, Any(node, strict)))
 
 
 def other_class(layers: Layers, name: str, x: Floats, radius: float) -> Query:
@@ -173,7 +157,7 @@ def other_class(layers: Layers, name: str, x: Floats, radius: float) -> Query:
     else:
         margins = np.delete(np.eye(z.size), z.argmax(), axis=0)
         margins[:, z.argmax()] = -1
-    return b.done(b.affine((margins, logits), bias=np.zeros(len(margins))))
+    return b.done(b.rows((margins, logits)))
 
 
 def drift(layers: Layers, name: str, x: Floats, weight_radius: float, input_radius: float | None, eta: float) -> Query:
@@ -184,9 +168,9 @@ def drift(layers: Layers, name: str, x: Floats, weight_radius: float, input_radi
         z = evaluate(layers, name, x[None])[0]
         own = 1 / (1 + np.exp(-(z[0] if outputs == 1 else z[1] - z[0])))
         free = b.confidence(b.free_network(layers, name, x, weight_radius), outputs)
-        return b.done(b.affine((np.array([[1.0], [-1.0]]), free), bias=np.array([-own - eta, own - eta])), strict=True)
+        return b.done(b.rows((np.array([[1.0], [-1.0]]), free), bias=np.array([-own - eta, own - eta])), strict=True)
     at = b.input("x", x - input_radius, x + input_radius)
     free = b.confidence(b.free_network(layers, name, at, weight_radius), outputs)
     fixed = b.confidence(b.network(layers, name, at), outputs)
     sign = np.array([[1.0], [-1.0]])
-    return b.done(b.affine((sign, free), (-sign, fixed), bias=np.array([-eta, -eta])), strict=True)
+    return b.done(b.rows((sign, free), (-sign, fixed), bias=np.array([-eta, -eta])), strict=True)

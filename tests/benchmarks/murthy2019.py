@@ -74,7 +74,7 @@ def flips(model: Model, x: Floats, rho: float) -> Query:
     sign = 1.0 if evaluate(model.layers, model.activation, x[None])[0, 0] > 0 else -1.0
     b = Builder()
     logits = b.free_network(model.layers, model.activation, x, rho)
-    return b.done(b.affine((np.array([[-sign]]), logits), bias=np.zeros(1)))
+    return b.done(b.rows((np.array([[-sign]]), logits)))
 
 
 def bracket(question: Callable[[float], Query], low: float, high: float, steps: int, seconds: float, *, grows: bool) -> tuple[float, float]:
