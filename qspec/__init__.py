@@ -11,6 +11,7 @@ from qspec.errors import CertificateError as CertificateError
 from qspec.errors import FormatError as FormatError
 from qspec.errors import ModelFileError as ModelFileError
 from qspec.errors import NetworkError as NetworkError
+from qspec.errors import PackageMissingError as PackageMissingError
 from qspec.errors import QspecError as QspecError
 from qspec.errors import ShapeError as ShapeError
 from qspec.errors import SolverMissingError as SolverMissingError
@@ -104,6 +105,8 @@ from qspec.result import Verdict as Verdict
 from qspec.rounding import Overflow as Overflow
 from qspec.rounding import Rounding as Rounding
 from qspec.solver import Limits as Limits
+from qspec.sweep import Sweep as Sweep
+from qspec.sweep import sweep as sweep
 from qspec.tensor import Tensor as Tensor
 from qspec.tensor import quantize as quantize
 from qspec.threshold import Threshold as Threshold
@@ -144,6 +147,7 @@ __all__ = [
     "Objective",
     "Optimum",
     "Overflow",
+    "PackageMissingError",
     "PerChannel",
     "Property",
     "QspecError",
@@ -166,6 +170,7 @@ __all__ = [
     "SolverMissingError",
     "SoundnessError",
     "SpecError",
+    "Sweep",
     "Tanh",
     "Tensor",
     "Threshold",
@@ -217,6 +222,7 @@ __all__ = [
     "softmax",
     "softplus",
     "sum",
+    "sweep",
     "tanh",
     "to_lp",
     "to_mps",

@@ -62,6 +62,10 @@ class SolverMissingError(QspecError, LookupError):
     """No solver of that name, or one that is not installed."""
 
 
+class PackageMissingError(QspecError, ImportError):
+    """A package that comes with an extra of qspec is not installed; the message says which extra."""
+
+
 class InternalError(QspecError, AssertionError):
     """An invariant of qspec does not hold; this is a defect in qspec."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import product
@@ -25,6 +25,8 @@ from qspec.worker import Death, Desk, Job, Reply, Task
 Specs = Property | Sequence[Property] | Mapping[str, Property]
 Values = Mapping[str, object]
 Over = Iterable[Values] | Mapping[str, Iterable[object]]
+Tags = Callable[[Task, Result], Mapping[str, object]]
+"""What to write beside a result, as JSON values: how somebody who asks many batches finds it again."""
 
 LIMITS = ("timeout", "memory")
 """Options that decide only whether an UNKNOWN is asked again."""
@@ -115,18 +117,17 @@ def verify_many(
 
     `over` are mappings of parameter values, or one mapping of names to lists, of which every combination is taken. Each property of
     `spec` is asked for each of them. `workers` processes share the queries (default: one for each core; 1: this process). `store` is a
-    file to which every result is written at once; queries that it settles are not asked again. Other options are those of `verify`.
+    file to which every result is written at once; queries that it settles are not asked again. Other options are those of `verify`;
+    the solver "falsify" is `falsify`, a search only.
 
     An error of one query comes as `Finished.error` and loses no other query; a SoundnessError is raised, too, when all others are
     done. A query whose worker dies twice is UNKNOWN (CRASH). Closing the generator, or an interruption, stops the workers. Raises
     SpecError on malformed arguments, or a store that cannot be used, and SolverMissingError if the solver cannot run.
     """
     properties = _properties(spec)
-    settings = _settings({"solver": solver, "timeout": timeout, **options})
-    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise SpecError("no number of workers", given=workers, expected="a whole number, at least 1")
+    settings = every_option({"solver": solver, "timeout": timeout, **options})
     elements = grid(**cast(Mapping[str, Iterable[object]], over)) if isinstance(over, Mapping) else over
-    return _Batch(properties, settings, elements, workers or cores()).run(store, progress)
+    return Batch(properties, settings, elements, workers).run(store, progress)
 
 
 def cores() -> int:
@@ -142,7 +143,7 @@ def _properties(spec: Specs) -> tuple[Property, ...]:
     return tuple(replace(p, name=name) if isinstance(name, str) else p for name, p in found.items())
 
 
-def _settings(given: Mapping[str, object]) -> dict[str, object]:
+def every_option(given: Mapping[str, object]) -> dict[str, object]:
     """Return every option of `verify`, as given or as it is by default; raises SpecError on one that it has not."""
     known = {p.name: p.default for p in inspect.signature(verify).parameters.values() if p.kind is p.KEYWORD_ONLY}
     if stray := sorted(set(given) - set(known)):
@@ -164,17 +165,27 @@ def _stamp(settings: Mapping[str, object]) -> str:
         raise SpecError("an option is no plain value", given=facts, expected="texts, numbers, lists of texts") from None
 
 
-class _Batch:
-    """What is asked, and how; `run` asks it."""
+class Batch:
+    """What is asked, and how; `run` asks it. Raises SpecError on options that are none, or no number of workers (None: one a core)."""
 
-    def __init__(self, properties: tuple[Property, ...], settings: Mapping[str, object], over: Iterable[Values], workers: int) -> None:
+    def __init__(
+        self,
+        properties: tuple[Property, ...],
+        settings: Mapping[str, object],
+        over: Iterable[Values],
+        workers: int | None,
+        tags: Tags | None = None,
+    ) -> None:
+        if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise SpecError("no number of workers", given=workers, expected="a whole number, at least 1")
         self._properties = properties
         self._networks = [tuple(networks(p)) for p in properties]
         self._settings = settings
         self._stamp = _stamp(settings)
         self._limits = Limits(*(cast(Any, settings[k]) for k in ("timeout", "memory", "seed")))
         self._over = over
-        self._workers = workers
+        self._workers = workers or cores()
+        self._tags = tags
 
     def run(self, where: str | os.PathLike[str] | None, progress: bool) -> Generator[Finished]:
         """Yield what came of each query; raises a SoundnessError among them at the end, however that comes about."""
@@ -238,8 +249,8 @@ class _Batch:
             text = reply.result
             resumed = not text
             result = cast(Store, store).result(reply.key) if resumed else Result.from_dict(json.loads(text))
-        if store is not None and text:
-            store.append(reply.key, task.index, text)
+        if store is not None:
+            store.keep(reply.key, task.index, text, {} if self._tags is None else self._tags(task, result))
         result = replace(result, name=name, parameters=task.parameters, networks=self._networks[task.position])
         return Finished(task.index, name, reply.key, task.parameters, result, resumed)
 

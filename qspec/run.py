@@ -283,7 +283,7 @@ def attacked(run: Run, target: Query) -> Assignment | None:
     return searched(run, target, seconds)
 
 
-def searched(run: Run, target: Query, seconds: float) -> Assignment | None:
+def searched(run: Run, target: Query, seconds: float | None) -> Assignment | None:
     """Search the box that the assumption leaves; other passes would give every query a shape of its own, to be compiled anew."""
     from qspec.search.falsify import falsify as search
 

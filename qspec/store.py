@@ -1,8 +1,9 @@
 """Results on disk: one line of JSON for each finished query, written at once and never changed.
 
-A line is `{"schema": "qspec.store/1", "key": …, "index": …, "result": {…}}` with the result as `Result.to_dict()` has it. A run that
-is killed leaves at most one line that is cut off, which readers ignore and the next run removes. Of several lines with one key the last
-counts.
+A line is `{"schema": "qspec.store/1", "key": …, "index": …, "tags": {…}, "result": {…}}` with the result as `Result.to_dict()` has it.
+Tags are there if the batch gives some, as a sweep does: all but `notes` say which question of the batch this was. A run that is killed
+leaves at most one line that is cut off, which readers ignore and the next run removes. Of several lines with one key and one identity the
+last counts.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import fcntl
 import json
 import math
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, cast
@@ -55,6 +56,8 @@ class Entry:
     verdict: str
     reason: str | None
     limits: Limits
+    tags: Mapping[str, Mapping[str, object]] = field(default_factory=dict[str, Mapping[str, object]])
+    """By identity: what was told of the questions that this one query has answered."""
 
     def settles(self, limits: Limits) -> bool:
         """Return whether asking again within these limits is in vain: decided, or unknown within limits that were no smaller."""
@@ -87,9 +90,18 @@ class Store:
         entry = self._entries[key]
         return Result.from_dict(json.loads(os.pread(self._descriptor, entry.length, entry.offset))["result"])
 
-    def append(self, key: str, index: int, result: str) -> None:
-        """Write a result, given as JSON text in one line; it is on the disk when this returns. Raises OSError if it cannot be."""
-        line = HEAD + f'{json.dumps(key)}, "index": {index}, "result": {result}}}\n'.encode()
+    def keep(self, key: str, index: int, result: str, tags: Mapping[str, object]) -> None:
+        """Write a result, given as JSON text in one line; it is on the disk when this returns. Raises OSError if it cannot be.
+
+        Without a result, that of an earlier run is kept; it is written again if its tags have changed.
+        """
+        entry = self._entries.get(key)
+        if not result and entry is not None and tags and entry.tags.get(identity(tags)) != tags:
+            result = json.dumps(self.result(key).to_dict())
+        if not result:
+            return
+        told = f'"tags": {json.dumps(tags)}, ' if tags else ""
+        line = HEAD + f'{json.dumps(key)}, "index": {index}, {told}"result": {result}}}\n'.encode()
         written = 0
         while written < len(line):
             written += os.write(self._descriptor, line[written:])
@@ -124,15 +136,25 @@ def opened(where: str | os.PathLike[str]) -> Generator[Store]:
 def read(where: str | os.PathLike[str]) -> list[dict[str, object]]:
     """Return the results of a store as plain rows, in the order of their index; a store that is being written may be read.
 
-    Columns: index, key, name, kind, parameters, verdict, evidence, reason, detail, vacuous, violations, codes, solver, solver_version,
-    seconds (spent) and timeout (allowed). Raises SpecError if the file is not a store, or damaged.
+    Columns: index, key, tags, name, kind, parameters, verdict, evidence, reason, detail, vacuous, violations, codes, solver,
+    solver_version, seconds (spent) and timeout (allowed). Raises SpecError if the file is not a store, or damaged.
     """
+    return [_row(line) for line in lines(where)]
+
+
+def lines(where: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """Return the lines of a store as they are, in the order of their index, but for those that others replace; see `read`."""
     path = Path(where)
-    rows: dict[str, dict[str, object]] = {}
+    found: dict[tuple[str, str], dict[str, Any]] = {}
     with _reading(path) as file:
         for _, _, line in _lines(path, file):
-            rows[line["key"]] = _row(line)
-    return sorted(rows.values(), key=lambda row: cast(int, row["index"]))
+            found[line["key"], identity(line.get("tags", {}))] = line
+    return sorted(found.values(), key=lambda line: cast(int, line["index"]))
+
+
+def identity(tags: Mapping[str, object]) -> str:
+    """Return which question of a batch some tags are about, as text."""
+    return json.dumps({k: v for k, v in tags.items() if k != "notes"}, sort_keys=True)
 
 
 def _row(line: dict[str, Any]) -> dict[str, object]:
@@ -140,6 +162,7 @@ def _row(line: dict[str, Any]) -> dict[str, object]:
     return {
         "index": line["index"],
         "key": line["key"],
+        "tags": line.get("tags", {}),
         **{c: result[c] for c in COLUMNS},
         "seconds": math.fsum(result["times"].values()),
         "timeout": result["limits"]["seconds"],
@@ -153,7 +176,9 @@ def _scan(path: Path) -> tuple[dict[str, Entry], int]:
     with _reading(path) as file:
         for offset, length, line in _lines(path, file):
             result = line["result"]
-            entries[line["key"]] = Entry(offset, length, result["verdict"], result["reason"], Limits(**result["limits"]))
+            key, tags, limits = line["key"], line.get("tags", {}), Limits(**result["limits"])
+            told = {**(entries[key].tags if key in entries else {}), identity(tags): tags}
+            entries[key] = Entry(offset, length, result["verdict"], result["reason"], limits, told)
             end = offset + length
     return entries, end
 
@@ -184,9 +209,10 @@ def _content(text: bytes) -> dict[str, Any] | None:
     """Return the content of a line, None if it is cut off or damaged."""
     try:
         line: dict[str, Any] = json.loads(text)
-        whole = text.endswith(b"\n") and isinstance(line["key"], str) and isinstance(line["index"], int)
+        placed = isinstance(line["key"], str) and isinstance(line["index"], int) and isinstance(line.get("tags", {}), dict)
         result: dict[str, Any] = line["result"]
-        return line if whole and isinstance(result["times"], dict) and {"verdict", "reason", "limits"} <= set(result) else None
+        told = isinstance(result["times"], dict) and {"verdict", "reason", "limits"} <= set(result)
+        return line if text.endswith(b"\n") and placed and told else None
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -145,8 +145,11 @@ def _prove(run: Run, solver: Solver, attack: bool) -> Result:
     return absent(run, Evidence.CERTIFICATE, solver, "query", proof=proof)
 
 
-def falsify(spec: Property, *, seconds: float = 10.0, seed: int = 0, **parameters: object) -> Result:
-    """Search for a counterexample (or witness) only: VIOLATED (HOLDS) with one, else UNKNOWN."""
+def falsify(spec: Property, *, seconds: float | None = 10.0, seed: int = 0, **parameters: object) -> Result:
+    """Search for a counterexample (or witness) only: VIOLATED (HOLDS) with one, else UNKNOWN.
+
+    `seconds` is the most that the search may take, which without a limit ends as well.
+    """
     run = start(spec, parameters, Limits(seconds, None, seed))
     run.solver = "falsify"
     hit = searched(run, run.compiled.query, seconds)

@@ -10,6 +10,7 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 from qspec import errors
 from qspec.digest import digest
@@ -18,7 +19,11 @@ from qspec.language.bind import bind
 from qspec.language.compile import compile_property
 from qspec.language.formulas import Property
 from qspec.language.walk import is_real
-from qspec.verify import verify
+from qspec.result import Result
+from qspec.verify import falsify, verify
+
+SEARCH = "falsify"
+"""The solver of batches in which nothing is proved."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,10 +138,16 @@ class Desk:
             announce(key)
             if key in self._job.settled:
                 return Reply(key)
-            result = verify(self._job.properties[task.position], **{**self._job.options, **task.parameters})  # pyright: ignore[reportArgumentType]
-            return Reply(key, json.dumps(result.to_dict(), allow_nan=False))
+            return Reply(key, json.dumps(self._decided(task).to_dict(), allow_nan=False))
         except Exception as error:  # noqa: BLE001 - one query must not take the others with it; the caller raises what is not the user's
             return Reply(key, failure=Failure.of(error))
+
+    def _decided(self, task: Task) -> Result:
+        spec, options = self._job.properties[task.position], self._job.options
+        if options["solver"] == SEARCH:
+            seconds, seed = (cast(Any, options[k]) for k in ("timeout", "seed"))
+            return falsify(spec, seconds=seconds, seed=seed, **task.parameters)
+        return verify(spec, **{**options, **task.parameters})  # pyright: ignore[reportArgumentType]
 
 
 def main(connection: int, lifeline: int) -> None:

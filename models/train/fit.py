@@ -58,12 +58,21 @@ def fit(recipe: Recipe, dataset: Dataset) -> Fitted:
     """Train by the recipe; the same recipe on the same machine gives the same network, bit for bit."""
     scaling = standardization(recipe, dataset) if recipe.standardize else None
     start, first, second = jax.random.split(jax.random.key(recipe.seed), 3)
-    parameters = initial(recipe.layers, dataset.train[0].shape[1:], start)
-    parameters = _phase(recipe, dataset, scaling, parameters, first, quantized=False)
+    parameters = _real(recipe, dataset, scaling, start, first)
     x = jnp.asarray(dataset.held_out[0] * 2.0**-recipe.format.frac, jnp.float32)
     float_outputs = forward(recipe.layers, stored(recipe.layers, parameters, scaling, quantized=False), x, quantized=False)
     parameters = _phase(recipe, dataset, scaling, parameters, second, quantized=True)
     return Fitted(stored(recipe.layers, parameters, scaling), np.asarray(float_outputs))
+
+
+def real_parameters(recipe: Recipe, dataset: Dataset, key: jax.Array) -> Parameters:
+    """Train the first phase only, and return real numbers that nothing has rounded."""
+    start, first = jax.random.split(key)
+    return stored(recipe.layers, _real(recipe, dataset, None, start, first), None, quantized=False)
+
+
+def _real(recipe: Recipe, dataset: Dataset, scaling: Scaling | None, start: jax.Array, draws: jax.Array) -> Parameters:
+    return _phase(recipe, dataset, scaling, initial(recipe.layers, dataset.train[0].shape[1:], start), draws, quantized=False)
 
 
 def standardization(recipe: Recipe, dataset: Dataset) -> Scaling:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never, cast
 
@@ -95,30 +96,28 @@ def _bias(tensor: Tensor | None) -> ExactArray | None:
 
 @dataclass(frozen=True, slots=True)
 class Formats:
-    """The formats of a quantisation; each states its rounding and overflow."""
+    """The formats of one layer; each states its rounding and overflow. Of an input `output` is the format of the input itself."""
 
-    input: Format
     weights: Format
     biases: Format
-    activations: Format
     output: Format
-    accumulator: Fixed | None
+    accumulator: Fixed | None = None
 
 
-def quantized(network: RealNetwork, formats: Formats) -> Network:
-    """Return the network in fixed point; raises UnsupportedError on an activation that has no fixed-point layer."""
+def quantized(network: RealNetwork, formats: Callable[[RealStage], Formats]) -> Network:
+    """Return the network in fixed point, each stage in its formats; raises UnsupportedError on an activation that has no layer there."""
     stages: list[Stage] = []
-    for k, s in enumerate(network.stages):
-        layer = _fixed_layer(s, formats, formats.output if k in network.outputs else formats.activations)
+    for s in network.stages:
+        layer = _fixed_layer(s, formats(s))
         stages.append(Stage(s.name, layer, s.arguments, infer(layer, [stages[a].type for a in s.arguments])))
     return Network(tuple(stages), network.outputs, network.name)
 
 
-def _fixed_layer(stage: RealStage, formats: Formats, output: Format) -> Layer:
-    layer = stage.layer
+def _fixed_layer(stage: RealStage, formats: Formats) -> Layer:
+    layer, output = stage.layer, formats.output
     match layer:
         case RealInput(shape):
-            return Input(shape, formats.input, layer.name)
+            return Input(shape, output, layer.name)
         case RealDense():
             kernel, bias = quantize(layer.kernel, formats.weights), _stored(layer.bias, formats.biases)
             return Dense(kernel, bias, _fixed_activation(layer.activation), output, formats.accumulator, layer.name)

@@ -13,6 +13,7 @@ from qspec.errors import NetworkError
 from qspec.network.expect import expect
 from qspec.network.graph import in_order, layer_names, signal_key
 from qspec.network.real_layers import RealInput, RealLayer, real_shape
+from qspec.rounding import Overflow, Rounding
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from qspec.formats import Fixed, Format
     from qspec.language.expressions import Operand
     from qspec.language.real_expressions import RealOutput, RealVariable
+    from qspec.network.calibrate import Calibration
     from qspec.network.graph import Network
     from qspec.network.real_perturb import PerturbedRealNetwork, Rounded
     from qspec.reals.ir import ExactArray
@@ -185,7 +187,25 @@ class RealNetwork:
         """
         from qspec.network.convert import Formats, quantized
 
-        return quantized(self, Formats(input, weights, biases or weights, activations, output or activations, accumulator))
+        ends = {self.stages[k].name for k in self.outputs}
+
+        def formats(stage: RealStage) -> Formats:
+            signal = input if isinstance(stage.layer, RealInput) else (output or activations) if stage.name in ends else activations
+            return Formats(weights, biases or weights, signal, accumulator)
+
+        return quantized(self, formats)
+
+    def calibrate(
+        self, values: object, *, input: Format, rounding: Rounding = Rounding.RND, overflow: Overflow = Overflow.SAT
+    ) -> Calibration:
+        """Return what quantises this network to any number of bits: binary points that suit its parameters, and its signals on `values`.
+
+        `values` are of shape (samples, *input shape), as for `evaluate`; `input` is the format of the input at every width. Raises
+        ShapeError if they do not fit, and SpecError if there are none or some are not finite. See `qspec.network.calibrate`.
+        """
+        from qspec.network.calibrate import calibrated
+
+        return calibrated(self, values, input, rounding, overflow)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the network to a file (see `qspec.network.real_file`); raises ModelFileError if that fails."""

@@ -19,15 +19,20 @@ from qspec.reals.ir import ExactArray
 def evaluate(network: RealNetwork, values: object) -> Reals:
     """Return the first output for input values of shape (..., *input shape); raises ShapeError if they do not fit the one input."""
     x = np.asarray(values, dtype=np.float64)
+    out = signals(network, x)[network.outputs[0]]
+    return out.reshape(*x.shape[: x.ndim - len(network.inputs[0].shape)], *out.shape[1:])
+
+
+def signals(network: RealNetwork, x: Reals) -> list[Reals]:
+    """Return the signal of every stage, shape (samples, *stage shape), for input values as `evaluate` takes them."""
     shape = network.inputs[0].shape
     if len(network.inputs) != 1 or x.shape[x.ndim - len(shape) :] != shape:
         raise ShapeError("values do not fit the input", given=x.shape, expected=f"(..., {', '.join(map(str, shape))}), one input")
-    signals: list[Reals] = []
+    found: list[Reals] = []
     for s in network.stages:
         shapes = [network.stages[a].shape for a in s.arguments]
-        signals.append(x.reshape(-1, *shape) if isinstance(s.layer, RealInput) else _evaluate(s, [signals[a] for a in s.arguments], shapes))
-    out = signals[network.outputs[0]]
-    return out.reshape(*x.shape[: x.ndim - len(shape)], *out.shape[1:])
+        found.append(x.reshape(-1, *shape) if isinstance(s.layer, RealInput) else _evaluate(s, [found[a] for a in s.arguments], shapes))
+    return found
 
 
 def _evaluate(stage: RealStage, x: list[Reals], shapes: list[tuple[int, ...]]) -> Reals:
