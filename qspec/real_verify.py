@@ -22,6 +22,7 @@ from qspec.reals.compile import CompiledReal, compile_real
 from qspec.reals.evaluate import satisfies
 from qspec.reals.fixed import Cell, halves
 from qspec.reals.ir import FALSE, TRUE, ExactArray, Point, Query, exact, fractions
+from qspec.reals.monotone import one_sided
 from qspec.reproducer import write_real_reproducer
 from qspec.result import Evidence, Result, Said, Times, Verdict
 from qspec.run import Clocked, proved, said_of, versions
@@ -124,7 +125,7 @@ def _decide(run: RealRun) -> Result:
         known = {name: exact(lower) for name, (lower, _) in cell.items()}
         solution = None if point is None else _replayed(run, said, {**known, **point})
         if solution is not None:
-            return _found(run, solution, Evidence.MODEL)
+            return _found(run, solution, Evidence.MODEL if run.said and run.said[-1] is said else Evidence.BOUNDS)
         late = said.reason is Reason.TIMEOUT and not run.expired
         if said.status == "unknown" and not (late and parts is not None):
             return _unknown(run, said.reason, said.detail)
@@ -132,7 +133,7 @@ def _decide(run: RealRun) -> Result:
             pending += parts
         elif point is not None:
             unknown = Reason.NUMERICAL if said.numerical else Reason.SPURIOUS, _near(said)
-    return _absent(run, proved(run)) if unknown is None else _unknown(run, *unknown)
+    return _absent(run, proved(run) if run.said else Evidence.BOUNDS) if unknown is None else _unknown(run, *unknown)
 
 
 def _part(run: RealRun, cell: Cell, single: bool) -> CompiledReal:
@@ -180,7 +181,28 @@ def _problem(run: RealRun, query: Query, fidelity: Fidelity) -> Problem:
 
 
 def _ask(run: RealRun, query: Query, fidelity: Fidelity) -> tuple[Said, Point | None]:
-    """Hand a query to the solver and record what it says."""
+    """Hand a query to the solver, side by side where it is written as text, and return the first model, else what leaves a side open."""
+    settled = Said("unsat", None, "", 0.0, run.theory, fidelity, 0)
+    for side in _sides(run, query):
+        if side.goal == TRUE:
+            return replace(settled, status="sat"), {name: node.lower for name, node in side.inputs.items()}
+        said, point = _ask_side(run, side, fidelity)
+        if point is not None:
+            return said, point
+        if said.status != "unsat" or said.numerical:
+            settled = said if settled.status == "unsat" else settled
+    return settled, None
+
+
+def _sides(run: RealRun, query: Query) -> tuple[Query, ...]:
+    """Return the queries to ask about; the solvers of queries themselves do as much on their own."""
+    since = perf_counter()
+    sides = (query,) if run.theory == "real" else one_sided(query)
+    run.spend("presolve", since)
+    return sides
+
+
+def _ask_side(run: RealRun, query: Query, fidelity: Fidelity) -> tuple[Said, Point | None]:
     since = perf_counter()
     problem = _problem(run, query, fidelity)
     run.spend("lower", since)

@@ -15,13 +15,17 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from importlib.util import find_spec
+from typing import Literal
 
 from qspec.errors import UnsupportedError
 from qspec.problem import Model, Problem, RealProblem, Symbol
+from qspec.reals.ir import Query
+from qspec.reals.monotone import one_sided
 from qspec.reals.nested import Call, Comparison, Junction, Nested, Sum, Tree, Variable, nest
 from qspec.solver import Answer, Availability, Limits, Reason
 from qspec_solvers.availability import package
@@ -29,6 +33,8 @@ from qspec_solvers.process import Finished, run, worker
 from qspec_solvers.reply import interpret
 
 COMMAND_VARIABLE = "QSPEC_DREAL"
+Mode = Literal["plain", "inputs first", "polytope"]
+MODES: tuple[Mode, ...] = ("inputs first", "polytope")
 WIDEST = 128
 """Variables of one comparison at most: dReal's set-up grows with their cube (128: 0.5 s, 256: 3 s, 512: 17 s, each comparison)."""
 LARGEST = 200_000
@@ -41,6 +47,10 @@ class DReal:
     """dReal 4; `command` (else QSPEC_DREAL) names an executable to use instead of the Python package, with all its arguments."""
 
     command: tuple[str, ...] = ()
+    presolve: bool = True
+    """Whether inputs in which the goal is monotone are fixed before, and the sides of a disjunction asked about one by one."""
+    modes: tuple[Mode, ...] = MODES
+    """How the Python package is to search: one process for each, of which the first answer counts."""
     theories: tuple[str, ...] = ("real",)
     name: str = "dreal"
     cite: str = "S. Gao, S. Kong, E. Clarke. dReal: An SMT Solver for Nonlinear Theories over the Reals. CADE 2013"
@@ -74,24 +84,43 @@ class DReal:
             return Answer("unknown", reason=Reason.UNSUPPORTED, detail=f"it takes a real query, not {problem.theory}")
         if not (math.isfinite(problem.delta) and problem.delta > 0):
             return Answer("unknown", reason=Reason.UNSUPPORTED, detail=f"delta must be positive, not {problem.delta}")
+        began = time.monotonic()
         try:
-            nested = nest(problem.query)
+            sides = one_sided(problem.query) if self.presolve else (problem.query,)
+            parts = [(side, nest(side)) for side in sides]
         except (UnsupportedError, OverflowError) as error:
             return Answer("unknown", reason=Reason.UNSUPPORTED, detail=" ".join(str(error).split()))
-        if nested.goal is False:
-            return Answer("unsat")
-        if nested.goal is True:
-            return Answer("sat", _completed(problem, {}))
-        if nested.widest > WIDEST or nested.size > LARGEST:
-            detail = f"dReal takes {WIDEST} variables in a comparison and {LARGEST} operations, here are {nested.widest} and {nested.size}"
-            return Answer("unknown", reason=Reason.TOO_LARGE, detail=detail)
-        answer = self._asked(nested, problem.delta, limits)
-        return answer if answer.model is None else replace(answer, model=_completed(problem, _named(nested, answer.model)))
+        for side, nested in parts:
+            if nested.goal is True:
+                return Answer("sat", _completed(side, {}))
+        return self._each([(side, nested) for side, nested in parts if nested.goal is not False], problem.delta, limits, began)
+
+    def _each(self, parts: Sequence[tuple[Query, Nested]], delta: float, limits: Limits, began: float) -> Answer:
+        """Ask about one part after the other, each in an equal share of the time that is left; the first model is the answer."""
+        undecided: Answer | None = None
+        for k, (side, nested) in enumerate(parts):
+            if nested.widest > WIDEST or nested.size > LARGEST:
+                detail = (
+                    f"dReal takes {WIDEST} variables in a comparison and {LARGEST} operations, here are {nested.widest} and {nested.size}"
+                )
+                undecided = Answer("unknown", reason=Reason.TOO_LARGE, detail=detail)
+                continue
+            left = None if limits.seconds is None else (limits.seconds - (time.monotonic() - began)) / (len(parts) - k)
+            if left is not None and left <= 0:
+                undecided = Answer("unknown", reason=Reason.TIMEOUT)
+                break
+            answer = self._asked(nested, delta, replace(limits, seconds=left))
+            if answer.model is not None:
+                model = _completed(side, _named(nested, answer.model))
+                return replace(answer, model=model, seconds=time.monotonic() - began)
+            if answer.status != "unsat":
+                undecided = answer
+        return replace(undecided or Answer("unsat"), seconds=time.monotonic() - began)
 
     def _asked(self, nested: Nested, delta: float, limits: Limits) -> Answer:
         words, symbols = self.words(), _symbols(nested)
         if not words:
-            text = json.dumps(_job(nested, delta, limits))
+            text = json.dumps(_job(nested, delta, limits, self.modes))
             return interpret(run(worker("run_dreal"), text, limits), symbols, limits)
         answer = _command(words, nested, delta, 0.0, limits)
         if answer.status != "delta-sat":
@@ -127,17 +156,17 @@ def _named(nested: Nested, model: Model) -> dict[str, Fraction]:
     return {f"{s.input}[{s.index}]": Fraction(model[s.text]) for s in _symbols(nested)}
 
 
-def _completed(problem: RealProblem, model: dict[str, Fraction]) -> dict[str, Fraction]:
+def _completed(query: Query, model: dict[str, Fraction]) -> dict[str, Fraction]:
     """Return a value within its exact bounds for every element; those without one are at their lower end."""
     found: dict[str, Fraction] = {}
-    for name, node in problem.query.inputs.items():
+    for name, node in query.inputs.items():
         for k, (low, high) in enumerate(zip(node.lower.tolist(), node.upper.tolist(), strict=True)):
             value = model.get(f"{name}[{k}]", Fraction(low))
             found[f"{name}[{k}]"] = min(max(value, Fraction(low)), Fraction(high))
     return found
 
 
-def _job(nested: Nested, delta: float, limits: Limits) -> dict[str, object]:
+def _job(nested: Nested, delta: float, limits: Limits, modes: Sequence[Mode]) -> dict[str, object]:
     """Return what the worker decides, as JSON has it; the first input of a query has priority 0, later ones are parameters."""
     inputs = list(dict.fromkeys(a.input for a in nested.atoms if isinstance(a, Variable) and a.input is not None))
     first = inputs[0] if inputs else None
@@ -147,7 +176,7 @@ def _job(nested: Nested, delta: float, limits: Limits) -> dict[str, object]:
             atoms.append(["variable", atom.lower, atom.upper, int(atom.input != first)])
         else:
             atoms.append([atom.operator, [_plain(s) for s in atom.arguments]])
-    return {"atoms": atoms, "goal": _tree(nested.goal), "delta": delta, "seconds": limits.seconds}
+    return {"atoms": atoms, "goal": _tree(nested.goal), "delta": delta, "seconds": limits.seconds, "modes": list(modes)}
 
 
 def _plain(total: Sum) -> list[object]:

@@ -1,7 +1,8 @@
-"""Does `delta` agree with z3 and with dense sampling on random real queries? `python -m tests.soundness.real_agreement --count 20000`.
+"""Does a solver agree with z3 and with dense sampling on random real queries? `python -m tests.soundness.real_agreement --count 20000`.
 
 z3 is asked where a query has no transcendental function; points of a grid and of chance are judged by the exact reference. A model of `sat`
-must solve the query exactly, one of `delta-sat` must miss no atom by more than δ.
+must solve the query exactly, one of `delta-sat` by `delta` must miss no atom by more than δ (other solvers give hints: those must be in the
+box). The solver is `delta`, or another one of theory "real": `--solver dreal`.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ import numpy as np
 
 from qspec.errors import UnsupportedError
 from qspec.problem import RealProblem
-from qspec.reals.evaluate import evaluate, satisfies
+from qspec.reals.evaluate import evaluate, inside, satisfies
 from qspec.reals.ir import All, And, Any, Formula, Or, Point, Query, Truth
-from qspec.solver import Limits
+from qspec.solver import Limits, Solver, get_solver
 from qspec_solvers.delta import Delta
 from tests.soundness.delta_queries import by_z3, floats, for_z3, points, random_query
 
@@ -28,20 +29,25 @@ POINTS, EXACTLY = 400, 6
 """Points of one query that are sampled, and those of them that are judged exactly."""
 
 
-def check_seed(seed: int, seconds: float = 20.0) -> tuple[Counter[str], list[str]]:
+def check_seed(seed: int, seconds: float = 20.0, solver: Solver | None = None) -> tuple[Counter[str], list[str]]:
     """Check one random query; return what was met, and a line for everything that is wrong."""
+    solver = solver or Delta()
     query = random_query(seed)
     problem = RealProblem(query, DELTA)
-    answer = Delta().solve(problem, Limits(seconds=seconds, seed=seed))
-    counts, wrong = Counter({"queries": 1, f"delta {answer.status}": 1}), list[str]()
+    answer = solver.solve(problem, Limits(seconds=seconds, seed=seed))
+    counts, wrong = Counter({"queries": 1, f"{solver.name} {answer.status}": 1}), list[str]()
     if answer.status == "sat":
         assert answer.model is not None
         if satisfies(query, problem.decode(answer.model)) is not True:
             wrong.append(f"seed {seed}: the model is no solution")
     if answer.status == "delta-sat":
         assert answer.model is not None
+        point = problem.decode(answer.model)
+        if not inside(query, point):
+            wrong.append(f"seed {seed}: the model is not in the box")
         try:
-            if not missed_by(query, problem.decode(answer.model), Fraction(DELTA)):
+            counts[f"{solver.name} delta-sat, and a solution"] += satisfies(query, point) is True
+            if isinstance(solver, Delta) and not missed_by(query, point, Fraction(DELTA)):
                 wrong.append(f"seed {seed}: the model misses an atom by more than δ")
         except UnsupportedError:  # exp of a huge number
             counts["not judged"] += 1
@@ -51,7 +57,7 @@ def check_seed(seed: int, seconds: float = 20.0) -> tuple[Counter[str], list[str
         said = by_z3(query)
         counts[f"z3 {said}"] += 1
         if {said, answer.status} == {"sat", "unsat"}:
-            wrong.append(f"seed {seed}: delta says {answer.status}, z3 says {said}")
+            wrong.append(f"seed {seed}: {solver.name} says {answer.status}, z3 says {said}")
         counts["both decide"] += said != "unknown" and answer.status in ("sat", "unsat")
     return counts, wrong
 
@@ -110,10 +116,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=20.0, help="limit for one query")
+    parser.add_argument("--solver", default="delta", help='a solver of theory "real"')
     options = parser.parse_args(arguments)
     began, counts, bad = time.monotonic(), Counter[str](), 0
     for seed in range(options.seed, options.seed + options.count):
-        found, wrong = check_seed(seed, options.seconds)
+        found, wrong = check_seed(seed, options.seconds, get_solver(options.solver))
         counts += found
         bad += len(wrong)
         for line in wrong:

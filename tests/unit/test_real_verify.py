@@ -133,11 +133,20 @@ def test_solvers_of_integers_are_refused_and_logics_too_small_as_well() -> None:
     with pytest.raises(qs.UnsupportedError, match="QF_LRA"):
         qs.verify(TRUE, solver="z3", theory="QF_BV")
     with pytest.raises(qs.UnsupportedError, match="QF_NRAT"):
-        qs.verify(qs.forall(X, then=SOFT(X)[0] <= 1), solver="z3")
+        qs.verify(qs.forall(X, then=SOFT(X)[0] * X[0] <= "1/2"), solver="z3")
     with pytest.raises(qs.UnsupportedError, match="no passes"):
         qs.verify(TRUE, split=True)
     with pytest.raises(qs.SpecError, match="delta is out of range"):
         qs.verify(TRUE, delta=0)
+
+
+def test_what_monotonicity_decides_needs_no_solver_of_its_functions() -> None:
+    """z3 has no exp, but the largest value of each side is at a corner of the box."""
+    weights = SOFT.perturb(rho="1/8")
+    drift = abs(weights([1, "1/2"])[0] - SOFT([1, "1/2"])[0])
+    for limit, verdict in (("1/4", qs.Verdict.HOLDS), ("1/100", qs.Verdict.VIOLATED)):
+        result = qs.verify(qs.forall(weights.parameters, then=drift <= limit), solver="z3")
+        assert (result.verdict, result.evidence, result.said) == (verdict, Evidence.BOUNDS, ())
 
 
 def test_text_of_a_property_about_reals() -> None:

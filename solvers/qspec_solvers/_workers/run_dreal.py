@@ -1,8 +1,9 @@
 """Decide nested real expressions with dReal: JSON on stdin, the answer as SMT-LIB solvers write it on stdout.
 
-Two processes race, each with one job, because dReal holds the interpreter's lock and two jobs abort it: one divides inputs before
-parameters, the other contracts by linear relaxations ("polytope"). A box that dReal calls delta-sat lies beside the solutions more often
-than among them, so that the same is asked again with every comparison strengthened by 2 delta: the middle of that box often is one.
+Processes race, each with one job, because dReal holds the interpreter's lock and two jobs abort it: one divides inputs before
+parameters, another contracts by linear relaxations ("polytope"), a plain one does neither. A box that dReal calls delta-sat lies beside the
+solutions more often than among them, so that the same is asked again with every comparison strengthened by 2 delta: the middle of that box
+often is one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from fractions import Fraction
 from importlib import import_module
 from typing import Any
 
-MODES = ("inputs first", "polytope")
 NARROW = 1e-3
 """Inputs narrower than this wait until parameters are as narrow."""
 MARGIN = 0.25
@@ -107,7 +107,7 @@ def decide(job: dict[str, Any], mode: str, say: Any) -> None:
     config.number_of_jobs = 1
     if mode == "polytope":
         config.use_polytope = True
-    else:
+    if mode == "inputs first":
         config.brancher = brancher({f"v{k}" for k in terms.variables if job["atoms"][k][3] == 0})
     found = ask(terms, job, config, 0.0)
     if found is None:
@@ -156,7 +156,7 @@ def start(job: dict[str, Any], mode: str) -> tuple[int, int]:
 
 def race(job: dict[str, Any], deadline: float) -> dict[str, Any]:
     """Return the first final answer of the processes, else the last that was not final; they are ended."""
-    processes = {read: pid for pid, read in (start(job, mode) for mode in MODES)}
+    processes = {read: pid for pid, read in (start(job, mode) for mode in job["modes"])}
     waiting = dict.fromkeys(processes, b"")
     best: dict[str, Any] = {"status": "unknown", "mode": "", "point": None}
     try:
