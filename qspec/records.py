@@ -35,6 +35,7 @@ class Record:
     seconds: float
     bits: Bits | None = None
     sample: int | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     notes: Mapping[str, Any] = field(default_factory=dict[str, Any])
     source: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     """The row as it was found, or as the store would have it."""
@@ -64,7 +65,11 @@ class Record:
 
 def of_line(number: int, line: Mapping[str, Any]) -> Record:
     """Return the record of one line of a store (see `qspec.store`); raises KeyError, TypeError or ValueError if it is damaged."""
-    result, tags = line["result"], line.get("tags", {})
+    return of_result(number, line["result"], line.get("tags", {}), line)
+
+
+def of_result(number: int, result: Mapping[str, Any], tags: Mapping[str, Any], source: Mapping[str, Any]) -> Record:
+    """Return the record of a result as `Result.to_dict` has it; raises KeyError, TypeError or ValueError if it is damaged."""
     name, method = str(tags.get("spec", result["name"])), str(tags.get("method", result["solver"]))
     sample, bits = tags.get("sample"), tags.get("bits")
     if sample is None:
@@ -83,12 +88,51 @@ def of_line(number: int, line: Mapping[str, Any]) -> Record:
         str(result["evidence"]),
         None if result["reason"] is None else str(result["reason"]),
         str(result["detail"]),
-        math.fsum(float(s) for s in result["times"].values()),
+        seconds(math.fsum(float(s) for s in result["times"].values())),
         bits,
         None if sample is None else int(sample),
+        dict(result["parameters"]),
         dict(tags.get("notes", {})),
-        line,
+        source,
     )
+
+
+def of_row(number: int, row: Mapping[str, Any]) -> Record:
+    """Return the record of a flat row, as benchmarks write them: `solver`, `verdict`, and perhaps evidence, reason, seconds, codes.
+
+    What else is there names the query. Raises KeyError, TypeError or ValueError if it is damaged.
+    """
+    about = {k: v for k, v in row.items() if k not in ANSWERED and isinstance(v, int | str) and not isinstance(v, bool)}
+    subject = " ".join(f"{k} {v}" for k, v in about.items() if k != "bits")
+    bits = row.get("bits")
+    return Record(
+        number,
+        str(row.get("name", "query")),
+        subject,
+        f"{subject} @ {bits}",
+        str(row["solver"]),
+        Verdict[row["verdict"]],
+        str(row.get("evidence", "")),
+        None if row.get("reason") is None else str(row["reason"]),
+        str(row.get("detail", "")),
+        seconds(float(row.get("seconds", 0.0))),
+        bits,
+        None,
+        {**about, **dict(row.get("parameters", {}))},
+        {},
+        row,
+    )
+
+
+ANSWERED = frozenset({"solver", "verdict", "evidence", "reason", "detail", "name", "domains", "size", "index", "key", "schema"})
+"""Fields of a flat row that are no part of the question."""
+
+
+def seconds(value: float) -> float:
+    """Return a time; raises ValueError if it is none."""
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"{value} is no time")
+    return value
 
 
 def fingerprint(value: object) -> str:

@@ -309,6 +309,7 @@ def _record(finished: Finished, tags: Mapping[str, object]) -> Record:
         0.0,
         cast("Bits | None", bits),
         cast(int, sample),
+        finished.parameters,
         cast("Mapping[str, object]", tags.get("notes", {})),
         {"tags": tags},
     )

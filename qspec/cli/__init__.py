@@ -57,6 +57,8 @@ def _run(options: dict[str, object]) -> Outcome:
             from qspec.cli.radius import run
         case "compare":
             from qspec.cli.compare import run
+        case "report":
+            from qspec.cli.page import run
         case "export":
             from qspec.cli.export import run
         case "vnnlib":

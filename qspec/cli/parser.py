@@ -113,6 +113,16 @@ def _compare(parser: Parser) -> None:
     _json(parser)
 
 
+def _report(parser: Parser) -> None:
+    parser.add_argument(
+        "results", metavar="RESULTS", nargs="+", help="a store of verify-many or of a sweep, what --json wrote, or rows of benchmarks"
+    )
+    parser.add_argument("-o", "--out", metavar="PAGE.html", default="report.html", help="where the page goes (default: report.html)")
+    parser.add_argument("--title", metavar="TEXT", help="the heading of the page")
+    parser.add_argument("--by", metavar="NAME", action="append", default=[], help="draw verdicts against this parameter; may be repeated")
+    parser.add_argument("--most", metavar="N", type=int, default=24, help="counterexamples that are shown (default: 24)")
+
+
 def _export(parser: Parser) -> None:
     _target(parser)
     parser.add_argument(
@@ -217,6 +227,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "verify-many": ("decide properties for many values of their parameters, resumably", _verify_many),
     "radius": ("find the largest value of a parameter for which properties hold", _radius),
     "compare": ("ask several solvers the same; compare answers, times and sizes", _compare),
+    "report": ("write results as one HTML page with tables, figures and every row", _report),
     "export": ("write a property as SMT-LIB 2 text, or as an LP or MPS file", _export),
     "vnnlib": ("decide a VNN-LIB property of a float network in ONNX, over the reals", _vnnlib),
     "replay": ("run stored counterexamples again on the reference integers", _replay),

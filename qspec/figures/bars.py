@@ -22,7 +22,7 @@ def bars(counts: Mapping[str, Mapping[Verdict, int]], what: str) -> Figure:
     names = list(counts)
     totals = [max(1, sum(counts[n].values())) for n in names]
     with style():
-        figure, (axis,) = canvas(5.2, 2.8)
+        figure, (axis,) = canvas(4.8, 2.8)
         below = [0.0] * len(names)
         for verdict, colour in VERDICTS.items():
             shares = [100 * counts[n].get(verdict, 0) / t for n, t in zip(names, totals, strict=True)]

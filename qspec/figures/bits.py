@@ -25,7 +25,7 @@ def against_bits(records: Sequence[Record]) -> Figure:
     place = {b: b if all(isinstance(w, int) for w in order) else k for k, b in enumerate(order)}
     known = any(s.accuracy is not None for s in found)
     with style():
-        figure, axes = canvas(5.2, 4.6 if known else 3.2, 1 + known, heights=(2, 1) if known else None)
+        figure, axes = canvas(4.8, 4.6 if known else 3.2, 1 + known, heights=(2, 1) if known else None)
         _held(axes[0], found, place)
         if known:
             _accuracy(axes[1], found, place)

@@ -30,7 +30,7 @@ def pareto(offers: Sequence[Offer]) -> Figure:
     """
     known = any(o.accuracy is not None for o in offers)
     with style():
-        figure, axes = canvas(5.2, 4.6 if known else 3.2, 1 + known, heights=(2, 1) if known else None)
+        figure, axes = canvas(4.8, 4.6 if known else 3.2, 1 + known, heights=(2, 1) if known else None)
         for axis, of, name in zip(axes, ("certified", "accuracy"), ("certified, %", "accuracy, %"), strict=False):
             points = [(o.kibibits, 100 * value, o) for o in offers if (value := getattr(o, of)) is not None]
             front = frontier([(x, y) for x, y, _ in points])

@@ -33,7 +33,7 @@ SETTINGS: Mapping[str, Any] = {
     "axes.labelcolor": INK,
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "font.size": 9.5,
+    "font.size": 10.5,
     "grid.alpha": 0.25,
     "grid.color": INK,
     "legend.frameon": False,
@@ -41,6 +41,7 @@ SETTINGS: Mapping[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "qspec",
     "text.color": INK,
+    "text.parse_math": False,
     "xtick.color": INK,
     "ytick.color": INK,
 }

@@ -69,7 +69,7 @@ def ask(spec: qs.Property, sample: Sample, solver: str, options: argparse.Namesp
         label=sample.label,
         radius=sample.radius,
     )
-    times = result.to_dict()["times"]
+    told = result.to_dict()
     certificate = result.certificate
     since = perf_counter()
     if certificate is not None:
@@ -86,8 +86,17 @@ def ask(spec: qs.Property, sample: Sample, solver: str, options: argparse.Namesp
         "evidence": result.evidence.name,
         "reason": result.reason.name if result.reason else None,
         "seconds": result.times.total,
-        "times": times,
+        **{k: told[k] for k in ("times", "limits", "hashes", "versions")},
+        **shown(result, sample),
     }
+
+
+def shown(result: qs.Result, sample: Sample) -> dict[str, Any]:
+    """Return the counterexample, if there is one, beside the image: what `qspec report` draws."""
+    if result.codes is None:
+        return {}
+    codes = {name: np.asarray(values).tolist() for name, values in result.codes.items()}
+    return {"codes": codes, "parameters": {"image": sample.image.tolist(), "label": sample.label}}
 
 
 def rows(

@@ -1,0 +1,22 @@
+"""`qspec report`: results as one HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from qspec.atomic import replacing
+from qspec.cli.outcome import Outcome
+from qspec.cli.report import check_writable
+from qspec.report.page import page
+from qspec.report.read import read
+
+
+def run(*, results: Sequence[str], out: str, title: str | None, by: Sequence[str], most: int) -> Outcome:
+    """Write the page about some files of results, and return where it is."""
+    check_writable(out)
+    records, sources = read(results)
+    text = page(records, sources, title=title or f"Results: {', '.join(s.name for s in sources)}", by=by, most=most)
+    with replacing(Path(out)) as stream:
+        stream.write(text.encode())
+    return Outcome(f"{out}: {len(records)} rows, {len(text.encode()) / 2**20:.1f} MiB")
