@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qspec import fairness as fairness
 from qspec import properties as properties
 from qspec import real_properties as real_properties
 from qspec.bits import Widths as Widths
@@ -104,6 +105,12 @@ from qspec.result import Result as Result
 from qspec.result import Verdict as Verdict
 from qspec.rounding import Overflow as Overflow
 from qspec.rounding import Rounding as Rounding
+from qspec.schema import Categorical as Categorical
+from qspec.schema import Link as Link
+from qspec.schema import Ordinal as Ordinal
+from qspec.schema import Schema as Schema
+from qspec.schema import Whole as Whole
+from qspec.schema import determines as determines
 from qspec.solver import Limits as Limits
 from qspec.sweep import Sweep as Sweep
 from qspec.sweep import sweep as sweep
@@ -123,6 +130,7 @@ __all__ = [
     "Add",
     "Affine",
     "AveragePool2D",
+    "Categorical",
     "CertificateError",
     "Concat",
     "Conv2D",
@@ -139,6 +147,7 @@ __all__ = [
     "LeakyReLU",
     "Limits",
     "Linear",
+    "Link",
     "Lookup",
     "MaxPool2D",
     "ModelFileError",
@@ -146,6 +155,7 @@ __all__ = [
     "NetworkError",
     "Objective",
     "Optimum",
+    "Ordinal",
     "Overflow",
     "PackageMissingError",
     "PerChannel",
@@ -161,6 +171,7 @@ __all__ = [
     "Requantize",
     "Result",
     "Rounding",
+    "Schema",
     "Sequential",
     "ShapeError",
     "Sigmoid",
@@ -176,6 +187,7 @@ __all__ = [
     "Threshold",
     "UnsupportedError",
     "Verdict",
+    "Whole",
     "Widths",
     "all",
     "any",
@@ -183,9 +195,11 @@ __all__ = [
     "argmax",
     "clip",
     "compare",
+    "determines",
     "dot",
     "exists",
     "exp",
+    "fairness",
     "falsify",
     "fewest_bits",
     "fold_batch_norm",
