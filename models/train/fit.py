@@ -68,7 +68,8 @@ def fit(recipe: Recipe, dataset: Dataset) -> Fitted:
 def real_parameters(recipe: Recipe, dataset: Dataset, key: jax.Array) -> Parameters:
     """Train the first phase only, and return real numbers that nothing has rounded."""
     start, first = jax.random.split(key)
-    return stored(recipe.layers, _real(recipe, dataset, None, start, first), None, quantized=False)
+    scaling = standardization(recipe, dataset) if recipe.standardize else None
+    return stored(recipe.layers, _real(recipe, dataset, scaling, start, first), scaling, quantized=False)
 
 
 def _real(recipe: Recipe, dataset: Dataset, scaling: Scaling | None, start: jax.Array, draws: jax.Array) -> Parameters:

@@ -43,7 +43,7 @@ def real_network(recipe: Recipe, values: Parameters) -> qs.RealNetwork:
     for layer, p in zip(recipe.layers, values, strict=True):
         activation = qs.Linear() if layer.output is None else qs.ReLU()
         dense.append(qs.RealDense(np.asarray(p["kernel"], dtype=np.float64), np.asarray(p["bias"], dtype=np.float64), activation))
-    return qs.RealSequential(qs.RealInput((784,)), *dense, name=recipe.name)
+    return qs.RealSequential(qs.RealInput((dense[0].kernel.shape[0],)), *dense, name=recipe.name)
 
 
 def main() -> None:
