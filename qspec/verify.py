@@ -34,6 +34,7 @@ from qspec.run import (
     unknown,
 )
 from qspec.solver import Limits, Reason, Solver
+from qspec.threads import single_threaded
 
 DEFAULT_SOLVER = "bounds"
 DEFAULT_REAL = "delta"
@@ -46,6 +47,7 @@ def query(spec: Property, **parameters: object) -> Query:
     return compile_property(spec, parameters).query
 
 
+@single_threaded
 def verify(
     spec: Property,
     *,
@@ -145,6 +147,7 @@ def _prove(run: Run, solver: Solver, attack: bool) -> Result:
     return absent(run, Evidence.CERTIFICATE, solver, "query", proof=proof)
 
 
+@single_threaded
 def falsify(spec: Property, *, seconds: float | None = 10.0, seed: int = 0, **parameters: object) -> Result:
     """Search for a counterexample (or witness) only: VIOLATED (HOLDS) with one, else UNKNOWN.
 

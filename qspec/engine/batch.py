@@ -25,7 +25,9 @@ Floats = npt.NDArray[np.float64]
 LISTED = 8
 """Steps of an uneven staircase that the search looks at; the conclusion looks at all."""
 PATIENCE = 1.5
-"""Seconds of search after which the ascent is worth compiling."""
+"""Seconds of search after which the ascent is worth compiling for an accelerator."""
+AT_ONCE = 128
+"""Domains at once in numpy."""
 Target = tuple[int, int, int]
 """An element of a node of which a bound is asked for, and the sign: 1 for a lower one, -1 for an upper one."""
 FAINT = 1e-3
@@ -65,7 +67,13 @@ class Runner:
     @property
     def size(self) -> int:
         """The number of domains that it likes to have at once."""
-        return self._largest() if self.compiled else min(self.options.batch or SMALL, SMALL)
+        return self._largest() if self.compiled else min(self.options.batch or AT_ONCE, AT_ONCE)
+
+    def _worth_compiling(self) -> bool:
+        """Return whether there is more than one CPU device: on one, numpy is as fast, and begins at once."""
+        from qspec.evaluate import shards
+
+        return shards.accelerated() or shards.devices() > 1
 
     def _compiles(self, count: int) -> bool:
         """Return whether so many domains go to compiled code: few do not where numpy can, which saves a compilation for their number."""
@@ -88,7 +96,7 @@ class Runner:
     def assemble(self, batch: list[Domain], targets: list[Target] | None = None) -> Assembly:
         """Stack domains, each perhaps with a bound that is asked for; compiled code takes batches of few sizes, so some are there twice."""
         if not self.compiled and self.options.compiled is None and time.monotonic() - self.began > PATIENCE:
-            self.compiled = True
+            self.compiled = self._worth_compiling()
         rows = batch
         if self._compiles(len(batch)):
             more = self._padded(len(batch)) - len(batch)

@@ -25,7 +25,7 @@ from qspec.engine.domain import Domain
 from qspec.engine.dual import Knobs
 from qspec.engine.options import Options
 from qspec.engine.proof import Arrays, Proof
-from qspec.engine.root import root_domain, root_slopes
+from qspec.engine.root import relevant, root_domain, root_slopes
 from qspec.engine.sharpen import deep, sharpened
 from qspec.engine.split import Cut, cuts, input_cuts
 from qspec.engine.view import make_view
@@ -105,6 +105,7 @@ class _Search:
         """Search until the query is decided or the limits are reached."""
         root = root_domain(self.query, self.view, self.layout, self.proof)
         if root is not None:
+            self.view, root = relevant(self.query, self.view, root)
             self.low, self.high = root_slopes(self.query.program, self.layout, root.known)
             few = self._free_inputs(root)
             self.by_inputs = few <= FEW_INPUTS if self.options.branching is None else self.options.branching == "input"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from qspec.bounds.backward import MAX_CELLS, tightened
@@ -10,7 +12,7 @@ from qspec.bounds.layout import Layout
 from qspec.bounds.slopes import node_slopes, rounded, slopes
 from qspec.engine.domain import Domain, asserted, propagated
 from qspec.engine.proof import Proof
-from qspec.engine.view import View
+from qspec.engine.view import View, make_view
 from qspec.errors import UnsupportedError
 from qspec.integers import SAFE, IntArray
 from qspec.ir import (
@@ -28,6 +30,7 @@ from qspec.ir import (
     arguments,
     conjunction,
     conjuncts,
+    formula_nodes,
     sizes,
 )
 from qspec.passes.box import Box
@@ -46,6 +49,22 @@ def root_domain(query: Query, view: View, layout: Layout, proof: Proof) -> Domai
         proof.empty(0)
         return None
     return _tightened(start, program, layout, proof)
+
+
+def relevant(query: Query, view: View, root: Domain) -> tuple[View, Domain]:
+    """Return view and first domain without those facts of a conjunction that the first bounds make true, and what only they depend on.
+
+    A box over the inputs is the usual case: once the inputs have its bounds, it says nothing more in any domain.
+    """
+    parts = conjuncts(query.goal)
+    true = {c.node for c in parts if isinstance(c, All) and not np.any(root.known[c.node].lower < 0)}
+    rest = [c for c in parts if not (isinstance(c, All) and c.node in true)]
+    slim = make_view(query.program, query.goal, view.layout, true.difference(*(formula_nodes(c) for c in rest)))
+    if not rest or slim.shape.weights == view.shape.weights:
+        return view, root
+    kept = {n for n, _, _ in slim.shape.facts}
+    places = np.concatenate([np.arange(first, end) for n, first, end in view.shape.facts if n in kept])
+    return slim, replace(root, facts=root.facts[places], main=root.main[places])
 
 
 def _boxed(query: Query) -> list[Interval] | None:

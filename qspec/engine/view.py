@@ -5,6 +5,7 @@ Two queries on one network differ in arrays only, so that compiled code serves b
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -68,10 +69,14 @@ class View:
     """Whether numpy can compute all maps: none is a convolution."""
 
 
-def make_view(program: Program, goal: Formula, layout: Layout) -> View:
-    """Describe a program; maps are float32, since they guide a search and prove nothing."""
-    used = _used(program, sorted(formula_nodes(goal)))
-    nodes = sorted({*formula_nodes(goal), *(a for k in layout.places if k in used for a in arguments(program[k]))})
+def make_view(program: Program, goal: Formula, layout: Layout, certain: Set[int] = frozenset()) -> View:
+    """Describe a program; maps are float32, since they guide a search and prove nothing.
+
+    Facts about the nodes of `certain` are left out, with everything that only they depend on.
+    """
+    asked = formula_nodes(goal) - certain
+    used = _used(program, sorted(asked))
+    nodes = sorted({*asked, *(a for k in layout.places if k in used for a in arguments(program[k]))})
     size = sizes(program)
     ops: list[Op] = []
     arrays: list[tuple[HostArray, ...]] = []
