@@ -25,7 +25,7 @@ from qspec.staircase import climb, reach
 Floats = npt.NDArray[np.float64]
 ByNode = Sequence[npt.NDArray[np.floating[Any]] | None]
 
-FIRST = 3.0
+FIRST = 10.0
 """How much more the looseness at a saturation end counts than that of a rounding."""
 FAINT = 1e-9
 """Stands for a coefficient of zero, so that what does not count yet is cut before inputs are."""
