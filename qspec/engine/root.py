@@ -60,7 +60,7 @@ def relevant(query: Query, view: View, root: Domain) -> tuple[View, Domain]:
     true = {c.node for c in parts if isinstance(c, All) and not np.any(root.known[c.node].lower < 0)}
     rest = [c for c in parts if not (isinstance(c, All) and c.node in true)]
     slim = make_view(query.program, query.goal, view.layout, true.difference(*(formula_nodes(c) for c in rest)))
-    if not rest or slim.shape.weights == view.shape.weights:
+    if slim.shape.weights in (0, view.shape.weights):
         return view, root
     kept = {n for n, _, _ in slim.shape.facts}
     places = np.concatenate([np.arange(first, end) for n, first, end in view.shape.facts if n in kept])
