@@ -1,13 +1,14 @@
 """One thread for products of small matrices: several wait for each other longer than they compute, many times longer on a busy machine.
 
-Measured: a product of 32×784 with 784×100 takes 0.06 ms with one thread; with two of OpenBLAS, on two cores at a load of 9, 5.5 ms. What runs
-in parallel here are processes (`verify_many`) and devices, each of which computes alone.
+Measured: a product of 32×784 with 784×100 takes 0.06 ms with one thread; with two of OpenBLAS, on two cores at a load of 9, 5.5 ms. What
+runs in parallel here are processes (`verify_many`) and devices, each of which computes alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, wraps
+from threading import Lock
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -15,19 +16,45 @@ R = TypeVar("R")
 
 
 def single_threaded(function: Callable[P, R]) -> Callable[P, R]:
-    """Return the function with the linear algebra of numpy limited to one thread while it runs."""
+    """Return the function with the linear algebra of numpy limited to one thread while it runs, in however many calls at once."""
 
     @wraps(function)
     def limited(*args: P.args, **kwargs: P.kwargs) -> R:
-        with _pools().limit(limits=1, user_api="blas"):
+        _limit().enter()
+        try:
             return function(*args, **kwargs)
+        finally:
+            _limit().leave()
 
     return limited
 
 
-@cache
-def _pools() -> Any:
-    """Return the thread pools of the libraries that numpy has loaded."""
-    from threadpoolctl import ThreadpoolController  # here, because `import qspec` is to be quick
+class _Limit:
+    """The limit, and how many calls need it: the first one sets it, the last one lifts it."""
 
-    return ThreadpoolController()
+    def __init__(self) -> None:
+        import threadpoolctl  # pyright: ignore[reportMissingTypeStubs]  # here, because `import qspec` is to be quick
+
+        self._pools: Any = threadpoolctl.ThreadpoolController()
+        self._calls = 0
+        self._lock = Lock()
+
+    def enter(self) -> None:
+        """Set the limit unless a call has set it."""
+        with self._lock:
+            self._calls += 1
+            if self._calls == 1:
+                self._set = self._pools.limit(limits=1, user_api="blas")
+
+    def leave(self) -> None:
+        """Lift the limit unless a call still needs it."""
+        with self._lock:
+            self._calls -= 1
+            if self._calls == 0:
+                self._set.restore_original_limits()
+
+
+@cache
+def _limit() -> _Limit:
+    """Return the limit of this process, over the libraries that numpy has loaded."""
+    return _Limit()

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import numpy as np
+
+from qspec.bounds.layout import Layout
+from qspec.builder import Builder
+from qspec.engine.proof import Proof
+from qspec.engine.root import relevant, root_domain
+from qspec.engine.view import View, make_view
+from qspec.ir import All, And, Any, Formula, Query
+from qspec.linear import Dense
+
+
+def seen(goal: str) -> tuple[View, View, dict[str, int]]:
+    """Return the view of `x >= 1 and goal`, whole and without what the first bounds make true, and the nodes."""
+    builder = Builder()
+    x = builder.input("x", [-9, -9], [9, 9])
+    box = builder.scale(x, 1, -1)
+    code = builder.steps(builder.affine([(Dense(np.array([[2, -3]])), x)]), np.array([0]), np.array([[0, 5]]))
+    out = builder.scale(code, 1, -1)
+    nodes = {"x": x, "box": box, "code": code, "out": out}
+    parts: dict[str, Formula] = {"other": All(out), "again": Any(box), "alone": All(box)}
+    query = Query(builder.program, And((All(box), parts[goal])))
+    layout = Layout.of(query.program)
+    view = make_view(query.program, query.goal, layout)
+    root = root_domain(query, view, layout, Proof(layout.total))
+    assert root is not None
+    slim, domain = relevant(query, view, root)
+    assert domain.facts.size == domain.main.size == slim.shape.weights
+    return view, slim, nodes
+
+
+def test_a_fact_that_bounds_make_true_is_left_out_with_what_only_it_depends_on():
+    view, slim, nodes = seen("other")
+    assert nodes["box"] in {n for n, _, _ in view.shape.facts}
+    assert nodes["box"] not in {n for n, _, _ in slim.shape.facts}
+    assert view.shape.ops[nodes["box"]].kind == "affine"
+    assert slim.shape.ops[nodes["box"]].kind == "unused"
+    assert slim.shape.ops[nodes["x"]].kind == "input"
+    assert slim.shape.weights == view.shape.weights - 2
+
+
+def test_a_fact_that_something_else_reads_stays():
+    view, slim, _ = seen("again")
+    assert slim.shape == view.shape
+
+
+def test_a_goal_is_never_left_without_facts():
+    view, slim, _ = seen("alone")
+    assert slim.shape == view.shape
