@@ -54,6 +54,7 @@ from qspec.language.functions import softmax as softmax
 from qspec.language.functions import softplus as softplus
 from qspec.language.functions import tanh as tanh
 from qspec.language.functions import total as sum
+from qspec.layer_bits import LayerWidths as LayerWidths
 from qspec.many import Finished as Finished
 from qspec.many import grid as grid
 from qspec.many import together as together
@@ -144,6 +145,7 @@ __all__ = [
     "HardSigmoid",
     "HardTanh",
     "Input",
+    "LayerWidths",
     "LeakyReLU",
     "Limits",
     "Linear",

@@ -9,15 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import cast
+from typing import cast, overload
 
 from qspec.bracket import settled
 from qspec.errors import SpecError
 from qspec.language.formulas import Property
+from qspec.layer_bits import LayerWidths, descend
+from qspec.names import listed
+from qspec.network.accuracy import Labelled
 from qspec.network.graph import Network
 from qspec.result import Result, Verdict
 from qspec.solver import Solver, get_solver
 from qspec.verify import DEFAULT_SOLVER, verify
+
+Specs = Callable[[Network], Property | Iterable[Property]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,39 +63,71 @@ class Widths:
         return "\n".join([*lines, end + doubt])
 
 
+@overload
 def fewest_bits(
     make: Callable[[int], Network],
-    specs: Callable[[Network], Property | Iterable[Property]],
+    specs: Specs,
     *,
+    layers: None = None,
+    bits: Iterable[int] = ...,
+    samples: Iterable[Mapping[str, object]] = ...,
+    every: bool = ...,
+    labelled: Labelled | None = ...,
+    solver: str | Solver = ...,
+    **options: object,
+) -> Widths: ...
+@overload
+def fewest_bits(
+    make: Callable[[Mapping[str, int]], Network],
+    specs: Specs,
+    *,
+    layers: Sequence[str],
+    bits: Iterable[int] = ...,
+    samples: Iterable[Mapping[str, object]] = ...,
+    every: bool = ...,
+    labelled: Labelled | None = ...,
+    solver: str | Solver = ...,
+    **options: object,
+) -> LayerWidths: ...
+def fewest_bits(
+    make: Callable[[int], Network] | Callable[[Mapping[str, int]], Network],
+    specs: Specs,
+    *,
+    layers: Sequence[str] | None = None,
     bits: Iterable[int] = range(2, 17),
     samples: Iterable[Mapping[str, object]] = ({},),
     every: bool = False,
+    labelled: Labelled | None = None,
     solver: str | Solver = DEFAULT_SOLVER,
-    theory: str | None = None,
-    timeout: float | None = 60.0,
-    memory: int | None = 8192,
-    seed: int = 0,
-    attack: bool = True,
-    without: Sequence[str] = (),
-) -> Widths:
+    **options: object,
+) -> Widths | LayerWidths:
     """Find the fewest `bits` for which the network that `make` returns has every property that `specs` returns of it.
 
     `samples` are values of the properties' parameters; each property is asked for each of them. The scan ends at the first width for which
-    all hold, or with `every` goes through all. `timeout` is seconds for each verdict, as in `verify`. Raises SpecError if there is
-    nothing to try or to check, and what `verify` raises.
+    all hold, or with `every` goes through all. With `layers`, `make` gets bits by layer, as a calibration does (see
+    `RealNetwork.calibrate`); from the first width for all, one layer after the other loses bits as long as all hold, and with `every` a
+    violation does not end the asking. `labelled` are then input codes and their classes, for the accuracy. Other options are those of
+    `verify`; `timeout` is seconds for each verdict. Raises SpecError if there is nothing to try or to check, and what `verify` raises.
     """
     widths, points = sorted(set(bits)), [dict(s) for s in samples]
     if not widths or not points:
         raise SpecError("nothing to try", given=f"{len(widths)} widths, {len(points)} samples", expected="at least one of each")
-    ask = partial(
-        verify, solver=get_solver(solver), theory=theory, timeout=timeout, memory=memory, seed=seed, attack=attack, without=without
-    )
+    ask = partial(verify, solver=get_solver(solver), **options)
+    if layers is not None:
+        by_layer = cast("Callable[[Mapping[str, int]], Network]", make)
+
+        def asked(network: Network) -> tuple[tuple[Result, ...], int]:
+            found = _properties(specs(network))
+            return _results(found, points, ask, every), len(found) * len(points)
+
+        return descend(by_layer, listed(layers, "layers"), widths, asked, labelled)
+    uniform = cast("Callable[[int], Network]", make)
     table: list[Width] = []
     for width in widths:
-        network = make(width)
+        network = uniform(width)
         if not isinstance(network, Network):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise SpecError("`make` returned no network", given=network, expected="a Network for every number of bits")
-        table.append(Width(width, network, _results(_properties(specs(network)), points, ask)))
+        table.append(Width(width, network, _results(_properties(specs(network)), points, ask, False)))
         if table[-1].verdict is Verdict.HOLDS and not every:
             break
     return Widths(tuple(table))
@@ -103,13 +140,15 @@ def _properties(given: Property | Iterable[Property]) -> list[Property]:
     return found
 
 
-def _results(specs: Sequence[Property], points: Sequence[Mapping[str, object]], ask: Callable[..., Result]) -> tuple[Result, ...]:
-    """Return the results for one width; one violation settles it."""
+def _results(
+    specs: Sequence[Property], points: Sequence[Mapping[str, object]], ask: Callable[..., Result], every: bool
+) -> tuple[Result, ...]:
+    """Return the results for one width; one violation settles it, unless `every` result is wanted."""
     found: list[Result] = []
     for spec in specs:
         for point in points:
             found.append(ask(spec, **point))
-            if settled(found[-1]) is Verdict.VIOLATED:
+            if settled(found[-1]) is Verdict.VIOLATED and not every:
                 return tuple(found)
     return tuple(found)
 
