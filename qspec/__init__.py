@@ -7,6 +7,8 @@ from qspec import properties as properties
 from qspec import real_properties as real_properties
 from qspec.bits import Widths as Widths
 from qspec.bits import fewest_bits as fewest_bits
+from qspec.certification.certification import Certification as Certification
+from qspec.certification.certify import certify as certify
 from qspec.comparison import compare as compare
 from qspec.errors import CertificateError as CertificateError
 from qspec.errors import FormatError as FormatError
@@ -133,6 +135,7 @@ __all__ = [
     "AveragePool2D",
     "Categorical",
     "CertificateError",
+    "Certification",
     "Concat",
     "Conv2D",
     "Dense",
@@ -195,6 +198,7 @@ __all__ = [
     "any",
     "apply",
     "argmax",
+    "certify",
     "clip",
     "compare",
     "determines",

@@ -13,6 +13,7 @@ import qspec as qs
 from qspec.integers import IntArray, integers
 from qspec_models.card import DIRECTORY as DIRECTORY
 from qspec_models.card import Card as Card
+from qspec_models.card import CertifiedShare as CertifiedShare
 from qspec_models.card import IndividualFairness as IndividualFairness
 from qspec_models.card import LocalRobustness as LocalRobustness
 from qspec_models.card import Monotonicity as Monotonicity

@@ -49,6 +49,16 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class CertifiedShare:
+    """The shares of all held-out samples that are right and robust within `radius` codes, right and not robust, right and undecided."""
+
+    radius: int
+    certified: float
+    refuted: float
+    undecided: float
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """Origin, formats, quality and standard queries of one model."""
 
@@ -67,8 +77,8 @@ class Card:
     samples: int
     score: float
     """On the held-out samples: the share of right classes, or the mean absolute error of what is regressed."""
-    float_score: float
-    """The same for the floating-point network that training began with."""
+    float_score: float | None
+    """The same for the floating-point network that training began with, if there was one."""
     seed: int
     training: str
     """How it was trained, in one line."""
@@ -78,6 +88,10 @@ class Card:
     samples_sha256: str | None
     """Of the file of held-out samples, or None if they are not shipped."""
     queries: tuple[StandardQuery, ...]
+    certified: tuple[CertifiedShare, ...] = ()
+    """Robustness of all held-out samples, at some radii."""
+    seconds: int | None = None
+    """Processor time of the training, where it was measured."""
 
     @property
     def metric(self) -> str:
@@ -104,4 +118,5 @@ class Card:
         fields = json.loads(text)
         origin, formats = Origin(**fields.pop("origin")), tuple(fields.pop("formats"))
         queries = tuple(_KINDS[q.pop("property")](**q) for q in fields.pop("queries"))
-        return cls(**fields, origin=origin, formats=formats, queries=queries)
+        certified = tuple(CertifiedShare(**c) for c in fields.pop("certified", ()))
+        return cls(**fields, origin=origin, formats=formats, queries=queries, certified=certified)

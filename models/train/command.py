@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 from data import Dataset, Integers
-from export import checked_outputs, describe, network
 from fit import Recipe, fit
 
-from qspec_models import Card, LocalRobustness, Origin, StandardQuery
+import qspec as qs
+from qspec.training import Architecture
+from qspec.training.export import checked, network
+from qspec_models import Card, CertifiedShare, LocalRobustness, Origin, StandardQuery
 
 ORIGINS = {
     "mnist": Origin(
         "LeCun, Cortes & Burges, MNIST (1998), 70000 images from NIST's databases 1 and 3",
         "http://yann.lecun.com/exdb/mnist",
         "none stated by its authors, often given as CC BY-SA 3.0; not shipped",
+    ),
+    "fashion-mnist": Origin(
+        "Xiao, Rasul & Vollgraf, Fashion-MNIST (2017), 70000 images of articles of Zalando",
+        "https://github.com/zalandoresearch/fashion-mnist",
+        "MIT; not shipped",
+    ),
+    "cifar-10": Origin(
+        "Krizhevsky, CIFAR-10 (2009), 60000 of the 80 million tiny images",
+        "https://www.cs.toronto.edu/~kriz/cifar.html",
+        "none stated by its author; not shipped",
     ),
     "digits": Origin(
         "Alpaydin & Kaynak, Optical Recognition of Handwritten Digits (UCI, 1998), 1797 images shipped by scikit-learn as load_digits",
@@ -35,23 +48,29 @@ ORIGINS = {
     ),
 }
 ROBUSTNESS_SAMPLES = 25
+SECONDS = 20.0
+"""For each sample that bounds and attack leave open, as in the paper."""
 
 
 def main(recipes: Sequence[Recipe], *, of_files: Callable[[Path], Sequence[Recipe]] | None = None) -> None:
     """Train the recipes (or those named on the command line) into the directory `--out`.
 
-    `of_files` returns the recipes for data that does not come with scikit-learn, from the folder `--data`.
+    `of_files` returns the recipes for data that does not come with scikit-learn, from the folder `--data`; these have to be named.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="models to train; all if none is given")
     parser.add_argument("--out", type=Path, required=True, help="directory for networks, cards and samples")
+    parser.add_argument("--state", type=Path, help="folder for states of trainings that go on where they were stopped")
     if of_files is not None:
-        parser.add_argument("--data", type=Path, help="folder with the idx files of MNIST, which its models are trained on")
+        parser.add_argument("--data", type=Path, help="folder with the images that the named models are trained on, such as idx files")
     options = parser.parse_args()
     names: list[str] = options.names
     out: Path = options.out
     if of_files is not None and options.data is not None:
-        recipes = (*recipes, *of_files(options.data))
+        every = of_files(options.data)
+        recipes = (*recipes, *(r for r in every if r.name in names))
+        if not names:
+            parser.error(f"name what to train on these images: {', '.join(r.name for r in every)}")
     unknown = set(names) - {r.name for r in recipes}
     if unknown:
         parser.error(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(r.name for r in recipes)}")
@@ -59,18 +78,23 @@ def main(recipes: Sequence[Recipe], *, of_files: Callable[[Path], Sequence[Recip
     print(f"{'model':<18} {'layers':<22} {'float':>8} {'quantised':>10} {'bytes':>7}  sha256")
     for recipe in recipes:
         if not names or recipe.name in names:
-            card, size = make(recipe, out)
-            scores = f"{card.float_score:>8.4f} {card.score:>10.4f}"
+            card, size = make(recipe, out, options.state)
+            scores = f"{'' if card.float_score is None else format(card.float_score, '.4f'):>8} {card.score:>10.4f}"
             print(f"{card.name:<18} {card.title:<22} {scores} {size:>7}  {card.sha256[:16]}", flush=True)
 
 
-def make(recipe: Recipe, out: Path) -> tuple[Card, int]:
+def make(recipe: Recipe, out: Path, states: Path | None) -> tuple[Card, int]:
     """Train one model, write its files, and return its card and the size of the network's file in bytes."""
     dataset = recipe.data()
-    fitted = fit(recipe, dataset)
-    net = network(recipe, fitted.values, dataset)
+    if states is not None:
+        states.mkdir(parents=True, exist_ok=True)
+    began = time.process_time()
+    fitted = fit(recipe, dataset, None if states is None else states / f"{recipe.name}.npz")
+    spent = time.process_time() - began
+    architecture = Architecture(dataset.train[0].shape[1:], recipe.format, recipe.layers)
+    net = network(architecture, fitted.values, recipe.name, dataset.features)
     inputs, targets = dataset.held_out
-    outputs = checked_outputs(recipe, fitted.values, net, inputs)
+    outputs = checked(architecture, fitted.values, net, inputs)
     path = out / f"{recipe.name}.qspec"
     net.save(str(path))
     card = Card(
@@ -80,11 +104,13 @@ def make(recipe: Recipe, out: Path) -> tuple[Card, int]:
         data=dataset.name,
         origin=ORIGINS[dataset.name.removesuffix("-tiny")],
         formats=describe(recipe, [p["kernel"].shape for p in fitted.values]),
+        seconds=round(spent) if recipe.phases else None,
+        certified=tuple(certified(net, dataset, radius, states) for radius in recipe.radii),
         lowest=0,
         highest=dataset.highest,
         samples=len(targets),
         score=score(recipe, outputs, targets),
-        float_score=score(recipe, fitted.float_outputs, targets),
+        float_score=None if fitted.float_outputs is None else score(recipe, fitted.float_outputs, targets),
         seed=recipe.seed,
         training=training(recipe),
         command=f"{recipe.command} {recipe.name}",
@@ -96,6 +122,24 @@ def make(recipe: Recipe, out: Path) -> tuple[Card, int]:
     return card, path.stat().st_size
 
 
+def certified(net: qs.Network, dataset: Dataset, radius: int, states: Path | None) -> CertifiedShare:
+    """Decide the robustness of every held-out sample; verdicts are kept in the folder of states."""
+    store = None if states is None else states / f"{net.name}-{radius}.jsonl"
+    found = qs.certify(net, *dataset.held_out, radius, timeout=SECONDS, store=store)
+    print(found, flush=True)
+    return CertifiedShare(radius, found.certified, found.refuted, found.undecided)
+
+
+def describe(recipe: Recipe, shapes: Sequence[tuple[int, ...]]) -> tuple[str, ...]:
+    """Return a line about the input and one about each layer, with shapes of its kernel and its formats."""
+    lines = [f"input {recipe.format}"]
+    for layer, shape in zip(recipe.layers, shapes, strict=True):
+        size = "x".join(map(str, shape))
+        kind, output = type(layer).__name__.lower(), layer.output or "raw accumulator"
+        lines.append(f"{kind} {size}: kernel {layer.kernel}, bias {layer.bias}, output {output}")
+    return tuple(lines)
+
+
 def write_samples(dataset: Dataset, out: Path) -> str:
     """Write the held-out samples, and return the hash of their file."""
     path, (inputs, targets) = out / f"{dataset.name}.npz", dataset.held_out
@@ -105,6 +149,8 @@ def write_samples(dataset: Dataset, out: Path) -> str:
 
 def training(recipe: Recipe) -> str:
     """Say in one line how a model was trained."""
+    if recipe.phases:
+        return f"batches of {recipe.batch}, {recipe.augmentation}; " + "; then ".join(map(str, recipe.phases))
     steps = f"{recipe.steps} steps in floating point, then as many with the rounding of the shipped network (straight-through gradients)"
     attack = f"; half of the loss under an attack (two steps of projected gradient) within {recipe.epsilon} codes" if recipe.epsilon else ""
     return steps + attack

@@ -5,9 +5,10 @@ from __future__ import annotations
 from command import main
 from data import digits, digits_tiny
 from fit import Recipe
-from quantized import Conv, Dense, Layer
 
 from qspec import Fixed
+from qspec.training import Conv, Dense
+from qspec.training.layers import Layer
 
 PIXEL = Fixed(5, 4, signed=False)
 """0..16 sixteenths of ink."""
@@ -31,8 +32,8 @@ def dense(bits: int) -> Recipe:
 def convolutional(bits: int) -> Recipe:
     """Return two 3x3 convolutions of stride 2 (8, then 16 channels) and a dense layer, with weights and hidden codes of so many bits."""
     layers = (
-        Conv(8, weights(bits), BIAS, HIDDEN[bits]),
-        Conv(16, weights(bits), BIAS, HIDDEN[bits]),
+        Conv(8, weights(bits), BIAS, HIDDEN[bits], size=3, stride=2, ring=1),
+        Conv(16, weights(bits), BIAS, HIDDEN[bits], size=3, stride=2, ring=1),
         Dense(10, weights(bits), BIAS, OUTPUT[bits]),
     )
     return Recipe(f"digits-conv-{bits}bit", "8x8-conv8-conv16-10", digits, "classification", PIXEL, layers, epsilon=2, steps=3000)

@@ -1,9 +1,10 @@
-"""Train a network on a data set: first in floating point, then with the rounding and saturation of the fixed-point network."""
+"""Train a network on a data set: by the phases of its recipe, or first in floating point, then as the fixed-point network rounds it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal, cast
 
 import jax
@@ -11,9 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from data import Dataset
-from quantized import Layer, Parameters, Scaling, forward, initial, stored
 
 from qspec import Fixed
+from qspec.training import Architecture, Augmentation, Phase, train
+from qspec.training.checkpoint import Row
+from qspec.training.layers import Layer, Parameters, Scaling, forward, initial, stored
 from qspec_models import StandardQuery
 
 Task = Literal["classification", "regression"]
@@ -44,6 +47,26 @@ class Recipe:
     """Trains this model if its name follows."""
     queries: tuple[StandardQuery, ...] = ()
     """Where they are not those of a classifier."""
+    phases: tuple[Phase, ...] = ()
+    """How it is trained, if not in the usual two phases."""
+    batch: int = BATCH
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    radii: tuple[int, ...] = ()
+    """Radii, in input codes, at which all held-out samples are certified."""
+
+    def named(
+        self,
+        name: str,
+        title: str,
+        layers: tuple[Layer, ...],
+        phases: tuple[Phase, ...],
+        augmentation: Augmentation,
+        data: Callable[[], Dataset] | None = None,
+        batch: int | None = None,
+    ) -> Recipe:
+        """Return a recipe that differs from this one in what is given."""
+        changed = {"data": data or self.data, "batch": batch or self.batch}
+        return replace(self, name=name, title=title, layers=layers, phases=phases, augmentation=augmentation, **changed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,11 +74,17 @@ class Fitted:
     """A trained network: the values it stores, and what the floating-point network that it grew from said on the held-out samples."""
 
     values: Parameters
-    float_outputs: np.ndarray
+    float_outputs: np.ndarray | None
+    """None if there was no such network."""
 
 
-def fit(recipe: Recipe, dataset: Dataset) -> Fitted:
-    """Train by the recipe; the same recipe on the same machine gives the same network, bit for bit."""
+def fit(recipe: Recipe, dataset: Dataset, file: Path | None = None) -> Fitted:
+    """Train by the recipe; the same recipe on the same machine gives the same network, bit for bit.
+
+    A training by phases keeps its state in `file`, from where it goes on.
+    """
+    if recipe.phases:
+        return _by_phases(recipe, dataset, file)
     scaling = standardization(recipe, dataset) if recipe.standardize else None
     start, first, second = jax.random.split(jax.random.key(recipe.seed), 3)
     parameters = _real(recipe, dataset, scaling, start, first)
@@ -74,6 +103,26 @@ def real_parameters(recipe: Recipe, dataset: Dataset, key: jax.Array) -> Paramet
 
 def _real(recipe: Recipe, dataset: Dataset, scaling: Scaling | None, start: jax.Array, draws: jax.Array) -> Parameters:
     return _phase(recipe, dataset, scaling, initial(recipe.layers, dataset.train[0].shape[1:], start), draws, quantized=False)
+
+
+def _by_phases(recipe: Recipe, dataset: Dataset, file: Path | None) -> Fitted:
+    architecture = Architecture(dataset.train[0].shape[1:], recipe.format, recipe.layers)
+
+    def report(row: Row) -> None:
+        print(f"phase {row.phase} step {row.step:>6}: loss {row.loss:.4f} clean {row.clean:.4f} certified {row.certified:.4f}", flush=True)
+
+    done = train(
+        architecture,
+        *dataset.train,
+        recipe.phases,
+        held_out=dataset.held_out,
+        batch=recipe.batch,
+        seed=recipe.seed,
+        augmentation=recipe.augmentation,
+        report=report,
+        file=file,
+    )
+    return Fitted(done.values, None)
 
 
 def standardization(recipe: Recipe, dataset: Dataset) -> Scaling:

@@ -6,9 +6,9 @@ from command import main
 from data import digits
 from digits import BIAS, HIDDEN, PIXEL, weights
 from fit import Recipe
-from quantized import Dense
 
 from qspec import Fixed
+from qspec.training import Dense
 
 CODES = {**HIDDEN, 10: Fixed(10, 7, signed=False)}
 

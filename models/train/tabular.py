@@ -5,9 +5,9 @@ from __future__ import annotations
 from command import main
 from data import diabetes, iris
 from fit import Recipe
-from quantized import Dense
 
 from qspec import Fixed
+from qspec.training import Dense
 from qspec_models import IndividualFairness, Monotonicity
 
 IRIS = Recipe(

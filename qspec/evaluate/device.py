@@ -39,6 +39,11 @@ def all_to_device(parameters: Sequence[Sequence[HostArray]]) -> tuple[tuple[jax.
     return tuple(tuple(next(flat) for _ in arrays) for arrays in parameters)
 
 
+def array(values: object, dtype: npt.DTypeLike | None = None) -> jax.Array:
+    """Return an array of JAX."""
+    return jnp.asarray(values, None if dtype is None else np.dtype(dtype))  # pyright: ignore[reportUnknownMemberType]
+
+
 def full(shape: tuple[int, ...], value: float, dtype: npt.DTypeLike) -> jax.Array:
     """Return an array of one value."""
     return jnp.full(shape, value, np.dtype(dtype))  # pyright: ignore[reportUnknownMemberType]
@@ -60,6 +65,17 @@ def multiply(left: jax.Array, right: jax.Array, accumulator: npt.DTypeLike) -> j
     return lax.dot(left, right, precision=highest, preferred_element_type=summed)  # pyright: ignore[reportUnknownMemberType]
 
 
+def product(left: jax.Array, right: jax.Array) -> jax.Array:
+    """Return the product over the last axis of the first and the first axis of the second; float32 is not shortened to TF32."""
+    return jnp.dot(left, right, precision=lax.Precision.HIGHEST)
+
+
+def convolve(images: jax.Array, kernel: jax.Array, stride: int, ring: int) -> jax.Array:
+    """Return the cross-correlation of images (batch, height, width, channels) with a kernel (height, width, in, out)."""
+    dimensions = ("NHWC", "HWIO", "NHWC")
+    return lax.conv_general_dilated(images, kernel, (stride, stride), ((ring, ring), (ring, ring)), dimension_numbers=dimensions)
+
+
 def pad(x: jax.Array, widths: Sequence[tuple[int, int]]) -> jax.Array:
     """Return the array with so many zeros before and after it along each axis."""
     return jnp.pad(x, widths)  # pyright: ignore[reportUnknownMemberType]
@@ -73,6 +89,25 @@ def number(value: int) -> jax.Array:
 def slope(function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
     """Return the gradient of a function to a scalar."""
     return cast("jax.Array", jax.grad(function)(x))  # pyright: ignore[reportUnknownMemberType]
+
+
+def value_and_slope(function: Callable[[S], jax.Array], x: S) -> tuple[jax.Array, S]:
+    """Return a scalar function of a tree of arrays, and its gradient."""
+    return cast("tuple[jax.Array, S]", jax.value_and_grad(function)(x))  # pyright: ignore[reportUnknownMemberType]
+
+
+def leaves(tree: object) -> list[HostArray]:
+    """Return the arrays of a tree, in an order of its own."""
+    return [np.asarray(a) for a in cast("list[jax.Array]", jax.tree.leaves(tree))]
+
+
+def with_leaves(tree: S, arrays: Sequence[HostArray]) -> S:
+    """Return the tree with other arrays in the place of its own; raises ValueError if they are not as many, or of other shapes."""
+    structure = cast("Any", jax.tree.structure(tree))  # pyright: ignore[reportUnknownMemberType]
+    if [np.shape(a) for a in arrays] != [a.shape for a in leaves(tree)]:
+        raise ValueError("arrays of other shapes")
+    rebuilt = jax.tree.unflatten(structure, [array(a) for a in arrays])  # pyright: ignore[reportUnknownMemberType]
+    return cast("S", rebuilt)
 
 
 def on_cpu_or_else(cpu: Callable[P, R], other: Callable[P, R], *arguments: P.args, **_: P.kwargs) -> R:

@@ -31,7 +31,8 @@ CHUNK_ELEMENTS = 2**26
 
 
 @device.compiled
-def _execute(plan: Plan, parameters: Sequence[Arrays], inputs: Arrays) -> tuple[jax.Array, ...]:
+def run_plan(plan: Plan, parameters: Sequence[Arrays], inputs: Arrays) -> tuple[jax.Array, ...]:
+    """Return the outputs of a plan for inputs (batch, size) that are in bounds and on the device, wherever on it they are."""
     return execute(plan, parameters, inputs)
 
 
@@ -63,7 +64,7 @@ class Compiled:
         Large batches are cut into chunks. Raises ShapeError on a missing or misshapen input, SpecError on a value outside its bounds, for
         which nothing is proved.
         """
-        given = [_checked(node, assignment) for node in self.planned.inputs]
+        given = [checked_input(node, assignment) for node in self.planned.inputs]
         batch = np.broadcast_shapes(*(x.shape[:-1] for x in given))
         rows = [np.broadcast_to(x, (*batch, x.shape[-1])).reshape(-1, x.shape[-1]) for x in given]
         count = int(np.prod(batch, dtype=np.int64))
@@ -75,20 +76,20 @@ class Compiled:
 
     def load(self, assignment: Assignment) -> Loaded:
         """Check inputs of shape (batch, size) and copy them to the device, as the first layer reads them; errors are as for a call."""
-        arrays = [_checked(node, assignment) for node in self.planned.inputs]
+        arrays = [checked_input(node, assignment) for node in self.planned.inputs]
         with device.wide():
             return Loaded(_load(self.planned.plan, self.parameters, device.to_device(arrays)))
 
     def run(self, loaded: Loaded) -> tuple[jax.Array, ...]:
         """Return the chosen nodes for loaded inputs, on the device and in one call: shape (batch, size), or (1, size) for constants."""
         with device.wide():
-            return _execute(self.resident, self.parameters, loaded.arrays)
+            return run_plan(self.resident, self.parameters, loaded.arrays)
 
     def _chunk(self, rows: list[HostArray], count: int) -> list[IntArray]:
         """Compute up to `count` rows; fewer are filled up with the last one, so that all chunks have one shape."""
         full = [x if len(x) == count else np.concatenate([x, np.repeat(x[-1:], count - len(x), axis=0)]) for x in rows]
         with device.wide():
-            outputs = _execute(self.planned.plan, self.parameters, device.to_device(full))
+            outputs = run_plan(self.planned.plan, self.parameters, device.to_device(full))
         return [np.broadcast_to(np.asarray(y).astype(np.int64), (count, y.shape[1])) for y in outputs]
 
 
@@ -107,7 +108,7 @@ def trace(program: Program, assignment: Assignment) -> list[IntArray]:
     return compile_program(program)(assignment)
 
 
-def _checked(node: Input, assignment: Assignment) -> HostArray:
+def checked_input(node: Input, assignment: Assignment) -> HostArray:
     """Return an input in a dtype that the device has, after its shape and range have been checked."""
     if node.name not in assignment or assignment[node.name].shape[-1:] != node.lower.shape:
         given = assignment[node.name].shape if node.name in assignment else "nothing"

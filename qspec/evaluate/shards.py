@@ -11,11 +11,13 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import jax
 import numpy as np
+import numpy.typing as npt
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+HostArray = npt.NDArray[Any]
 Layout = Any
 """A `PartitionSpec` for each array of a tree, or for all arrays of a part of it."""
 
@@ -47,6 +49,22 @@ def place(tree: T, layout: Layout) -> T:
     """Copy arrays in nested tuples to the devices; what is shared out must have a multiple of `devices()` along that axis."""
     placed: Layout = jax.tree.map(partial(NamedSharding, _mesh()), layout)
     return cast("T", jax.device_put(tree, placed))  # pyright: ignore[reportUnknownMemberType]
+
+
+def shared(batch: jax.Array) -> jax.Array:
+    """Return an array whose first axis the devices share out, for compiled code in which rows meet (in the mean of a gradient)."""
+    layout = NamedSharding(_mesh(), FIRST)
+    return cast("jax.Array", jax.lax.with_sharding_constraint(batch, layout))  # pyright: ignore[reportUnknownMemberType]
+
+
+def rows(*arrays: HostArray) -> tuple[jax.Array, ...]:
+    """Copy arrays to the devices, which share out their rows."""
+    return cast("tuple[jax.Array, ...]", place(arrays, (FIRST,) * len(arrays)))
+
+
+def copies(*arrays: HostArray) -> tuple[jax.Array, ...]:
+    """Copy arrays to the devices, all of them to each."""
+    return cast("tuple[jax.Array, ...]", place(arrays, (WHOLE,) * len(arrays)))
 
 
 def apart(function: Callable[P, R], given: Layout, returned: Layout) -> Callable[P, R]:

@@ -109,12 +109,12 @@ def ascend(target: Target, arrays: Arrays, climb: Climb, until: jax.Array, total
     """Take gradient steps up to step number `until` of `total`, or until a point makes the goal true; steps shrink to single codes."""
 
     def one(c: Climb) -> Climb:
-        gradient = _gradient(target, arrays, c.points, c.aims)
+        gradient = gradient_of(target, arrays, c.points, c.aims)
         momentum = MOMENTUM * c.momentum + gradient / (jnp.abs(gradient).mean(axis=-1, keepdims=True) + 1e-12)
         share = FIRST_STEP * (1 - c.step.astype(jnp.float32) / total)
         length = jnp.maximum(1, jnp.round(share * (arrays.upper - arrays.lower))).astype(c.points.dtype)
         points = jnp.clip(c.points + jnp.sign(momentum).astype(c.points.dtype) * length, arrays.lower, arrays.upper)
-        scores, holds = _judge(target, arrays, points, c.aims)
+        scores, holds = judged(target, arrays, points, c.aims)
         return _record(c._replace(points=points, momentum=momentum), points, scores, holds)
 
     return device.repeat_while(lambda c: (c.step < until) & ~c.found, one, climb)
@@ -132,11 +132,11 @@ def polish(target: Target, arrays: Arrays, climb: Climb, until: jax.Array, draws
     count = len(masks) + RANDOM
 
     def one(c: Climb) -> Climb:
-        gradient = _gradient(target, arrays, c.best, c.aims)
+        gradient = gradient_of(target, arrays, c.best, c.aims)
         ranked = _ranked_moves(arrays, c.best, gradient, masks, near)
         random = _random_moves(arrays, c.best, draws, c.step % draws.coordinates.shape[0])
         neighbours = jnp.clip(c.best[:, None, :] + jnp.concatenate([ranked, random], axis=1), arrays.lower, arrays.upper)
-        scores, holds = _judge(target, arrays, neighbours.reshape(-1, size), jnp.repeat(c.aims, count, axis=0))
+        scores, holds = judged(target, arrays, neighbours.reshape(-1, size), jnp.repeat(c.aims, count, axis=0))
         scores, holds = scores.reshape(batch, count), holds.reshape(batch, count)
         pick = jnp.where(holds, jnp.inf, scores).argmax(axis=1, keepdims=True)
         points = jnp.take_along_axis(neighbours, pick[:, :, None], axis=1)[:, 0]
@@ -178,7 +178,7 @@ def _inputs(target: Target, points: jax.Array) -> tuple[jax.Array, ...]:
     return tuple(points[:, first:last] for first, last in target.slots)
 
 
-def _gradient(target: Target, arrays: Arrays, points: jax.Array, aims: jax.Array) -> jax.Array:
+def gradient_of(target: Target, arrays: Arrays, points: jax.Array, aims: jax.Array) -> jax.Array:
     """Return the slope of the relaxed score of each point."""
 
     def total(x: jax.Array) -> jax.Array:
@@ -188,7 +188,7 @@ def _gradient(target: Target, arrays: Arrays, points: jax.Array, aims: jax.Array
     return jnp.nan_to_num(device.slope(total, points.astype(jnp.float32)))
 
 
-def _judge(target: Target, arrays: Arrays, points: jax.Array, aims: jax.Array) -> tuple[jax.Array, jax.Array]:
+def judged(target: Target, arrays: Arrays, points: jax.Array, aims: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Return score and truth of the goal at each point."""
     values = _full(execute(target.exact, arrays.exact, _inputs(target, points)), len(points))
     frontier = [v.astype(jnp.float32) for v in values[len(arrays.scales) :]]

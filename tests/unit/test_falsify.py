@@ -18,7 +18,7 @@ from qspec.ir import FALSE, TRUE, All, And, Any, Formula, Or, Query
 from qspec.linear import Dense
 from qspec.rounding import Rounding
 from qspec.search import falsify as module
-from qspec.search.ascend import _judge, ascend, start
+from qspec.search.ascend import ascend, judged, start
 from qspec.search.attack import Attack
 from qspec.search.box import Box
 from qspec.search.falsify import falsify, multiplications
@@ -91,7 +91,7 @@ def test_gradients_lead_further_than_chance() -> None:
     points = draw(Box.of(query), rng, 400).astype(np.int32)
     with device.wide():
         sample = start(points, np.full((400, 1), FREE, np.int32))
-        chance = np.asarray(_judge(attack.target, attack.arrays, sample.points, sample.aims)[0])
+        chance = np.asarray(judged(attack.target, attack.arrays, sample.points, sample.aims)[0])
         climb = start(np.repeat(points[:1], 5, axis=0), np.arange(5, dtype=np.int32)[:, None])
         climb = ascend(attack.target, attack.arrays, climb, device.number(16), device.number(16))
     assert not bool(climb.found)

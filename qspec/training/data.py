@@ -1,0 +1,86 @@
+"""Images of the user's own as codes and classes: idx files, npz files, and folders of PNG files."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import zipfile
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qspec.errors import ModelFileError, SolverMissingError
+from qspec.integers import IntArray, integers
+
+Samples = tuple[IntArray, IntArray]
+"""Images (samples, height, width, channels) or vectors (samples, columns), as codes; classes (samples,)."""
+
+
+def read_idx(path: str | Path) -> IntArray:
+    """Return the bytes of an idx file (plain, .gz or .xz, which may be left out of the name) in its shape.
+
+    Raises ModelFileError if there is none, or it is no idx file of bytes. Source: the format of MNIST.
+    """
+    for suffix, opened in ((".gz", gzip.open), (".xz", lzma.open), ("", open)):
+        found = Path(f"{path}{suffix}" if not str(path).endswith(suffix) else path)
+        if found.exists():
+            try:
+                with opened(found, "rb") as file:
+                    data = bytes(file.read())
+                return _idx(data)
+            except (OSError, EOFError, ValueError, IndexError, lzma.LZMAError) as error:
+                raise ModelFileError("not an idx file", given=f"{found}: {error}", expected="bytes in the format of MNIST") from None
+    raise ModelFileError("data file not found", given=str(path), expected="an idx file, plain, .gz or .xz")
+
+
+def _idx(data: bytes) -> IntArray:
+    if data[:3] != b"\0\0\x08":
+        raise ValueError("no header for unsigned bytes")
+    shape = np.frombuffer(data, dtype=">u4", offset=4, count=data[3]).astype(np.int64)
+    return np.frombuffer(data, dtype=np.uint8, offset=4 + 4 * data[3]).reshape(shape).astype(np.int64)
+
+
+def read_npz(path: str | Path, images: str = "inputs", labels: str = "targets") -> Samples:
+    """Return two arrays of an npz file by name; raises ModelFileError if they are not there, or not whole numbers."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return integers(arrays[images]), integers(arrays[labels])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ModelFileError("no samples in this file", given=f"{path}: {error}", expected=f"arrays {images!r} and {labels!r}") from None
+
+
+def read_folders(path: str | Path) -> tuple[Samples, tuple[str, ...]]:
+    """Return the 8-bit PNG files in each subfolder as images of one class, and the names of the subfolders, sorted.
+
+    Grey images have one channel, others three. Raises ModelFileError if there are none, or of several shapes, and SolverMissingError
+    without Pillow.
+    """
+    names = tuple(sorted(p.name for p in Path(path).iterdir() if p.is_dir())) if Path(path).is_dir() else ()
+    images: list[npt.NDArray[np.int64]] = []
+    labels: list[int] = []
+    for label, name in enumerate(names):
+        for file in sorted((Path(path) / name).glob("*.png")):
+            images.append(_png(file))
+            labels.append(label)
+    shapes = {image.shape for image in images}
+    if len(shapes) != 1:
+        given = f"{path}: images of shapes {sorted(shapes)}" if shapes else f"{path}: no PNG file in {len(names)} subfolders"
+        raise ModelFileError("no images of one shape", given=given, expected="subfolders, one for each class, with PNG files of one size")
+    return (np.stack(images), integers(labels)), names
+
+
+def _png(path: Path) -> npt.NDArray[np.int64]:
+    try:
+        pillow: Any = import_module("PIL.Image")
+    except ImportError:
+        raise SolverMissingError("reading PNG files needs Pillow", expected="a package", advice='pip install "qspec[train]"') from None
+    try:
+        with pillow.open(path) as image:
+            grey = image.mode in ("L", "1")
+            pixels = np.asarray(image.convert("L" if grey else "RGB")).astype(np.int64)
+    except OSError as error:
+        raise ModelFileError("not a PNG file", given=f"{path}: {error}", expected="an 8-bit image") from None
+    return pixels[..., None] if grey else pixels

@@ -1,0 +1,46 @@
+"""The optimiser, from optax."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import jax
+
+from qspec.errors import SolverMissingError
+from qspec.training.layers import Parameters
+from qspec.training.schedule import Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """A gradient transformation of optax, and optax itself."""
+
+    transformation: Any
+    optax: Any
+
+    def init(self, parameters: Parameters) -> object:
+        """Return what the optimiser remembers before the first step."""
+        return self.transformation.init(parameters)
+
+    def move(self, parameters: Parameters, gradient: Parameters, memory: object) -> tuple[Parameters, object]:
+        """Return the parameters after one step, and what to remember."""
+        updates, memory = self.transformation.update(gradient, memory, parameters)
+        return self.optax.apply_updates(parameters, updates), memory
+
+
+def adamw(rate: Rate, steps: int, decay: float) -> Optimizer:
+    """Return Adam with decoupled weight decay (Loshchilov & Hutter 2019) for a phase of so many steps.
+
+    Raises SolverMissingError without optax.
+    """
+    try:
+        optax = import_module("optax")
+    except ImportError:
+        raise SolverMissingError("training needs optax", expected="an installed package", advice='pip install "qspec[train]"') from None
+
+    def at(count: jax.Array) -> jax.Array:
+        return rate.at(count / steps)
+
+    return Optimizer(optax.adamw(at, weight_decay=decay), optax)
