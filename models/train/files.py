@@ -7,8 +7,8 @@ from pathlib import Path
 from data import Dataset
 
 from qspec.errors import ModelFileError
+from qspec.samples import Samples
 from qspec.training import read_folders, read_idx, read_npz
-from qspec.training.data import Samples
 
 
 def images(folder: Path, name: str) -> Dataset:

@@ -16,9 +16,9 @@ from qspec.certification.certification import Certification, Outcome
 from qspec.certification.journal import Journal, opened
 from qspec.certification.question import Question, question
 from qspec.digest import digest
-from qspec.errors import QspecError, ShapeError, SoundnessError, SpecError
+from qspec.errors import QspecError, ShapeError, SoundnessError, SpecError, UnsupportedError
 from qspec.formats import code_range
-from qspec.integers import IntArray, integers
+from qspec.integers import IntArray, in_common_unit, integers
 from qspec.ir import Query, Truth
 from qspec.language.formulas import Property
 from qspec.language.functions import parameter
@@ -98,10 +98,10 @@ class _Work:
         stage, classes = network.inputs[0], network.output_types[0].size
         assert isinstance(stage.layer, Input)
         codes, own = integers(images), integers(labels)
-        flat = codes.reshape(len(codes), -1) if codes.ndim else codes
         if codes.shape[1:] not in (stage.type.shape, (stage.type.size,)) or own.shape != codes.shape[:1] or not len(own):
             expected = f"(n, {', '.join(map(str, stage.type.shape))}) and (n,), n at least 1"
             raise ShapeError("samples do not fit the network", given=f"{codes.shape} and {own.shape}", expected=expected)
+        flat = codes.reshape(len(codes), -1)
         low, high = code_range(stage.layer.format, stage.layer.shape)
         if np.any(flat < low) or np.any(flat > high):
             raise SpecError(
@@ -127,6 +127,27 @@ class _Work:
         return state.hexdigest()
 
 
+def winners(network: Network, outputs: IntArray) -> IntArray:
+    """Return the class of each vector of output codes (samples, classes): the first of those with the greatest exact value."""
+    units, zeros = network.output_types[0].grid.per_element((outputs.shape[1],))
+    if network.output_types[0].grid.channels == 1:
+        return outputs.argmax(axis=1)
+    whole = np.array(in_common_unit(units)[0], dtype=object)
+    return ((outputs.astype(object) - zeros) * whole).argmax(axis=1)
+
+
+def _outputs(network: Network, images: IntArray) -> IntArray:
+    """Return the output codes of images (samples, size), on all devices where 64 bits are enough for that."""
+    from qspec.evaluate.spread import spread
+
+    nodes, taps = program(network)
+    last = taps[network.stages[network.outputs[0]].name].output
+    try:
+        return spread(nodes, [last])({network.inputs[0].name: images})[0]
+    except UnsupportedError:
+        return evaluate(network, images).reshape(len(images), -1)
+
+
 class _Certifier:
     """A certification under way."""
 
@@ -145,8 +166,9 @@ class _Certifier:
         right = self._clean()
         for label in np.unique(self.work.labels[self._open()]).tolist():
             asked = question(self.work.network, label)
-            self._intervals(asked, label)
-            self._attack(asked, label)
+            if asked.batched:
+                self._intervals(asked, label)
+                self._attack(asked, label)
             if self.work.branching == "input":
                 self._boxes(asked, label)
         self._engine()
@@ -179,20 +201,16 @@ class _Certifier:
         """Return the outcome of a counterexample, after the reference integers and the definition of the property have confirmed it."""
         work = self.work
         near = bool(np.all((work.lower[k] <= point) & (point <= work.upper[k])))
-        outputs = evaluate(work.network, point[None].reshape(1, *work.shape)).reshape(-1)
-        if not near or int(np.argmax(outputs)) == int(work.labels[k]):
+        outputs = evaluate(work.network, point.reshape(1, *work.shape)).reshape(1, -1)
+        if not near or int(winners(work.network, outputs)[0]) == int(work.labels[k]):
             raise SoundnessError("a counterexample does not replay", given=f"sample {k}", expected="another class within the radius")
         return Outcome(Verdict.VIOLATED, "misclassified" if np.array_equal(point, work.images[k]) else "attack", point.reshape(work.shape))
 
     def _clean(self) -> IntArray:
         """Settle what is misclassified as it is, and return which samples are classified right."""
-        from qspec.evaluate.spread import spread
-
         since = time.perf_counter()
-        nodes, taps = program(self.work.network)
-        last = taps[self.work.network.stages[self.work.network.outputs[0]].name].output
-        outputs = spread(nodes, [last])({self.work.network.inputs[0].name: self.work.images})[0]
-        right: IntArray = outputs.argmax(axis=1) == self.work.labels
+        outputs = _outputs(self.work.network, self.work.images)
+        right: IntArray = winners(self.work.network, outputs) == self.work.labels
         self._settle({int(k): self._confirm(int(k), self.work.images[k]) for k in np.flatnonzero(~right) if int(k) not in self.outcomes})
         self._spend("clean", since)
         return right
@@ -219,6 +237,13 @@ class _Certifier:
     def _boxes(self, asked: Question, label: int) -> None:
         from qspec.certification.boxes import search
 
+        if not asked.batched:
+            raise UnsupportedError(
+                "boxes of this network cannot be bounded on the device",
+                given=self.work.network.name,
+                expected="affine maps, monotone steps and maxima in 64 bits",
+                advice='branching="steps"',
+            )
         since, rows = time.perf_counter(), self._open(label)
 
         def confirm(place: int, point: IntArray) -> Outcome:

@@ -17,7 +17,6 @@ from qspec.network.graph import Network
 from qspec.passes import Pipeline
 
 if TYPE_CHECKING:
-    from qspec.bounds.ends import Ends
     from qspec.evaluate.spread import Spread
     from qspec.search.crowd import Crowd
 
@@ -42,23 +41,27 @@ class Question:
         return tuple(sorted(formula_nodes(self.query.goal)))
 
     @cached_property
-    def _ends(self) -> Ends:
-        from qspec.bounds.ends import ends
-
-        return ends(self.query.program)
-
-    @cached_property
     def _highest(self) -> Spread:
+        from qspec.bounds.ends import ends
         from qspec.evaluate.spread import spread
 
-        return spread(self._ends.program, [self._ends.upper[n] for n in self.nodes])
+        made = ends(self.query.program)
+        return spread(made.program, [made.upper[n] for n in self.nodes])
 
     @cached_property
     def crowd(self) -> Crowd:
-        """The attack on many boxes."""
+        """The attack on many boxes; raises UnsupportedError where exact evaluation does not fit 64 bits."""
         from qspec.search.crowd import Crowd
 
         return Crowd(self.query)
+
+    @property
+    def batched(self) -> bool:
+        """Whether many boxes can be bounded and attacked at once: operations are monotone, and fit 64 bits."""
+        try:
+            return bool(self._highest and self.crowd)
+        except UnsupportedError:
+            return False
 
     def highest(self, lower: IntArray, upper: IntArray) -> dict[int, IntArray]:
         """Return exact upper bounds (batch, elements) of the nodes of the goal, by interval propagation on boxes (batch, size)."""

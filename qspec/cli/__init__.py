@@ -1,4 +1,4 @@
-"""The command line: `qspec verify`, `verify-many`, `compare`, `export`, `vnnlib`, `replay`, `check-certificate`, `show` and more."""
+"""The command line: `qspec verify`, `verify-many`, `certify`, `compare`, `export`, `vnnlib`, `replay`, `show` and more."""
 
 from __future__ import annotations
 
@@ -53,6 +53,8 @@ def _run(options: dict[str, object]) -> Outcome:
             from qspec.cli.verify import run
         case "verify-many":
             from qspec.cli.many import run
+        case "certify":
+            from qspec.cli.certify import run
         case "radius":
             from qspec.cli.radius import run
         case "compare":

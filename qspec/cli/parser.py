@@ -92,6 +92,27 @@ def _verify_many(parser: Parser) -> None:
     _limits(parser)
 
 
+def _certify(parser: Parser) -> None:
+    parser.add_argument("network", metavar="NETWORK", help="a classifier: a FILE.qspec or an installed model")
+    parser.add_argument("samples", metavar="SAMPLES", help="codes of images: a .npz file with their classes, or an idx file")
+    parser.add_argument(
+        "--labels", metavar="LABELS", help="the classes of an idx file, another one; of a .npz file the name of their array"
+    )
+    parser.add_argument("--images", metavar="NAME", default="inputs", help="the array of images in a .npz file (default: inputs)")
+    parser.add_argument("--radius", metavar="LSB", type=int, required=True, help="how far every code may move")
+    parser.add_argument("--first", metavar="N", type=int, help="only so many samples")
+    parser.add_argument(
+        "--branching", choices=("steps", "input"), default="steps", help="cut steps (the native engine) or boxes of inputs (default: steps)"
+    )
+    parser.add_argument("--store", metavar="FILE.jsonl", help="keep every verdict there, and go on from there")
+    parser.add_argument("--workers", metavar="N", type=int, default=1, help="processes of the native engine (default: 1)")
+    parser.add_argument("--plot", metavar="FILE.png", help="draw the shares of each class")
+    parser.add_argument(
+        "--timeout", metavar="SECONDS", type=_number, default=60.0, help="limit for each open sample, or none (default: 60)"
+    )
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of searches (default: 0)")
+
+
 def _radius(parser: Parser) -> None:
     _target(parser)
     parser.add_argument("--parameter", metavar="NAME", default="radius", help="the parameter that grows (default: radius)")
@@ -225,6 +246,7 @@ _number.__name__, _whole.__name__ = "number of seconds", "number of MiB"  # argp
 COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "verify": ("decide properties; the first line printed is the verdict", _verify),
     "verify-many": ("decide properties for many values of their parameters, resumably", _verify_many),
+    "certify": ("decide for every sample of a test set whether all inputs near it have its class", _certify),
     "radius": ("find the largest value of a parameter for which properties hold", _radius),
     "compare": ("ask several solvers the same; compare answers, times and sizes", _compare),
     "report": ("write results as one HTML page with tables, figures and every row", _report),

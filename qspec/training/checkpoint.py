@@ -60,7 +60,7 @@ def write(path: Path, mark: str, state: State) -> None:
 def read(path: Path, mark: str, fresh: Parameters, optimizers: Sequence[Optimizer]) -> State:
     """Return the state in a file; raises SpecError if it is damaged, or of a training with another plan or other data."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
         phase, step = (int(n) for n in found["at"])
         same = str(found["stamp"]) == mark

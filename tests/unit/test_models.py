@@ -5,12 +5,12 @@ from __future__ import annotations
 import gzip
 import os
 import re
-import sys
+from functools import partial
 from hashlib import sha256
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -18,6 +18,8 @@ import qspec as qs
 import qspec_models
 from qspec.integers import IntArray
 from qspec.network.evaluate import evaluate
+from qspec.network.layers import padding_pairs
+from qspec.training.layers import Conv, Dense, Layer, Parameters, forward
 from qspec_models import Card, IndividualFairness, LocalRobustness, Monotonicity
 from qspec_models.queries import properties
 
@@ -187,34 +189,27 @@ def test_the_readme_states_what_the_card_states(name: str) -> None:
     assert [c for c in rows if score in c and f"{card.path.stat().st_size:,}".replace(",", " ") in c and card.sha256 in c] == rows[:1] != []
 
 
-def quantized(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Return the layers that training uses; they need JAX only."""
-    spec = spec_from_file_location("quantized", ROOT / "models" / "train" / "quantized.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "quantized", module)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_training_evaluates_the_shipped_network_bit_for_bit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    train = quantized(monkeypatch)
+def test_training_evaluates_the_shipped_network_bit_for_bit(name: str) -> None:
     net = qspec_models.load(name)
     inputs = some_inputs(name)
-    layers: list[object] = []
-    values: list[dict[str, object]] = []
+    layers: list[Layer] = []
+    values: Parameters = []
     for stage in net.stages:
         layer = stage.layer
         if isinstance(layer, qs.Dense | qs.Conv2D):
             assert layer.bias is not None
-            kind = train.Dense if isinstance(layer, qs.Dense) else train.Conv
-            layers.append(kind(layer.kernel.shape[-1], layer.kernel.format, layer.bias.format, layer.output))
-            values.append({"kernel": layer.kernel.values().astype(np.float32), "bias": layer.bias.values().astype(np.float32)})
+            formats = (layer.kernel.shape[-1], layer.kernel.format, layer.bias.format, layer.output)
+            if isinstance(layer, qs.Dense):
+                layers.append(Dense(*formats))
+            else:
+                (((ring, _), _), size) = padding_pairs(layer.padding, (1, 1), (1, 1), (1, 1), (1, 1)), layer.kernel.shape[0]
+                layers.append(Conv(*formats, size=size, stride=layer.stride[0], ring=ring))
+            parts = {"kernel": layer.kernel, "bias": layer.bias}
+            values.append({key: jnp.asarray(part.values().astype(np.float32)) for key, part in parts.items()})
     (first,) = net.inputs
     unit = float(net.output_types[0].grid.units[0])
-    seen = train.forward(layers, values, (inputs * float(first.type.grid.units[0])).astype(np.float32))
+    seen = jax.jit(partial(forward, layers))(values, (inputs * float(first.type.grid.units[0])).astype(np.float32))
     assert np.array_equal(np.asarray(seen, dtype=np.float64) / unit, evaluate(net, inputs))
 
 

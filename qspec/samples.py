@@ -46,7 +46,7 @@ def _idx(data: bytes) -> IntArray:
 def read_npz(path: str | Path, images: str = "inputs", labels: str = "targets") -> Samples:
     """Return two arrays of an npz file by name; raises ModelFileError if they are not there, or not whole numbers."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return integers(arrays[images]), integers(arrays[labels])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ModelFileError("no samples in this file", given=f"{path}: {error}", expected=f"arrays {images!r} and {labels!r}") from None

@@ -1,0 +1,68 @@
+"""`qspec certify`: clean, certified, refuted and undecided shares of a test set."""
+
+from __future__ import annotations
+
+import sys
+
+from qspec.certification.certification import Certification
+from qspec.certification.certify import Branching, certify
+from qspec.cli.outcome import Exit, Outcome
+from qspec.cli.terminal import painted, table
+from qspec.errors import SpecError
+from qspec.integers import IntArray
+from qspec.network.load import load
+from qspec.result import Verdict
+
+
+def run(
+    *,
+    network: str,
+    samples: str,
+    labels: str | None,
+    images: str,
+    radius: int,
+    first: int | None,
+    branching: Branching,
+    store: str | None,
+    workers: int,
+    plot: str | None,
+    timeout: float | None,
+    seed: int,
+) -> Outcome:
+    """Return the verdict on all samples together, the shares, and a table of how many each stage settled."""
+    codes, classes = _samples(samples, labels, images)
+    found = certify(
+        load(network),
+        codes[:first],
+        classes[:first],
+        radius,
+        branching=branching,
+        timeout=timeout,
+        workers=workers,
+        store=store,
+        progress=sys.stderr.isatty(),
+        seed=seed,
+    )
+    if plot is not None:
+        found.plot(plot)
+    verdict = _overall(found)
+    rows = [(stage, str(count)) for stage, count in sorted(found.counts.items(), key=lambda item: -item[1])]
+    parts = [painted(verdict.name), str(found), table(("verdict (stage)", "samples"), rows, right=(1,))]
+    return Outcome("\n\n".join(parts), {Verdict.HOLDS: Exit.HOLDS, Verdict.VIOLATED: Exit.VIOLATED, Verdict.UNKNOWN: Exit.UNKNOWN}[verdict])
+
+
+def _overall(found: Certification) -> Verdict:
+    verdicts = {o.verdict for o in found.outcomes}
+    return next((v for v in (Verdict.VIOLATED, Verdict.UNKNOWN) if v in verdicts), Verdict.HOLDS)
+
+
+def _samples(samples: str, labels: str | None, images: str) -> tuple[IntArray, IntArray]:
+    """Return images and classes; an idx file has no channels, and gets one."""
+    from qspec.samples import read_idx, read_npz
+
+    if samples.endswith(".npz"):
+        return read_npz(samples, images, labels or "targets")
+    if labels is None:
+        raise SpecError("an idx file has no classes", given=samples, expected="--labels FILE, another idx file")
+    codes = read_idx(samples)
+    return codes[..., None] if codes.ndim == 3 else codes, read_idx(labels)

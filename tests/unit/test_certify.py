@@ -1,0 +1,137 @@
+"""`qs.certify` and `qspec certify`: shares and rows, stores that are gone on from, pictures, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import qspec as qs
+import qspec_models
+from qspec.certification.certification import Certification, Outcome
+from qspec.certification.journal import Journal
+from qspec.cli import main
+from qspec.result import Verdict
+
+WEIGHT = qs.Fixed(4, 0)
+NET = qs.Sequential(
+    qs.Input((2,), qs.Fixed(3, 0, signed=False)),
+    qs.Dense(qs.Tensor([[1, -1], [-1, 1]], WEIGHT), activation=qs.ReLU(), output=qs.Fixed(5, 0)),
+    qs.Dense(qs.Tensor([[2, 1], [1, 2]], WEIGHT)),
+    name="larger",
+)
+"""Says which of two numbers is the larger one, the first of equal ones."""
+IMAGES, LABELS = np.array([[6, 2], [4, 3], [3, 3], [2, 6], [1, 5]]), np.array([0, 0, 1, 1, 1])
+
+
+def certified(**options: object) -> Certification:
+    return qs.certify(NET, IMAGES, LABELS, 1, **options)  # pyright: ignore[reportArgumentType]
+
+
+def test_shares_are_those_of_the_verdicts() -> None:
+    found = certified()
+    assert [o.verdict.name for o in found.outcomes] == ["HOLDS", "VIOLATED", "VIOLATED", "HOLDS", "HOLDS"]
+    assert found.right.tolist() == [True, True, False, True, True]
+    assert (found.clean, found.certified, found.refuted, found.undecided) == (0.8, 0.6, 0.2, 0.0)
+    assert sorted(found.counterexamples) == [1, 2]
+    assert found.counterexamples[2].tolist() == [3, 3]
+    a, b = found.counterexamples[1]
+    assert a < b
+    assert found.outcomes[2].stage == "misclassified"
+    assert found.rows()[1] == {"index": 1, "label": 0, "clean": True, "verdict": "VIOLATED", "stage": "attack", "detail": ""}
+    assert "clean 80.00%, certified 60.00%, refuted 20.00%, undecided 0.00%" in str(found)
+    assert sum(found.counts.values()) == found.samples == 5
+
+
+def test_what_a_store_settles_is_not_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = tmp_path / "larger.jsonl"
+    first = certified(store=store)
+    lines = store.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 6
+    store.write_bytes(b"".join(lines[:4]) + lines[4][:9])  # killed while it wrote
+    asked: list[set[int]] = []
+    plain = Journal.write
+
+    def write(self: Journal, outcomes: Mapping[int, Outcome]) -> None:
+        asked.append(set(outcomes))
+        plain(self, outcomes)
+
+    monkeypatch.setattr(Journal, "write", write)
+    again = certified(store=store)
+    assert [o.verdict for o in again.outcomes] == [o.verdict for o in first.outcomes]
+    settled = {json.loads(line)["index"] for line in lines[1:4]}
+    assert set().union(*asked) == set(range(5)) - settled
+    assert len(store.read_bytes().splitlines()) == 6
+
+
+def test_the_store_of_something_else_is_refused(tmp_path: Path) -> None:
+    store = tmp_path / "a.jsonl"
+    certified(store=store)
+    for change in ({"radius": 2}, {"branching": "input"}):
+        with pytest.raises(qs.SpecError, match=r"another certification"):
+            qs.certify(NET, IMAGES, LABELS, **{"radius": 1, "store": store, **change})  # pyright: ignore[reportArgumentType]
+    lines = store.read_bytes().splitlines(keepends=True)
+    store.write_bytes(lines[0] + b"{}\n")
+    with pytest.raises(qs.SpecError, match=r"damaged"):
+        certified(store=store)
+    other = tmp_path / "notes.txt"
+    other.write_text("dear diary\n")
+    with pytest.raises(qs.SpecError, match=r"not the store"):
+        certified(store=other)
+    assert other.read_text() == "dear diary\n"
+
+
+def test_a_stored_counterexample_is_replayed(tmp_path: Path) -> None:
+    store = tmp_path / "a.jsonl"
+    certified(store=store)
+    lines = store.read_text().splitlines()
+    forged = [json.dumps({**json.loads(line), "verdict": "VIOLATED", "codes": [6, 2]}) if '"index": 0' in line else line for line in lines]
+    store.write_text("\n".join(forged) + "\n")
+    with pytest.raises(qs.SoundnessError, match=r"does not replay"):
+        certified(store=store)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "radius", "options", "message"),
+    [
+        (IMAGES[:, :1], LABELS, 1, {}, r"do not fit"),
+        (IMAGES, LABELS[:2], 1, {}, r"do not fit"),
+        (IMAGES[:0], LABELS[:0], 1, {}, r"n at least 1"),
+        (IMAGES + 3, LABELS, 1, {}, r"outside the format(.|\n)*0\.\.7"),
+        (IMAGES, LABELS + 1, 1, {}, r"no class(.|\n)*0\.\.1"),
+        (IMAGES, LABELS, -1, {}, r"no radius"),
+        (IMAGES, LABELS, 0.5, {}, r"no radius"),
+        (IMAGES, LABELS, 1, {"branching": "random"}, r"no such branching"),
+    ],
+)
+def test_what_does_not_fit_is_refused(images: object, labels: object, radius: int, options: dict[str, str], message: str) -> None:
+    with pytest.raises(qs.QspecError, match=message):
+        qs.certify(NET, images, labels, radius, **options)  # pyright: ignore[reportArgumentType]
+
+
+def test_networks_with_features_go_elsewhere() -> None:
+    with pytest.raises(qs.UnsupportedError, match=r"verify_many"):
+        qs.certify(qs.load("iris-4bit"), *(a[:2] for a in qspec_models.samples("iris-4bit")), 1)
+
+
+def test_the_picture_is_written(tmp_path: Path) -> None:
+    outcomes = (Outcome(Verdict.HOLDS, "intervals"), Outcome(Verdict.UNKNOWN, "open"), Outcome(Verdict.VIOLATED, "attack", np.array([1])))
+    Certification("net", 1, np.array([0, 1, 1]), np.array([True, True, True]), outcomes, {}).plot(tmp_path / "shares.png")
+    assert (tmp_path / "shares.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_command_says_verdict_shares_and_stages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    NET.save(str(tmp_path / "larger.qspec"))
+    np.savez(tmp_path / "s.npz", inputs=IMAGES, targets=LABELS, other=LABELS)
+    arguments = ["certify", str(tmp_path / "larger.qspec"), str(tmp_path / "s.npz"), "--radius", "1"]
+    assert main(arguments) == 1
+    text = capsys.readouterr().out
+    assert text.startswith("VIOLATED\n")
+    assert "certified 60.00%" in text
+    assert main([*arguments, "--first", "1", "--labels", "other"]) == 0
+    assert capsys.readouterr().out.startswith("HOLDS\n")
+    assert main([*arguments[:2], "images-idx3-ubyte", "--radius", "1"]) == 2
+    assert "--labels FILE" in capsys.readouterr().err
