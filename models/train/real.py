@@ -12,11 +12,12 @@ from pathlib import Path
 import jax
 import numpy as np
 from data import Dataset
+from files import images
 from fit import Recipe, real_parameters
-from mnist import mnist
-from quantized import Dense, Parameters
 
 import qspec as qs
+from qspec.training import Dense
+from qspec.training.layers import Parameters
 
 PIXEL = qs.Fixed(8, 8, signed=False)
 WIDE, SIGNAL = qs.Fixed(32, 24), qs.Fixed(32, 16, signed=False)
@@ -32,7 +33,7 @@ def recipe(data: Path, hidden: tuple[int, ...], *, epsilon: int, steps: int, see
 
 def flat(folder: Path) -> Dataset:
     """Return MNIST with an image as a row of 784 codes."""
-    found = mnist(folder)
+    found = images(folder, "mnist")
     train, held_out = ((x.reshape(-1, 784), y) for x, y in (found.train, found.held_out))
     return Dataset("mnist", train, held_out, highest=255, shipped=False)
 

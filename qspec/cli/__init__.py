@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
 
-from qspec.cli.parser import parse
+from qspec.cli.parser import COMMANDS, parse
 from qspec.errors import InternalError, QspecError, SoundnessError
 
 if TYPE_CHECKING:
     from qspec.cli.outcome import Outcome
 
+MODULES = {"verify-many": "many", "check-certificate": "certificate"}
+"""Where the code of a command is, if not in the module of its name."""
 FAILURE, USAGE, INTERRUPTED, CLOSED_PIPE = 4, 2, 130, 141
 
 
@@ -43,41 +46,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: dict[str, object]) -> Outcome:
     """Import the module of a command, which nothing else does, and call it with its options."""
-    command = options.pop("command")
+    command = cast(str, options.pop("command"))
     if options.pop("version"):
         from qspec.cli.outcome import version
 
         return version()
-    match command:
-        case "verify":
-            from qspec.cli.verify import run
-        case "verify-many":
-            from qspec.cli.many import run
-        case "certify":
-            from qspec.cli.certify import run
-        case "radius":
-            from qspec.cli.radius import run
-        case "compare":
-            from qspec.cli.compare import run
-        case "report":
-            from qspec.cli.page import run
-        case "export":
-            from qspec.cli.export import run
-        case "vnnlib":
-            from qspec.cli.vnnlib import run
-        case "replay":
-            from qspec.cli.replay import run
-        case "check-certificate":
-            from qspec.cli.certificate import run
-        case "show":
-            from qspec.cli.show import run
-        case "solvers":
-            from qspec.cli.solvers import run
-        case "demo":
-            from qspec.cli.demo import run
-        case _:
-            raise InternalError("a command without code", given=command)
-    return run(**options)  # pyright: ignore[reportArgumentType] - argparse makes what each command takes
+    if command not in COMMANDS:
+        raise InternalError("a command without code", given=command)
+    run = cast("Callable[..., Outcome]", import_module(f"qspec.cli.{MODULES.get(command, command)}").run)
+    return run(**options)  # argparse makes what each command takes
 
 
 def _print(text: str, status: int) -> int:

@@ -86,7 +86,7 @@ def test_ends_are_those_of_interval_propagation_and_contain_the_values() -> None
         values = reference.evaluate(made.program, {given.name + LOWER: corners[0], given.name + UPPER: corners[1]})
         inside = reference.evaluate(nodes, {given.name: rng.integers(corners[0], corners[1], endpoint=True)})
         for row in range(5):
-            boxed = tuple(Input(n.name, corners[0][row], corners[1][row]) if n is given else n for n in nodes)
+            boxed = tuple(Input(given.name, corners[0][row], corners[1][row]) if n is given else n for n in nodes)
             for k, interval in enumerate(bound(boxed)):
                 assert np.array_equal(np.broadcast_to(values[made.lower[k]], (5, interval.lower.size))[row], interval.lower)
                 assert np.array_equal(np.broadcast_to(values[made.upper[k]], (5, interval.lower.size))[row], interval.upper)
@@ -107,7 +107,7 @@ def test_batches_on_devices_are_the_reference() -> None:
 def tie() -> qs.Network:
     """Return a network whose two outputs are always equal."""
     weight = qs.Fixed(4, 0)
-    return qs.Sequential(qs.Input((2,), qs.Fixed(3, 0, signed=False)), qs.Dense(qs.Tensor([[1, 1], [2, 2]], weight)), name="tie")
+    return qs.Sequential(qs.Input((2,), qs.Fixed(3, 0, signed=False)), qs.Dense(qs.Tensor(np.array([[1, 1], [2, 2]]), weight)), name="tie")
 
 
 @pytest.mark.parametrize("branching", ["steps", "input"])

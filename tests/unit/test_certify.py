@@ -19,8 +19,8 @@ from qspec.result import Verdict
 WEIGHT = qs.Fixed(4, 0)
 NET = qs.Sequential(
     qs.Input((2,), qs.Fixed(3, 0, signed=False)),
-    qs.Dense(qs.Tensor([[1, -1], [-1, 1]], WEIGHT), activation=qs.ReLU(), output=qs.Fixed(5, 0)),
-    qs.Dense(qs.Tensor([[2, 1], [1, 2]], WEIGHT)),
+    qs.Dense(qs.Tensor(np.array([[1, -1], [-1, 1]]), WEIGHT), activation=qs.ReLU(), output=qs.Fixed(5, 0)),
+    qs.Dense(qs.Tensor(np.array([[2, 1], [1, 2]]), WEIGHT)),
     name="larger",
 )
 """Says which of two numbers is the larger one, the first of equal ones."""
@@ -113,8 +113,9 @@ def test_what_does_not_fit_is_refused(images: object, labels: object, radius: in
 
 
 def test_networks_with_features_go_elsewhere() -> None:
+    images, labels = qspec_models.samples("iris-4bit")
     with pytest.raises(qs.UnsupportedError, match=r"verify_many"):
-        qs.certify(qs.load("iris-4bit"), *(a[:2] for a in qspec_models.samples("iris-4bit")), 1)
+        qs.certify(qs.load("iris-4bit"), images[:2], labels[:2], 1)
 
 
 def test_the_picture_is_written(tmp_path: Path) -> None:

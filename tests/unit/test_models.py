@@ -199,12 +199,15 @@ def test_training_evaluates_the_shipped_network_bit_for_bit(name: str) -> None:
         layer = stage.layer
         if isinstance(layer, qs.Dense | qs.Conv2D):
             assert layer.bias is not None
-            formats = (layer.kernel.shape[-1], layer.kernel.format, layer.bias.format, layer.output)
+            units, kernel, bias, output = layer.kernel.shape[-1], layer.kernel.format, layer.bias.format, layer.output
+            assert isinstance(kernel, qs.Fixed)
+            assert isinstance(bias, qs.Fixed)
+            assert isinstance(output, qs.Fixed | None)
             if isinstance(layer, qs.Dense):
-                layers.append(Dense(*formats))
+                layers.append(Dense(units, kernel, bias, output))
             else:
                 (((ring, _), _), size) = padding_pairs(layer.padding, (1, 1), (1, 1), (1, 1), (1, 1)), layer.kernel.shape[0]
-                layers.append(Conv(*formats, size=size, stride=layer.stride[0], ring=ring))
+                layers.append(Conv(units, kernel, bias, output, size=size, stride=layer.stride[0], ring=ring))
             parts = {"kernel": layer.kernel, "bias": layer.bias}
             values.append({key: jnp.asarray(part.values().astype(np.float32)) for key, part in parts.items()})
     (first,) = net.inputs
