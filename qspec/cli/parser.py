@@ -134,6 +134,16 @@ def _compare(parser: Parser) -> None:
     _json(parser)
 
 
+def _sweep(parser: Parser) -> None:
+    parser.add_argument("target", metavar="FILE.py", help="defines `make`, `specs` and perhaps `samples`, `real`, `labelled`: see qs.sweep")
+    parser.add_argument("--bits", metavar="N,N-N", default="", help="numbers of bits, such as 4,6-10; of a mapping `make` all if left out")
+    parser.add_argument("--solvers", metavar="A,B,…", default="bounds", help="who is asked; falsify only searches (default: bounds)")
+    parser.add_argument("--store", metavar="FILE.jsonl", help="keep every result there at once, and do not ask again what it settles")
+    parser.add_argument("--figure", metavar="FILE.svg", help="draw verdicts and accuracy against bits")
+    parser.add_argument("--workers", metavar="N", type=int, help="processes that share the queries (default: one for each core)")
+    _limits(parser)
+
+
 def _report(parser: Parser) -> None:
     parser.add_argument(
         "results", metavar="RESULTS", nargs="+", help="a store of verify-many or of a sweep, what --json wrote, or rows of benchmarks"
@@ -249,6 +259,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "certify": ("decide for every sample of a test set whether all inputs near it have its class", _certify),
     "radius": ("find the largest value of a parameter for which properties hold", _radius),
     "compare": ("ask several solvers the same; compare answers, times and sizes", _compare),
+    "sweep": ("decide properties of a network at many numbers of bits, by several methods", _sweep),
     "report": ("write results as one HTML page with tables, figures and every row", _report),
     "export": ("write a property as SMT-LIB 2 text, or as an LP or MPS file", _export),
     "vnnlib": ("decide a VNN-LIB property of a float network in ONNX, over the reals", _vnnlib),

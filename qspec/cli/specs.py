@@ -83,7 +83,7 @@ def _list(names: Iterable[str], most: int = 12) -> str:
 
 def read_file(path: Path) -> Contents:
     """Run a Python file and return what it defines; names with a leading underscore are its own. What it prints goes to stderr."""
-    values = _run(path)
+    values = read_values(path)
     properties: dict[str, Property] = {}
     networks: dict[str, Network] = {}
     seen: set[int] = set()
@@ -111,7 +111,7 @@ def _properties(name: str, value: object) -> Iterator[tuple[str, Property]]:
             yield from _properties(f"{name}[{key}]", item)
 
 
-def _run(path: Path) -> dict[str, object]:
+def read_values(path: Path) -> dict[str, object]:
     """Return the globals of a file after it ran; its folder is searched for modules, as Python does for a script."""
     folder = str(path.resolve().parent)
     sys.path.insert(0, folder)

@@ -13,6 +13,8 @@ import pytest
 
 import qspec as qs
 from qspec import store
+from qspec.cli import main
+from qspec.cli.sweep import numbers
 from qspec.curves import judged, steps, truths
 from qspec.errors import PackageMissingError, SolverMissingError, SoundnessError, SpecError
 from qspec.records import Record, of_line
@@ -229,3 +231,57 @@ def test_specs_must_agree_and_networks_must_be_networks() -> None:
         qs.sweep(lambda b: None, specs, bits=[3])  # pyright: ignore[reportArgumentType]
     with pytest.raises(SolverMissingError):
         asked(solvers=["nobody"])
+
+
+SPEC = """
+import numpy as np
+import qspec as qs
+
+rng = np.random.default_rng(61)
+_hidden = qs.RealDense(rng.normal(size=(2, 3)), activation=qs.ReLU())
+_real = qs.RealSequential(qs.RealInput((2,)), _hidden, qs.RealDense(rng.normal(size=(3, 2))))
+_codes = rng.integers(0, 16, (3, 2))
+_classes = _real.evaluate(_codes / 16).argmax(axis=1)
+make = _real.calibrate(_codes / 16, input=qs.Fixed(4, 4, signed=False))
+samples = qs.together(centre=_codes, label=_classes)
+labelled = _codes, _classes
+
+
+def specs(net):
+    return qs.properties.local_robustness(net, qs.parameter("centre", 2), 1, qs.parameter("label"))
+"""
+
+
+def test_the_command_prints_tables_draws_and_resumes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec, kept, figure = tmp_path / "spec.py", tmp_path / "kept.jsonl", tmp_path / "sweep.svg"
+    spec.write_text(SPEC, encoding="utf-8")
+    options = ["--bits", "3,5", "--solvers", "bounds,falsify", "--workers", "1", "--store", str(kept), "--figure", str(figure)]
+    assert main(["sweep", str(spec), *options]) == 0
+    said = capsys.readouterr().out
+    assert main(["sweep", str(spec), *options]) == 0
+    assert capsys.readouterr().out == said
+    assert [line.split()[:2] for line in said.splitlines()[2:6]] == [["3", "bounds"], ["5", "bounds"], ["3", "falsify"], ["5", "falsify"]]
+    assert "true vulnerable" in said
+    assert figure.exists()
+    assert len(store.lines(kept)) == 12
+
+
+@pytest.mark.parametrize(
+    ("text", "bits", "match"),
+    [
+        ("make = 3", "3", "no specs"),
+        (SPEC, "many", "no numbers of bits"),
+        (SPEC, "", "no numbers of bits"),
+        (SPEC, "5-3", "no numbers of bits"),
+    ],
+)
+def test_the_command_refuses_what_it_cannot_sweep(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, bits: str, match: str
+) -> None:
+    (tmp_path / "spec.py").write_text(text, encoding="utf-8")
+    assert main(["sweep", str(tmp_path / "spec.py"), "--bits", bits]) == 2
+    assert match in capsys.readouterr().err
+
+
+def test_the_command_reads_ranges_of_bits() -> None:
+    assert numbers("4,6-8,7") == [4, 6, 7, 8]
