@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from qspec import fairness as fairness
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from qspec import properties as properties
-from qspec import real_properties as real_properties
-from qspec.bits import Widths as Widths
-from qspec.bits import fewest_bits as fewest_bits
-from qspec.certification.certification import Certification as Certification
-from qspec.certification.certify import certify as certify
-from qspec.comparison import compare as compare
 from qspec.errors import CertificateError as CertificateError
 from qspec.errors import FormatError as FormatError
 from qspec.errors import ModelFileError as ModelFileError
@@ -21,10 +17,6 @@ from qspec.errors import SolverMissingError as SolverMissingError
 from qspec.errors import SoundnessError as SoundnessError
 from qspec.errors import SpecError as SpecError
 from qspec.errors import UnsupportedError as UnsupportedError
-from qspec.export import to_lp as to_lp
-from qspec.export import to_mps as to_mps
-from qspec.export import to_pysmt as to_pysmt
-from qspec.export import to_smtlib as to_smtlib
 from qspec.formats import Affine as Affine
 from qspec.formats import Fixed as Fixed
 from qspec.formats import PerChannel as PerChannel
@@ -56,11 +48,6 @@ from qspec.language.functions import softmax as softmax
 from qspec.language.functions import softplus as softplus
 from qspec.language.functions import tanh as tanh
 from qspec.language.functions import total as sum
-from qspec.layer_bits import LayerWidths as LayerWidths
-from qspec.many import Finished as Finished
-from qspec.many import grid as grid
-from qspec.many import together as together
-from qspec.many import verify_many as verify_many
 from qspec.network.activations import HardSigmoid as HardSigmoid
 from qspec.network.activations import HardTanh as HardTanh
 from qspec.network.activations import LeakyReLU as LeakyReLU
@@ -88,7 +75,6 @@ from qspec.network.load import load as load
 from qspec.network.real import RealNetwork as RealNetwork
 from qspec.network.real import RealSequential as RealSequential
 from qspec.network.real import real_apply as real_apply
-from qspec.network.real_file import load_real as load_real
 from qspec.network.real_layers import Activate as Activate
 from qspec.network.real_layers import Exp as Exp
 from qspec.network.real_layers import RealConv2D as RealConv2D
@@ -102,31 +88,67 @@ from qspec.optimize import maximize as maximize
 from qspec.optimize import minimize as minimize
 from qspec.optimize import optimize as optimize
 from qspec.optimize import optimizing as optimizing
-from qspec.radius import Radius as Radius
-from qspec.radius import largest_radius as largest_radius
 from qspec.result import Result as Result
 from qspec.result import Verdict as Verdict
 from qspec.rounding import Overflow as Overflow
 from qspec.rounding import Rounding as Rounding
-from qspec.schema import Categorical as Categorical
-from qspec.schema import Link as Link
-from qspec.schema import Ordinal as Ordinal
-from qspec.schema import Schema as Schema
-from qspec.schema import Whole as Whole
-from qspec.schema import determines as determines
 from qspec.solver import Limits as Limits
-from qspec.sweep import Sweep as Sweep
-from qspec.sweep import sweep as sweep
 from qspec.tensor import Tensor as Tensor
 from qspec.tensor import quantize as quantize
-from qspec.threshold import Threshold as Threshold
-from qspec.threshold import largest_value as largest_value
-from qspec.threshold import least_value as least_value
 from qspec.verify import falsify as falsify
 from qspec.verify import query as query
 from qspec.verify import verify as verify
 
+if TYPE_CHECKING:
+    from qspec import fairness as fairness
+    from qspec import real_properties as real_properties
+    from qspec.bits import Widths as Widths
+    from qspec.bits import fewest_bits as fewest_bits
+    from qspec.certification.certification import Certification as Certification
+    from qspec.certification.certify import certify as certify
+    from qspec.comparison import compare as compare
+    from qspec.export import to_lp as to_lp
+    from qspec.export import to_mps as to_mps
+    from qspec.export import to_pysmt as to_pysmt
+    from qspec.export import to_smtlib as to_smtlib
+    from qspec.layer_bits import LayerWidths as LayerWidths
+    from qspec.many import Finished as Finished
+    from qspec.many import grid as grid
+    from qspec.many import together as together
+    from qspec.many import verify_many as verify_many
+    from qspec.network.real_file import load_real as load_real
+    from qspec.radius import Radius as Radius
+    from qspec.radius import largest_radius as largest_radius
+    from qspec.schema import Categorical as Categorical
+    from qspec.schema import Link as Link
+    from qspec.schema import Ordinal as Ordinal
+    from qspec.schema import Schema as Schema
+    from qspec.schema import Whole as Whole
+    from qspec.schema import determines as determines
+    from qspec.sweeps import Sweep as Sweep
+    from qspec.sweeps import sweep as sweep
+    from qspec.threshold import Threshold as Threshold
+    from qspec.threshold import largest_value as largest_value
+    from qspec.threshold import least_value as least_value
+
 __version__ = "0.1.0"
+
+_LATER = {
+    "qspec.bits": ("Widths", "fewest_bits"),
+    "qspec.certification.certification": ("Certification",),
+    "qspec.certification.certify": ("certify",),
+    "qspec.comparison": ("compare",),
+    "qspec.export": ("to_lp", "to_mps", "to_pysmt", "to_smtlib"),
+    "qspec.layer_bits": ("LayerWidths",),
+    "qspec.many": ("Finished", "grid", "together", "verify_many"),
+    "qspec.network.real_file": ("load_real",),
+    "qspec.radius": ("Radius", "largest_radius"),
+    "qspec.schema": ("Categorical", "Link", "Ordinal", "Schema", "Whole", "determines"),
+    "qspec.sweeps": ("Sweep", "sweep"),
+    "qspec.threshold": ("Threshold", "largest_value", "least_value"),
+}
+_MODULES = ("fairness", "real_properties")
+"""What is loaded when it is first asked for, so that `import qspec` is quick: names by module, and modules."""
 
 __all__ = [
     "Activate",
@@ -253,3 +275,14 @@ __all__ = [
     "verify",
     "verify_many",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return import_module(f"qspec.{name}")
+    for module, names in _LATER.items():
+        if name in names:
+            found: object = getattr(import_module(module), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module 'qspec' has no attribute {name!r}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
 from typing import TYPE_CHECKING, Self, assert_never
 
@@ -319,6 +318,8 @@ def _add_count(count: int | None, said: Said, part: Reduced) -> int | None:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that a verdict may depend on."""
+    from importlib.metadata import PackageNotFoundError, version  # here, because `import qspec` is to be quick
+
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
     for package in ("qspec", "numpy", "jax"):
         try:

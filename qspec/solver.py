@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from importlib.metadata import EntryPoint, entry_points
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from qspec.errors import SolverMissingError, SpecError
 from qspec.integers import IntArray
 from qspec.problem import Model, Problem
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Status = Literal["sat", "unsat", "delta-sat", "unknown"]
 ENTRY_POINTS = "qspec.solvers"
@@ -98,6 +100,8 @@ class Solver(Protocol):
 
 def solver_entry_points() -> dict[str, EntryPoint]:
     """Return every registered solver by name; two distributions that register one name are an error."""
+    from importlib.metadata import entry_points  # here, because `import qspec` is to be quick
+
     found: dict[str, EntryPoint] = {}
     for point in entry_points(group=ENTRY_POINTS):
         if point.name in found and found[point.name].value != point.value:

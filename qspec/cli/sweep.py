@@ -13,7 +13,7 @@ from qspec.cli.specs import read_values, split_target
 from qspec.cli.terminal import table
 from qspec.errors import SpecError
 from qspec.result import Verdict
-from qspec.sweep import Sweep, sweep
+from qspec.sweeps import Sweep, sweep
 
 OPTIONAL = ("samples", "real", "labelled")
 

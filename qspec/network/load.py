@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from qspec.errors import ModelFileError
@@ -21,6 +20,8 @@ def load(name: str | Path) -> Network:
         from qspec.network.file import read
 
         return read(text)
+    from importlib.metadata import entry_points  # here, because `import qspec` is to be quick
+
     points = {p.name: p for p in entry_points(group=ENTRY_POINTS)}
     if text not in points:
         raise ModelFileError(

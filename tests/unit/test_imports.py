@@ -36,6 +36,18 @@ def test_importing_qspec_loads_no_solver_and_no_jax() -> None:
     assert not loaded & (HEAVY | {"qspec_solvers", "qspec_models", "typer", "rich"})
 
 
+def test_every_name_is_there_also_those_that_are_loaded_later() -> None:
+    program = "import qspec as qs; from qspec import *; print(*(name for name in qs.__all__ if getattr(qs, name) is not globals()[name]))"
+    run = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True, timeout=120)
+    assert run.stdout.split() == []
+
+
+def test_what_is_not_used_is_loaded_later() -> None:
+    program = "import sys, qspec as qs; print('qspec.many' in sys.modules); qs.verify_many; print('qspec.many' in sys.modules)"
+    run = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True, timeout=120)
+    assert run.stdout.split() == ["False", "True"]
+
+
 @pytest.mark.parametrize("module", ADAPTERS)
 def test_importing_an_adapter_loads_nothing_native(module: str) -> None:
     loaded = loaded_by(f"import {module}")
