@@ -9,6 +9,8 @@ from time import perf_counter
 
 import numpy as np
 
+from qspec.difference.claim import read
+from qspec.difference.decide import decide
 from qspec.digest import content, digest
 from qspec.errors import SoundnessError, SpecError, UnsupportedError
 from qspec.integers import IntArray
@@ -105,7 +107,41 @@ def verify_real(
         return _absent(run, Evidence.BOUNDS)
     if query.goal == TRUE and (solution := _replayed(run, None, _middle(query))) is not None:
         return _found(run, solution, Evidence.BOUNDS)
-    return _decide(run)
+    compared = _compared(run)
+    return _decide(run) if compared is None else compared
+
+
+def _compared(run: RealRun) -> Result | None:
+    """Decide a property about a quantised network and a real one of the same layers by bounds of their difference.
+
+    None if it is not one, or for another solver than the native one, or if this cannot tell.
+    """
+    claim = read(run.spec) if run.theory == "real" and run.solver == NATIVE else None
+    box = None if claim is None or run.compiled.fixed is None else run.compiled.fixed.box(claim.variable.name)
+    if claim is None or box is None:
+        return None
+    since, found = perf_counter(), list[Solution]()
+
+    def confirm(codes: IntArray) -> bool | None:
+        point = {claim.variable.name: exact(codes)}
+        solution = _replayed(run, None, point)
+        if solution is not None:
+            found.append(solution)
+            return True
+        return _truth(compile_real(run.spec, assignment={claim.variable.name: codes}).query, {})
+
+    decision = decide(claim.pair, claim.rows, *box, confirm, lambda: not run.expired, strict=claim.strict, seed=run.limits.seed)
+    run.spend("solve", since)
+    status = {"proved": "unsat", "refuted": "sat", "unknown": "unknown"}
+    statistics = {"parts": decision.parts, "least": decision.least}
+    reason = Reason.TIMEOUT if decision.status == "unknown" else None
+    size = box[0].size
+    run.said.append(Said(status[decision.status], reason, "", perf_counter() - since, "difference", Fidelity.OVER, size, statistics))
+    if found:
+        return _found(run, found[0], Evidence.ATTACK)
+    if decision.status == "proved":
+        return _absent(run, Evidence.PROOF)
+    return _unknown(run, Reason.TIMEOUT, f"some of {decision.parts} parts of the inputs are open") if run.expired else None
 
 
 def _decide(run: RealRun) -> Result:

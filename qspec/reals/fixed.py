@@ -81,6 +81,11 @@ class FixedPart:
         """The bounds of all inputs."""
         return {name: (node.lower, node.upper) for name, node in self.query.inputs.items()}
 
+    def box(self, name: str) -> tuple[IntArray, IntArray] | None:
+        """Return the bounds of a variable's codes if these are the integers of an input of its name, else None."""
+        node = self.query.program[self._variables[name][0]]
+        return (node.lower, node.upper) if isinstance(node, ir.Input) and node.name == name else None
+
     def codes(self, assignment: ir.Assignment) -> dict[str, IntArray]:
         """Return the codes of every variable, in its shape, for integers of the program's inputs."""
         values = reference.evaluate(self.query.program, assignment)

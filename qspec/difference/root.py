@@ -1,0 +1,51 @@
+"""Bounds of the sums of every layer on a box of inputs, layer by layer, each from all that come before it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qspec.delta.interval import Floats
+from qspec.difference.ascent import ascend, start
+from qspec.difference.corners import straight
+from qspec.difference.dual import Both, Goal, Known, Part, know, tables, through
+from qspec.difference.pair import Layer, Pair
+from qspec.difference.region import Region, join
+from qspec.integers import IntArray
+
+
+def root(pair: Pair, low: Floats, high: Floats, steps: int = 0) -> tuple[Known, ...]:
+    """Return what is known of every layer for input codes from `low` to `high`, (inputs,).
+
+    Bounds that the linear pieces of an activation depend on climb so many `steps`; of all others the first ones are good enough.
+    """
+    known: tuple[Known, ...] = ()
+    reach = np.maximum(np.abs(low), np.abs(high))
+    before: Both = (reach, reach)
+    for layer in pair.layers:
+        weights = (layer.fixed.magnitude @ before[0] + np.abs(layer.fixed_bias), layer.real.magnitude @ before[1] + np.abs(layer.real_bias))
+        box = Part(low[None], high[None], tables(known, free_regions(known)))
+        region = _bounds(pair, known, layer, weights, box, np.arange(layer.size), 0)
+        free = np.flatnonzero(~straight(layer, region)[0])
+        if steps and known and free.size:
+            region = region.put(free, _bounds(pair, known, layer, weights, box, free, steps))
+        known = (*known, know(layer, region, before))
+        before = known[-1].signals
+    return known
+
+
+def free_regions(known: tuple[Known, ...]) -> tuple[Region, ...]:
+    """Return the regions of the pairs that need corners, layer by layer."""
+    return tuple(k.region.take(k.free) for k in known)
+
+
+def _bounds(pair: Pair, known: tuple[Known, ...], layer: Layer, weights: Both, box: Part, index: IntArray, steps: int) -> Region:
+    """Return bounds of the sums of some elements, each the minimum of one row of the dual."""
+    one, scale = np.eye(layer.size)[index], layer.scale[index][:, None]
+    none = np.zeros(one.shape)
+    fixed, real = np.concatenate([one, none, one * scale]), np.concatenate([none, one, -one])
+    rows = (np.concatenate([fixed, -fixed]), np.concatenate([real, -real]))
+    coefficients, constant, spent = through(layer, rows, weights)
+    goal = Goal(coefficients, constant, spent)
+    least = ascend(known, box, goal, start(known, free_regions(known), goal), steps).bound.certain(pair.terms)
+    lower, upper = least[: 3 * index.size].reshape(3, 1, -1), -least[3 * index.size :].reshape(3, 1, -1)
+    return join(layer.scale[index], [(lower[k], upper[k]) for k in range(3)])
