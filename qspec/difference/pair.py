@@ -52,6 +52,9 @@ class Layer:
     real_bias: Floats
     relu: bool
     scale: Floats
+    exact: ExactArray
+    exact_bias: ExactArray
+    """The real matrix and bias as they are."""
 
     @property
     def size(self) -> int:
@@ -95,7 +98,7 @@ def pair(fixed: Network, real: RealNetwork) -> Pair | None:
             return None
         scale = nearest(exact(o.units))
         relu = isinstance(stage.layer.activation, ReLU)
-        layers.append(Layer(_integers(o.matrix), o.bias, o.steps, _rounded(matrix), nearest(bias), relu, scale))
+        layers.append(Layer(_integers(o.matrix), o.bias, o.steps, _rounded(matrix), nearest(bias), relu, scale, matrix, bias))
     grid = fixed.stages[fixed.outputs[0]].type
     out_units, out_zeros = grid.grid.per_element(grid.shape)
     return Pair(tuple(layers), exact(out_units), exact(out_zeros))

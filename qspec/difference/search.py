@@ -27,7 +27,7 @@ FEW_INPUTS = 8
 """With at most so many inputs that vary, inputs are cut and no pairs."""
 BATCH = 32
 """Parts that are bounded together."""
-FIRST, THEN = 150, 40
+FIRST, THEN = 300, 40
 """Steps of ascent at the root, and of its parts."""
 
 
