@@ -1,4 +1,4 @@
-"""How far a quantised network can be from the real one that it stands for: bounds for every output, and the largest error as an interval."""
+"""How far a quantised network can be from the real one that it stands for: bounds of every output, the largest error as an interval."""
 
 from __future__ import annotations
 

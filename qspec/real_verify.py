@@ -28,9 +28,11 @@ from qspec.reals.monotone import one_sided
 from qspec.reproducer import write_real_reproducer
 from qspec.result import Evidence, Result, Said, Times, Verdict
 from qspec.run import Clocked, proved, said_of, versions
-from qspec.solver import Limits, Reason, Solver
+from qspec.solver import Limits, Reason, Solver, Status
 
 NATIVE = "delta"
+STATUSES: Mapping[str, Status] = {"proved": "unsat", "refuted": "sat", "unknown": "unknown"}
+"""What bounds of a difference say of the negation of a property."""
 SHARE = 0.25
 """Of the time that is left a question whose codes can be cut in halves gets this part."""
 THEORIES = ("real", *smtlib.LOGICS)
@@ -130,13 +132,15 @@ def _compared(run: RealRun) -> Result | None:
             return True
         return _truth(compile_real(run.spec, assignment={claim.variable.name: codes}).query, {})
 
-    decision = decide(claim.pair, claim.rows, *box, confirm, lambda: not run.expired, strict=claim.strict, seed=run.limits.seed)
+    try:
+        decision = decide(claim.pair, claim.rows, *box, confirm, lambda: not run.expired, strict=claim.strict, seed=run.limits.seed)
+    except UnsupportedError:
+        return None
     run.spend("solve", since)
-    status = {"proved": "unsat", "refuted": "sat", "unknown": "unknown"}
+    status = STATUSES[decision.status]
+    reason = None if status != "unknown" else Reason.TIMEOUT if run.expired else Reason.INCOMPLETE
     statistics = {"parts": decision.parts, "least": decision.least}
-    reason = Reason.TIMEOUT if decision.status == "unknown" else None
-    size = box[0].size
-    run.said.append(Said(status[decision.status], reason, "", perf_counter() - since, "difference", Fidelity.OVER, size, statistics))
+    run.said.append(Said(status, reason, "", perf_counter() - since, "difference", Fidelity.OVER, box[0].size, statistics))
     if found:
         return _found(run, found[0], Evidence.ATTACK)
     if decision.status == "proved":

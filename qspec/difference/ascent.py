@@ -75,7 +75,7 @@ def ascend(
         moved: list[Both] = []
         for k, m, g, u, v, s in zip(known, p, slopes, first, second, sizes, strict=True):
             unit = (k.layer.scale[k.free], 1.0)
-            new = []
+            new: list[Floats] = []
             for side in (0, 1):
                 step = g[side] * unit[side]
                 u[side] = 0.9 * u[side] + 0.1 * step

@@ -1,9 +1,9 @@
-"""Inputs at which a combination of outputs is small: gradients through both networks, with staircases that start as ramps and end as steps.
+"""Inputs at which a combination of outputs is small: gradients through both networks, with steps that begin as ramps.
 
-A step is replaced by a sigmoid of its rounding, whose temperature falls: at first its slope is nearly that of the ramp, at last it pulls sums over
-the one step that matters, of all neurons at once (a plain "straight through" gradient cannot see which way a sum will be rounded; on
-networks of 4 bits it finds errors half as large). The real inputs that Adam moves are rounded to codes. Values are doubles: codes are exact
-as long as integers are, real signals are rounded. So what is found is a candidate, which exact arithmetic judges.
+A step is replaced by a sigmoid of its rounding, whose temperature falls: at first its slope is nearly that of the ramp, at last it pulls
+sums over the one step that matters, of all neurons at once. (A plain "straight through" gradient cannot see which way a sum will be
+rounded; on networks of 4 bits it found errors half as large.) The real inputs that Adam moves are rounded to codes. Values are doubles:
+codes are exact as long as integers are, real signals are rounded. So what is found is a candidate, which exact arithmetic judges.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from qspec.delta.interval import Floats
 from qspec.difference.dual import Both
 from qspec.difference.pair import Pair
+from qspec.integers import IntArray
 from qspec.staircase import Rescale, climb
 
 WARM, COLD = 0.25, 0.03
@@ -54,7 +55,7 @@ def attack(pair: Pair, low: Floats, high: Floats, goal: Both, starts: Floats, se
             found = values(pair, codes, c)
             better = found < value
             best, value = np.where(better[:, None], codes, best), np.where(better, found, value)
-    winners = value.reshape(rows, each).argmin(-1) + np.arange(rows) * each
+    winners: IntArray = np.asarray(value.reshape(rows, each).argmin(-1)) + np.arange(rows) * each
     return Found(best[winners], value[winners])
 
 

@@ -47,15 +47,16 @@ def read(spec: Property) -> Claim | None:
 
     The assumption is left to the box of the variable's codes, which it may only narrow.
     """
-    ours, theirs = (occurrences((spec.then,), kind) for kind in (Output, RealOutput))
+    ours, theirs = occurrences((spec.then,), Output), occurrences((spec.then,), RealOutput)
     if spec.kind != "forall" or spec.reals or len(spec.variables) != 1 or not ours or not theirs:
         return None
     variable = spec.variables[0]
-    applications = {id(o.application.network): o.application for o in (*ours, *theirs)}
     fixed, real = ours[0].application.network, theirs[0].application.network
-    fits = len(applications) == 2 and all(a.arguments == (variable,) and not a.parameters for a in applications.values())
-    last = all(o.stage == o.application.network.stages[-1].name for o in (*ours, *theirs))
-    found = pair(fixed, real) if fits and last and all(o.tap == "output" for o in ours) else None
+    alike = all(o.application.network is fixed and o.tap == "output" for o in ours) and all(o.application.network is real for o in theirs)
+    plain = all(len(o.application.arguments) == 1 and not o.application.parameters for o in (*ours, *theirs))
+    same = plain and all(o.application.arguments[0] is variable for o in (*ours, *theirs))
+    last = all(o.stage == fixed.stages[-1].name for o in ours) and all(o.stage == real.stages[-1].name for o in theirs)
+    found = pair(fixed, real) if alike and same and last else None
     rows = None if found is None else _formula(spec.then, found)
     if found is None or rows is None:
         return None
@@ -131,7 +132,8 @@ def _affine(e: Expression, pair: Pair) -> Rows | None:
             a, length = _affine(argument, pair), argument.shape[-1]
             if a is None:
                 return None
-            return Rows(a.fixed.reshape(-1, length, a.fixed.shape[1]).sum(1), a.real.reshape(-1, length, a.real.shape[1]).sum(1), a.constant.reshape(-1, length).sum(1))
+            fixed, real = (v.reshape(-1, length, v.shape[1]).sum(1) for v in (a.fixed, a.real))
+            return Rows(fixed, real, a.constant.reshape(-1, length).sum(1))
         case _:
             return None
 

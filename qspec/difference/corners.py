@@ -1,8 +1,9 @@
 """The points at which a pair of activations can touch a plane, and what they are there.
 
-For coefficients c and multipliers p, `c · (step(a), relu(b)) - p · (a, b)` on the polygon that a region leaves for the sums (a, b) is least at
-a corner of the polygon, at an end of a step, or where the real sum is zero: between these it is linear. Long staircases are replaced by the band
-of lines half a step above and below, cut where they saturate. Whatever c and p are, the least value over these points is a lower bound.
+For coefficients c and multipliers p, `c · (step(a), relu(b)) - p · (a, b)` on the polygon that a region leaves for the sums (a, b) is least
+at a corner of the polygon, at an end of a step, or where the real sum is zero: between these it is linear. Long staircases are replaced by
+the band of lines half a step above and below, cut where they saturate. Whatever c and p are, the least value over these points is a lower
+bound.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ def corners(layer: Layer, region: Region, index: IntArray) -> Corners:
     most = np.maximum(np.minimum(r1, middle - d0), r0)
     real = np.concatenate([least, most, np.clip(0.0, np.minimum(least, most), most)], axis=-1)
     signal = np.maximum(real, 0.0) if layer.relu else real
-    return Corners(*(np.concatenate([v, v, v], axis=-1) for v in (a, code_low, code_high)), real, signal)
+    a, code_low, code_high = (np.concatenate([v, v, v], axis=-1) for v in (a, code_low, code_high))
+    return Corners(a, code_low, code_high, real, signal)
 
 
 def _ends(steps: Rescale, region: Region) -> tuple[Floats, Floats, Floats]:
@@ -104,7 +106,9 @@ def _ends(steps: Rescale, region: Region) -> tuple[Floats, Floats, Floats]:
     codes[..., 1:][~few] = last[..., None].repeat(FEW - 1, axis=-1)[~few]  # of a long one: the first step, and the last
     starts = _reach(steps, codes)
     rising = (last > first)[..., None]
-    listed = np.concatenate([low[..., None], high[..., None], np.where(rising, starts - 1, low[..., None]), np.where(rising, starts, low[..., None])], -1)
+    listed = np.concatenate(
+        [low[..., None], high[..., None], np.where(rising, starts - 1, low[..., None]), np.where(rising, starts, low[..., None])], -1
+    )
     points = np.clip(listed, low[..., None], high[..., None])
     exact = climb(steps, np.moveaxis(points, -1, 0))
     values = np.moveaxis(exact, 0, -1).astype(np.float64)

@@ -80,8 +80,8 @@ def decide(
 ) -> Decision:
     """Decide whether all rows are at least zero (above, if `strict`) for all codes between `low` and `high`, (inputs,).
 
-    `confirm` judges codes at which a row seems to be too small, exactly, or says None if it cannot tell; `more` is asked whether there is time to go on. "proved" stands on
-    bounds that hold whatever rounding did.
+    `confirm` judges codes at which a row seems to be too small, exactly, or says None if it cannot tell; `more` is asked whether there is
+    time to go on. "proved" stands on bounds that hold whatever rounding did.
     """
     target = float(np.nextafter(0.0, 1.0)) if strict else 0.0
     box = low.astype(np.float64), high.astype(np.float64)

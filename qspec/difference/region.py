@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qspec.delta.interval import TINY, UNIT, Floats
+from qspec.integers import IntArray
 
 NARROW = 16 * UNIT
 """By how much, relatively, a bound that is computed from others is moved outward."""
@@ -22,15 +23,11 @@ class Region(NamedTuple):
     apart_low: Floats
     apart_high: Floats
 
-    def take(self, index: object) -> Region:
+    def take(self, index: IntArray) -> Region:
         """Return some of the elements."""
         return Region(*(v[:, index] for v in self))
 
-    def rows(self, index: object) -> Region:
-        """Return some of the parts."""
-        return Region(*(v[index] for v in self))
-
-    def put(self, index: object, part: Region) -> Region:
+    def put(self, index: IntArray, part: Region) -> Region:
         """Return the region with some elements replaced."""
         copies = [v.copy() for v in self]
         for copy, new in zip(copies, part, strict=True):
@@ -38,10 +35,10 @@ class Region(NamedTuple):
         return Region(*copies)
 
     @property
-    def empty(self) -> np.ndarray:
-        """In which parts no point can be, (parts,)."""
+    def empty(self) -> bool:
+        """Whether some part has no point."""
         gaps = (self.fixed_low > self.fixed_high) | (self.real_low > self.real_high) | (self.apart_low > self.apart_high)
-        return gaps.any(axis=-1)
+        return bool(gaps.any())
 
 
 def consistent(region: Region, scale: Floats) -> Region:

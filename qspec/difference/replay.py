@@ -27,7 +27,8 @@ def whole(layer: Layer) -> Whole:
     """Return the exact parameters of a real layer as integers."""
     matrix, bias = fractions(layer.exact), fractions(layer.exact_bias)
     unit = common_unit([*matrix.flat, *bias.flat])
-    return Whole(*(np.array([int(v / unit) for v in part.flat], dtype=object).reshape(part.shape) for part in (matrix, bias)), unit)
+    multiples, offsets = (np.array([int(v / unit) for v in part.flat], dtype=object).reshape(part.shape) for part in (matrix, bias))
+    return Whole(multiples, offsets, unit)
 
 
 def outputs(pair: Pair, codes: IntArray) -> tuple[ExactArray, ExactArray]:

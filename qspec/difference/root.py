@@ -8,15 +8,17 @@ from qspec.delta.interval import Floats
 from qspec.difference.ascent import ascend, start
 from qspec.difference.corners import straight
 from qspec.difference.dual import Both, Goal, Known, Part, know, tables, through
-from qspec.difference.pair import Layer, Pair
+from qspec.difference.pair import EXACT, Layer, Pair
 from qspec.difference.region import Region, join
+from qspec.errors import UnsupportedError
 from qspec.integers import IntArray
 
 
 def root(pair: Pair, low: Floats, high: Floats, steps: int = 0) -> tuple[Known, ...]:
     """Return what is known of every layer for input codes from `low` to `high`, (inputs,).
 
-    Bounds that the linear pieces of an activation depend on climb so many `steps`; of all others the first ones are good enough.
+    Bounds that the linear pieces of an activation depend on climb so many `steps`; of all others the first ones are good enough. Raises
+    UnsupportedError on sums of codes of 2^52 or more.
     """
     known: tuple[Known, ...] = ()
     reach = np.maximum(np.abs(low), np.abs(high))
@@ -48,4 +50,6 @@ def _bounds(pair: Pair, known: tuple[Known, ...], layer: Layer, weights: Both, b
     goal = Goal(coefficients, constant, spent)
     least = ascend(known, box, goal, start(known, free_regions(known), goal), steps).bound.certain(pair.terms)
     lower, upper = least[: 3 * index.size].reshape(3, 1, -1), -least[3 * index.size :].reshape(3, 1, -1)
+    if not (np.isfinite(least).all() and max(np.abs(lower[0]).max(), np.abs(upper[0]).max()) < EXACT):
+        raise UnsupportedError("sums are too large for doubles", given=f"a layer of {layer.size}", expected="below 2^52 of codes")
     return join(layer.scale[index], [(lower[k], upper[k]) for k in range(3)])

@@ -1,7 +1,8 @@
 """Branch and bound on pairs of activations: parts of the input space are bounded in batches, closed, and cut where relaxing costs most.
 
-A part is cut where the real sum of a pair is zero, else where a quantised sum rounds to the next code, else, when no pair is left to cut, in
-the middle of an input. The halves go on from the multipliers of their parent. A part is closed by a bound that holds whatever rounding did.
+A part is cut where the real sum of a pair is zero, else where a quantised sum rounds to the next code, else, when no pair is left to cut
+or few inputs vary, in the middle of an input; a single input is judged exactly. The halves go on from the multipliers of their parent. A
+part is closed by a bound that holds whatever rounding did.
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ class Search:
             else:
                 element = int(costs[layer][n].argmax())
                 parts = self._cut_pair(piece, layer, element, float(sums[layer][0][n, self.known[layer].free[element]]))
-            found += [(p, bound) for p in parts if not any(r.empty.any() for r in p.regions)]
+            found += [(p, bound) for p in parts if not any(r.empty for r in p.regions)]
         return found
 
     def _settle(self, piece: Piece, bound: float) -> None:
@@ -146,14 +147,15 @@ class Search:
     def _cut_pair(self, piece: Piece, layer: int, element: int, at: float) -> list[Piece]:
         """Return the two sides of the pair's kink, or of the end of a step that is nearest to its quantised sum."""
         known, region = self.known[layer], piece.regions[layer]
-        own = region.take([element])
+        index = np.array([element])
+        own = region.take(index)
         if known.layer.relu and own.real_low[0, 0] < 0 < own.real_high[0, 0]:
             sides = own._replace(real_high=np.zeros((1, 1))), own._replace(real_low=np.zeros((1, 1)))
         else:
             threshold = _threshold(known, element, own, at)
             sides = own._replace(fixed_high=np.full((1, 1), threshold - 1)), own._replace(fixed_low=np.full((1, 1), threshold))
         scale = known.layer.scale[known.free[element]]
-        return [self._with(piece, layer, region.put([element], consistent(side, scale))) for side in sides]
+        return [self._with(piece, layer, region.put(index, consistent(side, scale))) for side in sides]
 
     def _with(self, piece: Piece, layer: int, region: Region) -> Piece:
         return piece._replace(regions=(*piece.regions[:layer], region, *piece.regions[layer + 1 :]))

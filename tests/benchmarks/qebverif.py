@@ -1,9 +1,9 @@
 """Quantisation errors on QEBVerif's networks (Zhang, Song, Sun, CAV 2023): MNIST, 4 to 10 bits, one to three hidden layers, radius 3.
 
-For all images within 3 grey levels of one of 30 test images: how far can the score of its class in the quantised network be from that in the
-float network, which reads x / 255? Input 8 bits; weights Q bits, Q-1 of them fractional; biases and unsigned hidden codes Q bits, Q-2
-fractional; parameters are rounded half away from zero, signals half up; outputs are sums, not rounded. The task e is refuted by an error of e
-or more, and proved if every error is smaller. One run decides the tasks of all e. Run `python tests/benchmarks/qebverif.py --help`.
+For all images within 3 grey levels of one of 30 test images: how far can the score of its class in the quantised network be from that in
+the float network, which reads x / 255? Input 8 bits; weights Q bits, Q-1 of them fractional; biases and unsigned hidden codes Q bits, Q-2
+fractional; parameters are rounded half away from zero, signals half up; outputs are sums, not rounded. The task e is refuted by an error of
+e or more, and proved if every error is smaller. One run decides the tasks of all e. Run `python tests/benchmarks/qebverif.py --help`.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def measure(networks: tuple[qs.Network, qs.RealNetwork], image: Any, bits: int, 
     output = int(networks[0].evaluate(image).argmax())
     began, since = process_time(), perf_counter()
     verdicts: dict[str, tuple[str, float]] = {}
-    record: Record = {"output": output}
+    record, found = Record(output=output), None
     for found in narrowing_error(*networks, lower=low, upper=high, outputs=[output]):
         spent = process_time() - began
         record.setdefault("bounds", [float(found.bounds.lower[0]), float(found.bounds.upper[0]), spent])
@@ -90,6 +90,7 @@ def measure(networks: tuple[qs.Network, qs.RealNetwork], image: Any, bits: int, 
                 verdicts[str(e)] = verdict, spent
         if len(verdicts) == len(ERRORS) or spent > seconds:
             break
+    assert found is not None
     assert abs(exact_errors(*networks, found.codes)[output]) == found.lower
     record |= {"verdicts": verdicts, "interval": [float(found.lower), float(found.upper)], "parts": found.parts}
     record |= {"seconds": process_time() - began, "wall": perf_counter() - since}
