@@ -150,9 +150,19 @@ def test_no_pair_lies_below_its_candidates(data: Any) -> None:
         low = max(Fraction(region.real_low[0, 0]), Fraction(scale[0]) * a - Fraction(region.apart_high[0, 0]))
         high = min(Fraction(region.real_high[0, 0]), Fraction(scale[0]) * a - Fraction(region.apart_low[0, 0]))
         y = int(climb(steps, np.array([a]))[0])
-        for b in [low + (high - low) * k / 4 for k in range(5)] if low <= high else []:
+        for b in [*(low + (high - low) * k / 4 for k in range(5)), min(max(Fraction(0), low), high)] if low <= high else []:
             value = c[0] * y + c[1] * (max(b, 0) if layer.relu else b) - p[0] * a - p[1] * b
             assert float(value) >= least - 1e-9
+
+
+def test_the_kink_of_the_real_signal_is_a_candidate() -> None:
+    """`relu(b) - b / 2` is 0 at 0 and 1/2 at both ends, also where no other corner is at 0."""
+    steps = Rescale(*(np.array([v]) for v in (1, 0, 1)), qs.Rounding.RND, None, None)
+    one = np.ones(1)
+    layer = Layer(None, one, steps, None, one, True, one, None, None)  # pyright: ignore[reportArgumentType]
+    region = Region(*(np.array([[v]]) for v in (0.0, 0.0, -1.0, 1.0, -2.0, 2.0)))
+    table = corners(layer, region, np.array([0]))
+    assert (table.signal - table.real / 2).min() == 0
 
 
 def test_the_band_of_a_rounding_contains_it() -> None:
