@@ -107,6 +107,10 @@ if TYPE_CHECKING:
     from qspec.certification.certification import Certification as Certification
     from qspec.certification.certify import certify as certify
     from qspec.comparison import compare as compare
+    from qspec.error_bounds import ErrorBounds as ErrorBounds
+    from qspec.error_bounds import LargestError as LargestError
+    from qspec.error_bounds import error_bounds as error_bounds
+    from qspec.error_bounds import largest_error as largest_error
     from qspec.export import to_lp as to_lp
     from qspec.export import to_mps as to_mps
     from qspec.export import to_pysmt as to_pysmt
@@ -138,6 +142,7 @@ _LATER = {
     "qspec.certification.certification": ("Certification",),
     "qspec.certification.certify": ("certify",),
     "qspec.comparison": ("compare",),
+    "qspec.error_bounds": ("ErrorBounds", "LargestError", "error_bounds", "largest_error"),
     "qspec.export": ("to_lp", "to_mps", "to_pysmt", "to_smtlib"),
     "qspec.layer_bits": ("LayerWidths",),
     "qspec.many": ("Finished", "grid", "together", "verify_many"),
@@ -161,6 +166,7 @@ __all__ = [
     "Concat",
     "Conv2D",
     "Dense",
+    "ErrorBounds",
     "Exp",
     "Feature",
     "Finished",
@@ -170,6 +176,7 @@ __all__ = [
     "HardSigmoid",
     "HardTanh",
     "Input",
+    "LargestError",
     "LayerWidths",
     "LeakyReLU",
     "Limits",
@@ -225,6 +232,7 @@ __all__ = [
     "compare",
     "determines",
     "dot",
+    "error_bounds",
     "exists",
     "exp",
     "fairness",
@@ -239,6 +247,7 @@ __all__ = [
     "join",
     "l0",
     "l1",
+    "largest_error",
     "largest_radius",
     "largest_value",
     "least_value",

@@ -6,25 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from time import perf_counter
+from typing import TYPE_CHECKING
 
-import numpy as np
+from qspec.errors import SoundnessError
+from qspec.integers import IntArray
+from qspec.reals.ir import exact
 
-from qspec.delta.interval import Floats
-from qspec.difference.attack import attack, polish, values
-from qspec.difference.claim import errors
-from qspec.difference.decide import BETTER
-from qspec.difference.dual import Goal
-from qspec.difference.pair import Pair, pair
-from qspec.difference.replay import outputs as replayed
-from qspec.difference.root import root
-from qspec.difference.search import Search
-from qspec.errors import SoundnessError, SpecError, UnsupportedError
-from qspec.integers import IntArray, integers
-from qspec.language.domains import extremes
-from qspec.network.graph import Network
-from qspec.network.layers import Input
-from qspec.network.real import RealNetwork
-from qspec.reals.ir import ExactArray, exact, fractions
+if TYPE_CHECKING:
+    from qspec.delta.interval import Floats
+    from qspec.network.graph import Network
+    from qspec.network.real import RealNetwork
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,10 +58,9 @@ def error_bounds(
     Codes are scalars or arrays in the shape of the input; without them all codes of its format count. Raises UnsupportedError unless both
     networks have the same dense and convolution layers, with ReLU or nothing; SpecError on an empty box.
     """
-    both, low, high = _question(fixed, real, lower, upper)
-    chosen = _outputs(both, outputs)
-    goal = errors(both, chosen).goal()
-    return _bounds(_search(both, goal, low, high, None), len(chosen))
+    from qspec.difference.largest import Question, first_bounds  # here and below, because `import qspec` is to be quick
+
+    return first_bounds(Question.of(fixed, real, lower, upper, outputs))
 
 
 def largest_error(
@@ -89,6 +79,8 @@ def largest_error(
     The lower end is attained at the codes returned, in exact arithmetic; the upper end is proved by branch and bound. Raises SoundnessError
     if the reference does not confirm the lower end.
     """
+    from qspec.difference.largest import exact_errors
+
     began = perf_counter()
     allowed = Fraction(exact(gap).item())
     found = None
@@ -113,97 +105,6 @@ def narrowing_error(
     seed: int = 0,
 ) -> Iterator[LargestError]:
     """Yield the interval of `largest_error` after the attack and the first bounds, and after each round of cuts, until it is closed."""
-    began = perf_counter()
-    both, low, high = _question(fixed, real, lower, upper)
-    chosen = _outputs(both, outputs)
-    run = _Largest(both, errors(both, chosen).goal(), chosen)
-    run.attack(low, high, seed)
-    search = _search(both, run.goal, low, high, run)
-    bounds = _bounds(search, len(chosen))
-    while True:
-        target = float(np.nextafter(-float(run.best), np.inf))
-        top = max(run.best, Fraction(-search.least)) if search.least < target else run.best
-        codes = run.codes.reshape(fixed.inputs[0].type.shape)
-        yield LargestError(run.best, top, codes, run.output, bounds, search.bounded, perf_counter() - began)
-        if not search.step(target):
-            return
+    from qspec.difference.largest import Question, narrow
 
-
-def exact_errors(fixed: Network, real: RealNetwork, codes: object) -> ExactArray:
-    """Return the error of every output at one input of codes, as Fractions, (outputs,), by the references of both networks."""
-    source, last = fixed.inputs[0].type, fixed.output_types[0]
-    given = integers(codes).reshape(source.shape)
-    units, zeros = source.grid.per_element(source.shape)
-    signals, _ = real.enclose(exact(units * (given.reshape(-1).astype(object) - zeros)))
-    units, zeros = last.grid.per_element(last.shape)
-    return fractions(units * (fixed.evaluate(given).reshape(-1).astype(object) - zeros)) - fractions(signals.reshape(-1))
-
-
-class _Largest:
-    """The largest error that was found, exactly, and where."""
-
-    def __init__(self, both: Pair, goal: Goal, outputs: Sequence[int]) -> None:
-        self.both, self.goal, self.outputs = both, goal, outputs
-        self.best, self.output = Fraction(-1), outputs[0]
-        self.codes: IntArray = np.zeros(0, dtype=np.int64)
-
-    def attack(self, low: IntArray, high: IntArray, seed: int) -> None:
-        """Search the box for a large error."""
-        box, c = (low.astype(np.float64), high.astype(np.float64)), self.goal.coefficients
-        middle = np.rint((box[0] + box[1]) / 2)[None]
-        found = polish(self.both, *box, c, attack(self.both, *box, c, middle, seed))
-        self.look(found.point[int((found.value + self.goal.constant).argmin())])
-
-    def visit(self, point: Floats, row: int) -> None:
-        """Look at an input, (1, inputs), exactly, if doubles say that it is worse than the worst so far."""
-        c = self.goal.coefficients[0][row : row + 1], self.goal.coefficients[1][row : row + 1]
-        if -(values(self.both, point, c)[0] + self.goal.constant[row]) > float(self.best):
-            self.look(point[0])
-
-    def settle(self, point: Floats, row: int) -> bool:
-        """Look at an input, (1, inputs), exactly: after that no error there is larger than the worst so far."""
-        del row
-        self.look(point[0])
-        return True
-
-    def look(self, point: Floats) -> None:
-        """Compute the errors at an input in exact arithmetic, and keep the largest."""
-        codes = point.astype(np.int64)
-        ours, theirs = replayed(self.both, codes)
-        worst = max(self.outputs, key=lambda k: abs(ours[k] - theirs[k]))
-        error = abs(ours[worst] - theirs[worst])
-        if error > self.best:
-            self.best, self.output, self.codes = error, worst, codes
-
-
-def _search(both: Pair, goal: Goal, low: IntArray, high: IntArray, run: _Largest | None) -> Search:
-    box = low.astype(np.float64), high.astype(np.float64)
-    known = root(both, *box, BETTER)
-    return Search(both, known, goal, *box) if run is None else Search(both, known, goal, *box, run.visit, run.settle)
-
-
-def _bounds(search: Search, outputs: int) -> ErrorBounds:
-    found = search.lower(2 * outputs)
-    return ErrorBounds(found[:outputs], -found[outputs:])
-
-
-def _question(fixed: Network, real: RealNetwork, lower: object, upper: object) -> tuple[Pair, IntArray, IntArray]:
-    """Return the pair and the box of codes, (inputs,); raises UnsupportedError if the networks are no pair."""
-    both, first = pair(fixed, real), fixed.stages[0].layer
-    if both is None or not isinstance(first, Input) or first.features:
-        raise UnsupportedError(
-            "these networks are not compared layer by layer",
-            given=f"{fixed.name} and {real.name}",
-            expected="the same dense and convolution layers in both, with ReLU or nothing, on an input without features",
-            advice="qs.verify decides properties of any two networks, by its solver 'delta'",
-        )
-    low, high = extremes(fixed.input("x", lower=lower, upper=upper).domain)
-    return both, integers(low), integers(high)
-
-
-def _outputs(both: Pair, outputs: Sequence[int] | None) -> list[int]:
-    n = both.layers[-1].size
-    chosen = list(range(n)) if outputs is None else [int(k) for k in outputs]
-    if not chosen or any(not 0 <= k < n for k in chosen):
-        raise SpecError("no such output", given=chosen, expected=f"positions from 0 to {n - 1}")
-    return chosen
+    return narrow(Question.of(fixed, real, lower, upper, outputs), seed)

@@ -1,4 +1,4 @@
-"""Named properties of real networks whose parameters are perturbed: read them to learn to write your own.
+"""Named properties of real networks, perturbed or quantised: read them to learn to write your own.
 
 "Our reading": Murthy, Das, Islam 2019, "Robustness of Neural Networks to Parameter Quantization", arXiv 1903.10672, is known to us by its
 abstract, which speaks of local and global robustness as the deviation of the confidence of class assignments. The formulas here are ours.
@@ -13,10 +13,14 @@ leaves out the inputs near it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from qspec.errors import ShapeError
-from qspec.language.expressions import Expression, Operand
+from qspec.language.expressions import Expression, Operand, expression
 from qspec.language.formulas import Conjunction, Disjunction, Formula, Property, argmax, every, forall
 from qspec.language.functions import linf
+from qspec.network.graph import Network
+from qspec.network.real import RealNetwork
 from qspec.network.real_perturb import PerturbedRealNetwork
 
 HALF = "1/2"
@@ -63,6 +67,27 @@ def global_label(
     stored, changed = perturbed.network(x), perturbed(x)
     given = decided(stored, margin, threshold)
     return forall(x, perturbed.parameters, given=given, then=same_label(changed, stored, threshold), name="global_label")
+
+
+def quantization_error(
+    fixed: Network,
+    real: RealNetwork,
+    tolerance: Operand,
+    *,
+    centre: Operand | None = None,
+    radius: Operand = 0,
+    outputs: Sequence[int] | None = None,
+) -> Property:
+    """State that outputs of a quantised network are within `tolerance` of those of a real one, for codes within `radius` of `centre`.
+
+    Without a centre all codes of the input count, without `outputs` all outputs. The real network reads the values that the codes stand
+    for. Source: Zhang, Song, Sun, CAV 2023 (QEBVerif).
+    """
+    x = fixed.input("x")
+    given = None if centre is None else linf(x.code.flatten() - expression(centre).flatten()) <= radius
+    ours, theirs = fixed(x).flatten(), real(x).flatten()
+    apart = ours - theirs if outputs is None else ours[list(outputs)] - theirs[list(outputs)]
+    return forall(x, given=given, then=every(abs(apart) <= tolerance), name="quantization_error")
 
 
 def same_label(left: Expression, right: Expression, threshold: Operand) -> Formula:

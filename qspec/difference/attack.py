@@ -15,7 +15,6 @@ import numpy as np
 from qspec.delta.interval import Floats
 from qspec.difference.dual import Both
 from qspec.difference.pair import Pair
-from qspec.integers import IntArray
 from qspec.staircase import Rescale, climb
 
 WARM, COLD = 0.25, 0.03
@@ -55,8 +54,8 @@ def attack(pair: Pair, low: Floats, high: Floats, goal: Both, starts: Floats, se
             found = values(pair, codes, c)
             better = found < value
             best, value = np.where(better[:, None], codes, best), np.where(better, found, value)
-    winners: IntArray = np.asarray(value.reshape(rows, each).argmin(-1)) + np.arange(rows) * each
-    return Found(best[winners], value[winners])
+    place = value.reshape(rows, each).argmin(-1)
+    return Found(best.reshape(rows, each, -1)[np.arange(rows), place], value.reshape(rows, each)[np.arange(rows), place])
 
 
 def polish(pair: Pair, low: Floats, high: Floats, goal: Both, found: Found, rounds: int = 16, most: int = 64) -> Found:

@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 
 import qspec as qs
+from qspec.difference.largest import exact_errors
 from qspec.difference.pair import pair
 from qspec.difference.root import root
-from qspec.error_bounds import exact_errors, narrowing_error
+from qspec.error_bounds import narrowing_error
 from qspec.staircase import climb
 
 sys.path.insert(0, str(Path(__file__).parent))

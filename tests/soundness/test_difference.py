@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 import qspec as qs
 from qspec.difference.corners import corners, half
 from qspec.difference.dual import Goal, Part, evaluate, tables
+from qspec.difference.largest import exact_errors
 from qspec.difference.pair import Layer, Pair, pair
 from qspec.difference.region import Region, consistent
 from qspec.difference.replay import outputs
 from qspec.difference.root import free_regions, root
-from qspec.error_bounds import error_bounds, exact_errors, largest_error
+from qspec.error_bounds import error_bounds, largest_error
 from qspec.staircase import Rescale, climb
 
 ROUNDINGS = list(qs.Rounding)

@@ -1,0 +1,141 @@
+"""The largest error of a quantised network on a box of codes, as an interval that branch and bound narrows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from time import perf_counter
+
+import numpy as np
+
+from qspec.delta.interval import Floats
+from qspec.difference.attack import attack, polish, values
+from qspec.difference.claim import errors
+from qspec.difference.decide import BETTER
+from qspec.difference.dual import Goal
+from qspec.difference.pair import Pair, pair
+from qspec.difference.replay import outputs as replayed
+from qspec.difference.root import root
+from qspec.difference.search import Search
+from qspec.error_bounds import ErrorBounds, LargestError
+from qspec.errors import SpecError, UnsupportedError
+from qspec.integers import IntArray, integers
+from qspec.language.domains import extremes
+from qspec.network.graph import Network
+from qspec.network.layers import Input
+from qspec.network.real import RealNetwork
+from qspec.reals.ir import ExactArray, exact, fractions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """Two networks, the box of codes (inputs,), and the outputs that are asked about."""
+
+    pair: Pair
+    shape: tuple[int, ...]
+    low: IntArray
+    high: IntArray
+    outputs: tuple[int, ...]
+
+    @classmethod
+    def of(cls, fixed: Network, real: RealNetwork, lower: object, upper: object, outputs: Sequence[int] | None) -> Question:
+        """Check a question; raises UnsupportedError if the networks are no pair, SpecError on an empty box or on missing outputs."""
+        both, first = pair(fixed, real), fixed.stages[0].layer
+        if both is None or not isinstance(first, Input) or first.features:
+            raise UnsupportedError(
+                "these networks are not compared layer by layer",
+                given=f"{fixed.name} and {real.name}",
+                expected="the same dense and convolution layers in both, with ReLU or nothing, on an input without features",
+                advice="qs.verify decides properties of any two networks, by its solver 'delta'",
+            )
+        n = both.layers[-1].size
+        chosen = tuple(range(n)) if outputs is None else tuple(int(k) for k in outputs)
+        if not chosen or any(not 0 <= k < n for k in chosen):
+            raise SpecError("no such output", given=list(chosen), expected=f"positions from 0 to {n - 1}")
+        low, high = extremes(fixed.input("x", lower=lower, upper=upper).domain)
+        return cls(both, first.shape, integers(low), integers(high), chosen)
+
+    @property
+    def box(self) -> tuple[Floats, Floats]:
+        return self.low.astype(np.float64), self.high.astype(np.float64)
+
+    def goal(self) -> Goal:
+        """Return every error, and every error negated."""
+        return errors(self.pair, list(self.outputs)).goal()
+
+
+def first_bounds(question: Question) -> ErrorBounds:
+    """Return what one ascent says of every output."""
+    known = root(question.pair, *question.box, BETTER)
+    return _bounds(Search(question.pair, known, question.goal(), *question.box), len(question.outputs))
+
+
+def narrow(question: Question, seed: int) -> Iterator[LargestError]:
+    """Yield the interval after the attack and the first bounds, and after each round of cuts, until it is closed."""
+    began = perf_counter()
+    goal = question.goal()
+    run = _Largest(question, goal)
+    run.attack(seed)
+    known = root(question.pair, *question.box, BETTER)
+    search = Search(question.pair, known, goal, *question.box, run.visit, run.settle)
+    bounds = _bounds(search, len(question.outputs))
+    while True:
+        target = float(np.nextafter(-float(run.best), np.inf))
+        top = max(run.best, Fraction(-search.least)) if search.least < target else run.best
+        codes = run.codes.reshape(question.shape)
+        yield LargestError(run.best, top, codes, run.output, bounds, search.bounded, perf_counter() - began)
+        if not search.step(target):
+            return
+
+
+def exact_errors(fixed: Network, real: RealNetwork, codes: object) -> ExactArray:
+    """Return the error of every output at one input of codes, as Fractions, (outputs,), by the references of both networks."""
+    source, last = fixed.inputs[0].type, fixed.output_types[0]
+    given = integers(codes).reshape(source.shape)
+    units, zeros = source.grid.per_element(source.shape)
+    signals, _ = real.enclose(exact(units * (given.reshape(-1).astype(object) - zeros)))
+    units, zeros = last.grid.per_element(last.shape)
+    return fractions(units * (fixed.evaluate(given).reshape(-1).astype(object) - zeros)) - fractions(signals.reshape(-1))
+
+
+class _Largest:
+    """The largest error that was found, exactly, and where."""
+
+    def __init__(self, question: Question, goal: Goal) -> None:
+        self.question, self.goal = question, goal
+        self.best, self.output = Fraction(-1), question.outputs[0]
+        self.codes: IntArray = np.zeros(0, dtype=np.int64)
+
+    def attack(self, seed: int) -> None:
+        """Search the box for a large error."""
+        box, c = self.question.box, self.goal.coefficients
+        middle = np.rint((box[0] + box[1]) / 2)[None]
+        found = polish(self.question.pair, *box, c, attack(self.question.pair, *box, c, middle, seed))
+        self.look(found.point[int((found.value + self.goal.constant).argmin())])
+
+    def visit(self, point: Floats, row: int) -> None:
+        """Look at an input, (1, inputs), exactly, if doubles say that it is worse than the worst so far."""
+        c = self.goal.coefficients[0][row : row + 1], self.goal.coefficients[1][row : row + 1]
+        if -(values(self.question.pair, point, c)[0] + self.goal.constant[row]) > float(self.best):
+            self.look(point[0])
+
+    def settle(self, point: Floats, row: int) -> bool:
+        """Look at an input, (1, inputs), exactly: after that no error there is larger than the worst so far."""
+        del row
+        self.look(point[0])
+        return True
+
+    def look(self, point: Floats) -> None:
+        """Compute the errors at an input in exact arithmetic, and keep the largest."""
+        codes = point.astype(np.int64)
+        ours, theirs = replayed(self.question.pair, codes)
+        worst = max(self.question.outputs, key=lambda k: abs(ours[k] - theirs[k]))
+        error = abs(ours[worst] - theirs[worst])
+        if error > self.best:
+            self.best, self.output, self.codes = error, worst, codes
+
+
+def _bounds(search: Search, outputs: int) -> ErrorBounds:
+    found = search.lower(2 * outputs)
+    return ErrorBounds(found[:outputs], -found[outputs:])
