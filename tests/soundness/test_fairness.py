@@ -25,7 +25,6 @@ TABLE = qs.Schema(
     protected=("sex",),
     links=(qs.Link({"job": ["baker"], "sex": ["male"]}, {"school": ["low", "high"]}), qs.Link({"age": [20]}, {"job": ["none"]})),
 )
-DELTAS: list[dict[str, object]] = [{}, {"age": 10, "school": 1}, {"job": None}]
 
 
 def network(seed: int, outputs: int = 1) -> qs.Network:
@@ -56,8 +55,9 @@ def pairs(delta: Mapping[str, Any]) -> Iterator[tuple[Row, Row]]:
     return ((a, b) for a in rows for b in rows if alike(a, b, delta))
 
 
-@pytest.mark.parametrize(("seed", "delta"), list(enumerate(DELTAS)), ids=str)
+@pytest.mark.parametrize(("seed", "delta"), [(5, {}), (4, {"age": 10, "school": 1}), (6, {"job": None})], ids=str)
 def test_verdicts_and_gaps_are_those_of_every_pair(seed: int, delta: dict[str, object]) -> None:
+    """The seeds are those for which links and outputs of zero change the answers."""
     net = network(seed)
     known = {tuple(TABLE.encode(r).tolist()): fairness.outputs(net, TABLE, r)[0] for p in pairs(delta) for r in p}
     values = [(known[tuple(TABLE.encode(a).tolist())], known[tuple(TABLE.encode(b).tolist())]) for a, b in pairs(delta)]
