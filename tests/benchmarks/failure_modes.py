@@ -44,6 +44,7 @@ def network(options: argparse.Namespace) -> qs.RealNetwork:
             sys.exit(f"there is no {options.network}, and training needs more packages: pip install 'qspec[train]'")
         script = ROOT / "models" / "train" / "real.py"
         command = [sys.executable, str(script), "--data", str(options.data), "--out", str(options.network), "--hidden", options.hidden]
+        command += ["--epsilon", str(options.epsilon)]
         subprocess.run(command, check=True)
     return qs.load_real(options.network)
 
@@ -112,6 +113,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with the idx files of MNIST")
     parser.add_argument("--network", type=Path, required=True, help="the real network (.qspec); trained into this file if it is not there")
     parser.add_argument("--hidden", default="32", help="widths of hidden layers, if it is trained")
+    parser.add_argument("--epsilon", type=int, default=0, help="radius of the attacks in training, if it is trained")
     parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--radius", type=int, default=6, help="in pixel steps of 255")
     parser.add_argument("--bits", default="6,7,8,9,10")

@@ -548,3 +548,13 @@ def test_the_command_reports_errors_of_queries(many) -> None:
     status, out, _ = many("--over", "odd.json")
     assert status == 2
     assert "query 1, missed: parameter 'value' has the wrong shape" in out
+
+
+@both
+def test_a_search_alone_proves_nothing_and_resumes(kept: Path, workers: int) -> None:
+    for resumed in (False, True):
+        done = ask([7, BY_BOUNDS, 8], "falsify", workers=workers, store=kept)
+        assert [f.verdict for f in done] == [Verdict.UNKNOWN, Verdict.UNKNOWN, Verdict.VIOLATED]
+        assert [f.result.reason for f in done] == [Reason.INCOMPLETE, Reason.INCOMPLETE, None]
+        assert [f.resumed for f in done] == [resumed] * 3
+        assert {f.result.solver for f in done} == {"falsify"}
