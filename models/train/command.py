@@ -48,8 +48,6 @@ ORIGINS = {
     ),
 }
 ROBUSTNESS_SAMPLES = 25
-SECONDS = 20.0
-"""For each sample that bounds and attack leave open, as in the paper."""
 
 
 def main(recipes: Sequence[Recipe], *, of_files: Callable[[Path], Sequence[Recipe]] | None = None) -> None:
@@ -60,6 +58,9 @@ def main(recipes: Sequence[Recipe], *, of_files: Callable[[Path], Sequence[Recip
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="models to train; all if none is given")
     parser.add_argument("--out", type=Path, required=True, help="directory for networks, cards and samples")
+    parser.add_argument(
+        "--timeout", type=float, default=20.0, help="seconds for each sample that bounds and attacks leave open (default: 20)"
+    )
     parser.add_argument("--state", type=Path, help="folder for states of trainings that go on where they were stopped")
     if of_files is not None:
         parser.add_argument("--data", type=Path, help="folder with the images that the named models are trained on, such as idx files")
@@ -78,12 +79,12 @@ def main(recipes: Sequence[Recipe], *, of_files: Callable[[Path], Sequence[Recip
     print(f"{'model':<18} {'layers':<22} {'float':>8} {'quantised':>10} {'bytes':>7}  sha256")
     for recipe in recipes:
         if not names or recipe.name in names:
-            card, size = make(recipe, out, options.state)
+            card, size = make(recipe, out, options.state, options.timeout)
             scores = f"{'' if card.float_score is None else format(card.float_score, '.4f'):>8} {card.score:>10.4f}"
             print(f"{card.name:<18} {card.title:<22} {scores} {size:>7}  {card.sha256[:16]}", flush=True)
 
 
-def make(recipe: Recipe, out: Path, states: Path | None) -> tuple[Card, int]:
+def make(recipe: Recipe, out: Path, states: Path | None, timeout: float) -> tuple[Card, int]:
     """Train one model, write its files, and return its card and the size of the network's file in bytes."""
     dataset = recipe.data()
     if states is not None:
@@ -105,7 +106,7 @@ def make(recipe: Recipe, out: Path, states: Path | None) -> tuple[Card, int]:
         origin=ORIGINS[dataset.name.removesuffix("-tiny")],
         formats=describe(recipe, [p["kernel"].shape for p in fitted.values]),
         seconds=round(spent) if recipe.phases else None,
-        certified=tuple(certified(net, dataset, radius, states) for radius in recipe.radii),
+        certified=tuple(certified(net, dataset, radius, states, timeout) for radius in recipe.radii),
         lowest=0,
         highest=dataset.highest,
         samples=len(targets),
@@ -122,10 +123,10 @@ def make(recipe: Recipe, out: Path, states: Path | None) -> tuple[Card, int]:
     return card, path.stat().st_size
 
 
-def certified(net: qs.Network, dataset: Dataset, radius: int, states: Path | None) -> CertifiedShare:
+def certified(net: qs.Network, dataset: Dataset, radius: int, states: Path | None, timeout: float) -> CertifiedShare:
     """Decide the robustness of every held-out sample; verdicts are kept in the folder of states."""
     store = None if states is None else states / f"{net.name}-{radius}.jsonl"
-    found = qs.certify(net, *dataset.held_out, radius, timeout=SECONDS, store=store)
+    found = qs.certify(net, *dataset.held_out, radius, timeout=timeout, store=store)
     print(found, flush=True)
     return CertifiedShare(radius, found.certified, found.refuted, found.undecided)
 

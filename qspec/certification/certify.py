@@ -32,6 +32,8 @@ from qspec.show.tally import tally
 Branching = Literal["steps", "input"]
 AIMS = 4
 """Classes that the attack aims at, those that intervals leave the most room."""
+ATTACKS = ((20, 1), (60, 4))
+"""Gradient steps, and starts for each aim, of the first attack and of the second one."""
 
 
 def certify(
@@ -49,9 +51,9 @@ def certify(
 ) -> Certification:
     """Decide for every sample whether all inputs within `radius` LSB of it (l-infinity) have its label; the first index wins ties.
 
-    `images` are codes, shape (samples, *input shape) or (samples, size), `labels` classes. All samples are bounded by intervals in exact
-    integers and attacked, many at once on all devices; what that leaves is decided by the native engine (`branching="steps"`, in `workers`
-    processes) or by cutting boxes of inputs, batched (`branching="input"`: the paper's Algorithm 1), with `timeout` seconds for each.
+    `images` are codes, shape (samples, *input shape) or (samples, size), `labels` classes. All samples are bounded in exact
+    integers, by intervals and then by duals, and attacked, many at once on all devices; what that leaves is decided by the native engine (`branching="steps"`, in `workers`
+    processes) or, without duals, by cutting boxes of inputs (`branching="input"`: the paper's Algorithm 1, batched), with `timeout` seconds for each (0: not at all).
     Counterexamples were replayed on the reference integers. `store` is a file of verdicts: a run that finds it goes on where it was, and
     asks again only about what was undecided.
 
@@ -168,6 +170,8 @@ class _Certifier:
             asked = question(self.work.network, label)
             if asked.batched:
                 self._intervals(asked, label)
+                if self.work.branching == "steps":
+                    self._duals(asked, label)
                 self._attack(asked, label)
             if self.work.branching == "input":
                 self._boxes(asked, label)
@@ -221,17 +225,28 @@ class _Certifier:
         self._settle({int(k): Outcome(Verdict.HOLDS, "intervals") for k in rows[proved.astype(bool)]})
         self._spend("intervals", since)
 
-    def _attack(self, asked: Question, label: int) -> None:
-        """Attack what is open, from the image itself, aiming at some other classes."""
+    def _duals(self, asked: Question, label: int) -> None:
+        """Prove what linear bounds can prove, with multipliers searched for on the device and rounded to integers."""
         since, rows = time.perf_counter(), self._open(label)
-        if rows.size:
-            lower, upper = self.work.lower[rows], self.work.upper[rows]
-            aims = asked.aims(lower, upper, AIMS)
-            each = aims.shape[1]
-            low, high, start = (np.repeat(a, each, axis=0) for a in (lower, upper, self.work.images[rows]))
-            found, points = asked.crowd(low, high, start, aims.reshape(-1))
-            hits = {int(rows[n // each]): points[n] for n in np.flatnonzero(found)[::-1]}
-            self._settle({k: self._confirm(k, point) for k, point in hits.items()})
+        if rows.size and asked.boxes is not None:
+            proved = asked.boxes.absent(self.work.lower[rows], self.work.upper[rows])
+            self._settle({int(k): Outcome(Verdict.HOLDS, "duals") for k in rows[proved.astype(bool)]})
+        self._spend("duals", since)
+
+    def _attack(self, asked: Question, label: int) -> None:
+        """Attack what is open, from the image itself, aiming at some other classes; then for longer, from random points."""
+        since = time.perf_counter()
+        for steps, restarts in ATTACKS:
+            rows = self._open(label)
+            if rows.size:
+                lower, upper = self.work.lower[rows], self.work.upper[rows]
+                aims = np.repeat(asked.aims(lower, upper, AIMS), restarts, axis=1)
+                each = aims.shape[1]
+                low, high, start = (np.repeat(a, each, axis=0) for a in (lower, upper, self.work.images[rows]))
+                start = start if restarts == 1 else self.rng.integers(low, high, endpoint=True)
+                found, points = asked.crowd(low, high, start, aims.reshape(-1), steps)
+                hits = {int(rows[n // each]): points[n] for n in np.flatnonzero(found)[::-1]}
+                self._settle({k: self._confirm(k, point) for k, point in hits.items()})
         self._spend("attack", since)
 
     def _boxes(self, asked: Question, label: int) -> None:
@@ -264,10 +279,11 @@ class _Certifier:
         """Ask the native engine about each sample that is open."""
         from qspec.many import verify_many
 
-        since, rows = time.perf_counter(), self._open()
-        if not rows.size:
+        since, rows, work = time.perf_counter(), self._open(), self.work
+        if work.timeout == 0:
+            self._settle({int(k): Outcome(Verdict.UNKNOWN, "open", None, "left by bounds and attacks") for k in rows})
+        if not rows.size or work.timeout == 0:
             return
-        work = self.work
         specs = self._robustness()
         over = [{"image": work.images[k], "label": int(work.labels[k])} for k in rows]
         for finished in verify_many(specs, over, workers=min(work.workers, len(rows)), timeout=work.timeout, seed=work.seed):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, assert_never
 import numpy as np
 
 from qspec.errors import UnsupportedError
-from qspec.integers import IntArray
+from qspec.integers import SAFE, IntArray
 from qspec.ir import All, And, Any, Formula, Input, Or, Query, Truth, formula_nodes
 from qspec.language.compile import compile_property
 from qspec.language.formulas import argmax, forall
@@ -17,6 +17,7 @@ from qspec.network.graph import Network
 from qspec.passes import Pipeline
 
 if TYPE_CHECKING:
+    from qspec.engine.boxes import Boxes
     from qspec.evaluate.spread import Spread
     from qspec.search.crowd import Crowd
 
@@ -54,6 +55,15 @@ class Question:
         from qspec.search.crowd import Crowd
 
         return Crowd(self.query)
+
+    @cached_property
+    def boxes(self) -> Boxes | None:
+        """The dual bounds of many boxes; None if the goal is not one disjunction, or a value may reach `2**62`."""
+        from qspec.bounds.interval import bound
+        from qspec.engine.boxes import Boxes
+
+        fits = Boxes.takes(self.query) and all(x.magnitude < SAFE for x in bound(self.query.program))
+        return Boxes(self.query) if fits else None
 
     @property
     def batched(self) -> bool:
