@@ -89,9 +89,10 @@ def make(recipe: Recipe, out: Path, states: Path | None, timeout: float) -> tupl
     dataset = recipe.data()
     if states is not None:
         states.mkdir(parents=True, exist_ok=True)
-    began = time.process_time()
-    fitted = fit(recipe, dataset, None if states is None else states / f"{recipe.name}.npz")
-    spent = time.process_time() - began
+    file = None if states is None else states / f"{recipe.name}.npz"
+    whole, began = file is None or not file.exists(), time.process_time()
+    fitted = fit(recipe, dataset, file)
+    spent = round(time.process_time() - began) if whole and recipe.phases else None
     architecture = Architecture(dataset.train[0].shape[1:], recipe.format, recipe.layers)
     net = network(architecture, fitted.values, recipe.name, dataset.features)
     inputs, targets = dataset.held_out
@@ -105,7 +106,7 @@ def make(recipe: Recipe, out: Path, states: Path | None, timeout: float) -> tupl
         data=dataset.name,
         origin=ORIGINS[dataset.name.removesuffix("-tiny")],
         formats=describe(recipe, [p["kernel"].shape for p in fitted.values]),
-        seconds=round(spent) if recipe.phases else None,
+        seconds=spent,
         certified=tuple(certified(net, dataset, radius, states, timeout) for radius in recipe.radii),
         lowest=0,
         highest=dataset.highest,

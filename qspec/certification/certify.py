@@ -51,11 +51,11 @@ def certify(
 ) -> Certification:
     """Decide for every sample whether all inputs within `radius` LSB of it (l-infinity) have its label; the first index wins ties.
 
-    `images` are codes, shape (samples, *input shape) or (samples, size), `labels` classes. All samples are bounded in exact
-    integers, by intervals and then by duals, and attacked, many at once on all devices; what that leaves is decided by the native engine (`branching="steps"`, in `workers`
-    processes) or, without duals, by cutting boxes of inputs (`branching="input"`: the paper's Algorithm 1, batched), with `timeout` seconds for each (0: not at all).
-    Counterexamples were replayed on the reference integers. `store` is a file of verdicts: a run that finds it goes on where it was, and
-    asks again only about what was undecided.
+    `images` are codes, shape (samples, *input shape) or (samples, size), `labels` classes. All samples are bounded in exact integers, by
+    intervals and then by duals, and attacked, many at once on all devices. What that leaves is decided by the native engine
+    (`branching="steps"`, in `workers` processes) or, without duals, by cutting boxes of inputs, many at once (`branching="input"`: the
+    paper's Algorithm 1), with `timeout` seconds for each sample (0: not at all). Counterexamples were replayed on the reference integers.
+    `store` is a file of verdicts: a run that finds it goes on where it was, and asks again only about what was undecided.
 
     Raises ShapeError or SpecError on samples that do not fit the network, UnsupportedError for networks that are not one array in, one
     vector out, SoundnessError if device and reference disagree.
