@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qspec.errors import ModelFileError, SolverMissingError
+from qspec.errors import ModelFileError
+from qspec.extras import need
 from qspec.integers import IntArray, integers
 
 Samples = tuple[IntArray, IntArray]
@@ -55,7 +56,7 @@ def read_npz(path: str | Path, images: str = "inputs", labels: str = "targets") 
 def read_folders(path: str | Path) -> tuple[Samples, tuple[str, ...]]:
     """Return the 8-bit PNG files in each subfolder as images of one class, and the names of the subfolders, sorted.
 
-    Grey images have one channel, others three. Raises ModelFileError if there are none, or of several shapes, and SolverMissingError
+    Grey images have one channel, others three. Raises ModelFileError if there are none, or of several shapes, and PackageMissingError
     without Pillow.
     """
     names = tuple(sorted(p.name for p in Path(path).iterdir() if p.is_dir())) if Path(path).is_dir() else ()
@@ -73,10 +74,8 @@ def read_folders(path: str | Path) -> tuple[Samples, tuple[str, ...]]:
 
 
 def _png(path: Path) -> npt.NDArray[np.int64]:
-    try:
-        pillow: Any = import_module("PIL.Image")
-    except ImportError:
-        raise SolverMissingError("reading PNG files needs Pillow", expected="a package", advice='pip install "qspec[train]"') from None
+    need("PIL", "train", "reading PNG files")
+    pillow: Any = import_module("PIL.Image")
     try:
         with pillow.open(path) as image:
             grey = image.mode in ("L", "1")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qspec.integers import IntArray
 from qspec.result import Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,11 +85,17 @@ class Certification:
             for k, (label, right, o) in enumerate(zip(self.labels, self.right, self.outcomes, strict=True))
         ]
 
-    def plot(self, path: str | Path) -> None:
-        """Draw, as PNG, PDF or SVG, the shares of each class; raises SolverMissingError without matplotlib."""
-        from qspec.show.shares import save_shares
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+        """Return stacked bars of the verdicts for each class and for all, and write them to a file, if one is named.
 
-        save_shares(path, self)
+        Raises PackageMissingError without matplotlib, SpecError if the file cannot be written.
+        """
+        from qspec.figures.bars import bars
+        from qspec.figures.style import saved
+
+        classes = {str(label): self.labels == label for label in np.unique(self.labels)} | {"all": np.ones(self.samples, np.bool_)}
+        counts = {n: Counter(self.outcomes[k].verdict for k in np.flatnonzero(rows)) for n, rows in classes.items()}
+        return saved(bars(counts, f"class, samples within {self.radius} LSB"), path)
 
     def _share(self, verdict: Verdict) -> float:
         return float(np.mean([bool(r) and o.verdict is verdict for r, o in zip(self.right, self.outcomes, strict=True)]))

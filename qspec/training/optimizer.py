@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from qspec.errors import SolverMissingError
+from qspec.extras import need
 from qspec.training.layers import Parameters
 from qspec.training.schedule import Rate
 
@@ -33,12 +33,10 @@ class Optimizer:
 def adamw(rate: Rate, steps: int, decay: float) -> Optimizer:
     """Return Adam with decoupled weight decay (Loshchilov & Hutter 2019) for a phase of so many steps.
 
-    Raises SolverMissingError without optax.
+    Raises PackageMissingError without optax.
     """
-    try:
-        optax = import_module("optax")
-    except ImportError:
-        raise SolverMissingError("training needs optax", expected="an installed package", advice='pip install "qspec[train]"') from None
+    need("optax", "train", "training")
+    optax = import_module("optax")
 
     def at(count: jax.Array) -> jax.Array:
         return rate.at(count / steps)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import lzma
-import sys
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 
 import qspec as qs
 from qspec import training
-from qspec.errors import InternalError, SolverMissingError
+from qspec.errors import InternalError, PackageMissingError
 from qspec.integers import IntArray, integers
 from qspec.network.evaluate import evaluate
 from qspec.rounding import Rounding, round_ratio
@@ -180,8 +179,8 @@ def test_data_that_do_not_fit_are_refused() -> None:
 
 
 def test_without_optax_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "optax", None)
-    with pytest.raises(SolverMissingError, match=r"optax(.|\n)*qspec\[train\]"):
+    monkeypatch.setattr("qspec.extras.find_spec", lambda _: None)
+    with pytest.raises(PackageMissingError, match=r"training needs the package optax(.|\n)*qspec\[train\]"):
         training.train(NET, *task(), PHASES, batch=8)
 
 
