@@ -8,7 +8,7 @@ boxes remain that are so small that no atom varies by more than δ, and a point 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -30,6 +30,10 @@ ROW = 1 << 22
 """Doubles of all nodes that a batch takes at most, about."""
 ALMOST = 1e-12
 """A derivative this much smaller than the largest is taken for one of no sign, and what that may cost is kept as slack."""
+STARTS = 4
+"""Points of each case from which the local search starts at first."""
+CLIMB, PROMISING = 256, 64
+"""After so many boxes it is run again, from the middles of so many of the most promising, and after four times as many each time."""
 PATIENCE = 1000
 """Boxes that are looked at, after one is left undecided for good, for every box seen until then or this many, before δ-sat is said."""
 
@@ -76,11 +80,18 @@ class Frontier:
             row = boxes.take(np.array([k]))  # a copy, for a view would keep the whole batch
             heapq.heappush(self.heap, (-np.inf if deep else -p, -self.count, row))
 
+    def best(self, count: int) -> Boxes:
+        """Return the next boxes, which stay."""
+        return _together([entry[2] for entry in heapq.nsmallest(count, self.heap)])
+
     def pop(self, count: int) -> Boxes:
         """Remove the next boxes."""
-        rows = [heapq.heappop(self.heap)[2] for _ in range(min(count, len(self.heap)))]
-        lower, upper, case, slack = zip(*rows, strict=True)
-        return Boxes(np.concatenate(lower), np.concatenate(upper), np.concatenate(case), np.concatenate(slack))
+        return _together([heapq.heappop(self.heap)[2] for _ in range(min(count, len(self.heap)))])
+
+
+def _together(rows: Sequence[Boxes]) -> Boxes:
+    lower, upper, case, slack = zip(*rows, strict=True)
+    return Boxes(np.concatenate(lower), np.concatenate(upper), np.concatenate(case), np.concatenate(slack))
 
 
 class Search:
@@ -107,14 +118,14 @@ class Search:
         lower, upper = (np.repeat(v[None], count, 0) for v in (self.plan.lower, self.plan.upper))
         root = Boxes(lower, upper, np.arange(count), np.zeros(count))
         self.frontier.push(root, np.zeros(count))
-        climbed = False
+        again = count
         while self.frontier.heap and not self._patience_is_over():
             if not self.more():
                 return self._outcome("unknown", "time")
             self._step(self.frontier.pop(self.size))
-            if self.judge.solution is None and not climbed and self.frontier.heap and self.boxes >= count:
-                climbed = True
-                self._climb()
+            if self.judge.solution is None and self.frontier.heap and self.boxes >= again:
+                self._climb(first=again == count)
+                again = max(4 * self.boxes, CLIMB)
             if self.judge.solution is not None:
                 return self._outcome("sat")
         if self.weak is not None:
@@ -128,10 +139,13 @@ class Search:
     def _patience_is_over(self) -> bool:
         return (self.weak is not None or self.stuck) and self.boxes > 2 * self.weak_since + PATIENCE
 
-    def _climb(self) -> None:
-        left: Ints = np.unique(np.concatenate([box.case for _, _, box in self.frontier.heap]))[: self.size]
-        lower, upper = (np.repeat(v[None], left.size, 0) for v in (self.plan.lower, self.plan.upper))
-        climb(self.judge, self.atoms, left, lower, upper, self.seed)
+    def _climb(self, *, first: bool) -> None:
+        """Search for a solution: from points of the whole box for each case that is left, later from the most promising boxes."""
+        lower, upper, case, _ = self.frontier.best(self.size if first else min(PROMISING, self.size))
+        if first:
+            case: Ints = np.unique(case)
+            lower, upper = (np.repeat(v[None], case.size, 0) for v in (self.plan.lower, self.plan.upper))
+        climb(self.judge, self.atoms, case, lower, upper, starts=STARTS if first else 1, seed=self.seed + self.boxes)
 
     def _step(self, boxes: Boxes) -> None:
         """Bound a batch, and put what is left of it on the frontier."""

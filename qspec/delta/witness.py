@@ -17,8 +17,8 @@ from qspec.reals.ir import ExactArray, Input, Point, Query, exact, fractions
 
 DOUBTFUL = 24
 """Points that floats leave open and that are judged exactly, at most."""
-STARTS, STEPS = 4, 24
-"""Of the local search: points of each case to start from, and steps."""
+STEPS = 24
+"""Of the local search."""
 
 
 @dataclass(slots=True)
@@ -69,14 +69,17 @@ def _clipped(x: Floats, node: Input) -> ExactArray:
     return np.array([min(max(v, a), b) for v, a, b in zip(wanted, low, high, strict=True)], dtype=object)
 
 
-def climb(judge: Judge, atoms: Atoms, case: Ints, lower: Floats, upper: Floats, seed: int) -> None:
-    """Search for a solution in boxes (batch, inputs), each of one case: up the derivative of the worst atom, in ever smaller steps."""
+def climb(judge: Judge, atoms: Atoms, case: Ints, lower: Floats, upper: Floats, *, starts: int, seed: int) -> None:
+    """Search for a solution in boxes (batch, inputs), each of one case: up the derivative of the worst atom, in ever smaller steps.
+
+    Of each box the middle is a start, and so many points of chance that there are `starts`.
+    """
     plan = judge.plan
     rng = np.random.default_rng(seed)
-    case = np.repeat(case, STARTS)
-    lower, upper = (np.repeat(v, STARTS, axis=0) for v in (lower, upper))
+    case = np.repeat(case, starts)
+    lower, upper = (np.repeat(v, starts, axis=0) for v in (lower, upper))
     x = lower + rng.random(lower.shape) * (upper - lower)
-    x[::STARTS] = 0.5 * lower[::STARTS] + 0.5 * upper[::STARTS]
+    x[::starts] = 0.5 * lower[::starts] + 0.5 * upper[::starts]
     values = enclose(np, plan, x, x)
     rows, member = np.arange(case.size), atoms.member[case]
     for step in range(STEPS):

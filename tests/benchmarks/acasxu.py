@@ -11,6 +11,7 @@ import argparse
 import csv
 import json
 import sys
+import time
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -40,6 +41,7 @@ def replays(imported: ImportedNetwork, prop: Vnnlib, result: qs.Result) -> bool:
 
 def ask(folder: Path, network: str, prop: str, options: argparse.Namespace) -> dict[str, Any]:
     """Return the answer to one instance."""
+    worked = time.process_time()
     imported, read = import_onnx(folder / "onnx" / f"{network}.gz"), read_vnnlib(folder / "vnnlib" / f"{prop}.gz")
     result = qs.verify(read.property(imported), solver=options.solver, timeout=options.timeout)
     statistics = dict(result.said[0].statistics) if result.said else {}
@@ -47,7 +49,8 @@ def ask(folder: Path, network: str, prop: str, options: argparse.Namespace) -> d
     if result.verdict is qs.Verdict.VIOLATED:
         found["replays"] = replays(imported, read, result)
     reason = result.reason.name if result.reason else None
-    return {**found, "reason": reason, "seconds": result.times.total, "statistics": statistics}
+    worked = time.process_time() - worked
+    return {**found, "reason": reason, "seconds": result.times.total, "cpu": worked, "statistics": statistics}
 
 
 def instances(folder: Path, options: argparse.Namespace) -> list[tuple[str, str, str]]:
@@ -58,6 +61,9 @@ def instances(folder: Path, options: argparse.Namespace) -> list[tuple[str, str,
     step = max(1, len(networks) // options.networks)
     kept = networks[::step][: options.networks]
     properties = [f"prop_{p}.vnnlib" for p in options.properties.split(",")]
+    if options.only:
+        wanted = [one.split(":") for one in options.only.split(",")]
+        return sorted(r for r in rows if any(f"_{n}_batch" in r[0] and r[1] == f"prop_{p}.vnnlib" for n, p in wanted))
     return sorted(r for r in rows if r[0] in kept and r[1] in properties)
 
 
@@ -82,6 +88,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, type=Path, help="folder acasxu with expected.csv, onnx/ and vnnlib/")
     parser.add_argument("--networks", type=int, default=45, help="so many of the networks, evenly chosen")
     parser.add_argument("--properties", default="1,2,3,4", help="numbers of properties, separated by commas")
+    parser.add_argument("--only", default="", help="instances instead, such as 1_1:3,1_5:2")
     parser.add_argument("--solver", default="delta")
     parser.add_argument("--timeout", type=float, default=20.0, help="wall-clock seconds for each instance")
     parser.add_argument(
@@ -103,6 +110,11 @@ def main() -> None:
     columns = ["property", "asked", "published unsat", "published sat", "unsat", "sat", "unknown", "contradictions", "failed replays"]
     found = rows(asked, answers)
     report = header("ACAS Xu", "qspec", "numpy", "onnx") + f"\n{table([*columns, 'sum s', 'median s', 'max s'], found)}\n"
+    if options.only:
+        each = [
+            [n, p, e, a["answer"], a["seconds"], a["cpu"], a["statistics"].get("boxes", "")] for n, p, e in asked for a in [answers[n, p]]
+        ]
+        report += f"\n{table(['network', 'property', 'published', 'answer', 's', 'CPU s', 'boxes'], each)}\n"
     print(report)
     if options.markdown is not None:
         options.markdown.write_text(report)
