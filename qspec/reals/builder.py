@@ -39,6 +39,9 @@ from qspec.reals.ir import (
     sizes,
 )
 
+INCREASING = frozenset({Function.EXP, Function.TANH, Function.SIGMOID, Function.SOFTPLUS})
+"""Functions that rise strictly."""
+
 
 class RealBuilder:
     """The one mutable object on the way from language to real query; it may go on from a program that is there."""
@@ -46,6 +49,7 @@ class RealBuilder:
     def __init__(self, program: Program = ()) -> None:
         self._nodes: list[Node] = list(program)
         self._sizes: list[int] = sizes(program)
+        self._order: dict[int, int] = {}
 
     @property
     def program(self) -> Program:
@@ -128,6 +132,22 @@ class RealBuilder:
             exactly = fractions(values)
             return self.constant([max(exactly[k] for k in row if k >= 0) for row in rows.tolist()])
         return self._add(Maximum(node, rows), rows.shape[0])
+
+    def keeps_order(self, node: int, source: int) -> int:
+        """Note that the elements of a node are ordered as those of another one, equal ones included, and return the node."""
+        self._order[node] = source
+        return node
+
+    def ordered(self, node: int) -> int:
+        """Return the simplest node known whose elements are ordered as those of this one, equal ones included."""
+        while True:
+            found = self._nodes[node]
+            if node in self._order:
+                node = self._order[node]
+            elif isinstance(found, Apply) and found.function in INCREASING:
+                node = found.argument
+            else:
+                return node
 
     def negate(self, formula: Formula) -> Formula:
         """Return the negation: `not x >= 0` is `-x > 0`, and `not x > 0` is `-x >= 0`."""

@@ -213,8 +213,11 @@ class _Compiler:
                 assert_never(f)
 
     def _wins(self, scores: Expression, k: int, ties: Ties) -> Goal:
-        """Return that score `k` beats all others; among equal ones the first (or last) index wins, which makes some comparisons strict."""
-        node = self.lower(scores)
+        """Return that score `k` beats all others; among equal ones the first (or last) index wins, which makes some comparisons strict.
+
+        What is strictly increasing, such as a softmax at the end, is left out: it changes no order.
+        """
+        node = self.builder.ordered(self.lower(scores))
         n = self.builder.size(node)
         before, after = np.arange(k), np.arange(k + 1, n)
         strict, loose = (before, after) if ties == "first" else (after, before)

@@ -211,7 +211,8 @@ def softmax(b: RealBuilder, v: int, classes: int) -> int:
     columns = np.concatenate([other, np.repeat(own, classes - 1)])
     ahead = b.affine([(Entries(other.size, size, np.tile(rows, 2), columns, signs), v)])
     if classes == 2:
-        return b.apply(Function.SIGMOID, ahead)
-    powers = b.apply(Function.EXP, ahead)
-    total = Entries(size, other.size, rows // (classes - 1), rows, np.ones(other.size))
-    return b.apply(Function.RECIPROCAL, b.affine([(total, powers)], 1))
+        made = b.apply(Function.SIGMOID, ahead)
+    else:
+        total = Entries(size, other.size, rows // (classes - 1), rows, np.ones(other.size))
+        made = b.apply(Function.RECIPROCAL, b.affine([(total, b.apply(Function.EXP, ahead))], 1))
+    return b.keeps_order(made, v) if size == classes else made

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -147,6 +148,22 @@ def test_what_monotonicity_decides_needs_no_solver_of_its_functions() -> None:
     for limit, verdict in (("1/4", qs.Verdict.HOLDS), ("1/100", qs.Verdict.VIOLATED)):
         result = qs.verify(qs.forall(weights.parameters, then=drift <= limit), solver="z3")
         assert (result.verdict, result.evidence, result.said) == (verdict, Evidence.BOUNDS, ())
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("ties", ["first", "last"])
+def test_what_rises_strictly_at_the_end_changes_no_decision(classes: int, ties: Literal["first", "last"]) -> None:
+    """z3 has no exp; the last two scores are equal where x is 0, and the first of two networks has no function at all."""
+    kernel = np.array([[1.0, -0.5, 0.25], [0.5, 0.25, -0.75]])[:, :classes]
+    ends: list[object] = [qs.Linear(), qs.Softmax(), qs.Tanh(), qs.Sigmoid(), qs.Softplus()]
+    nets = [qs.RealSequential(qs.RealInput((2,)), qs.RealDense(kernel, activation=e)) for e in ends]  # pyright: ignore[reportArgumentType]
+    for centre, radius in (([0, 0], 0), ([1, "-1/8"], "1/4"), (["-1/2", 0], "1/4"), ([0, 0], "1/2")):
+        for k in range(classes):
+            near = qs.linf(X - centre) <= radius
+            specs = [qs.forall(X, given=near, then=qs.argmax(n(X), ties=ties) == k) for n in nets]
+            verdicts = [qs.verify(s, solver="z3").verdict for s in specs]
+            assert verdicts[0] is not qs.Verdict.UNKNOWN
+            assert set(verdicts) == {verdicts[0]}
 
 
 def test_text_of_a_property_about_reals() -> None:
