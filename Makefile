@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 CODE := qspec solvers models tests
 WORKERS ?= 2
 
-.PHONY: demo test lint format lock clean
+.PHONY: demo test lint format docs lock clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.runtime
@@ -25,6 +25,11 @@ lint: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
+
+# The variable silences an announcement about a successor of mkdocs, and nothing else.
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo build/site/index.html
 
 # The development environment contains the runtime one, version by version, so that installing both ends in the same place.
 $(VENV)/.runtime: requirements.lock pyproject.toml

@@ -27,9 +27,3 @@ def test_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "page", module)
     for line, text in blocks(page):
         exec(compile("\n" * (line - 1) + text, str(page), "exec"), vars(module))
-
-
-def test_local_links_lead_somewhere() -> None:
-    for page in PAGES:
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
