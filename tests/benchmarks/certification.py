@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -71,60 +72,74 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--compare", type=int, default=0, help="samples on which both branchings are compared, at the largest radius")
     parser.add_argument("--compare-timeout", type=float, default=5.0)
     parser.add_argument("--attack", type=int, default=0, help="certified samples that are attacked for long, at the largest radius")
+    parser.add_argument("--store", type=Path, help="folder for verdicts; a run that finds some there measures what is left")
     parser.add_argument("--markdown", type=Path, help="write the page there")
     return parser.parse_args()
+
+
+@dataclass
+class Page:
+    """What was measured so far."""
+
+    timeout: float
+    rows: list[list[object]] = field(default_factory=list)
+    stages: list[list[object]] = field(default_factory=list)
+    compared: list[list[object]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        """Return the page."""
+        first = [header("Certification of test sets", "qspec", "jax", "numpy"), table(COLUMNS, self.rows), ""]
+        columns = ("network", "radius", *STAGES, *(f"{s} s" for s in STAGES[:4]))
+        parts = [*first, "Samples by the stage that settled them, and wall seconds of the first four:", "", table(columns, self.stages)]
+        if self.compared:
+            shown = table(("branching", *COLUMNS), self.compared)
+            parts += ["", f"Both branchings, {self.timeout:g} s for each open sample:", "", shown]
+        return "\n".join([*parts, *(["", *self.lines] if self.lines else [])]) + "\n"
+
+
+def one(page: Page, network: qs.Network, folder: Path, options: argparse.Namespace) -> None:
+    """Measure one network at every radius, and write the page anew after each."""
+    images = read_idx(folder / "t10k-images-idx3-ubyte")[: options.samples, ..., None]
+    labels = read_idx(folder / "t10k-labels-idx1-ubyte")[: options.samples]
+    radii = [int(r) for r in options.radii.split(",")]
+    for radius in radii:
+        store = None if options.store is None else options.store / f"{network.name}-{radius}.jsonl"
+        found, wall, spent = measured(network, images, labels, radius, timeout=options.timeout, store=store)
+        page.rows.append(shares(found, wall, spent))
+        counts = [sum(o.stage == s for o in found.outcomes) for s in STAGES]
+        page.stages.append([network.name, radius, *counts, *(f"{found.seconds.get(s, 0.0):.0f}" for s in STAGES[:4])])
+        print(found, flush=True)
+        write(page, options.markdown)
+        if options.attack and radius == max(radii):
+            asked, fallen = attacked(network, found, images, options.attack, 4, 100)
+            page.lines.append(
+                f"- {network.name}: {asked} samples certified at radius {radius}, those first that needed duals, were attacked from 36 "
+                f"starts each (9 classes, 4 random points), 100 gradient steps from every one: {fallen} fell."
+            )
+            write(page, options.markdown)
+    for branching in ("steps", "input") if options.compare else ():
+        few, limit = slice(options.compare), options.compare_timeout
+        found, wall, spent = measured(network, images[few], labels[few], max(radii), branching=branching, timeout=limit)
+        page.compared.append([branching, *shares(found, wall, spent)])
+        print(branching, found, flush=True)
+        write(page, options.markdown)
+
+
+def write(page: Page, path: Path | None) -> None:
+    """Write the page as it is."""
+    if path is not None:
+        path.write_text(page.text(), encoding="utf-8")
 
 
 def main() -> None:
     """Measure and print."""
     options = parsed()
-    radii = [int(r) for r in options.radii.split(",")]
-    rows: list[list[object]] = []
-    stages: list[list[object]] = []
-    compared: list[list[object]] = []
-    lines: list[str] = []
+    page = Page(options.compare_timeout)
     for text in options.networks:
         name, _, folder = text.partition("=")
-        images = read_idx(Path(folder) / "t10k-images-idx3-ubyte")[: options.samples, ..., None]
-        labels = read_idx(Path(folder) / "t10k-labels-idx1-ubyte")[: options.samples]
-        network = qs.load(name)
-        for radius in radii:
-            found, wall, spent = measured(network, images, labels, radius, timeout=options.timeout)
-            rows.append(shares(found, wall, spent))
-            counts = [sum(o.stage == s for o in found.outcomes) for s in STAGES]
-            stages.append([network.name, radius, *counts, *(f"{found.seconds.get(s, 0.0):.0f}" for s in STAGES[:4])])
-            print(found, flush=True)
-        if options.attack:
-            asked, fallen = attacked(network, found, images, options.attack, 4, 100)
-            lines.append(
-                f"- {network.name}: {asked} samples certified at radius {found.radius}, those first that needed duals, were attacked"
-            )
-            lines.append(f"  from 36 starts each (9 classes, 4 random points), 100 gradient steps every one: {fallen} fell.")
-        for branching in ("steps", "input") if options.compare else ():
-            few, wall, spent = measured(
-                network,
-                images[: options.compare],
-                labels[: options.compare],
-                radii[-1],
-                branching=branching,
-                timeout=options.compare_timeout,
-            )
-            compared.append([branching, *shares(few, wall, spent)])
-            print(branching, few, flush=True)
-    page = [
-        header("Certification of test sets", "qspec", "jax", "numpy"),
-        table(COLUMNS, rows),
-        "",
-        "Samples by the stage that settled them, and wall seconds of the first four:",
-        "",
-    ]
-    page.append(table(("network", "radius", *STAGES, *(f"{s} s" for s in STAGES[:4])), stages))
-    if compared:
-        page += ["", f"Both branchings, {options.compare_timeout:g} s for each open sample:", "", table(("branching", *COLUMNS), compared)]
-    text = "\n".join([*page, *(["", *lines] if lines else [])]) + "\n"
-    print(text)
-    if options.markdown is not None:
-        options.markdown.write_text(text, encoding="utf-8")
+        one(page, qs.load(name), Path(folder), options)
+    print(page.text())
 
 
 if __name__ == "__main__":
