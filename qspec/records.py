@@ -71,7 +71,8 @@ def of_line(number: int, line: Mapping[str, Any]) -> Record:
 def of_result(number: int, result: Mapping[str, Any], tags: Mapping[str, Any], source: Mapping[str, Any]) -> Record:
     """Return the record of a result as `Result.to_dict` has it; raises KeyError, TypeError or ValueError if it is damaged."""
     name, method = str(tags.get("spec", result["name"])), str(tags.get("method", result["solver"]))
-    sample, bits = tags.get("sample"), tags.get("bits")
+    sample, bits, told = tags.get("sample"), width(tags.get("bits")), notes(tags.get("notes", {}))
+    mappings(result, "hashes", "versions", "limits")
     if sample is None:
         subject = f"{name} {fingerprint(result['parameters'])}"
         question = str(result["hashes"].get("query", subject))
@@ -92,7 +93,7 @@ def of_result(number: int, result: Mapping[str, Any], tags: Mapping[str, Any], s
         bits,
         None if sample is None else int(sample),
         dict(result["parameters"]),
-        dict(tags.get("notes", {})),
+        told,
         source,
     )
 
@@ -102,9 +103,10 @@ def of_row(number: int, row: Mapping[str, Any]) -> Record:
 
     What else is there names the query. Raises KeyError, TypeError or ValueError if it is damaged.
     """
+    mappings(row, "hashes", "versions", "limits")
     about = {k: v for k, v in row.items() if k not in ANSWERED and isinstance(v, int | str) and not isinstance(v, bool)}
     subject = " ".join(f"{k} {v}" for k, v in about.items() if k != "bits")
-    bits = row.get("bits")
+    bits = width(row.get("bits"))
     return Record(
         number,
         str(row.get("name", "query")),
@@ -126,6 +128,29 @@ def of_row(number: int, row: Mapping[str, Any]) -> Record:
 
 ANSWERED = frozenset({"solver", "verdict", "evidence", "reason", "detail", "name", "domains", "size", "index", "key", "schema"})
 """Fields of a flat row that are no part of the question."""
+
+
+def width(value: object) -> Bits | None:
+    """Return a number of bits or a name; raises TypeError if it is neither."""
+    if isinstance(value, bool) or not isinstance(value, int | str | None):
+        raise TypeError(f"{value!r} is no number of bits")
+    return value
+
+
+def notes(value: Any) -> dict[str, Any]:
+    """Return what a sweep has noted; raises TypeError or ValueError if that is no accuracy, or says of no width whether codes survive."""
+    found = dict(value)
+    if "accuracy" in found and not 0 <= found["accuracy"] <= 1:
+        raise ValueError(f"{found['accuracy']} is no accuracy")
+    if not all(isinstance(v, bool) for v in dict(found.get("survives", {})).values()):
+        raise TypeError("it says not whether codes survive")
+    return found
+
+
+def mappings(content: Mapping[str, Any], *names: str) -> None:
+    """Raise TypeError unless each of these that is there is a mapping."""
+    if wrong := [n for n in names if not isinstance(content.get(n, {}), Mapping)]:
+        raise TypeError(f"{', '.join(wrong)}: no object")
 
 
 def seconds(value: float) -> float:

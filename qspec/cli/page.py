@@ -17,6 +17,7 @@ def run(*, results: Sequence[str], out: str, title: str | None, by: Sequence[str
     check_writable(out)
     records, sources = read(results)
     text = page(records, sources, title=title or f"Results: {', '.join(s.name for s in sources)}", by=by, most=most)
+    data = text.encode(errors="replace")  # JSON may have halves of characters
     with replacing(Path(out)) as stream:
-        stream.write(text.encode())
-    return Outcome(f"{out}: {len(records)} rows, {len(text.encode()) / 2**20:.1f} MiB")
+        stream.write(data)
+    return Outcome(f"{out}: {len(records)} rows, {len(data) / 2**20:.1f} MiB")

@@ -232,6 +232,38 @@ def test_a_damaged_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
     assert not out.exists()
 
 
+WRONG: tuple[Any, ...] = (None, -1, "\ud800", [[1]], {"a": [None]}, True)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Where anything is inside a JSON value, down to three levels."""
+    inside = value.items() if isinstance(value, dict) else ()
+    return [path, *(p for k, v in inside if len(path) < 3 for p in places(v, (*path, k)))]
+
+
+def test_whatever_stands_in_a_row_it_is_shown_or_refused(kept: Path, tmp_path: Path) -> None:
+    lines = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
+    store = next(line for line in lines if line["result"]["codes"])
+    flat = {"solver": "a", "verdict": "VIOLATED", "radius": 1, "bits": 3, "seconds": 1.5, "versions": {"a": "1"}, "codes": {"x": [1, 2]}}
+    path, refused = tmp_path / "rows.jsonl", 0
+    for row in (store, flat):
+        for k, place in enumerate([p for p in places(row) if p][:: 4 if row is store else 1]):
+            changed = json.loads(json.dumps(row))
+            inner = changed
+            for name in place[:-1]:
+                inner = inner[name]
+            inner[place[-1]] = WRONG[k % len(WRONG)]
+            path.write_text(json.dumps(changed) + "\n", encoding="utf-8")
+            try:
+                records, sources = read([path])
+                made = page(records, sources, title="t")
+            except SpecError:
+                refused += 1
+            else:
+                assert embedded(made) == [changed]
+    assert refused > 5
+
+
 def test_what_a_killed_run_leaves_is_no_damage(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"solver": "a", "verdict": "HOLDS"}\n{"solver": "a", "verd', encoding="utf-8")
@@ -273,7 +305,14 @@ def test_a_browser_shows_the_page(kept: Path, made: str, tmp_path: Path, width: 
     file, picture = tmp_path / "page.html", tmp_path / "page.png"
     file.write_text(made.replace("</body>", f"<script>{PROBE}</script></body>"), encoding="utf-8")
     assert BROWSER is not None
-    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", f"--window-size={width},1600"]
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        f"--user-data-dir={tmp_path}",
+        f"--window-size={width},1600",
+    ]
     dom = subprocess.run([BROWSER, *options, "--dump-dom", file.as_uri()], capture_output=True, text=True, timeout=120, check=True).stdout
     title = re.search(r"<title>(.*?)</title>", dom)
     assert title is not None
