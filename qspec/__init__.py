@@ -107,10 +107,6 @@ if TYPE_CHECKING:
     from qspec.certification.certification import Certification as Certification
     from qspec.certification.certify import certify as certify
     from qspec.comparison import compare as compare
-    from qspec.error_bounds import ErrorBounds as ErrorBounds
-    from qspec.error_bounds import LargestError as LargestError
-    from qspec.error_bounds import error_bounds as error_bounds
-    from qspec.error_bounds import largest_error as largest_error
     from qspec.export import to_lp as to_lp
     from qspec.export import to_mps as to_mps
     from qspec.export import to_pysmt as to_pysmt
@@ -121,6 +117,10 @@ if TYPE_CHECKING:
     from qspec.many import together as together
     from qspec.many import verify_many as verify_many
     from qspec.network.real_file import load_real as load_real
+    from qspec.quantization_errors import ErrorBounds as ErrorBounds
+    from qspec.quantization_errors import LargestError as LargestError
+    from qspec.quantization_errors import error_bounds as error_bounds
+    from qspec.quantization_errors import largest_error as largest_error
     from qspec.radius import Radius as Radius
     from qspec.radius import largest_radius as largest_radius
     from qspec.schema import Categorical as Categorical
@@ -142,11 +142,11 @@ _LATER = {
     "qspec.certification.certification": ("Certification",),
     "qspec.certification.certify": ("certify",),
     "qspec.comparison": ("compare",),
-    "qspec.error_bounds": ("ErrorBounds", "LargestError", "error_bounds", "largest_error"),
     "qspec.export": ("to_lp", "to_mps", "to_pysmt", "to_smtlib"),
     "qspec.layer_bits": ("LayerWidths",),
     "qspec.many": ("Finished", "grid", "together", "verify_many"),
     "qspec.network.real_file": ("load_real",),
+    "qspec.quantization_errors": ("ErrorBounds", "LargestError", "error_bounds", "largest_error"),
     "qspec.radius": ("Radius", "largest_radius"),
     "qspec.schema": ("Categorical", "Link", "Ordinal", "Schema", "Whole", "determines"),
     "qspec.sweeps": ("Sweep", "sweep"),

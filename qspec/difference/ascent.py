@@ -14,10 +14,9 @@ from qspec.staircase import climb
 
 
 class Climb(NamedTuple):
-    """The best multipliers of each row, their bound, and the pass that gave it."""
+    """The best multipliers of each row, and the pass that gave its bound."""
 
     multipliers: tuple[Both, ...]
-    value: Floats
     bound: Bound
 
 
@@ -90,7 +89,7 @@ def ascend(
             rows = better[:, None]
             kept = tuple((np.where(rows, a, c), np.where(rows, b, d)) for (a, b), (c, d) in zip(p, kept, strict=True))
             top = np.where(better, bound.value, top)
-    return Climb(kept, top, evaluate(known, parts, goal, kept))
+    return Climb(kept, evaluate(known, parts, goal, kept))
 
 
 def _typical(k: Known, p: Both) -> Floats:

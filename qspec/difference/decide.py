@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -12,12 +13,10 @@ from qspec.difference.attack import attack, polish, values
 from qspec.difference.claim import Rows
 from qspec.difference.dual import Goal
 from qspec.difference.pair import Pair
-from qspec.difference.root import root
-from qspec.difference.search import Search
+from qspec.difference.root import root, stages
+from qspec.difference.search import AGAIN, Search
 from qspec.integers import IntArray
 
-BETTER = 12
-"""Steps of ascent for every bound of deep layers that linear pieces depend on."""
 CLOSE = 2.0**-20
 """Candidates this close to the target are judged, for their values are rounded."""
 
@@ -39,14 +38,13 @@ class Judge:
         self.best = np.full(goal.constant.size, target + CLOSE)
         self.refuted = False
 
-    def attack(self, box: tuple[Floats, Floats], rows: IntArray, seed: int) -> bool:
-        """Search for inputs at which these rows are small; return whether one was confirmed."""
+    def attack(self, box: tuple[Floats, Floats], rows: IntArray, seed: int) -> None:
+        """Search for inputs at which these rows are small, and look at them."""
         goal = self.goal.coefficients[0][rows], self.goal.coefficients[1][rows]
         middle = np.rint((box[0] + box[1]) / 2)[None]
         found = polish(self.pair, *box, goal, attack(self.pair, *box, goal, middle, seed))
         for k in np.argsort(found.value + self.goal.constant[rows]).tolist():
             self._look(found.point[k], int(rows[k]), float(found.value[k]))
-        return self.refuted
 
     def visit(self, point: Floats, row: int) -> None:
         """Look at one input, (1, inputs), in one row."""
@@ -88,14 +86,16 @@ def decide(
     goal = rows.goal()
     judge = Judge(pair, goal, target, confirm)
     search = Search(pair, root(pair, *box), goal, *box, judge.visit, judge.settle)
-    if search.least >= target:
-        return Decision("proved", search.bounded, search.least)
     open_rows = np.flatnonzero(search.lower(goal.constant.size) < target)
-    if judge.attack(box, open_rows, seed):
-        return Decision("refuted", search.bounded, search.least)
-    if more() and len(pair.layers) > 1:
-        search = Search(pair, root(pair, *box, BETTER), goal, *box, judge.visit, judge.settle)
-    while not judge.refuted and search.least < target and more() and search.step(target):
-        pass
+    if search.least < target:
+        judge.attack(box, open_rows, seed)
+    for steps in stages(pair)[1:]:
+        if search.least < target and not judge.refuted and more():
+            search = Search(pair, root(pair, *box, steps), goal, *box, judge.visit, judge.settle)
+    for rounds in count(1):
+        if judge.refuted or not more() or not search.step(target):
+            break
+        if rounds in AGAIN and not judge.refuted:
+            judge.attack(box, open_rows, seed + rounds)
     status = "refuted" if judge.refuted else "proved" if search.least >= target else "unknown"
     return Decision(status, search.bounded, search.least)

@@ -54,14 +54,13 @@ class Known:
     """What the magnitude of a sum is at most made of: `|matrix| |y| + |bias|`."""
 
 
-def know(layer: Layer, region: Region, before: Both) -> Known:
-    """Return what the dual needs of a layer in a region (1, n); `before` are the largest magnitudes of what the layer reads."""
+def know(layer: Layer, region: Region, weights: Both) -> Known:
+    """Return what the dual needs of a layer in a region (1, n)."""
     linear, line = straight(layer, region)
     ends = [np.abs(climb(layer.steps, v[0].astype(np.int64))).astype(np.float64) for v in (region.fixed_low, region.fixed_high)]
     fixed = np.maximum(np.abs(region.fixed_low), np.abs(region.fixed_high))[0]
     real = np.maximum(np.abs(region.real_low), np.abs(region.real_high))[0]
     passes = ((region.real_low[0] >= 0) | (not layer.relu)).astype(np.float64)
-    weights = (layer.fixed.magnitude @ before[0] + np.abs(layer.fixed_bias), layer.real.magnitude @ before[1] + np.abs(layer.real_bias))
     return Known(layer, region, np.flatnonzero(~linear), line, passes, (fixed, real), (np.maximum(*ends) + 1, real), weights)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import count
 from time import perf_counter
 
 import numpy as np
@@ -12,19 +13,18 @@ import numpy as np
 from qspec.delta.interval import Floats
 from qspec.difference.attack import attack, polish, values
 from qspec.difference.claim import errors
-from qspec.difference.decide import BETTER
 from qspec.difference.dual import Goal
 from qspec.difference.pair import Pair, pair
 from qspec.difference.replay import outputs as replayed
-from qspec.difference.root import root
-from qspec.difference.search import Search
-from qspec.error_bounds import ErrorBounds, LargestError
+from qspec.difference.root import root, stages
+from qspec.difference.search import AGAIN, Search
 from qspec.errors import SpecError, UnsupportedError
 from qspec.integers import IntArray, integers
 from qspec.language.domains import extremes
 from qspec.network.graph import Network
 from qspec.network.layers import Input
 from qspec.network.real import RealNetwork
+from qspec.quantization_errors import ErrorBounds, LargestError
 from qspec.reals.ir import ExactArray, exact, fractions
 
 
@@ -67,25 +67,28 @@ class Question:
 
 def first_bounds(question: Question) -> ErrorBounds:
     """Return what one ascent says of every output."""
-    known = root(question.pair, *question.box, BETTER)
+    known = root(question.pair, *question.box, stages(question.pair)[-1])
     return _bounds(Search(question.pair, known, question.goal(), *question.box), len(question.outputs))
 
 
 def narrow(question: Question, seed: int) -> Iterator[LargestError]:
-    """Yield the interval after the attack and the first bounds, and after each round of cuts, until it is closed."""
+    """Yield the interval after the attack and the first bounds, after better ones, and after each round of cuts, until it is closed."""
     began = perf_counter()
     goal = question.goal()
     run = _Largest(question, goal)
     run.attack(seed)
-    known = root(question.pair, *question.box, BETTER)
-    search = Search(question.pair, known, goal, *question.box, run.visit, run.settle)
-    bounds = _bounds(search, len(question.outputs))
-    while True:
-        target = float(np.nextafter(-float(run.best), np.inf))
-        top = max(run.best, Fraction(-search.least)) if search.least < target else run.best
-        codes = run.codes.reshape(question.shape)
-        yield LargestError(run.best, top, codes, run.output, bounds, search.bounded, perf_counter() - began)
-        if not search.step(target):
+    *early, last = stages(question.pair)[-2:]
+    for steps in early:
+        search, bounds = run.begin(steps)
+        yield run.interval(search, bounds, began)
+        if search.least >= run.target:
+            return
+    search, bounds = run.begin(last)
+    for rounds in count(1):
+        yield run.interval(search, bounds, began)
+        if rounds in AGAIN:
+            run.attack(seed + rounds)
+        if not search.step(run.target):
             return
 
 
@@ -106,6 +109,23 @@ class _Largest:
         self.question, self.goal = question, goal
         self.best, self.output = Fraction(-1), question.outputs[0]
         self.codes: IntArray = np.zeros(0, dtype=np.int64)
+
+    @property
+    def target(self) -> float:
+        """What rows have to be proved not to fall below: the largest error negated, rounded up."""
+        return float(np.nextafter(-float(self.best), np.inf))
+
+    def begin(self, steps: int) -> tuple[Search, ErrorBounds]:
+        """Return a search with so many steps of ascent at the root, and what is known of every output there."""
+        known = root(self.question.pair, *self.question.box, steps)
+        search = Search(self.question.pair, known, self.goal, *self.question.box, self.visit, self.settle)
+        return search, _bounds(search, len(self.question.outputs))
+
+    def interval(self, search: Search, bounds: ErrorBounds, began: float) -> LargestError:
+        """Return what is known by now."""
+        upper = max(self.best, Fraction(-search.least)) if search.least < self.target else self.best
+        codes = self.codes.reshape(self.question.shape)
+        return LargestError(self.best, upper, codes, self.output, bounds, search.bounded, perf_counter() - began)
 
     def attack(self, seed: int) -> None:
         """Search the box for a large error."""

@@ -82,13 +82,13 @@ def pair(fixed: Network, real: RealNetwork) -> Pair | None:
     The result is kept for the next question about the same objects.
     """
     ours, theirs = _fixed_layers(fixed), _real_layers(real)
-    if ours is None or theirs is None or [o.bias.size for o in ours] != [_size(t) for t, _ in theirs]:
+    if ours is None or theirs is None or [o.bias.size for o in ours] != [t.size for t, _ in theirs]:
         return None
     units, zeros = fixed.stages[0].type.grid.per_element(fixed.stages[0].type.shape)
     layers: list[Layer] = []
     for k, (o, (stage, shape)) in enumerate(zip(ours, theirs, strict=True)):
         assert isinstance(stage.layer, RealDense | RealConv2D)
-        matrix, bias = _dense(constant_map(stage.layer, shape)), _bias(stage.layer, _size(stage))
+        matrix, bias = _dense(constant_map(stage.layer, shape)), _bias(stage.layer, stage.size)
         if k == 0:
             if matrix.shape[1] != units.size:
                 return None
@@ -180,10 +180,6 @@ def _real_layers(network: RealNetwork) -> list[tuple[RealStage, tuple[int, ...]]
             case _:
                 return None
     return found
-
-
-def _size(stage: RealStage) -> int:
-    return stage.size
 
 
 def _bias(layer: RealDense | RealConv2D, size: int) -> ExactArray:

@@ -13,6 +13,14 @@ from qspec.difference.region import Region, join
 from qspec.errors import UnsupportedError
 from qspec.integers import IntArray
 
+STAGES = (0, 12, 60)
+"""Steps of ascent for the bounds of deep layers: first, if that leaves something open, and before anything is cut."""
+
+
+def stages(pair: Pair) -> tuple[int, ...]:
+    """Return the numbers of steps that make a difference: with one hidden layer there are no bounds to improve."""
+    return STAGES if len(pair.layers) > 2 else STAGES[:1]
+
 
 def root(pair: Pair, low: Floats, high: Floats, steps: int = 0) -> tuple[Known, ...]:
     """Return what is known of every layer for input codes from `low` to `high`, (inputs,).
@@ -30,7 +38,7 @@ def root(pair: Pair, low: Floats, high: Floats, steps: int = 0) -> tuple[Known, 
         free = np.flatnonzero(~straight(layer, region)[0])
         if steps and known and free.size:
             region = region.put(free, _bounds(pair, known, layer, weights, box, free, steps))
-        known = (*known, know(layer, region, before))
+        known = (*known, know(layer, region, weights))
         before = known[-1].signals
     return known
 

@@ -28,6 +28,8 @@ FEW_INPUTS = 8
 """With at most so many inputs that vary, inputs are cut and no pairs."""
 BATCH = 32
 """Parts that are bounded together."""
+AGAIN = frozenset(4**k for k in range(2, 12))
+"""After so many rounds of cuts the attack is tried again, from other points."""
 FIRST, THEN = 300, 40
 """Steps of ascent at the root, and of its parts."""
 

@@ -19,7 +19,7 @@ from qspec.difference.pair import Layer, Pair, pair
 from qspec.difference.region import Region, consistent
 from qspec.difference.replay import outputs
 from qspec.difference.root import free_regions, root
-from qspec.error_bounds import error_bounds, largest_error
+from qspec.quantization_errors import error_bounds, largest_error
 from qspec.staircase import Rescale, climb
 
 ROUNDINGS = list(qs.Rounding)
