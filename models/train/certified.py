@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from command import main
 from files import images
@@ -57,11 +58,12 @@ def qaibp(
     alpha: float = 1.0,
     until: float = 0.5,
     beta: float = 0.001,
-    shape: str = "cosine",
+    shape: Literal["cosine", "thirds"] = "cosine",
+    correct_only: bool = True,
 ) -> tuple[Phase, ...]:
     """Return plain quantisation-aware training, then with interval bounds; radius and weights grow over the share `until` of it."""
-    bounded = Bounded(Ramp(0, epsilon, until), Ramp(0, alpha, until), Ramp(0, beta))
-    return Phase(warm, Rate(rate, "constant")), Phase(steps, Rate(rate, "thirds" if shape == "thirds" else "cosine"), bounded=bounded)
+    bounded = Bounded(Ramp(0, epsilon, until), Ramp(0, alpha, until), Ramp(0, beta), correct_only=correct_only)
+    return Phase(warm, Rate(rate, "constant")), Phase(steps, Rate(rate, shape), bounded=bounded)
 
 
 def plain(*, steps: int, rate: float) -> tuple[Phase, ...]:
@@ -87,7 +89,7 @@ def recipes(folder: Path) -> tuple[Recipe, ...]:
     made = Recipe("", "", mnist, "classification", PIXEL, (), command=COMMAND, batch=256, radii=(1, 2, 4))
     big = stack(((64, 5, 2), (128, 3, 1), (256, 3, 1), (384, 3, 1), (512, 3, 2)), bias=4, dense=(128,))
     long = qaibp(steps=50000, warm=5000, rate=1e-4, alpha=0.5, until=0.9, shape="thirds")
-    cifar_long = qaibp(steps=20000, warm=800, rate=1e-4, alpha=0.5, until=0.9)
+    cifar_long = qaibp(steps=20000, warm=800, rate=1e-4, alpha=0.5, until=0.9, correct_only=False)
     return (
         *(
             made.named(f"mnist-certified-{bits}bit", "28x28-conv16-conv32-100-10", stack(SMALL, bits=bits, dense=(100,)), short, PLAIN)

@@ -69,7 +69,7 @@ class Question:
     def batched(self) -> bool:
         """Whether many boxes can be bounded and attacked at once: operations are monotone, and fit 64 bits."""
         try:
-            return bool(self._highest and self.crowd)
+            return len(self.nodes) == 1 and bool(self._highest and self.crowd)
         except UnsupportedError:
             return False
 
