@@ -17,6 +17,8 @@ class Cell:
 
     text: str
     rows: str = ""
+    verdict: str = ""
+    """If it is about one verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,32 @@ def ranges(ids: Iterable[int]) -> str:
     return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in found)
 
 
+def matrix(records: Sequence[Record]) -> Table | None:
+    """Return the verdicts of every property by every method, or how many have which; None if there is one property only."""
+    names, who = list(dict.fromkeys(r.name for r in records)), methods(records)
+    if len(names) < 2:
+        return None
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for r in records:
+        groups.setdefault((r.name, r.method), []).append(r)
+    return Table(["property", *who], [[text(n), *(_together(groups.get((n, m), [])) for m in who)] for n in names])
+
+
+def _together(own: Sequence[Record]) -> Cell:
+    """Return the verdict that some rows have in common, or how many hold, are violated, are unknown."""
+    found = list(dict.fromkeys(r.verdict.name for r in own))
+    rows = ranges([r.id for r in own])
+    if len(found) == 1:
+        return Cell(found[0] if len(own) == 1 else f"{len(own)} {found[0]}", rows, found[0])
+    return Cell(" / ".join(str(sum(r.verdict is v for r in own)) for v in Verdict), rows) if own else text("")
+
+
 def verdicts(records: Sequence[Record], by: Sequence[str]) -> Table:
-    """Return how many queries ended how and what they took, by property, bits, the parameters in `by`, and method.
+    """Return how many queries ended how and what they took, by bits, the parameters in `by`, and method.
 
     What is the same for all rows is left out, but for the method.
     """
-    keys: dict[str, Callable[[Record], object]] = {"property": lambda r: r.name, "bits": lambda r: "real" if r.bits is None else r.bits}
+    keys: dict[str, Callable[[Record], object]] = {"bits": lambda r: "real" if r.bits is None else r.bits}
     keys.update({name: lambda r, name=name: r.parameters.get(name, "") for name in by})
     telling = {k: value for k, value in keys.items() if len({str(value(r)) for r in records}) > 1}
     groups: dict[tuple[str, ...], list[Record]] = {}

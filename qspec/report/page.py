@@ -20,7 +20,7 @@ from qspec.figures.cactus import cactus
 from qspec.figures.style import INK, svg
 from qspec.records import ERROR, Record
 from qspec.report.embed import embedded
-from qspec.report.numbers import Cell, Table, agreement, count, decided, evidence, figure, ranges, text, verdicts
+from qspec.report.numbers import Cell, Table, agreement, count, decided, evidence, figure, matrix, ranges, text, verdicts
 from qspec.report.pictures import solutions
 from qspec.report.read import Source
 from qspec.result import Verdict
@@ -91,6 +91,7 @@ def page(
         totals=[(v.name, count(r for r in records if r.verdict is v and r.reason != ERROR)) for v in Verdict],
         failed=count(r for r in records if r.reason == ERROR),
         methods=methods(records),
+        matrix=matrix(records),
         verdicts=verdicts(records, axes),
         evidence=evidence(records),
         strips=_strips(records, axes),

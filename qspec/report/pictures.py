@@ -31,23 +31,15 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Element:
-    """One row of a table: an element of a variable, exactly, and what it was before."""
-
-    name: str
-    before: str
-    now: str
-    change: str
-
-
-@dataclass(frozen=True, slots=True)
 class Solution:
     """The counterexample or witness of one row, variable by variable."""
 
     record: Record
     about: str
     pictures: Sequence[Picture]
-    elements: Sequence[Element]
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    """Elements of what is no image, exactly."""
     left_out: int
 
 
@@ -81,8 +73,13 @@ def _solution(record: Record) -> Solution:
     about = ", ".join(f"{k} {v}" for k, v in scalars.items())
     pictures = [p for v in variables if v.picture is not None for p in _pictures(v, v.picture)]
     tables = [v for v in variables if v.picture is None]
-    elements = [e for v in tables for e in _elements(v)]
-    return Solution(record, about, pictures, elements, sum(v.values.size for v in tables) - len(elements))
+    sizes = {v.values.size for v in tables}
+    if len(tables) > 1 and len(sizes) == 1:
+        columns, rows = _beside(tables)
+        return Solution(record, about, pictures, columns, rows, max(sizes) - len(rows))
+    columns = ["element", "before", "now", "change"] if any(v.before is not None for v in tables) else ["element", "value"]
+    rows = [row for v in tables for row in _elements(v, len(columns))]
+    return Solution(record, about, pictures, columns, rows, sum(v.values.size for v in tables) - len(rows))
 
 
 def _pictures(v: Shown, shape: tuple[int, int]) -> list[Picture]:
@@ -111,16 +108,31 @@ def _png(values: Reals, colours: str, low: float, high: float) -> str:
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
-def _elements(v: Shown) -> list[Element]:
+def _elements(v: Shown, columns: int) -> list[list[str]]:
+    """Return a row for each element of a variable, in 2 columns, or in 4 with what it was before."""
     flat = v.values.reshape(-1)
     before = None if v.before is None else v.before.reshape(-1)
-    order = range(flat.size) if before is None else sorted(range(flat.size), key=lambda k: (-abs(float(flat[k] - before[k])), k))
-    rows: list[Element] = []
-    for k in sorted(list(order)[:LONGEST]):
-        name = v.name if flat.size == 1 else f"{v.name}[{k}]"
-        was = "" if before is None else f"{before[k]:g}"
-        rows.append(Element(name, was, _short(v.text[k]), "" if before is None else f"{flat[k] - before[k]:+g}"))
+    change = np.zeros(flat.size) if before is None else flat - before
+    rows: list[list[str]] = []
+    for k in _most(change):
+        was, by = ("", "") if before is None else (f"{before[k]:g}", f"{change[k]:+g}")
+        name, now = v.name if flat.size == 1 else f"{v.name}[{k}]", _short(v.text[k])
+        rows.append([name, now] if columns == 2 else [name, was, now, by])
     return rows
+
+
+def _beside(variables: Sequence[Shown]) -> tuple[list[str], list[list[str]]]:
+    """Return columns and rows of variables of one size: a row for each element, marked where they differ."""
+    flat = np.stack([v.values.reshape(-1) for v in variables])
+    spread: Reals = flat.max(axis=0) - flat.min(axis=0)
+    rows = [[f"[{k}]", *(_short(v.text[k]) for v in variables), "≠" if spread[k] else ""] for k in _most(spread)]
+    return ["element", *(v.name for v in variables), ""], rows
+
+
+def _most(change: Reals) -> list[int]:
+    """Return the elements with the greatest changes, as many as a table has room for, in order."""
+    order = sorted(range(change.size), key=lambda k: (-abs(float(change[k])), k))
+    return sorted(order[:LONGEST])
 
 
 def _short(text: str) -> str:

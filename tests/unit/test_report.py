@@ -189,10 +189,23 @@ def test_what_verify_and_compare_write_is_read_as_well(tmp_path: Path) -> None:
     single = tmp_path / "result.json"
     single.write_text(results[0].to_json(), encoding="utf-8")
     records, sources = read([path, single])
+    assert "≠" not in page(records[:1], sources, title="t")
     assert [r.verdict.name for r in records] == ["VIOLATED", "VIOLATED", "HOLDS", "HOLDS", "VIOLATED"]
     assert [s.rows for s in sources] == [4, 1]
     agreement = Reader(page(records[:4], sources, title="t")).tables["How often two methods reach the same verdict"]
     assert [text for text, _ in agreement[1]] == ["bounds", "z3", "2", "2", "0", "0", "0", "0"]
+
+
+def test_several_properties_are_a_matrix_and_several_inputs_stand_side_by_side(tmp_path: Path) -> None:
+    common = {"solver": "a", "verdict": "VIOLATED", "codes": {"u": [1, 2, 3], "w": [1, 5, 3]}}
+    rows = [{**common, "name": "p"}, {**common, "name": "q"}, {"solver": "b", "verdict": "HOLDS", "name": "q"}]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    text = page(*read([path]), title="t")
+    matrix = next(v for k, v in Reader(text).tables.items() if k.startswith("Every property"))
+    assert [[t for t, _ in row] for row in matrix] == [["property", "a", "b"], ["p", "VIOLATED", ""], ["q", "VIOLATED", "HOLDS"]]
+    assert '<th scope="row">[1]</th><td>2</td><td>5</td><td>≠</td>' in text
+    assert '<th scope="row">[0]</th><td>1</td><td>1</td><td></td>' in text
 
 
 def test_a_contradiction_is_shown_in_place_of_who_is_right(kept: Path) -> None:
