@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
-CODE := qspec solvers models tests
+CODE := qspec solvers models tests docs/_site
 WORKERS ?= 2
 
 .PHONY: demo test lint format docs lock clean
@@ -41,6 +41,7 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml
 
 define install
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "qspec needs Python 3.11 or later; try: make PYTHON=python3.12")'
+	@echo "Installing from $(1) into $(VENV), which takes a minute or more."
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --require-hashes -r $(1)
 	$(PIP) install --quiet --no-deps --no-build-isolation -e .

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from shutil import which
 
 import numpy as np
 
@@ -154,6 +156,8 @@ qspec compare spec.py   asks every solver that is installed
 qspec solvers           says which there are, and how to get more
 README.md and docs/     what else can be said, and how it is decided"""
     )
+    if which("qspec") is None:
+        print(f"\nThe shell finds qspec after this: source {Path(sys.prefix, 'bin', 'activate')}")
 
 
 def local_queries(card: Card) -> list[LocalRobustness]:

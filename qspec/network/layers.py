@@ -31,13 +31,13 @@ MAX_ELEMENTS = 2**27
 class Feature:
     """A named part of a flat input: an integer range, or a one-hot group of `categories` columns.
 
-    `lower` and `upper` are values. An integer feature takes whole values only. A categorical feature has exactly one column at 1, the
-    others 0.
+    `lower` and `upper` are values, and must be given unless there are categories. An integer feature takes whole values only. A categorical
+    feature has exactly one column at 1, the others 0. Raises NetworkError if there is neither a range nor a category.
     """
 
     name: str
     lower: int = 0
-    upper: int = 1
+    upper: int = -1
     categories: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -47,6 +47,15 @@ class Feature:
             expect(end, int, f"the range of feature {self.name!r}", "whole numbers")
         for category in self.categories:
             expect(category, str, f"a category of feature {self.name!r}", "a text")
+        if (self.lower, self.upper) == (0, -1):  # neither was given
+            if not self.categories:
+                raise NetworkError(
+                    f"feature {self.name!r} has no range",
+                    given=f"Feature({self.name!r})",
+                    expected="its lowest and its highest value, or categories",
+                    advice=f"qs.Feature({self.name!r}, 0, 1) for yes and no",
+                )
+            object.__setattr__(self, "upper", 1)
         if self.lower > self.upper:
             raise NetworkError(f"feature {self.name!r} has an empty range", given=(self.lower, self.upper), expected="lower <= upper")
 
@@ -69,7 +78,7 @@ class Input:
         object.__setattr__(self, "features", tuple(self.features))
         expect(self.format, Format, "the format of an input", "Fixed, Affine or PerChannel")
         for feature in self.features:
-            expect(feature, Feature, "a feature of an input", "a Feature")
+            expect(feature, Feature, "a feature of an input", 'objects such as qs.Feature("age", 18, 80)')
         if self.features and (len(self.shape) != 1 or sum(f.columns for f in self.features) != self.shape[0]):
             raise NetworkError(
                 "features do not cover the input",
@@ -254,6 +263,15 @@ def check_shape(shape: object) -> tuple[int, ...]:
     if prod(axes) > MAX_ELEMENTS:
         raise ShapeError("tensor is too large", given=shape, expected=f"at most {MAX_ELEMENTS} elements")
     return axes
+
+
+def dense_misfit(name: str, given: Sequence[int], kernel: Sequence[int]) -> ShapeError:
+    """Return the error of a dense layer that is applied to another shape than that of its kernel's rows."""
+    rows, columns = kernel
+    transposed = tuple(given) == (columns,)
+    advice = f"kernels have shape (inputs, outputs): transpose {tuple(kernel)}" if transposed else "put a Flatten layer before it"
+    what = f"dense layer {name!r} does not fit its input" if name else "a dense layer does not fit its input"
+    return ShapeError(what, given=tuple(given), expected=f"({rows},)", advice=advice if transposed or len(given) > 1 else "")
 
 
 def _whole(values: object) -> tuple[int, ...] | None:

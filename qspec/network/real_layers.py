@@ -17,7 +17,7 @@ from qspec.errors import NetworkError, ShapeError
 from qspec.linear import window_count
 from qspec.network.activations import HardSigmoid, HardTanh, LeakyReLU, Linear, ReLU, Sigmoid, Sign, Tanh
 from qspec.network.expect import expect
-from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D, check_shape, padding_pairs, pair
+from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D, check_shape, dense_misfit, padding_pairs, pair
 from qspec.network.types import pool_windows
 from qspec.reals.ir import ExactArray, exact
 
@@ -120,12 +120,7 @@ def real_shape(layer: RealLayer, arguments: Sequence[tuple[int, ...]]) -> tuple[
             return shape
         case RealDense():
             if arguments[0] != (layer.kernel.shape[0],):
-                raise ShapeError(
-                    f"dense layer {layer.name!r} does not fit its input",
-                    given=arguments[0],
-                    expected=f"({layer.kernel.shape[0]},)",
-                    advice="put a Flatten layer before it",
-                )
+                raise dense_misfit(layer.name, arguments[0], layer.kernel.shape)
             return (layer.kernel.shape[1],)
         case RealConv2D():
             return _convolved(layer, _image(arguments[0], "convolution"))

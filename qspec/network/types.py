@@ -27,6 +27,7 @@ from qspec.network.layers import (
     MaxPool2D,
     Requantize,
     check_shape,
+    dense_misfit,
     padding_pairs,
     window_sizes,
 )
@@ -56,12 +57,7 @@ def infer(layer: Layer, arguments: Sequence[Type]) -> Type:
         case Dense():
             x = arguments[0]
             if x.shape != (layer.kernel.shape[0],):
-                raise ShapeError(
-                    f"dense layer {layer.name!r} does not fit its input",
-                    given=x.shape,
-                    expected=f"({layer.kernel.shape[0]},)",
-                    advice="put a Flatten layer before it",
-                )
+                raise dense_misfit(layer.name, x.shape, layer.kernel.shape)
             return _output((layer.kernel.shape[1],), layer, accumulator_grid(layer, x))
         case Conv2D():
             x = arguments[0]

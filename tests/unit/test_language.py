@@ -333,7 +333,7 @@ def test_every_layer_that_wraps_is_looked_at() -> None:
 
 @pytest.mark.parametrize("form", [qs.Fixed(8, 0, signed=False), qs.int8(1, -128)])
 def test_one_hot_groups_fit_where_zero_is_the_lowest_code(form: qs.Fixed | qs.Affine) -> None:
-    features = (qs.Feature("sex"), qs.Feature("job", categories=("none", "blue", "white")))
+    features = (qs.Feature("sex", 0, 1), qs.Feature("job", categories=("none", "blue", "white")))
     kernel = qs.Tensor(np.array([[1], [2], [3], [5]]), qs.Fixed(4, 0))
     net = qs.Sequential(qs.Input((4,), form, features=features), qs.Dense(kernel))
     fair = qs.verify(qs.properties.individual_fairness(net, ["job"], 3), solver="enumerate")
