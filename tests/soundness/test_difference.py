@@ -158,7 +158,7 @@ def test_no_pair_lies_below_its_candidates(data: Any) -> None:
 
 def test_the_kink_of_the_real_signal_is_a_candidate() -> None:
     """`relu(b) - b / 2` is 0 at 0 and 1/2 at both ends, also where no other corner is at 0."""
-    steps = Rescale(*(np.array([v]) for v in (1, 0, 1)), qs.Rounding.RND, None, None)
+    steps = Rescale(np.array([1]), np.array([0]), np.array([1]), qs.Rounding.RND, None, None)
     one = np.ones(1)
     layer = Layer(None, one, steps, None, one, True, one, None, None)  # pyright: ignore[reportArgumentType]
     region = Region(*(np.array([[v]]) for v in (0.0, 0.0, -1.0, 1.0, -2.0, 2.0)))
