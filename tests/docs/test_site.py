@@ -60,7 +60,9 @@ def test_no_page_loads_anything_from_the_network(site: Path) -> None:
     assert len(written) > len(list(DOCS.rglob("*.md")))
     for page in written:
         reader = Loads()
-        reader.feed(page.read_text(encoding="utf-8"))
+        text = page.read_text(encoding="utf-8")
+        reader.feed(text)
+        assert not re.search(r"src=[\"']?(?:https?:)?//", text), f"{page}, perhaps within a script"
         assert any(reader.found), page
         assert not [target for target in reader.found if FOREIGN.match(target)], page
     for sheet in site.rglob("*.css"):
