@@ -10,27 +10,34 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from functools import partial
-from typing import Literal, NamedTuple, NoReturn, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn, cast
 
 from qspec.bounds.backward import bound
 from qspec.bracket import Bracket, Clock, questions, settled, why_open
 from qspec.errors import InternalError, SoundnessError, SpecError
-from qspec.integers import IntArray
+from qspec.integers import IntArray, rational
 from qspec.ir import FALSE, Query
 from qspec.language.bind import bind
 from qspec.language.compile import Compiler, compile_property
 from qspec.language.expressions import Expression, Operand, Variable, expression
 from qspec.language.formulas import Comparison, Formula, Property, exists
 from qspec.language.interpret import Interpreter
+from qspec.language.real_expressions import RealVariable
 from qspec.language.truth import lower_formula
+from qspec.language.walk import is_real
 from qspec.passes import Pipeline
 from qspec.reproducer import write_reproducer
 from qspec.result import Result, Times, Verdict
 from qspec.show.numbers import exact
 from qspec.solver import Limits, Reason, Solver, get_solver
-from qspec.verify import DEFAULT_SOLVER, verify
+from qspec.verify import DELTA, default_solver, verify
+
+if TYPE_CHECKING:
+    from qspec.real_optimize import RealRun
 
 Sense = Literal["maximize", "minimize"]
+STEP = Fraction(1, 1000)
+"""Of optima over reals."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +49,8 @@ class Objective:
     variables: tuple[Variable, ...]
     given: Formula
     name: str
+    reals: tuple[RealVariable, ...] = ()
+    """Those of the variables that are real."""
 
 
 class Step(NamedTuple):
@@ -56,8 +65,9 @@ class Step(NamedTuple):
 class Optimum:
     """`lower <= optimum <= upper`, exactly, if any point meets the assumption; `witness` is one that does.
 
-    `witness` holds codes of every variable, in the variable's shape; its exact value is `lower` of a maximum, `upper` of a minimum. Without
-    one, nobody could tell whether any point meets the assumption. `reason` says why the interval stayed open; it is None before the end.
+    `witness` holds codes of every variable, in the variable's shape (of a real one its exact values); its exact value is `lower` of a
+    maximum, `upper` of a minimum. Without one, nobody could tell whether any point meets the assumption. `reason` says why the interval
+    stayed open; it is None before the end.
     """
 
     sense: Sense
@@ -73,18 +83,20 @@ class Optimum:
     asked: int = 0
     """Number of verdicts that were asked for."""
     parameters: Mapping[str, object] = field(default_factory=dict[str, object])
+    step: Fraction = Fraction(0)
+    """How wide an interval counts as closed: over reals a step, of fixed point nothing."""
 
     @property
     def closed(self) -> bool:
-        """Whether the optimum is known and attained."""
-        return self.witness is not None and self.lower == self.upper
+        """Whether the optimum is known, up to the step, and a point is there that comes so near."""
+        return self.witness is not None and self.upper - self.lower <= self.step
 
     def __bool__(self) -> NoReturn:
         raise SpecError("an optimum is not a truth value", given=str(self), expected="a comparison", advice="optimum.upper <= 3")
 
     def __str__(self) -> str:
         what = {"maximize": "maximum", "minimize": "minimum"}[self.sense]
-        values = f"= {exact(self.lower)}" if self.closed else f"in [{exact(self.lower)}, {exact(self.upper)}]"
+        values = f"= {exact(self.lower)}" if self.closed and self.lower == self.upper else f"in [{exact(self.lower)}, {exact(self.upper)}]"
         why = f" ({self.reason.value})" if self.reason else ""
         some = "" if self.witness is not None else ", if any point meets the assumption"
         return f"{what} of {self.name} {values}{some}{why}, {self.solver}, {self.asked} verdicts, {self.times.total:.2f} s"
@@ -108,66 +120,75 @@ def _objective(sense: Sense, value: Operand, variables: tuple[object, ...], give
     if e.size != 1:
         raise SpecError("an objective is one number", given=f"shape {e.shape}", expected="one element", advice="qs.max, qs.sum or qs.linf")
     checked = exists(*variables, given=given, then=Comparison(e, ">="), name=name)
-    return Objective(sense, e, checked.variables, checked.given, name)
+    return Objective(sense, e, checked.variables, checked.given, name, checked.reals)
 
 
 def optimize(
     objective: Objective,
     *,
-    solver: str | Solver = DEFAULT_SOLVER,
+    solver: str | Solver | None = None,
     theory: str | None = None,
     timeout: float | None = 60.0,
     memory: int | None = 8192,
     seed: int = 0,
     attack: bool = True,
     without: Sequence[str] = (),
+    step: object = STEP,
     **parameters: object,
 ) -> Optimum:
     """Close the interval around an optimum as far as `timeout` seconds for everything allow; the arguments are those of `verify`.
 
+    Over reals an interval that is not wider than `step` counts as closed.
     Raises SpecError if no point meets the assumption or the objective is malformed, SoundnessError if a replayed point lies above a proved
     bound, and what `verify` raises. Limits and solvers that give up leave the interval open.
     """
-    run = _start(objective, solver, theory, Limits(timeout, memory, seed), attack, without, parameters)
+    run = _start(objective, solver, theory, Limits(timeout, memory, seed), attack, without, step, parameters)
     return list(run.improve())[-1]
 
 
 def optimizing(
     objective: Objective,
     *,
-    solver: str | Solver = DEFAULT_SOLVER,
+    solver: str | Solver | None = None,
     theory: str | None = None,
     timeout: float | None = 60.0,
     memory: int | None = 8192,
     seed: int = 0,
     attack: bool = True,
     without: Sequence[str] = (),
+    step: object = STEP,
     **parameters: object,
 ) -> Iterator[Optimum]:
     """Yield the interval when it is first known, each time it improves, and at the end; each one is true, so stop when it is enough."""
-    return _start(objective, solver, theory, Limits(timeout, memory, seed), attack, without, parameters).improve()
+    return _start(objective, solver, theory, Limits(timeout, memory, seed), attack, without, step, parameters).improve()
 
 
 def _start(
     objective: Objective,
-    solver: str | Solver,
+    solver: str | Solver | None,
     theory: str | None,
     limits: Limits,
     attack: bool,
     without: Sequence[str],
+    step: object,
     parameters: Mapping[str, object],
-) -> _Run:
+) -> _Run | RealRun:
     if not isinstance(objective, Objective):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpecError("not an objective", given=objective, expected="qs.maximize(…) or qs.minimize(…)")
     clock = Clock(limits.seconds)
-    chosen = get_solver(solver)
+    spec = Property("exists", objective.variables, objective.given, Comparison(objective.expression, ">="), objective.name, objective.reals)
+    chosen = get_solver(solver or default_solver(spec))
     ask = partial(verify, solver=chosen, theory=theory, memory=limits.memory, seed=limits.seed, attack=attack, without=without)
-    spec = Property("exists", objective.variables, objective.given, Comparison(objective.expression, ">="), objective.name)
     bound_spec = bind(spec, parameters)
     value = cast(Comparison, bound_spec.then).difference
     value = value if objective.sense == "maximize" else -value
-    unit, lower, upper = _grid(bound_spec, value)
     best = Optimum(objective.sense, objective.name, Fraction(0), Fraction(0), solver=chosen.name, parameters=dict(parameters))
+    if is_real(bound_spec):
+        from qspec.real_optimize import start  # here, because `import qspec` is to be quick
+
+        unit = rational(step)
+        return start(bound_spec, value, unit, partial(ask, delta=min(DELTA, float(abs(unit) / 16))), clock, best)
+    unit, lower, upper = _grid(bound_spec, value)
     return _Run(bound_spec, value, unit, lower, Bracket(lower - 1, upper + 1), ask, clock, best)
 
 
@@ -179,7 +200,7 @@ def _grid(spec: Property, value: Expression) -> tuple[Fraction, int, int]:
     # The box keeps the positions of nodes, and narrows the inputs to what the assumption allows.
     (part,) = Pipeline().only("box").apply(Query(compiler.builder.program, given))
     if part.query.goal == FALSE:
-        raise _empty(spec)
+        raise empty(spec)
     known = bound(part.query.program, [lowered.node])[lowered.node]
     return lowered.unit, int(known.lower[0]), int(known.upper[0])
 
@@ -232,7 +253,7 @@ class _Run:
         elif result.witness is None:
             self.bracket.fall(k)
             if self.bracket.upper <= self.least:
-                raise _empty(self.spec)
+                raise empty(self.spec)
         else:
             found = Interpreter(result.witness).values(self.value).item() / self.unit
             if found.denominator != 1 or found < k:
@@ -255,13 +276,15 @@ class _Run:
         steps = self.best.steps
         if not steps or steps[-1][1:] != (low, high):
             steps = (*steps, Step(self.clock.spent, low, high))
-        times = self.best.times if result is None else _sum(self.best.times, result.times)
+        times = self.best.times if result is None else summed(self.best.times, result.times)
         self.best = replace(self.best, lower=low, upper=high, steps=steps, times=times, asked=self.best.asked + (result is not None))
 
 
-def _empty(spec: Property) -> SpecError:
+def empty(spec: Property) -> SpecError:
+    """Return the error that there is nothing to optimise over."""
     return SpecError("no point meets the assumption", given=spec.name, expected="an assumption that some point meets")
 
 
-def _sum(a: Times, b: Times) -> Times:
+def summed(a: Times, b: Times) -> Times:
+    """Return the seconds of both."""
     return Times(**{f.name: getattr(a, f.name) + getattr(b, f.name) for f in fields(Times)})

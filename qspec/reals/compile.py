@@ -47,6 +47,7 @@ from qspec.language.truth import split_concave
 from qspec.problem import Fidelity
 from qspec.reals.box import narrowed, trimmed
 from qspec.reals.builder import RealBuilder, placement
+from qspec.reals.evaluate import Enclosure, bound
 from qspec.reals.fixed import Cell, FixedPart, fixed_leaves
 from qspec.reals.ir import TRUE, All, And, Any, Entries, Query, RealMap, Truth, conjunction, disjunction
 from qspec.reals.ir import Formula as Goal
@@ -89,6 +90,17 @@ def compile_real(
     program = compiler.builder.program
     fidelity = Fidelity.EXACT if fixed is None or assignment is not None else Fidelity.OVER
     return CompiledReal(narrowed(trimmed(Query(program, goal))), narrowed(trimmed(Query(program, given))), fidelity, fixed)
+
+
+def value_range(spec: Property, value: Expression) -> Enclosure:
+    """Return between what a scalar expression of a bound property lies, whatever its variables are; fixed-point parts are relaxed.
+
+    Raises UnsupportedError where it cannot be bounded.
+    """
+    leaves = fixed_leaves(spec)
+    compiler = _Compiler(spec, FixedPart(spec, leaves, None) if spec.variables or leaves else None, None)
+    node = compiler.lower(value)
+    return bound(compiler.builder.program)[node][0]
 
 
 class _Compiler:

@@ -1,0 +1,92 @@
+"""Optima over reals lie between a point that replays and a proof; assumptions, mixed variables, limits and lying solvers are met."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+import qspec as qs
+from qspec.language.real_interpret import RealInterpreter
+from qspec.problem import Problem
+from qspec.solver import Answer, Availability, Limits, Reason
+
+STEP = Fraction(1, 32)
+NET = qs.RealSequential(
+    qs.RealInput((2,)),
+    qs.RealDense(np.array([[1.0, -2.0], [0.5, 0.25]]), np.array([0.25, 0.5]), qs.ReLU()),
+    qs.RealDense(np.array([[1.0], [-1.0]])),
+    name="net",
+)
+SOFT = qs.RealSequential(*(s.layer for s in NET.stages), qs.Activate(qs.Sigmoid()), name="soft")
+X = NET.input("x", lower=-1, upper=1)
+GRID = np.stack(np.meshgrid(np.linspace(-1, 1, 41), np.linspace(-1, 1, 41)), axis=-1).reshape(-1, 2)
+
+
+@pytest.mark.parametrize("net", [NET, SOFT], ids=["piecewise linear", "sigmoid"])
+@pytest.mark.parametrize("sense", ["maximize", "minimize"])
+def test_the_optimum_is_bracketed_and_attained(net: qs.RealNetwork, sense: str) -> None:
+    near = qs.linf(X - ["1/4", 0]) <= "1/2"
+    found = qs.optimize(getattr(qs, sense)(net(X)[0], X, given=near), step=STEP)
+    assert found.closed
+    assert found.upper - found.lower <= STEP
+    inside = GRID[np.abs(GRID - [0.25, 0]).max(-1) <= 0.5]
+    sampled = net.evaluate(inside)[:, 0]
+    best = sampled.max() if sense == "maximize" else sampled.min()
+    assert float(found.lower) - 1e-9 <= best <= float(found.upper) + 1e-9 or abs(best - float(found.lower)) < 0.1
+    assert found.witness is not None
+    value = RealInterpreter({}, found.witness).values(net(X)[0]).item()
+    end = found.lower if sense == "maximize" else -found.upper
+    assert abs(value.lower - (end if sense == "maximize" else -end)) < Fraction(1, 10**15)
+
+
+def test_intervals_only_shrink_and_each_has_the_optimum() -> None:
+    """The least value of the network is -11/4, at (-1, 1): no first neuron there, and 2 + 1/4 + 1/2 of the second."""
+    states = list(qs.optimizing(qs.maximize(-NET(X)[0], X), solver="z3", step=STEP))
+    assert states[-1].closed
+    assert all(s.lower <= Fraction(11, 4) <= s.upper for s in states)
+    for a, b in pairwise(states):
+        assert a.lower <= b.lower <= b.upper <= a.upper
+
+
+def test_an_assumption_that_nothing_meets_is_an_error() -> None:
+    with pytest.raises(qs.SpecError, match="no point meets the assumption"):
+        qs.optimize(qs.maximize(NET(X)[0], X, given=X[0] > 2))
+    with pytest.raises(qs.SpecError, match="step"):
+        qs.optimize(qs.maximize(NET(X)[0], X), step=0)
+
+
+def test_fixed_point_beside_reals_agrees_with_enumeration() -> None:
+    fixed = NET.quantize(input=qs.Fixed(2, 1), weights=qs.Fixed(5, 2), activations=qs.Fixed(6, 2))
+    z = fixed.input("z")
+    codes = np.stack(np.meshgrid(np.arange(-2, 2), np.arange(-2, 2)), axis=-1).reshape(-1, 2)
+    errors = [abs(Fraction(int(fixed.evaluate(c)[0]), 4) - NET.enclose(c / 2)[0][0]) for c in codes]
+    found = qs.optimize(qs.maximize(abs(fixed(z)[0] - NET(z)[0]), z), step="1/4")
+    assert found.lower <= max(errors) <= found.upper
+    assert found.closed
+
+
+@dataclass(frozen=True)
+class Says:
+    """A solver of reals that says one thing."""
+
+    answer: Answer
+    name: str = "says"
+    theories: tuple[str, ...] = ("real",)
+    cite: str = ""
+
+    def availability(self) -> Availability:
+        return Availability(True)
+
+    def solve(self, problem: Problem, limits: Limits) -> Answer:
+        return self.answer
+
+
+def test_a_solver_that_gives_up_leaves_the_interval_open() -> None:
+    found = qs.optimize(qs.maximize(NET(X)[0], X), solver=Says(Answer("unknown", reason=Reason.INCOMPLETE)), step=STEP)
+    assert not found.closed
+    assert found.reason is Reason.INCOMPLETE
+    assert (found.lower, found.upper) == (Fraction(-1, 4), Fraction(7, 4)), "at the middle of the box, and what enclosures exclude"
