@@ -44,7 +44,7 @@ def _images(variables: Sequence[Shown]) -> Figure:
             difference = (v.values - v.before).reshape(shape)
             most = max(1.0, float(np.abs(difference).max()))
             drawn = row[-1].imshow(difference, cmap="PuOr_r", vmin=-most, vmax=most, interpolation="nearest")
-            row[-1].set_title(f"change of {v.changed}", fontsize="medium")
+            row[-1].set_title(f"change, {v.changed} pixels" if v.changed != 1 else "change, 1 pixel", fontsize="medium")
             figure.colorbar(drawn, ax=row[-1], shrink=0.6, ticks=[-most, 0, most], format="%g")
     for axis in axes:
         axis.set(xticks=[], yticks=[])

@@ -48,7 +48,7 @@ def test_an_image_is_drawn_beside_what_it_was_changed_from(tmp_path: Path) -> No
     after[2, 5] = 7
     figure = violated({"x": after}, image=np.full(64, 3)).plot(tmp_path / "x.png")
     titles = [axis.get_title() for axis in figure.axes[:3]]
-    assert titles == ["image", "x", "change of 1"]
+    assert titles == ["image", "x", "change, 1 pixel"]
     change = figure.axes[2].images[0].get_array()
     assert change is not None
     assert (np.argmax(change), change.max(), np.count_nonzero(change)) == (2 * 8 + 5, 4, 1)
