@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,9 +72,9 @@ def test_fixed_point_beside_reals_agrees_with_enumeration() -> None:
 
 @dataclass(frozen=True)
 class Says:
-    """A solver of reals that says one thing."""
+    """A solver of reals that gives these answers, and the last one ever after."""
 
-    answer: Answer
+    answers: list[Answer]
     name: str = "says"
     theories: tuple[str, ...] = ("real",)
     cite: str = ""
@@ -82,11 +83,20 @@ class Says:
         return Availability(True)
 
     def solve(self, problem: Problem, limits: Limits) -> Answer:
-        return self.answer
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
 def test_a_solver_that_gives_up_leaves_the_interval_open() -> None:
-    found = qs.optimize(qs.maximize(NET(X)[0], X), solver=Says(Answer("unknown", reason=Reason.INCOMPLETE)), step=STEP)
+    found = qs.optimize(qs.maximize(NET(X)[0], X), solver=Says([Answer("unknown", reason=Reason.INCOMPLETE)]), step=STEP)
     assert not found.closed
     assert found.reason is Reason.INCOMPLETE
     assert (found.lower, found.upper) == (Fraction(-1, 4), Fraction(7, 4)), "at the middle of the box, and what enclosures exclude"
+
+
+def test_a_point_beyond_a_proof_is_a_soundness_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network is 7/4 at (1, 1), which is more than the first answer allows."""
+    monkeypatch.chdir(tmp_path)
+    lies = [Answer("unsat"), Answer("sat", {"x[0]": Fraction(1), "x[1]": Fraction(1)})]
+    with pytest.raises(qs.SoundnessError, match="beyond a proved bound"):
+        qs.optimize(qs.maximize(NET(X)[0], X), solver=Says(lies), step=STEP)
+    assert list(tmp_path.iterdir())
