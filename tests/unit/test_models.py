@@ -40,7 +40,7 @@ def some_inputs(name: str) -> IntArray:
 def test_the_promised_models_are_there() -> None:
     digits = [f"digits-{kind}{bits}bit" for kind in ("", "conv-") for bits in (4, 6, 8)]
     assert {*digits, "digits-tiny", "iris-4bit", "diabetes-8bit"} == set(SHIPPED)
-    assert {*SHIPPED, "mnist-conv-8bit"} == set(NAMES)
+    assert {*SHIPPED, "mnist-conv-8bit", "mnist-certified-8bit"} == set(NAMES)
 
 
 def test_an_unknown_model_is_refused_by_name() -> None:
@@ -85,12 +85,13 @@ def test_the_score_is_the_measured_one(name: str) -> None:
 
 
 @pytest.mark.data
-def test_the_score_on_mnist_is_the_measured_one() -> None:
+@pytest.mark.parametrize("name", ["mnist-conv-8bit", "mnist-certified-8bit"])
+def test_the_score_on_mnist_is_the_measured_one(name: str) -> None:
     folder = Path(os.environ["QSPEC_DATA"]) / "mnist"
     images = np.frombuffer(gzip.decompress((folder / "t10k-images-idx3-ubyte.gz").read_bytes()), np.uint8, offset=16)
     labels = np.frombuffer(gzip.decompress((folder / "t10k-labels-idx1-ubyte.gz").read_bytes()), np.uint8, offset=8)
-    outputs = evaluate(qspec_models.load("mnist-conv-8bit"), images.reshape(-1, 28, 28, 1).astype(np.int64))
-    card = qspec_models.card("mnist-conv-8bit")
+    outputs = evaluate(qspec_models.load(name), images.reshape(-1, 28, 28, 1).astype(np.int64))
+    card = qspec_models.card(name)
     assert np.mean(outputs.argmax(axis=1) == labels) == card.score
     assert len(labels) == card.samples
 
@@ -107,6 +108,7 @@ def test_the_score_on_mnist_is_the_measured_one() -> None:
         ("digits-tiny", 0.6),
         ("iris-4bit", 0.95),
         ("mnist-conv-8bit", 0.98),
+        ("mnist-certified-8bit", 0.98),
     ],
 )
 def test_models_are_good_enough_to_be_worth_verifying(name: str, least: float) -> None:
@@ -219,3 +221,13 @@ def test_training_evaluates_the_shipped_network_bit_for_bit(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_command_names_the_model(name: str) -> None:
     assert re.fullmatch(rf"python models/train (--data DIR )?--out models/qspec_models/data {name}", qspec_models.card(name).command)
+
+
+def test_certified_shares_are_what_they_should_be() -> None:
+    card = qspec_models.card("mnist-certified-8bit")
+    assert [c.radius for c in card.certified] == [1, 2, 4]
+    for share in card.certified:
+        counts = [round(card.samples * v) for v in (share.certified, share.refuted, share.undecided)]
+        assert sum(counts) == round(card.samples * card.score)
+    assert card.certified[-1].certified >= 0.98
+    assert card.certified[-1].undecided <= 0.01
