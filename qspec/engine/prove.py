@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
+from math import prod
 
 import numpy as np
 
@@ -38,6 +39,8 @@ ROUNDS = 4
 """Times that what a fact implies is looked for again after it was used."""
 FEW_INPUTS = 8
 """Free input elements up to which inputs are cut before steps."""
+FEW_POINTS = 1 << 12
+"""Assignments up to which they are, however many elements share them: one-hot groups and flags of a table, say."""
 SOME_INPUTS, TURN = 64, 4
 """Up to so many, an input is cut every fourth time, too: that steps exclude each other may never be seen otherwise."""
 MAX_BYTES = 1 << 30
@@ -107,8 +110,9 @@ class _Search:
         if root is not None:
             self.view, root = relevant(self.query, self.view, root)
             self.low, self.high = root_slopes(self.query.program, self.layout, root.known)
-            few = self._free_inputs(root)
-            self.by_inputs = few <= FEW_INPUTS if self.options.branching is None else self.options.branching == "input"
+            few, points = self._free_inputs(root)
+            small = few <= FEW_INPUTS or points <= FEW_POINTS
+            self.by_inputs = small if self.options.branching is None else self.options.branching == "input"
             self.mixed = few <= SOME_INPUTS
             self._take_apart([root])
             if self.open and self.solution is None and self.attack is not None:
@@ -118,10 +122,11 @@ class _Search:
                 self._search(root)
         return self._outcome()
 
-    def _free_inputs(self, root: Domain) -> int:
-        """Return how many elements of inputs are not fixed."""
+    def _free_inputs(self, root: Domain) -> tuple[int, int]:
+        """Return how many elements of inputs are not fixed, and how many assignments there are."""
         inputs = [root.known[k] for k, n in enumerate(self.query.program) if isinstance(n, Input)]
-        return sum(int((x.upper > x.lower).sum()) for x in inputs)
+        free = [int(w) for x in inputs for w in (x.upper - x.lower) if w > 0]
+        return len(free), prod(w + 1 for w in free)
 
     def _outcome(self) -> Outcome:
         done = self.solution is None and not self.open and self.proof.open == 0
