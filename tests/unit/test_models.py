@@ -40,7 +40,7 @@ def some_inputs(name: str) -> IntArray:
 def test_the_promised_models_are_there() -> None:
     digits = [f"digits-{kind}{bits}bit" for kind in ("", "conv-") for bits in (4, 6, 8)]
     assert {*digits, "digits-tiny", "iris-4bit", "diabetes-8bit"} == set(SHIPPED)
-    assert {*SHIPPED, "mnist-conv-8bit", "mnist-certified-8bit", "fashion-certified-dense-8bit"} == set(NAMES)
+    assert {*SHIPPED, "mnist-conv-8bit", "mnist-certified-8bit", "mnist-certified-6bit", "fashion-certified-dense-8bit"} == set(NAMES)
 
 
 def test_an_unknown_model_is_refused_by_name() -> None:
@@ -85,7 +85,7 @@ def test_the_score_is_the_measured_one(name: str) -> None:
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("name", ["mnist-conv-8bit", "mnist-certified-8bit"])
+@pytest.mark.parametrize("name", ["mnist-conv-8bit", "mnist-certified-8bit", "mnist-certified-6bit"])
 def test_the_score_on_mnist_is_the_measured_one(name: str) -> None:
     folder = Path(os.environ["QSPEC_DATA"]) / "mnist"
     images = np.frombuffer(gzip.decompress((folder / "t10k-images-idx3-ubyte.gz").read_bytes()), np.uint8, offset=16)
@@ -109,6 +109,7 @@ def test_the_score_on_mnist_is_the_measured_one(name: str) -> None:
         ("iris-4bit", 0.95),
         ("mnist-conv-8bit", 0.98),
         ("mnist-certified-8bit", 0.98),
+        ("mnist-certified-6bit", 0.98),
     ],
 )
 def test_models_are_good_enough_to_be_worth_verifying(name: str, least: float) -> None:
@@ -223,7 +224,9 @@ def test_the_command_names_the_model(name: str) -> None:
     assert re.fullmatch(rf"python models/train (--data DIR )?--out models/qspec_models/data {name}", qspec_models.card(name).command)
 
 
-@pytest.mark.parametrize(("name", "least"), [("mnist-certified-8bit", 0.98), ("fashion-certified-dense-8bit", 0.78)])
+@pytest.mark.parametrize(
+    ("name", "least"), [("mnist-certified-8bit", 0.98), ("mnist-certified-6bit", 0.96), ("fashion-certified-dense-8bit", 0.78)]
+)
 def test_certified_shares_are_what_they_should_be(name: str, least: float) -> None:
     card = qspec_models.card(name)
     assert [c.radius for c in card.certified] == [1, 2, 4]
@@ -231,4 +234,4 @@ def test_certified_shares_are_what_they_should_be(name: str, least: float) -> No
         counts = [round(card.samples * v) for v in (share.certified, share.refuted, share.undecided)]
         assert sum(counts) == round(card.samples * card.score)
     assert card.certified[-1].certified >= least
-    assert card.certified[-1].undecided <= 0.011
+    assert card.certified[-1].undecided <= 0.016
