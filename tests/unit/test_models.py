@@ -40,7 +40,14 @@ def some_inputs(name: str) -> IntArray:
 def test_the_promised_models_are_there() -> None:
     digits = [f"digits-{kind}{bits}bit" for kind in ("", "conv-") for bits in (4, 6, 8)]
     assert {*digits, "digits-tiny", "iris-4bit", "diabetes-8bit"} == set(SHIPPED)
-    assert {*SHIPPED, "mnist-conv-8bit", "mnist-certified-8bit", "mnist-certified-6bit", "fashion-certified-dense-8bit"} == set(NAMES)
+    assert {
+        *SHIPPED,
+        "mnist-conv-8bit",
+        "mnist-certified-8bit",
+        "mnist-certified-6bit",
+        "fashion-certified-dense-8bit",
+        "fashion-certified-8bit",
+    } == set(NAMES)
 
 
 def test_an_unknown_model_is_refused_by_name() -> None:
@@ -225,13 +232,19 @@ def test_the_command_names_the_model(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "least"), [("mnist-certified-8bit", 0.98), ("mnist-certified-6bit", 0.96), ("fashion-certified-dense-8bit", 0.78)]
+    ("name", "least", "most"),
+    [
+        ("mnist-certified-8bit", 0.98, 0.007),
+        ("mnist-certified-6bit", 0.96, 0.016),
+        ("fashion-certified-8bit", 0.76, 0.035),
+        ("fashion-certified-dense-8bit", 0.78, 0.011),
+    ],
 )
-def test_certified_shares_are_what_they_should_be(name: str, least: float) -> None:
+def test_certified_shares_are_what_they_should_be(name: str, least: float, most: float) -> None:
     card = qspec_models.card(name)
     assert [c.radius for c in card.certified] == [1, 2, 4]
     for share in card.certified:
         counts = [round(card.samples * v) for v in (share.certified, share.refuted, share.undecided)]
         assert sum(counts) == round(card.samples * card.score)
     assert card.certified[-1].certified >= least
-    assert card.certified[-1].undecided <= 0.016
+    assert card.certified[-1].undecided <= most
