@@ -40,14 +40,8 @@ def some_inputs(name: str) -> IntArray:
 def test_the_promised_models_are_there() -> None:
     digits = [f"digits-{kind}{bits}bit" for kind in ("", "conv-") for bits in (4, 6, 8)]
     assert {*digits, "digits-tiny", "iris-4bit", "diabetes-8bit"} == set(SHIPPED)
-    assert {
-        *SHIPPED,
-        "mnist-conv-8bit",
-        "mnist-certified-8bit",
-        "mnist-certified-6bit",
-        "fashion-certified-dense-8bit",
-        "fashion-certified-8bit",
-    } == set(NAMES)
+    certified = {f"mnist-certified-{bits}bit" for bits in (4, 6, 8)} | {"fashion-certified-8bit", "fashion-certified-dense-8bit"}
+    assert {*SHIPPED, "mnist-conv-8bit"} | certified == set(NAMES)
 
 
 def test_an_unknown_model_is_refused_by_name() -> None:
@@ -92,7 +86,7 @@ def test_the_score_is_the_measured_one(name: str) -> None:
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("name", ["mnist-conv-8bit", "mnist-certified-8bit", "mnist-certified-6bit"])
+@pytest.mark.parametrize("name", ["mnist-conv-8bit", "mnist-certified-8bit", "mnist-certified-4bit", "mnist-certified-6bit"])
 def test_the_score_on_mnist_is_the_measured_one(name: str) -> None:
     folder = Path(os.environ["QSPEC_DATA"]) / "mnist"
     images = np.frombuffer(gzip.decompress((folder / "t10k-images-idx3-ubyte.gz").read_bytes()), np.uint8, offset=16)
@@ -117,6 +111,7 @@ def test_the_score_on_mnist_is_the_measured_one(name: str) -> None:
         ("mnist-conv-8bit", 0.98),
         ("mnist-certified-8bit", 0.98),
         ("mnist-certified-6bit", 0.98),
+        ("mnist-certified-4bit", 0.94),
     ],
 )
 def test_models_are_good_enough_to_be_worth_verifying(name: str, least: float) -> None:
@@ -236,6 +231,7 @@ def test_the_command_names_the_model(name: str) -> None:
     [
         ("mnist-certified-8bit", 0.98, 0.007),
         ("mnist-certified-6bit", 0.96, 0.016),
+        ("mnist-certified-4bit", 0.95, 0.026),
         ("fashion-certified-8bit", 0.76, 0.035),
         ("fashion-certified-dense-8bit", 0.78, 0.011),
     ],
