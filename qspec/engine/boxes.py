@@ -10,9 +10,8 @@ import numpy as np
 
 from qspec.bounds.interval import Interval, bound, bound_node
 from qspec.bounds.layout import Layout
-from qspec.engine.ascent import CLOSED
 from qspec.engine.batch import Runner
-from qspec.engine.close import close
+from qspec.engine.close import close_hopeful
 from qspec.engine.domain import Domain, disjuncts
 from qspec.engine.options import Options
 from qspec.engine.view import make_view
@@ -73,10 +72,6 @@ class Boxes:
             batch = parts[first : first + size]
             assembly = self.runner.assemble(batch)
             found = self.runner.ascend(assembly)
-            hopeful = np.flatnonzero(found.bound[: len(batch)] > CLOSED)
-            if hopeful.size:
-                known = {k: Interval(x.lower[hopeful], x.upper[hopeful]) for k, x in assembly.known.items()}
-                weights, multipliers = found.weight[hopeful], found.multipliers[hopeful]
-                done = close(self.query.program, self.layout, self.view.shape, known, weights, multipliers)
-                closed[first + hopeful] = done.bound > 0
+            done = close_hopeful(self.query.program, self.layout, self.view.shape, assembly.known, found, len(batch))
+            closed[[first + k for k in done]] = True
         return closed

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from qspec.bounds.derive import Chooser, derive
 from qspec.bounds.interval import Interval
 from qspec.bounds.layout import Layout
+from qspec.engine.ascent import CLOSED, Found
 from qspec.engine.view import Shape
 from qspec.integers import IntArray
 from qspec.ir import Program, arguments
@@ -26,7 +27,7 @@ LARGEST = float(MOST)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Closing:
-    """Bounds (batch,) and the integers that they follow from: multipliers (batch, multipliers) and weights (batch, facts)."""
+    """Bounds (batch,) and the integers that they follow from: multipliers (batch, multipliers) and weights (batch, facts); or one row."""
 
     bound: IntArray
     multipliers: IntArray
@@ -66,6 +67,19 @@ def close(
         return Closing(np.zeros(batch, dtype=np.int64), chosen, whole)
     # Only inputs and arguments of relaxed nodes are looked up, by position.
     return Closing(derive(program, held, choose, cast("list[Interval]", known)), chosen, whole)
+
+
+def close_hopeful(
+    program: Program, layout: Layout, shape: Shape, known: dict[int, Interval], found: Found, count: int
+) -> dict[int, Closing]:
+    """Close in integers what floats have closed of the first `count` domains of a batch; returns what follows for each, by its place."""
+    hopeful = np.flatnonzero(found.bound[:count] > CLOSED)
+    if not hopeful.size:
+        return {}
+    own = {k: Interval(x.lower[hopeful], x.upper[hopeful]) for k, x in known.items()}
+    done = close(program, layout, shape, own, found.weight[hopeful], found.multipliers[hopeful])
+    rows = [row for row in range(hopeful.size) if done.bound[row] > 0]
+    return {int(hopeful[row]): Closing(done.bound[row], done.multipliers[row], done.weights[row]) for row in rows}
 
 
 def _reached(program: Program, shape: Shape, weights: IntArray) -> npt.NDArray[np.bool_]:

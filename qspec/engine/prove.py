@@ -18,9 +18,9 @@ from qspec.bounds.derive import by_slopes, derive, repeats
 from qspec.bounds.interval import Interval
 from qspec.bounds.layout import Layout
 from qspec.engine import domain as domains
-from qspec.engine.ascent import CLOSED, Found
+from qspec.engine.ascent import Found
 from qspec.engine.batch import Assembly, Runner
-from qspec.engine.close import close, fact_rows, recording
+from qspec.engine.close import close_hopeful, fact_rows, recording
 from qspec.engine.contract import Term, certain, facts_of, implied, kept, term
 from qspec.engine.domain import Domain
 from qspec.engine.dual import Knobs
@@ -259,17 +259,10 @@ class _Search:
 
     def _close(self, batch: list[Domain], assembly: Assembly, found: Found) -> list[bool]:
         """Close in integers what floats have closed, and return which."""
-        hopeful = np.flatnonzero(found.bound[: len(batch)] > CLOSED)
-        closed = [False] * len(batch)
-        if hopeful.size:
-            known = {k: Interval(x.lower[hopeful], x.upper[hopeful]) for k, x in assembly.known.items()}
-            weights, multipliers = found.weight[hopeful], found.multipliers[hopeful]
-            done = close(self.query.program, self.layout, self.view.shape, known, weights, multipliers)
-            for row, k in enumerate(hopeful):
-                if done.bound[row] > 0:
-                    self.proof.close(batch[k].proof, done.multipliers[row], fact_rows(self.view.shape, done.weights[row]))
-                    closed[k] = True
-        return closed
+        done = close_hopeful(self.query.program, self.layout, self.view.shape, assembly.known, found, len(batch))
+        for k, closing in done.items():
+            self.proof.close(batch[k].proof, closing.multipliers, fact_rows(self.view.shape, closing.weights))
+        return [k in done for k in range(len(batch))]
 
     def _try_corners(self, found: Found, count: int) -> bool:
         """Evaluate the corners where the dual is least, and return whether one is a solution."""
