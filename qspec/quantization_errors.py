@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from qspec.errors import SoundnessError
 from qspec.integers import IntArray
 from qspec.reals.ir import exact
+from qspec.threads import single_threaded
 
 if TYPE_CHECKING:
     from qspec.delta.interval import Floats
@@ -50,6 +51,7 @@ class LargestError:
         return f"largest error {where}, {self.parts} parts, {self.seconds:.2f} s"
 
 
+@single_threaded
 def error_bounds(
     fixed: Network, real: RealNetwork, *, lower: object = None, upper: object = None, outputs: Sequence[int] | None = None
 ) -> ErrorBounds:
@@ -63,6 +65,7 @@ def error_bounds(
     return first_bounds(Question.of(fixed, real, lower, upper, outputs))
 
 
+@single_threaded
 def largest_error(
     fixed: Network,
     real: RealNetwork,

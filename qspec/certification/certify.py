@@ -28,6 +28,7 @@ from qspec.network.layers import Input
 from qspec.properties import local_robustness
 from qspec.result import Verdict
 from qspec.show.tally import tally
+from qspec.threads import single_threaded
 
 Branching = Literal["steps", "input"]
 AIMS = 4
@@ -36,6 +37,7 @@ ATTACKS = ((20, 1), (60, 4))
 """Gradient steps, and starts for each aim, of the first attack and of the second one."""
 
 
+@single_threaded
 def certify(
     network: Network,
     images: object,
