@@ -18,6 +18,8 @@ class Climb(NamedTuple):
 
     multipliers: tuple[Both, ...]
     bound: Bound
+    sums: tuple[Both, ...]
+    """Sums of free pairs, averaged over the second half of the steps: nearly those of a solution of the relaxation."""
 
 
 def start(known: tuple[Known, ...], regions: tuple[Region, ...], goal: Goal) -> tuple[Both, ...]:
@@ -68,8 +70,11 @@ def ascend(
     kept = tuple(p)
     bound = best
     top = best.value
+    total: tuple[Both, ...] | None = None
     for t in range(1, steps + 1):
-        slopes, _ = gradient(known, parts, bound)
+        slopes, sums = gradient(known, parts, bound)
+        if 2 * t > steps:
+            total = _sum(total, _free(known, sums))
         size = rate * last ** (t / steps)
         moved: list[Both] = []
         for k, m, g, u, v, s in zip(known, p, slopes, first, second, sizes, strict=True):
@@ -89,7 +94,21 @@ def ascend(
             rows = better[:, None]
             kept = tuple((np.where(rows, a, c), np.where(rows, b, d)) for (a, b), (c, d) in zip(p, kept, strict=True))
             top = np.where(better, bound.value, top)
-    return Climb(kept, evaluate(known, parts, goal, kept))
+    bound = evaluate(known, parts, goal, kept)
+    if total is None:
+        return Climb(kept, bound, _free(known, gradient(known, parts, bound)[1]))
+    count = steps - steps // 2
+    return Climb(kept, bound, tuple((a / count, b / count) for a, b in total))
+
+
+def _free(known: tuple[Known, ...], sums: tuple[Both, ...]) -> tuple[Both, ...]:
+    """Return the sums of free pairs."""
+    return tuple((a[:, k.free], b[:, k.free]) for k, (a, b) in zip(known, sums, strict=True))
+
+
+def _sum(total: tuple[Both, ...] | None, new: tuple[Both, ...]) -> tuple[Both, ...]:
+    """Add sums, layer by layer."""
+    return new if total is None else tuple((a + c, b + d) for (a, b), (c, d) in zip(total, new, strict=True))
 
 
 def _typical(k: Known, p: Both) -> Floats:

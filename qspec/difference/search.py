@@ -18,7 +18,7 @@ from qspec.delta.interval import Floats
 from qspec.difference.ascent import ascend, start
 from qspec.difference.corners import FEW
 from qspec.difference.corners import part as some_steps
-from qspec.difference.dual import Both, Goal, Known, Part, Trace, gradient, tables
+from qspec.difference.dual import Both, Goal, Known, Part, Trace, tables
 from qspec.difference.pair import Pair
 from qspec.difference.region import Region, consistent
 from qspec.difference.root import free_regions, root
@@ -31,17 +31,22 @@ BATCH = 32
 AGAIN = frozenset(4**k for k in range(2, 12))
 """After so many rounds of cuts the attack is tried again, from other points."""
 FIRST, THEN = 300, 40
-"""Steps of ascent at the root, and of its parts."""
+RATE = 0.15
+"""Steps of ascent at the root, and of its parts; the size of the first of the latter."""
 
 
 class Piece(NamedTuple):
-    """A part of the input space: which goal, box (inputs,), regions of free pairs (1, free), and multipliers (1, free) to start from."""
+    """A part of the input space: which goal, box (inputs,), regions of free pairs (1, free), and multipliers (1, free) to start from.
+
+    `sums` (1, free) are those of a solution of its relaxation, nearly.
+    """
 
     row: int
     low: Floats
     high: Floats
     regions: tuple[Region, ...]
     multipliers: tuple[Both, ...]
+    sums: tuple[Both, ...]
 
 
 @dataclass(slots=True)
@@ -68,8 +73,8 @@ class Search:
         box = Part(self.low[None], self.high[None], tables(self.known, regions))
         climbed = ascend(self.known, box, self.goal, start(self.known, regions, self.goal), FIRST)
         for row in range(rows):
-            own = tuple((a[row : row + 1], b[row : row + 1]) for a, b in climbed.multipliers)
-            self._push(Piece(row, self.low, self.high, regions, own), float(climbed.bound.certain(self.pair.terms)[row]))
+            own, sums = _row(climbed.multipliers, row), _row(climbed.sums, row)
+            self._push(Piece(row, self.low, self.high, regions, own, sums), float(climbed.bound.certain(self.pair.terms)[row]))
 
     def _push(self, piece: Piece, bound: float) -> None:
         self.bounded += 1
@@ -104,25 +109,21 @@ class Search:
         regions = tuple(Region(*(np.concatenate(v) for v in zip(*r, strict=True))) for r in zip(*(p.regions for p in pieces), strict=True))
         rows = [p.row for p in pieces]
         goal = Goal((self.goal.coefficients[0][rows], self.goal.coefficients[1][rows]), self.goal.constant[rows], self.goal.spent[rows])
-        multipliers = tuple(
-            (np.concatenate([p.multipliers[k][0] for p in pieces]), np.concatenate([p.multipliers[k][1] for p in pieces]))
-            for k in range(len(self.known))
-        )
+        multipliers = _together([p.multipliers for p in pieces])
         box = Part(np.stack([p.low for p in pieces]), np.stack([p.high for p in pieces]), tables(self.known, regions))
         return box, goal, multipliers, regions
 
     def _bound(self, pieces: list[Piece], parents: list[float]) -> None:
         box, goal, multipliers, _ = self._part(pieces)
-        climbed = ascend(self.known, box, goal, multipliers, THEN)
+        climbed = ascend(self.known, box, goal, multipliers, THEN, RATE)
         certain = np.maximum(climbed.bound.certain(self.pair.terms), parents)
         for k, piece in enumerate(pieces):
-            own = tuple((a[k : k + 1], b[k : k + 1]) for a, b in climbed.multipliers)
-            self._push(piece._replace(multipliers=own), float(certain[k]))
+            self._push(piece._replace(multipliers=_row(climbed.multipliers, k), sums=_row(climbed.sums, k)), float(certain[k]))
 
     def _cut(self, pieces: list[Piece], bounds: list[float]) -> list[tuple[Piece, float]]:
         box, goal, multipliers, regions = self._part(pieces)
         climbed = ascend(self.known, box, goal, multipliers, 0)
-        _, sums = gradient(self.known, box, climbed.bound)
+        sums = _together([p.sums for p in pieces])
         costs = [_costs(k, r, t, s) for k, r, t, s in zip(self.known, regions, climbed.bound.traces, sums, strict=True)]
         found: list[tuple[Piece, float]] = []
         for n, (piece, bound) in enumerate(zip(pieces, bounds, strict=True)):
@@ -137,7 +138,7 @@ class Search:
                 parts = self._cut_input(piece, climbed.bound.slope[n])
             else:
                 element = int(costs[layer][n].argmax())
-                parts = self._cut_pair(piece, layer, element, float(sums[layer][0][n, self.known[layer].free[element]]))
+                parts = self._cut_pair(piece, layer, element, float(sums[layer][0][n, element]))
             found += [(p, bound) for p in parts if not any(r.empty for r in p.regions)]
         return found
 
@@ -179,12 +180,22 @@ class Search:
         return piece._replace(low=low, high=high, regions=tuple(regions))
 
 
+def _row(layers: tuple[Both, ...], row: int) -> tuple[Both, ...]:
+    """Return one row of every layer, (1, free)."""
+    return tuple((a[row : row + 1], b[row : row + 1]) for a, b in layers)
+
+
+def _together(pieces: list[tuple[Both, ...]]) -> tuple[Both, ...]:
+    """Return the rows of pieces one below the other, layer by layer."""
+    return tuple((np.concatenate([a for a, _ in layer]), np.concatenate([b for _, b in layer])) for layer in zip(*pieces, strict=True))
+
+
 def _costs(known: Known, region: Region, trace: Trace, sums: Both) -> Floats:
-    """Return by how much the functions of pairs lie above their relaxations at the sums on the way; nothing where nothing can be cut."""
+    """Return by how much the functions of free pairs lie above their relaxations at these sums; nothing where nothing can be cut."""
     layer, free = known.layer, known.free
     steps = some_steps(layer.steps, free)
-    a = np.clip(np.rint(sums[0][:, free]), region.fixed_low, region.fixed_high)
-    b = np.clip(sums[1][:, free], region.real_low, region.real_high)
+    a = np.clip(np.rint(sums[0]), region.fixed_low, region.fixed_high)
+    b = np.clip(sums[1], region.real_low, region.real_high)
     codes, signal = climb(steps, a.astype(np.int64)), np.maximum(b, 0.0) if layer.relu else b
     c, p = trace.coefficients, trace.multipliers
     cost = c[0][:, free] * codes + c[1][:, free] * signal - p[0][:, free] * a - p[1][:, free] * b - trace.least
