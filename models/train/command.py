@@ -13,7 +13,10 @@ from data import Dataset, Integers
 from fit import Recipe, fit
 
 import qspec as qs
+from qspec.figures.style import saved
+from qspec.figures.training import curves
 from qspec.training import Architecture
+from qspec.training.checkpoint import Row
 from qspec.training.export import checked, network
 from qspec_models import Card, CertifiedShare, LocalRobustness, Origin, StandardQuery
 
@@ -62,6 +65,7 @@ def main(recipes: Sequence[Recipe], *, of_files: Callable[[Path], Sequence[Recip
         "--timeout", type=float, default=20.0, help="seconds for each sample that bounds and attacks leave open (default: 20)"
     )
     parser.add_argument("--state", type=Path, help="folder for states of trainings that go on where they were stopped")
+    parser.add_argument("--curves", type=Path, help="figure of the progress of the trainings by phases, such as curves.svg")
     if of_files is not None:
         parser.add_argument("--data", type=Path, help="folder with the images that the named models are trained on, such as idx files")
     options = parser.parse_args()
@@ -77,15 +81,19 @@ def main(recipes: Sequence[Recipe], *, of_files: Callable[[Path], Sequence[Recip
         parser.error(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(r.name for r in recipes)}")
     out.mkdir(parents=True, exist_ok=True)
     print(f"{'model':<18} {'layers':<22} {'float':>8} {'quantised':>10} {'bytes':>7}  sha256")
+    progress: dict[str, Sequence[Row]] = {}
     for recipe in recipes:
         if not names or recipe.name in names:
-            card, size = make(recipe, out, options.state, options.timeout)
+            card, size, history = make(recipe, out, options.state, options.timeout)
+            progress |= {recipe.name: history} if history else {}
             scores = f"{'' if card.float_score is None else format(card.float_score, '.4f'):>8} {card.score:>10.4f}"
             print(f"{card.name:<18} {card.title:<22} {scores} {size:>7}  {card.sha256[:16]}", flush=True)
+    if options.curves is not None:
+        saved(curves(progress), options.curves)
 
 
-def make(recipe: Recipe, out: Path, states: Path | None, timeout: float) -> tuple[Card, int]:
-    """Train one model, write its files, and return its card and the size of the network's file in bytes."""
+def make(recipe: Recipe, out: Path, states: Path | None, timeout: float) -> tuple[Card, int, Sequence[Row]]:
+    """Train one model, write its files, and return its card, the size of the network's file in bytes, and the progress of the training."""
     dataset = recipe.data()
     if states is not None:
         states.mkdir(parents=True, exist_ok=True)
@@ -121,7 +129,7 @@ def make(recipe: Recipe, out: Path, states: Path | None, timeout: float) -> tupl
         queries=standard_queries(recipe, dataset, outputs) if dataset.shipped else (),
     )
     (out / f"{recipe.name}.json").write_text(card.to_json())
-    return card, path.stat().st_size
+    return card, path.stat().st_size, fitted.history
 
 
 def certified(net: qs.Network, dataset: Dataset, radius: int, states: Path | None, timeout: float) -> CertifiedShare:

@@ -76,6 +76,8 @@ class Fitted:
     values: Parameters
     float_outputs: np.ndarray | None
     """None if there was no such network."""
+    history: tuple[Row, ...] = ()
+    """Progress of a training by phases."""
 
 
 def fit(recipe: Recipe, dataset: Dataset, file: Path | None = None) -> Fitted:
@@ -122,7 +124,7 @@ def _by_phases(recipe: Recipe, dataset: Dataset, file: Path | None) -> Fitted:
         report=report,
         file=file,
     )
-    return Fitted(done.values, None)
+    return Fitted(done.values, None, done.history)
 
 
 def standardization(recipe: Recipe, dataset: Dataset) -> Scaling:

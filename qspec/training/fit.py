@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +24,9 @@ from qspec.training.export import checked, network
 from qspec.training.layers import Architecture, Parameters, at_once, forward, initial, stored
 from qspec.training.optimizer import Optimizer, adamw
 from qspec.training.schedule import Rate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CHECKED = 1000
 """Held-out samples that progress is measured on, and how many are evaluated at once."""
@@ -64,6 +69,16 @@ class Trained:
         if check is not None:
             checked(self.architecture, self.values, made, integers(check))
         return made
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+        """Return clean and certified accuracy and the loss against steps, and write them to a file, if one is named.
+
+        Raises PackageMissingError without matplotlib, SpecError if the file cannot be written.
+        """
+        from qspec.figures.style import saved
+        from qspec.figures.training import curves
+
+        return saved(curves({"": self.history}), path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A program for `test_devices.py`: search on all devices that JAX has, and print verdicts and layouts as one line of JSON."""
+"""A program for `test_devices.py`: search, train and certify on all devices that JAX has, and print what came of it as one line of JSON."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import jax
 import numpy as np
 
 import qspec as qs
+from qspec import training
 from qspec.engine import ascent
 from qspec.engine.options import Options
 from qspec.evaluate import shards
 from qspec.ir import Query
 from qspec.language.compile import compile_property
+from qspec.training import fit
 from qspec_models import samples
 from tests.soundness.random_queries import random_query, solutions
 from tests.soundness.test_engine import judged
@@ -41,6 +43,39 @@ def noted(layout: set[tuple[int, ...]], part: Any) -> Any:
     return jax.tree.map(np.asarray, part)
 
 
+def certified() -> list[str]:
+    """Return verdicts and stages of some digits; the number is no multiple of the number of devices."""
+    images, labels = samples("digits-6bit")
+    found = qs.certify(qs.load("digits-6bit"), images[:37], labels[:37], 1, timeout=0)
+    return [f"{o.verdict.name} {o.stage}" for o in found.outcomes]
+
+
+def trained(apart: list[bool]) -> list[float]:
+    """Train a little, note for every step whether its gradient was gathered from several devices, and return the last losses."""
+    step: Any = fit._step
+
+    def noted_step(*arguments: Any) -> Any:
+        apart.append("all-reduce" in step.lower(*arguments).compile().as_text())
+        return step(*arguments)
+
+    fit._step = noted_step
+    architecture = training.Architecture(
+        (8, 8, 1),
+        qs.Fixed(5, 4, signed=False),
+        (
+            training.Conv(4, qs.Fixed(6, 4), qs.Fixed(8, 5), qs.Fixed(6, 4, signed=False), size=3, stride=2),
+            training.Dense(10, qs.Fixed(6, 4), qs.Fixed(8, 5), None),
+        ),
+    )
+    images, labels = samples("digits-6bit")
+    images = images.reshape(-1, 8, 8, 1)
+    bounded = training.Bounded(training.Ramp(0, 1))
+    phases = [training.Phase(3, training.Rate(5e-3, "constant")), training.Phase(3, training.Rate(5e-3), bounded=bounded)]
+    done = training.train(architecture, images, labels, phases, batch=32, every=1)
+    done.network(check=images)
+    return [row.loss for row in done.history]
+
+
 def main() -> None:
     devices = shards.devices()
     layout: set[tuple[int, ...]] = set()
@@ -48,7 +83,10 @@ def main() -> None:
     options = Options(BATCH // devices, compiled=True)
     # `judged` checks solutions and certificates.
     verdicts = {name: judged(query, satisfiable, options, name) for name, query, satisfiable in queries()}
-    print(json.dumps({"devices": devices, "layout": sorted(layout), "verdicts": verdicts}))
+    apart: list[bool] = []
+    losses = trained(apart)
+    found = {"devices": devices, "layout": sorted(layout), "verdicts": verdicts, "certified": certified(), "losses": losses, "apart": apart}
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

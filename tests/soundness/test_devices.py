@@ -1,4 +1,4 @@
-"""The native engine on several devices: the same verdicts as on one, from arrays that lie on all of them."""
+"""Several devices: the engine and certification reach the same verdicts as on one, training the same losses but for the order of sums."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,10 +23,29 @@ def searched(devices: int) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
-def test_verdicts_on_several_devices_are_those_on_one() -> None:
-    one, four = searched(1), searched(4)
+@pytest.fixture(scope="module")
+def runs() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what came of it on one device and on four."""
+    return searched(1), searched(4)
+
+
+def test_verdicts_on_several_devices_are_those_on_one(runs: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    one, four = runs
     assert (one["devices"], four["devices"]) == (1, 4)
     assert one["layout"] == [[1, 32]]
     assert four["layout"] == [[4, 8]], "every device has its 8 of 32 rows, of every array"
     assert one["verdicts"] == four["verdicts"]
     assert set(four["verdicts"].values()) == {"solution", "proof"}
+
+
+def test_certification_on_several_devices_is_that_on_one(runs: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    one, four = runs
+    assert one["certified"] == four["certified"]
+    assert {text.split()[1] for text in four["certified"]} >= {"attack", "duals", "open"}
+
+
+def test_devices_share_out_the_batches_of_a_training(runs: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    one, four = runs
+    assert one["apart"] == [False] * 6
+    assert four["apart"] == [True] * 6, "gradients are summed up over devices"
+    assert four["losses"] == pytest.approx(one["losses"], rel=1e-3)

@@ -15,6 +15,7 @@ from qspec.errors import PackageMissingError, SpecError
 from qspec.figures.bars import bars
 from qspec.figures.cactus import LEAST, cactus
 from qspec.figures.style import svg
+from qspec.figures.training import curves
 from qspec.result import Evidence, Result, Verdict
 from qspec.show.solution import shown
 
@@ -103,3 +104,15 @@ def test_svg_is_the_same_each_time_and_escapes_text() -> None:
     assert first.startswith("<svg")
     assert "<b>" not in first
     assert "&lt;b&gt;$x^{$" in first
+
+
+def test_curves_of_trainings_go_on_from_phase_to_phase() -> None:
+    rows = [(0, 5, 1.0, 0.5, 0.0), (0, 10, 0.8, 0.6, 0.1), (1, 5, 0.9, 0.7, 0.4), (2, 3, 0.4, 0.8, 0.6)]
+    shares, losses = curves({"a": rows, "b": rows}).axes
+    clean, certified = shares.lines[:2]
+    assert list(clean.get_xdata()) == list(certified.get_xdata()) == [5, 10, 15, 18]  # pyright: ignore[reportArgumentType]
+    assert list(certified.get_ydata()) == [0, 10, 40, 60]  # pyright: ignore[reportArgumentType]
+    assert [line.get_label() for line in shares.lines[:4]] == ["a, clean", "a, certified", "b, clean", "b, certified"]
+    assert {line.get_xdata()[0] for line in losses.lines[2:]} == {10, 15}  # pyright: ignore[reportIndexIssue]
+    with pytest.raises(SpecError, match=r"no progress(.|\n)*'b'"):
+        curves({"a": rows, "b": []})
