@@ -6,6 +6,7 @@ import gzip
 import lzma
 import zipfile
 from importlib import import_module
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -40,17 +41,34 @@ def read_idx(path: str | Path) -> IntArray:
 def _idx(data: bytes) -> IntArray:
     if data[:3] != b"\0\0\x08":
         raise ValueError("no header for unsigned bytes")
+    if len(data) < 4 + 4 * data[3]:
+        raise ValueError("the header is cut off")
     shape = np.frombuffer(data, dtype=">u4", offset=4, count=data[3]).astype(np.int64)
+    size, have = prod(shape.tolist()), len(data) - 4 - 4 * data[3]
+    if size != have:
+        raise ValueError(f"{have} bytes, where its header says {' x '.join(map(str, shape))}")
     return np.frombuffer(data, dtype=np.uint8, offset=4 + 4 * data[3]).reshape(shape).astype(np.int64)
 
 
 def read_npz(path: str | Path, images: str = "inputs", labels: str = "targets") -> Samples:
     """Return two arrays of an npz file by name; raises ModelFileError if they are not there, or not whole numbers."""
+    expected = f"an .npz file with arrays {images!r} and {labels!r}"
     try:
-        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+        with zipfile.ZipFile(path):  # what np.load says of other files is about pickles
+            pass
+        with np.load(path, allow_pickle=False) as arrays:
+            names: list[str] = list(arrays.files)
+            if not {images, labels} <= set(names):
+                given = f"{path} has {', '.join(map(repr, names)) or 'no arrays'}"
+                advice = 'name them: read_npz(path, "images", "labels"), on the command line --images and --labels'
+                raise ModelFileError("no samples under these names", given=given, expected=expected, advice=advice)
             return integers(arrays[images]), integers(arrays[labels])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ModelFileError("no samples in this file", given=f"{path}: {error}", expected=f"arrays {images!r} and {labels!r}") from None
+    except (OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ModelFileError("no samples in this file", given=f"{path}: {error}", expected=expected) from None
+    except ModelFileError:
+        raise
+    except ValueError as error:
+        raise ModelFileError("these arrays are no samples", given=f"{path}: {error}", expected="whole numbers") from None
 
 
 def read_folders(path: str | Path) -> tuple[Samples, tuple[str, ...]]:
@@ -59,7 +77,9 @@ def read_folders(path: str | Path) -> tuple[Samples, tuple[str, ...]]:
     Grey images have one channel, others three. Raises ModelFileError if there are none, or of several shapes, and PackageMissingError
     without Pillow.
     """
-    names = tuple(sorted(p.name for p in Path(path).iterdir() if p.is_dir())) if Path(path).is_dir() else ()
+    if not Path(path).is_dir():
+        raise ModelFileError("no such folder", given=str(path), expected="a folder with a subfolder of PNG files for each class")
+    names = tuple(sorted(p.name for p in Path(path).iterdir() if p.is_dir()))
     images: list[npt.NDArray[np.int64]] = []
     labels: list[int] = []
     for label, name in enumerate(names):

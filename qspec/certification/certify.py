@@ -97,6 +97,8 @@ class _Work:
         workers: int,
         seed: int,
     ) -> _Work:
+        if not isinstance(network, Network):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise SpecError("certify takes a network", given=network, expected="a Network", advice="qs.load(…) reads a file")
         if len(network.inputs) != 1 or len(network.output_types) != 1:
             raise SpecError("certify takes one input and one output", given=f"{len(network.inputs)} and {len(network.output_types)}")
         stage, classes = network.inputs[0], network.output_types[0].size
@@ -119,6 +121,8 @@ class _Work:
             raise SpecError("no radius", given=radius, expected="a whole number of LSB, at least 0")
         if branching not in ("steps", "input"):
             raise SpecError("no such branching", given=branching, expected='"steps" or "input"')
+        if isinstance(workers, bool) or workers < 1:
+            raise SpecError("no number of workers", given=workers, expected="a whole number, at least 1")
         lower, upper = np.maximum(flat - int(radius), low), np.minimum(flat + int(radius), high)
         return cls(network, flat, own, int(radius), lower, upper, stage.type.shape, branching, timeout, workers, seed)
 

@@ -77,6 +77,20 @@ def look(k: int) -> dict[str, Any]:
     }
 
 
+KINDS = (".svg", ".png", ".pdf")
+"""Suffixes of the files that figures are written to."""
+
+
+def check_drawable(path: str | os.PathLike[str] | None) -> None:
+    """Raise, before anything takes time, SpecError if no figure can be written there, PackageMissingError without matplotlib."""
+    if path is None:
+        return
+    where = Path(path)
+    if where.suffix not in KINDS or not where.resolve().parent.is_dir() or where.is_dir():
+        raise SpecError("cannot write the figure there", given=str(path), expected="a file .svg, .png or .pdf, in a folder that exists")
+    need("matplotlib", "plot", "a figure")
+
+
 def saved(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:
     """Write a figure to a file, if one is named, and return it; raises SpecError if it cannot be written there."""
     if path is None:

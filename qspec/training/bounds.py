@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qspec.errors import SpecError
 from qspec.evaluate import device
 from qspec.training.layers import Convolve, Layer, Parameters, accumulate, activation, at_once
 from qspec.training.schedule import Ramp
@@ -29,7 +30,7 @@ class Bounded:
     """The certified part of the loss, `α · hinge + β · width`, with its schedules over the share of the phase that is done.
 
     `epsilon` is the radius in input codes; a margin below `margin` (in values of the output) costs. `correct_only` leaves out samples
-    that are misclassified as they are. The defaults are the paper's for MNIST.
+    that are misclassified as they are. The defaults are the paper's for MNIST. Raises SpecError on what is no Ramp.
     """
 
     epsilon: Ramp = EPSILON
@@ -37,6 +38,11 @@ class Bounded:
     beta: Ramp = BETA
     margin: float = 0.2
     correct_only: bool = True
+
+    def __post_init__(self) -> None:
+        for name, ramp in (("epsilon", self.epsilon), ("alpha", self.alpha), ("beta", self.beta)):
+            if not isinstance(ramp, Ramp):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise SpecError(f"no ramp for {name}", given=ramp, expected="Ramp(start, end, until)", advice=f"Ramp(0, {ramp!r})")
 
 
 class Box(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,13 +39,22 @@ SHOWN = 10
 class Phase:
     """A part of a training with an optimiser state of its own.
 
-    Without `quantized` the network is one over the reals; `bounded` adds the loss of interval bounds.
+    Without `quantized` the network is one over the reals; `bounded` adds the loss of interval bounds. Raises SpecError on what is no
+    number of steps, no Rate, or no Bounded.
     """
 
     steps: int
     rate: Rate
     quantized: bool = True
     bounded: Bounded | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise SpecError("no number of steps", given=self.steps, expected="a whole number, at least 1")
+        if not isinstance(self.rate, Rate):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise SpecError("no learning rate", given=self.rate, expected="Rate(initial, shape)", advice=f"Rate({self.rate!r})")
+        if self.bounded is not None and not isinstance(self.bounded, Bounded):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise SpecError("no bounds to train with", given=self.bounded, expected="Bounded(epsilon=Ramp(…)) or None")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,14 +130,21 @@ def train(
 
     Every `every` steps (and at the end of a phase) progress is measured on the first 1000 `held_out` samples and given to `report`, and
     the state is written to `file`; a run that finds its own state there continues it, to the same bits. Batches are shared out over all
-    devices. Raises ShapeError or SpecError on data that do not fit, or a file of another training.
+    devices. Raises ShapeError or SpecError on data that do not fit, a file that cannot be written, or one of another training, and
+    SpecError as soon as the loss of a step that is measured is not a finite number.
     """
+    if isinstance(phases, Phase):
+        raise SpecError("`phases` is a list", given="one Phase", expected="[Phase(…)]")
     plan = Plan(architecture, tuple(phases), batch, decay, seed, augmentation or Augmentation())
     if not plan.phases or batch < 1 or batch % shards.devices():
-        raise SpecError("no training", given=f"{len(plan.phases)} phases, batches of {batch}", expected=f"multiples of {shards.devices()}")
+        raise SpecError(
+            "no training",
+            given=f"{len(plan.phases)} phases, batches of {batch}",
+            expected=f"one phase at least, and batches of a multiple of {shards.devices()}",
+        )
     data = checked_samples(architecture, images, labels)
     seen = checked_samples(architecture, *(held_out or (data[0][:CHECKED], data[1][:CHECKED])))
-    path = None if file is None else Path(file)
+    path = None if file is None else _writable(Path(file))
     stamp = checkpoint.stamp(plan, data)
     optimizers = [_optimizer(plan, k) for k in range(len(plan.phases))]
     fresh = initial(architecture.layers, architecture.shape, jax.random.key(seed))
@@ -139,11 +156,18 @@ def train(
     return Trained(architecture, state.parameters, state.history)
 
 
+def _writable(path: Path) -> Path:
+    """Return the path; raises SpecError, before anything is trained, if no state can be written there."""
+    if not path.resolve().parent.is_dir() or path.is_dir():
+        raise SpecError("cannot write the state there", given=str(path), expected="a file in a folder that exists")
+    return path
+
+
 def checked_samples(architecture: Architecture, images: object, labels: object) -> tuple[IntArray, IntArray]:
     """Return images and labels as integers; raises ShapeError or SpecError where they do not fit the architecture."""
     codes, classes = integers(images), integers(labels)
     if codes.shape[1:] != architecture.shape or classes.shape != codes.shape[:1] or not len(codes):
-        expected = f"(n, {', '.join(map(str, architecture.shape))}) and (n,)"
+        expected = f"(n, {', '.join(map(str, architecture.shape))}) and (n,), n at least 1"
         raise ShapeError("samples do not fit the network", given=f"{codes.shape} and {classes.shape}", expected=expected)
     fmt = architecture.input
     for what, values, low, high in (("code", codes, fmt.lower, fmt.upper), ("class", classes, 0, architecture.classes - 1)):
@@ -224,6 +248,13 @@ class _Run:
             parameters, memory, value = _step(how, parameters, memory, images, labels, draw, jnp.float32(number))
             if (number + 1) % every == 0 or number + 1 == phase.steps:
                 row = self._row(state.phase, number + 1, float(value), parameters)
+                if not isfinite(row.loss):
+                    raise SpecError(
+                        f"the loss is not a finite number in phase {row.phase}, up to step {row.step}",
+                        given=row.loss,
+                        expected="a training that converges",
+                        advice="a smaller Rate, a smaller epsilon, or wider formats",
+                    )
                 state = State(state.phase, number + 1, parameters, memory, (*state.history, row))
                 self._keep(state, row)
         later = state.phase + 1

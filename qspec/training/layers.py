@@ -65,10 +65,16 @@ class Architecture:
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
         if not self.layers:
-            raise ShapeError("an architecture without layers", expected="Conv(…) and Dense(…)")
+            raise ShapeError("an architecture without layers", given=self.layers, expected="Conv(…) and Dense(…)")
+        if not isinstance(self.shape, tuple) or not all(isinstance(n, int) and n > 0 for n in self.shape):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ShapeError("no shape of an input", given=self.shape, expected="(columns,) or (height, width, channels)")
         shape = self.shape
         for layer in self.layers:
-            for fmt in (layer.kernel, layer.bias, layer.output):
+            if layer.units < 1:
+                raise ShapeError("a layer without units", given=layer.units, expected="at least 1")
+            for fmt in (self.input, layer.kernel, layer.bias, layer.output):
+                if fmt is not None and not isinstance(fmt, Fixed):  # pyright: ignore[reportUnnecessaryIsInstance]
+                    raise FormatError("training is about fixed point", given=fmt, expected="Fixed(width, frac)")
                 if fmt is not None and fmt.overflow is not Overflow.SAT:
                     raise FormatError("training follows formats that saturate", given=str(fmt), expected="overflow SAT")
             shape = output_shape(layer, shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,11 +106,17 @@ def test_a_stored_counterexample_is_replayed(tmp_path: Path) -> None:
         (IMAGES, LABELS, -1, {}, r"no radius"),
         (IMAGES, LABELS, 0.5, {}, r"no radius"),
         (IMAGES, LABELS, 1, {"branching": "random"}, r"no such branching"),
+        (IMAGES, LABELS, 1, {"workers": 0}, r"number of workers(.|\n)*at least 1"),
     ],
 )
-def test_what_does_not_fit_is_refused(images: object, labels: object, radius: int, options: dict[str, str], message: str) -> None:
+def test_what_does_not_fit_is_refused(images: object, labels: object, radius: int, options: dict[str, Any], message: str) -> None:
     with pytest.raises(qs.QspecError, match=message):
-        qs.certify(NET, images, labels, radius, **options)  # pyright: ignore[reportArgumentType]
+        qs.certify(NET, images, labels, radius, **options)
+
+
+def test_the_name_of_a_file_is_no_network() -> None:
+    with pytest.raises(qs.SpecError, match=r"takes a network(.|\n)*net\.qspec(.|\n)*qs\.load"):
+        qs.certify("net.qspec", IMAGES, LABELS, 1)  # pyright: ignore[reportArgumentType]
 
 
 def test_networks_with_features_go_elsewhere() -> None:
@@ -134,5 +141,12 @@ def test_the_command_says_verdict_shares_and_stages(tmp_path: Path, capsys: pyte
     assert "certified 60.00%" in text
     assert main([*arguments, "--first", "1", "--labels", "other"]) == 0
     assert capsys.readouterr().out.startswith("HOLDS\n")
+    assert main([*arguments, "--labels", "absent"]) == 2
+    assert "has 'inputs', 'targets', 'other'" in capsys.readouterr().err
+    for picture in ("shares.gif", str(tmp_path / "absent" / "shares.png")):
+        assert main([*arguments, "--plot", picture]) == 2
+        said = capsys.readouterr()
+        assert not said.out
+        assert "cannot write the figure there" in said.err
     assert main([*arguments[:2], "images-idx3-ubyte", "--radius", "1"]) == 2
     assert "--labels FILE" in capsys.readouterr().err

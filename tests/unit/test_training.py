@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -28,6 +29,7 @@ PIXEL, WEIGHT, BIAS, CODE = qs.Fixed(4, 4, signed=False), qs.Fixed(5, 3), qs.Fix
 NET = training.Architecture(
     (4, 4, 1), PIXEL, (training.Conv(3, WEIGHT, BIAS, CODE, size=3, stride=2, ring=1), training.Dense(3, WEIGHT, BIAS, None))
 )
+RATE = training.Rate(1e-2, "constant")
 FLAT = training.Architecture((3,), PIXEL, (training.Dense(6, WEIGHT, BIAS, CODE), training.Dense(3, WEIGHT, BIAS, None)))
 PHASES = (
     training.Phase(4, training.Rate(1e-2, "constant")),
@@ -178,6 +180,48 @@ def test_data_that_do_not_fit_are_refused() -> None:
         training.Architecture((3,), PIXEL, (training.Conv(2, WEIGHT, BIAS, CODE),))
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: training.Phase(-1, RATE), r"number of steps(.|\n)*-1"),
+        (lambda: training.Phase(1.5, RATE), r"number of steps(.|\n)*1\.5"),  # pyright: ignore[reportArgumentType]
+        (lambda: training.Phase(4, 1e-3), r"Rate\(0\.001\)"),  # pyright: ignore[reportArgumentType]
+        (lambda: training.Phase(4, RATE, bounded=1), r"no bounds to train with"),  # pyright: ignore[reportArgumentType]
+        (lambda: training.Rate(-1.0), r"learning rate(.|\n)*at least 0"),
+        (lambda: training.Rate(float("nan")), r"learning rate(.|\n)*nan"),
+        (lambda: training.Rate(1e-3, "step"), r"step(.|\n)*'cosine'"),  # pyright: ignore[reportArgumentType]
+        (lambda: training.Ramp(0, 1, until=2), r"share of a phase(.|\n)*from 0 to 1"),
+        (lambda: training.Ramp(0, 1, until=0), r"above 0"),
+        (lambda: training.Ramp(0, -1), r"end of a ramp"),
+        (lambda: training.Bounded(epsilon=1.1), r"epsilon(.|\n)*Ramp\(0, 1\.1\)"),  # pyright: ignore[reportArgumentType]
+        (lambda: training.Architecture((3,), PIXEL, (training.Dense(0, WEIGHT, BIAS, None),)), r"without units"),
+        (lambda: training.Architecture(3, PIXEL, (training.Dense(2, WEIGHT, BIAS, None),)), r"shape of an input"),  # pyright: ignore[reportArgumentType]
+        (lambda: training.Architecture((3,), PIXEL, (training.Dense(2, qs.int8("0.1"), BIAS, None),)), r"fixed point"),  # pyright: ignore[reportArgumentType]
+        (lambda: training.train(NET, *task(), PHASES[0]), r"is a list"),  # pyright: ignore[reportArgumentType]
+    ],
+)
+def test_a_plan_that_is_none_is_refused_before_it_is_run(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(qs.QspecError, match=message):
+        make()
+
+
+def test_a_state_that_cannot_be_written_is_refused_before_the_first_step(tmp_path: Path) -> None:
+    shown: list[Row] = []
+    with pytest.raises(qs.SpecError, match=r"cannot write the state(.|\n)*folder that exists"):
+        training.train(NET, *task(), PHASES, batch=8, report=shown.append, file=tmp_path / "absent" / "state.npz")
+    assert not shown
+
+
+def test_a_training_that_diverges_ends_and_keeps_its_last_state(tmp_path: Path) -> None:
+    shown: list[Row] = []
+    wild = training.Phase(6, training.Rate(1e38, "constant"))
+    with pytest.raises(qs.SpecError, match=r"loss is not a finite number in phase 0, up to step(.|\n)*smaller Rate"):
+        training.train(NET, *task(), [wild], batch=8, every=1, report=shown.append, file=tmp_path / "state.npz")
+    assert all(np.isfinite(row.loss) for row in shown)
+    with np.load(tmp_path / "state.npz") as kept:
+        assert int(kept["at"][1]) == len(shown) < 6
+
+
 def test_without_optax_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qspec.extras.find_spec", lambda _: None)
     with pytest.raises(PackageMissingError, match=r"training needs the package optax(.|\n)*qspec\[train\]"):
@@ -204,8 +248,15 @@ def test_files_that_are_no_samples_are_refused(tmp_path: Path) -> None:
         training.read_npz(tmp_path / "a.npz")
     with pytest.raises(qs.ModelFileError, match=r"no samples(.|\n)*'x'"):
         training.read_npz(tmp_path / "a.npz", "x")
+    with pytest.raises(qs.ModelFileError, match=r"'inputs', 'targets'(.|\n)*--labels"):
+        training.read_npz(tmp_path / "a.npz", labels="labels")
+    np.save(tmp_path / "a.npy", np.array([1]))
+    with pytest.raises(qs.ModelFileError, match=r"no samples in this file(.|\n)*not a zip file"):
+        training.read_npz(tmp_path / "a.npy")
     with pytest.raises(qs.ModelFileError, match=r"no PNG"):
         training.read_folders(tmp_path)
+    with pytest.raises(qs.ModelFileError, match=r"no such folder"):
+        training.read_folders(tmp_path / "absent")
 
 
 def test_folders_of_png_files_are_classes(tmp_path: Path) -> None:
