@@ -82,9 +82,10 @@ def methods(records: Iterable[Record]) -> list[str]:
 
 
 def shares(records: Sequence[Record]) -> list[Share]:
-    """Return the verdicts of every method at every number of bits, last those of the real network."""
+    """Return the verdicts of every method at every number of bits, last those of the real network; rows of no sweep are left out."""
     order: list[Bits | None] = [*widths(records), None]
-    found = [Share(b, m, tuple(r for r in records if r.method == m and r.bits == b)) for m in methods(records) for b in order]
+    swept = [r for r in records if r.bits is not None or r.method == REAL]
+    found = [Share(b, m, tuple(r for r in swept if r.method == m and r.bits == b)) for m in methods(swept) for b in order]
     return [s for s in found if s.records]
 
 
@@ -124,7 +125,7 @@ def judged(records: Sequence[Record]) -> list[Judged]:
     found: list[Judged] = []
     for method in methods(records):
         for bits in widths(records):
-            own = [r for r in records if r.method == method and r.bits in (bits, None)]
+            own = [r for r in records if r.method == method and (r.bits == bits or (r.bits is None and method == REAL))]
             if own:
                 found.append(_judged(bits, method, own, true))
     return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from qspec.curves import methods
-from qspec.records import ERROR, Record
+from qspec.records import ERROR, REAL, Record
 from qspec.result import Verdict
 
 
@@ -82,7 +82,7 @@ def verdicts(records: Sequence[Record], by: Sequence[str]) -> Table:
 
     What is the same for all rows is left out, but for the method.
     """
-    keys: dict[str, Callable[[Record], object]] = {"bits": lambda r: "real" if r.bits is None else r.bits}
+    keys: dict[str, Callable[[Record], object]] = {"bits": lambda r: REAL if r.method == REAL else "" if r.bits is None else r.bits}
     keys.update({name: lambda r, name=name: r.parameters.get(name, "") for name in by})
     telling = {k: value for k, value in keys.items() if len({str(value(r)) for r in records}) > 1}
     groups: dict[tuple[str, ...], list[Record]] = {}

@@ -17,6 +17,8 @@ from qspec.result import SCHEMA
 
 RESULTS = "qspec.results/1"
 """The schema of what `qspec verify --json` and `qspec compare --json` write."""
+CERTIFIED = b'{"schema": "qspec.certify/'
+"""What the store of a certification begins with: shares of a test set, and no queries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,13 @@ def _records(path: Path, data: bytes) -> Iterator[Record]:
         for number, line in enumerate(store.lines(path), 1):
             yield _made(path, number, lambda line=line: of_line(0, line))
         return
+    if data.startswith(CERTIFIED):
+        raise SpecError(
+            "this is the store of a certification, not of queries",
+            given=str(path),
+            expected="a store of verify-many or of a sweep",
+            advice="qspec certify --store FILE --plot shares.png draws it",
+        )
     whole = _json(data)
     if isinstance(whole, dict) and "schema" in whole:
         yield from _whole(path, cast("dict[str, Any]", whole))

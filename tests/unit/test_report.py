@@ -16,11 +16,13 @@ import pytest
 
 import qspec as qs
 from qspec.cli import main
+from qspec.curves import judged, shares
 from qspec.errors import SpecError
 from qspec.records import Record
-from qspec.report.numbers import ranges
+from qspec.report.numbers import ranges, verdicts
 from qspec.report.page import page
 from qspec.report.read import read
+from qspec_models import samples
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER = next((path for name in BROWSERS if (path := shutil.which(name))), None)
@@ -243,6 +245,25 @@ def test_a_damaged_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
     assert match in said
     assert "internal" not in said
     assert not out.exists()
+
+
+def test_the_store_of_a_certification_is_said_to_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net = qs.load("digits-tiny")
+    images, labels = samples("digits-tiny")
+    qs.certify(net, images[:1], labels[:1], 0, timeout=0, store=tmp_path / "verdicts.jsonl")
+    assert main(["report", str(tmp_path / "verdicts.jsonl")]) == 2
+    said = capsys.readouterr().err
+    assert "the store of a certification" in said
+    assert "damaged" not in said
+
+
+def test_rows_of_no_sweep_beside_a_sweep_are_not_those_of_the_real_network(kept: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.jsonl").write_text('{"solver": "bounds", "verdict": "HOLDS", "radius": 1}\n', encoding="utf-8")
+    alone, mixed = read([kept])[0], read([kept, tmp_path / "other.jsonl"])[0]
+    assert len(mixed) == len(alone) + 1
+    assert [(j.bits, j.method, len(j.undecided)) for j in judged(mixed)] == [(j.bits, j.method, len(j.undecided)) for j in judged(alone)]
+    assert [(s.bits, s.method, len(s.records)) for s in shares(mixed)] == [(s.bits, s.method, len(s.records)) for s in shares(alone)]
+    assert "real" not in {cell.text for row in verdicts(mixed, []).rows for cell in row}
 
 
 WRONG: tuple[Any, ...] = (None, -1, "\ud800", [[1]], {"a": [None]}, True)
