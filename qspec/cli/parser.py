@@ -12,6 +12,19 @@ exit status:
   2  bad usage or specification    3  unknown: nobody could tell in time
   4  a solver failed, or answers contradict each other
 """
+DONE = """\
+exit status:
+  0  done      2  bad usage, or a file that is wrong
+  4  a solver failed, or answers contradict each other
+"""
+"""Of commands that reach no verdict."""
+CHECKED = """\
+exit status:
+  0  the proof is right            1  --ask found a violation
+  2  it is about something else, or bad usage
+  3  it is not right, or assumes what nobody was asked
+  4  a solver failed, or answers contradict each other
+"""
 END = f"{STATUS}\nqspec COMMAND --help says more about a command; qspec demo shows it at work."
 TARGET = "FILE.py[:NAME]"
 
@@ -47,11 +60,17 @@ def build() -> Parser:
     for name, (text, fill) in COMMANDS.items():
         about = f"{text[:1].upper()}{text[1:]}."
         command = commands.add_parser(
-            name, help=text, description=about, epilog=STATUS, formatter_class=argparse.RawDescriptionHelpFormatter
+            name, help=text, description=about, epilog=_end(name), formatter_class=argparse.RawDescriptionHelpFormatter
         )
         command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         fill(command)
     return parser
+
+
+def _end(command: str) -> str:
+    """Return what stands below the options of a command: examples, and what its exit status says."""
+    status = {"check-certificate": CHECKED}.get(command, DONE if command in QUIET else STATUS)
+    return "\n".join(["examples:", *(f"  qspec {command}{' ' * bool(e)}{e}" for e in EXAMPLES[command]), "", status])
 
 
 def _verify(parser: Parser) -> None:
@@ -96,7 +115,9 @@ def _certify(parser: Parser) -> None:
     parser.add_argument("network", metavar="NETWORK", help="a classifier: a FILE.qspec or an installed model")
     parser.add_argument("samples", metavar="SAMPLES", help="codes of images: a .npz file with their classes, or an idx file")
     parser.add_argument(
-        "--labels", metavar="LABELS", help="the classes of an idx file, another one; of a .npz file the name of their array"
+        "--labels",
+        metavar="LABELS",
+        help="the classes: of an idx file another one, of a .npz file the name of their array (default: targets)",
     )
     parser.add_argument("--images", metavar="NAME", default="inputs", help="the array of images in a .npz file (default: inputs)")
     parser.add_argument("--radius", metavar="LSB", type=int, required=True, help="how far every code may move")
@@ -106,7 +127,7 @@ def _certify(parser: Parser) -> None:
     )
     parser.add_argument("--store", metavar="FILE.jsonl", help="keep every verdict there, and go on from there")
     parser.add_argument("--workers", metavar="N", type=int, default=1, help="processes of the native engine (default: 1)")
-    parser.add_argument("--plot", metavar="FILE.png", help="draw the shares of each class")
+    parser.add_argument("--plot", metavar="FILE.svg", help="draw the shares of each class")
     parser.add_argument(
         "--timeout", metavar="SECONDS", type=_number, default=60.0, help="limit for each open sample, or none (default: 60)"
     )
@@ -139,7 +160,7 @@ def _sweep(parser: Parser) -> None:
     parser.add_argument("--bits", metavar="N,N-N", default="", help="numbers of bits, such as 4,6-10; of a mapping `make` all if left out")
     parser.add_argument("--solvers", metavar="A,B,…", default="bounds", help="who is asked; falsify only searches (default: bounds)")
     parser.add_argument("--store", metavar="FILE.jsonl", help="keep every result there at once, and do not ask again what it settles")
-    parser.add_argument("--figure", metavar="FILE.svg", help="draw verdicts and accuracy against bits")
+    parser.add_argument("--plot", "--figure", dest="figure", metavar="FILE.svg", help="draw verdicts and accuracy against bits")
     parser.add_argument("--workers", metavar="N", type=int, help="processes that share the queries (default: one for each core)")
     _limits(parser)
 
@@ -161,7 +182,7 @@ def _export(parser: Parser) -> None:
     )
     parser.add_argument("--format", choices=("smt2", "lp", "mps"), help="SMT-LIB 2, or of milp an LP or MPS file (default: smt2 or lp)")
     parser.add_argument("--no-presolve", dest="presolve", action="store_false", help="leave out all simplifications")
-    parser.add_argument("--out", metavar="FILE", help="where to write it (default: stdout)")
+    parser.add_argument("-o", "--out", metavar="FILE", help="where to write it (default: stdout)")
     _param(parser)
 
 
@@ -201,7 +222,9 @@ def _solvers(parser: Parser) -> None:
 
 def _demo(parser: Parser) -> None:
     parser.add_argument("name", metavar="NAME", nargs="?", default="digits", help="which demonstration (default: digits)")
-    parser.add_argument("--out", metavar="FILE.png", default="qspec-demo.png", help="where its picture goes (default: qspec-demo.png)")
+    parser.add_argument(
+        "-o", "--out", metavar="FILE.png", default="qspec-demo.png", help="where its picture goes (default: qspec-demo.png)"
+    )
 
 
 def _target(parser: Parser) -> None:
@@ -268,4 +291,31 @@ COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "show": ("print what a specification says, or how a network is built", _show),
     "solvers": ("list solvers: what is installed, and how to get the others", _solvers),
     "demo": ("verify, attack and picture a small network", _demo),
+}
+
+QUIET = frozenset({"sweep", "report", "export", "show", "solvers", "demo"})
+"""Commands that reach no verdict of their own."""
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "verify": (
+        "spec.py",
+        "spec.py:robust --param label=7 --param image=@image.npy",
+        "spec.py --solver z3 --json result.json",
+    ),
+    "verify-many": ("spec.py --over samples.npz --store results.jsonl", "spec.py --over samples.npz --over radii.csv --by radius"),
+    "certify": (
+        "digits-6bit test.npz --radius 1",
+        "net.qspec a.npz --images x --labels y --radius 2 --plot a.svg",
+        "net.qspec t10k-images.gz --labels t10k-labels.gz --radius 4",
+    ),
+    "radius": ("spec.py --param label=7 --param image=@image.npy --high 16", "spec.py --parameter tolerance --high 1 --step 0.25"),
+    "compare": ("spec.py --solvers bounds,z3,cvc5 --timeout 60", "spec.py:robust --theory QF_LIA --json answers.json"),
+    "sweep": ("spec.py --bits 4,6-10 --solvers bounds,falsify", "spec.py --bits 6-10 --store sweep.jsonl --plot sweep.svg"),
+    "report": ("results.jsonl -o page.html", "bounds.json z3.json --by radius --title 'Two solvers'"),
+    "export": ("spec.py --theory QF_BV -o robust.smt2", "spec.py:robust --theory milp --format mps -o robust.mps"),
+    "vnnlib": ("network.onnx property.vnnlib --timeout 60",),
+    "replay": ("result.json", "result.json spec.py:robust"),
+    "check-certificate": ("robust.certificate digits-6bit spec.py:robust",),
+    "show": ("digits-6bit", "net.qspec", "spec.py:robust"),
+    "solvers": ("",),
+    "demo": ("", "-o picture.png"),
 }

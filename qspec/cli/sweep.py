@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from qspec.cli.outcome import Outcome
-from qspec.cli.report import check_writable
 from qspec.cli.specs import read_values, split_target
 from qspec.cli.terminal import table
 from qspec.errors import SpecError
+from qspec.figures.style import check_drawable
 from qspec.result import Verdict
 from qspec.sweeps import Sweep, sweep
 
@@ -31,7 +31,7 @@ def run(
     seed: int,
 ) -> Outcome:
     """Return how many hold at each number of bits by each method, and where more bits cost something."""
-    check_writable(figure)
+    check_drawable(figure)
     path, _ = split_target(target)
     values = cast("dict[str, Any]", read_values(path))
     if missing := [n for n in ("make", "specs") if n not in values]:

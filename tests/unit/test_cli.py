@@ -7,6 +7,7 @@ import os
 import pty
 import runpy
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import pytest
 
 from qspec import presolve
 from qspec.cli import main
-from qspec.cli.parser import COMMANDS
+from qspec.cli.parser import COMMANDS, EXAMPLES, parse
 from qspec.cli.specs import setting
 from qspec.verify import DEFAULT_SOLVER
 
@@ -566,6 +567,12 @@ def test_every_command_has_help(qspec, command: str) -> None:
     assert ended.status == 0
     assert ended.out.startswith(f"usage: qspec {command}")
     assert max(map(len, ended.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_examples_in_the_help_are_commands(command: str) -> None:
+    for example in EXAMPLES[command]:
+        assert parse([command, *shlex.split(example)])["command"] == command
 
 
 def test_version(qspec) -> None:

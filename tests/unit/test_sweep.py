@@ -255,7 +255,7 @@ def specs(net):
 def test_the_command_prints_tables_draws_and_resumes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec, kept, figure = tmp_path / "spec.py", tmp_path / "kept.jsonl", tmp_path / "sweep.svg"
     spec.write_text(SPEC, encoding="utf-8")
-    options = ["--bits", "3,5", "--solvers", "bounds,falsify", "--workers", "1", "--store", str(kept), "--figure", str(figure)]
+    options = ["--bits", "3,5", "--solvers", "bounds,falsify", "--workers", "1", "--store", str(kept), "--plot", str(figure)]
     assert main(["sweep", str(spec), *options]) == 0
     said = capsys.readouterr().out
     assert main(["sweep", str(spec), *options]) == 0
