@@ -237,7 +237,8 @@ class Schema:
         return {f.name: f.values[_read(f, flat[where])] for f, where in self.slices()}
 
     def allows(self, row: Mapping[str, Word]) -> bool:
-        """Return whether a row breaks no link."""
+        """Return whether a row breaks no link; raises SpecError if it has other features than the schema, or other values."""
+        self.encode(row)
 
         def among(part: Mapping[str, Sequence[Word]]) -> bool:
             return all(row[name] in words for name, words in part.items())

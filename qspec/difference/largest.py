@@ -41,6 +41,9 @@ class Question:
     @classmethod
     def of(cls, fixed: Network, real: RealNetwork, lower: object, upper: object, outputs: Sequence[int] | None) -> Question:
         """Check a question; raises UnsupportedError if the networks are no pair, SpecError on an empty box or on missing outputs."""
+        if not isinstance(fixed, Network) or not isinstance(real, RealNetwork):  # pyright: ignore[reportUnnecessaryIsInstance]
+            given = f"{type(fixed).__name__} and {type(real).__name__}"
+            raise SpecError("an error is that of a quantised network against a real one", given=given, expected="Network and RealNetwork")
         both, first = pair(fixed, real), fixed.stages[0].layer
         if both is None or not isinstance(first, Input) or first.features:
             raise UnsupportedError(

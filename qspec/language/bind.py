@@ -231,7 +231,7 @@ class _Binder:
         if self._values is None:
             return p
         if p.name not in self._values:
-            raise SpecError("a parameter has no value", given=p.name, expected=f"verify(spec, {p.name}=…)")
+            raise SpecError("a parameter has no value", given=p.name, expected=f"verify(spec, {p.name}=…), or --param {p.name}=…")
         self.used.add(p.name)
         given = constant(self._values[p.name])
         if given.shape != p.shape:

@@ -137,7 +137,7 @@ class Compiler:
                 codes, unit = in_common_unit(values.flat)
                 return Lowered(b.constant(codes), unit)
             case Parameter(name):
-                raise SpecError("a parameter has no value", given=name, expected=f"verify(spec, {name}=…)")
+                raise SpecError("a parameter has no value", given=name, expected=f"verify(spec, {name}=…), or --param {name}=…")
             case Variable() | Output():
                 return self._values(e)
             case Code(argument):

@@ -108,6 +108,13 @@ def _bytes(path: Path) -> bytes:
 
 def _unpack(data: bytes) -> dict[str, bytes]:
     """Return the members of an archive whose names and sizes are those of a network; their checksums are right."""
+    if data[:2] not in (b"", b"P", b"PK"):
+        raise ModelFileError(
+            "this is no file of qspec",
+            given=f"{len(data)} bytes that begin with {data[:8]!r}",
+            expected="a .qspec file, as Network.save writes it",
+            advice="read_onnx of qspec.interop.onnx_real and read_keras of qspec.interop.keras read float networks",
+        )
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()

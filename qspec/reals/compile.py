@@ -132,7 +132,7 @@ class _Compiler:
             case Constant(values):
                 return b.constant(values)
             case Parameter(name):
-                raise SpecError("a parameter has no value", given=name, expected=f"verify(spec, {name}=…)")
+                raise SpecError("a parameter has no value", given=name, expected=f"verify(spec, {name}=…), or --param {name}=…")
             case Variable() | Output() | Code():
                 return self._leaves[id(e)]
             case Sum(left, right):

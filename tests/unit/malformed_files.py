@@ -363,11 +363,11 @@ def traversing(name: str) -> bytes:
 
 ARCHIVES: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "the archive is damaged"),
-    "a text": (b"version https://git-lfs.github.com/spec/v1\n", "the archive is damaged"),
-    "a pickle": (pickle.dumps(Touch()), "the archive is damaged"),
-    "bzip2": (bz2.compress(FILE), "the archive is damaged"),
-    "JSON": (MEMBERS["network.json"], "the archive is damaged"),
-    "zeros": (bytes(5000), "the archive is damaged"),
+    "a text": (b"version https://git-lfs.github.com/spec/v1\n", "this is no file of qspec"),
+    "a pickle": (pickle.dumps(Touch()), "this is no file of qspec"),
+    "bzip2": (bz2.compress(FILE), "this is no file of qspec"),
+    "JSON": (MEMBERS["network.json"], "this is no file of qspec"),
+    "zeros": (bytes(5000), "this is no file of qspec"),
     "an empty archive": (zipped({}), "the description is missing"),
     "no description": (zipped({n: d for n, d in MEMBERS.items() if n != "network.json"}), "the description is missing"),
     "no arrays": (zipped({"network.json": MEMBERS["network.json"]}), "the array is not in the file"),

@@ -50,6 +50,10 @@ def test_links_say_which_rows_there_are() -> None:
     assert TABLE.allows({**row, "school": "high"})
     assert TABLE.allows({**row, "job": "none"})
     known = qs.Schema((SEX, SCHOOL), links=qs.determines("sex", "school", {"female": "high", "male": "low"}))
+    with pytest.raises(SpecError, match=r"no such value(.|\n)*highest"):
+        TABLE.allows({**row, "school": "highest"})
+    with pytest.raises(SpecError, match=r"other features(.|\n)*schol"):
+        TABLE.allows({"schol": "high"})
     allowed = [(s, e) for s, e in product(SEX.values, SCHOOL.values) if known.allows({"sex": s, "school": e})]
     assert allowed == [("female", "high"), ("male", "low")]
 
