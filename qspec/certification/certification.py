@@ -86,16 +86,18 @@ class Certification:
         ]
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
-        """Return stacked bars of the verdicts for each class and for all, and write them to a file, if one is named.
+        """Return stacked bars of the shares for each class and for all, and write them to a file, if one is named.
 
         Raises PackageMissingError without matplotlib, SpecError if the file cannot be written.
         """
-        from qspec.figures.bars import bars
+        from qspec.figures.bars import shares
         from qspec.figures.style import saved
 
         classes = {str(label): self.labels == label for label in np.unique(self.labels)} | {"all": np.ones(self.samples, np.bool_)}
-        counts = {n: Counter(self.outcomes[k].verdict for k in np.flatnonzero(rows)) for n, rows in classes.items()}
-        return saved(bars(counts, f"class, samples within {self.radius} LSB"), path)
+        kinds = {Verdict.HOLDS: "certified", Verdict.VIOLATED: "refuted", Verdict.UNKNOWN: "undecided"}
+        kind = [kinds[o.verdict] if right else "misclassified" for o, right in zip(self.outcomes, self.right, strict=True)]
+        counts = {n: Counter(kind[k] for k in np.flatnonzero(rows)) for n, rows in classes.items()}
+        return saved(shares(counts, f"class, samples within {self.radius} LSB"), path)
 
     def _share(self, verdict: Verdict) -> float:
         return float(np.mean([bool(r) and o.verdict is verdict for r, o in zip(self.right, self.outcomes, strict=True)]))

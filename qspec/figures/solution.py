@@ -49,7 +49,7 @@ def _images(variables: Sequence[Shown]) -> Figure:
     for axis in axes:
         axis.set(xticks=[], yticks=[])
         axis.grid(visible=False)
-        axis.spines[:].set_visible(False)
+        axis.spines[:].set(visible=True, color="#cccccc", linewidth=0.6)  # where an image ends, if its border is white
     return figure
 
 
@@ -67,6 +67,8 @@ def _bars(variables: Sequence[Shown], features: Sequence[str]) -> Figure:
         if v.before is not None:
             line: dict[str, Any] = {"marker": "|", "markersize": 11, "markeredgewidth": 2, "linestyle": "", "color": "#333333"}
             axis.plot(v.before.reshape(-1)[own], places, **line, label=v.before_name)
+    if all(float(n).is_integer() for v in variables for n in v.values.flat):
+        axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set_yticks(range(len(chosen)), [names[k] for k in chosen])
     axis.invert_yaxis()
     axis.set_xlabel("code" if len(chosen) == size else f"code; {len(chosen)} of {size} elements, those changed most")

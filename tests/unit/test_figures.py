@@ -66,6 +66,11 @@ def test_other_inputs_are_bars_with_the_names_of_features() -> None:
     assert [p.get_width() for p in axis.patches] == [5, 1, 0, 5, 0, 1]  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def test_ticks_between_whole_codes_are_left_out() -> None:
+    axis = violated({"x": [-4, -3, -2]}).plot().axes[0]
+    assert all(float(t).is_integer() for t in axis.get_xticks())
+
+
 def test_of_many_elements_those_that_changed_most_are_drawn() -> None:
     before = np.arange(120)
     after = before.copy()
