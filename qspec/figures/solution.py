@@ -55,6 +55,8 @@ def _images(variables: Sequence[Shown]) -> Figure:
 
 def _bars(variables: Sequence[Shown], features: Sequence[str]) -> Figure:
     """Draw a row for each element, with a bar for each variable; what it was before is a line across the bar."""
+    from matplotlib.ticker import MaxNLocator
+
     size = max(v.values.size for v in variables)
     names = list(features) if len(features) == size else [str(k) for k in range(size)]
     chosen = _chosen(variables, size)
@@ -68,7 +70,7 @@ def _bars(variables: Sequence[Shown], features: Sequence[str]) -> Figure:
             line: dict[str, Any] = {"marker": "|", "markersize": 11, "markeredgewidth": 2, "linestyle": "", "color": "#333333"}
             axis.plot(v.before.reshape(-1)[own], places, **line, label=v.before_name)
     if all(float(n).is_integer() for v in variables for n in v.values.flat):
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_yticks(range(len(chosen)), [names[k] for k in chosen])
     axis.invert_yaxis()
     axis.set_xlabel("code" if len(chosen) == size else f"code; {len(chosen)} of {size} elements, those changed most")
