@@ -8,7 +8,7 @@ from fractions import Fraction
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from qspec.errors import SoundnessError
+from qspec.errors import SoundnessError, SpecError
 from qspec.integers import IntArray
 from qspec.reals.ir import exact
 from qspec.threads import single_threaded
@@ -79,13 +79,17 @@ def largest_error(
 ) -> LargestError:
     """Close the interval around the largest error of some outputs to at most `gap`, as far as `timeout` seconds allow; see `error_bounds`.
 
-    The lower end is attained at the codes returned, in exact arithmetic; the upper end is proved by branch and bound. Raises SoundnessError
-    if the reference does not confirm the lower end.
+    The lower end is attained at the codes returned, in exact arithmetic; the upper end is proved by branch and bound. Raises SpecError on
+    a gap below 0, SoundnessError if the reference does not confirm the lower end.
     """
     from qspec.difference.largest import exact_errors
 
     began = perf_counter()
     allowed = Fraction(exact(gap).item())
+    if allowed < 0:
+        raise SpecError("no gap", given=gap, expected="a number of at least 0")
+    if timeout is not None and not timeout >= 0:
+        raise SpecError("no time limit", given=timeout, expected="seconds, 0 for the first bounds alone, or None for no limit")
     found = None
     for found in narrowing_error(fixed, real, lower=lower, upper=upper, outputs=outputs, seed=seed):
         late = timeout is not None and perf_counter() - began >= timeout

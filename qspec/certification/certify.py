@@ -121,6 +121,8 @@ class _Work:
             raise SpecError("no radius", given=radius, expected="a whole number of LSB, at least 0")
         if branching not in ("steps", "input"):
             raise SpecError("no such branching", given=branching, expected='"steps" or "input"')
+        if timeout is not None and not timeout >= 0:
+            raise SpecError("no time limit", given=timeout, expected="seconds, 0 for bounds and attacks alone, or None for no limit")
         if isinstance(workers, bool) or workers < 1:
             raise SpecError("no number of workers", given=workers, expected="a whole number, at least 1")
         lower, upper = np.maximum(flat - int(radius), low), np.minimum(flat + int(radius), high)

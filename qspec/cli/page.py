@@ -8,6 +8,7 @@ from pathlib import Path
 from qspec.atomic import replacing
 from qspec.cli.outcome import Outcome
 from qspec.cli.report import check_writable
+from qspec.errors import SpecError
 from qspec.report.page import page
 from qspec.report.read import read
 
@@ -15,6 +16,8 @@ from qspec.report.read import read
 def run(*, results: Sequence[str], out: str, title: str | None, by: Sequence[str], most: int) -> Outcome:
     """Write the page about some files of results, and return where it is."""
     check_writable(out)
+    if most < 0:
+        raise SpecError("no number of counterexamples", given=most, expected="--most N, at least 0")
     records, sources = read(results)
     text = page(records, sources, title=title or f"Results: {', '.join(s.name for s in sources)}", by=by, most=most)
     data = text.encode(errors="replace")  # JSON may have halves of characters

@@ -59,8 +59,10 @@ def numbers(text: str) -> list[int]:
     """Return the numbers in `4,6-8`; raises SpecError on anything else."""
     if not re.fullmatch(r"\d{1,3}(-\d{1,3})?(,\d{1,3}(-\d{1,3})?)*", text):
         raise SpecError("no numbers of bits", given=text, expected="such as 4,6-10", advice="--bits 6-10")
-    ends = [part.split("-") for part in text.split(",")]
-    return sorted({k for e in ends for k in range(int(e[0]), int(e[-1]) + 1)})
+    ends = [[int(n) for n in part.split("-")] for part in text.split(",")]
+    if any(e[0] > e[-1] for e in ends):
+        raise SpecError("these bits go down", given=text, expected="the fewest first, such as 4,6-10", advice="--bits 6-10")
+    return sorted({k for e in ends for k in range(e[0], e[-1] + 1)})
 
 
 def shares(found: Sweep) -> str:

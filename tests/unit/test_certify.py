@@ -106,6 +106,8 @@ def test_a_stored_counterexample_is_replayed(tmp_path: Path) -> None:
         (IMAGES, LABELS, -1, {}, r"no radius"),
         (IMAGES, LABELS, 0.5, {}, r"no radius"),
         (IMAGES, LABELS, 1, {"branching": "random"}, r"no such branching"),
+        (IMAGES, LABELS, 1, {"timeout": -1}, r"no time limit"),
+        (IMAGES, LABELS, 1, {"timeout": float("nan")}, r"no time limit"),
         (IMAGES, LABELS, 1, {"workers": 0}, r"number of workers(.|\n)*at least 1"),
     ],
 )

@@ -114,6 +114,12 @@ def test_malformed_questions() -> None:
         qs.largest_error(FIXED, REAL, lower=3, upper=2)
     with pytest.raises(QspecError):
         qs.largest_error(FIXED, REAL, gap="wide")
+    with pytest.raises(qs.SpecError, match=r"no gap(.|\n)*-1"):
+        qs.largest_error(FIXED, REAL, gap=-1)
+    with pytest.raises(qs.SpecError, match="no time limit"):
+        qs.largest_error(FIXED, REAL, timeout=-1)
+    with pytest.raises(qs.SpecError, match=r"quantised network against a real one(.|\n)*RealNetwork and Network"):
+        qs.error_bounds(REAL, FIXED)  # pyright: ignore[reportArgumentType]
 
 
 def test_a_gap_or_a_limit_leaves_the_interval_open() -> None:

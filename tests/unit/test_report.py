@@ -257,6 +257,11 @@ def test_the_store_of_a_certification_is_said_to_be_one(tmp_path: Path, capsys: 
     assert "damaged" not in said
 
 
+def test_no_fewer_than_no_counterexamples_are_shown(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(kept), "-o", str(kept.with_name("none.html")), "--most", "-1"]) == 2
+    assert "at least 0" in capsys.readouterr().err
+
+
 def test_rows_of_no_sweep_beside_a_sweep_are_not_those_of_the_real_network(kept: Path, tmp_path: Path) -> None:
     (tmp_path / "other.jsonl").write_text('{"solver": "bounds", "verdict": "HOLDS", "radius": 1}\n', encoding="utf-8")
     alone, mixed = read([kept])[0], read([kept, tmp_path / "other.jsonl"])[0]

@@ -272,7 +272,7 @@ def test_the_command_prints_tables_draws_and_resumes(tmp_path: Path, capsys: pyt
         ("make = 3", "3", "no specs"),
         (SPEC, "many", "no numbers of bits"),
         (SPEC, "", "no numbers of bits"),
-        (SPEC, "5-3", "no numbers of bits"),
+        (SPEC, "5-3", "these bits go down"),
     ],
 )
 def test_the_command_refuses_what_it_cannot_sweep(
