@@ -13,14 +13,32 @@ from typing import NamedTuple
 import numpy as np
 
 from qspec.delta.interval import Floats
-from qspec.difference.dual import Both
-from qspec.difference.pair import Pair
+from qspec.difference.dual import Both, Goal
+from qspec.difference.pair import Layer, Pair
+from qspec.integers import IntArray
 from qspec.staircase import Rescale, climb
 
 WARM, COLD = 0.25, 0.03
 """Temperatures, in steps, at the start and at the end."""
 FAST, SLOW = 0.3, 0.03
 """Sizes of steps, in radii of the box."""
+MOVES, REST, LEADERS = 200, (10, 15), 2
+"""Moves that a round of tabu search compares, rounds that a moved code rests, and rows that it starts from."""
+WORK, LEAST_ROUNDS = 2**33, 16
+"""Multiplications that one tabu search may take, and rounds that it has in any case."""
+STARTS = 64
+"""Random starts of all rows together, but for two of each."""
+
+
+class Effort(NamedTuple):
+    """How many random starts an attack has, and how many rounds of tabu search follow."""
+
+    starts: int
+    rounds: int
+
+
+FIRST, LATER = Effort(4, 200), Effort(32, 1000)
+"""What is spent before anything is cut, and between cuts."""
 
 
 class Found(NamedTuple):
@@ -30,14 +48,17 @@ class Found(NamedTuple):
     value: Floats
 
 
-def attack(pair: Pair, low: Floats, high: Floats, goal: Both, starts: Floats, seed: int, rounds: int = 150) -> Found:
+def attack(pair: Pair, low: Floats, high: Floats, goal: Both, seed: int, starts: int, rounds: int = 150) -> Found:
     """Look for codes in the box `low`..`high` (inputs,) at which `goal · outputs`, (rows, outputs) each, is small.
 
-    `starts` are inputs to begin with, (any, inputs); a few at random are added.
+    It begins at the middle of the box, at `starts` points at random (fewer, if rows are many), and at as many corners.
     """
-    random = np.random.default_rng(seed)
-    x = np.concatenate([starts.clip(low, high), low + random.random((4, low.size)) * (high - low)])
-    rows, each = goal[0].shape[0], len(x)
+    random, rows = np.random.default_rng(seed), goal[0].shape[0]
+    count = max(2, min(starts, STARTS // rows))
+    share = random.random((2 * count, low.size))
+    share[count:] = np.rint(share[count:])
+    x = np.concatenate([np.rint((low + high) / 2)[None], low + share * (high - low)])
+    each = len(x)
     c = (np.repeat(goal[0], each, 0), np.repeat(goal[1], each, 0))
     x = np.tile(x, (rows, 1))
     best = np.rint(x)
@@ -58,31 +79,68 @@ def attack(pair: Pair, low: Floats, high: Floats, goal: Both, starts: Floats, se
     return Found(best.reshape(rows, each, -1)[np.arange(rows), place], value.reshape(rows, each)[np.arange(rows), place])
 
 
-def polish(pair: Pair, low: Floats, high: Floats, goal: Both, found: Found, rounds: int = 16, most: int = 64) -> Found:
-    """Move the codes that the gradient calls most promising, one at a time, to an end of the box, and keep what helps."""
+def walk(pair: Pair, low: Floats, high: Floats, goal: Goal, found: Found, seed: int, rounds: int) -> Found:
+    """Go on from the most promising rows by tabu search: of some codes, each moved to an end of the box, the best move is made.
+
+    It is made even if it makes things worse, and its code then rests for some rounds, unless that would beat the best. Source: Glover,
+    *Tabu search*, 1989.
+    """
     points, least = found.point.copy(), found.value.copy()
-    for row in range(len(points)):
-        c = (goal[0][row : row + 1], goal[1][row : row + 1])
-        for _ in range(rounds):
-            slope = soft_gradient(pair, points[row : row + 1], c, WARM)[0]
-            order = np.argsort(-np.abs(slope) * (high - low))[:most]
-            tries = np.repeat(points[row : row + 1], 2 * order.size, 0)
-            tries[np.arange(order.size), order] = low[order]
-            tries[order.size + np.arange(order.size), order] = high[order]
-            value = values(pair, tries, c)
-            k = int(value.argmin())
-            if value[k] >= least[row]:
-                break
-            points[row], least[row] = tries[k], value[k]
+    free = np.flatnonzero(low < high)
+    if free.size:
+        random = np.random.default_rng(seed)
+        rounds = min(rounds, max(LEAST_ROUNDS, WORK // (min(MOVES, 2 * free.size) * _work(pair))))
+        for row in np.argsort(found.value + goal.constant)[:LEADERS].tolist():
+            c = goal.coefficients[0][row : row + 1], goal.coefficients[1][row : row + 1]
+            points[row], least[row] = _tabu(pair, low, high, c, points[row], free, random, rounds)
     return Found(points, least)
+
+
+def _tabu(
+    pair: Pair, low: Floats, high: Floats, goal: Both, point: Floats, free: IntArray, random: np.random.Generator, rounds: int
+) -> tuple[Floats, float]:
+    """Return the best codes on the way from a point (inputs,), and their value."""
+    first = pair.layers[0]
+    matrices = first.fixed.value.T, first.real.value.T
+    x, best, least = point.copy(), point, float(values(pair, point[None], goal)[0])
+    rests = np.zeros(x.size, dtype=np.int64)
+    ends = np.concatenate([free, free + x.size])  # a code to its low end, or to its high one
+    for t in range(1, rounds + 1):
+        a, b = x @ matrices[0] + first.fixed_bias, x @ matrices[1] + first.real_bias
+        chosen = random.choice(ends, MOVES, replace=False) if ends.size > MOVES else ends
+        place = chosen % x.size
+        step = np.where(chosen < x.size, low[place], high[place]) - x[place]
+        value = _onward(pair, (a + matrices[0][place] * step[:, None], b + matrices[1][place] * step[:, None]), goal)
+        allowed = (step != 0) & ((rests[place] <= t) | (value < least))
+        if not allowed.any():
+            continue
+        k = int(np.where(allowed, value, np.inf).argmin())
+        x[place[k]] += step[k]
+        rests[place[k]] = t + int(random.integers(*REST))
+        if value[k] < least:
+            best, least = x.copy(), float(value[k])
+    return best, least
+
+
+def _work(pair: Pair) -> int:
+    """Return the multiplications of one move in both networks."""
+    return 2 * (pair.layers[0].size + sum(layer.fixed.value.size for layer in pair.layers[1:]))
 
 
 def values(pair: Pair, x: Floats, goal: Both) -> Floats:
     """Return `goal · outputs` for codes (n, inputs), in doubles."""
-    signals: Both = (x, x)
-    for layer in pair.layers:
-        a = signals[0] @ layer.fixed.value.T + layer.fixed_bias
-        b = signals[1] @ layer.real.value.T + layer.real_bias
+    return _onward(pair, _sums(pair.layers[0], (x, x)), goal)
+
+
+def _sums(layer: Layer, signals: Both) -> Both:
+    return signals[0] @ layer.fixed.value.T + layer.fixed_bias, signals[1] @ layer.real.value.T + layer.real_bias
+
+
+def _onward(pair: Pair, sums: Both, goal: Both) -> Floats:
+    """Return `goal · outputs` for sums of the first layer, (n, elements)."""
+    signals: Both = sums
+    for k, layer in enumerate(pair.layers):
+        a, b = _sums(layer, signals) if k else sums
         signals = (climb(layer.steps, np.rint(a).astype(np.int64)).astype(np.float64), np.maximum(b, 0.0) if layer.relu else b)
     return (goal[0] * signals[0]).sum(-1) + (goal[1] * signals[1]).sum(-1)
 
@@ -92,8 +150,7 @@ def soft_gradient(pair: Pair, x: Floats, goal: Both, temperature: float) -> Floa
     signals: Both = (x, x)
     rates: list[Both] = []
     for layer in pair.layers:
-        a = signals[0] @ layer.fixed.value.T + layer.fixed_bias
-        b = signals[1] @ layer.real.value.T + layer.real_bias
+        a, b = _sums(layer, signals)
         code, rate = _soft(layer.steps, a, temperature)
         passes = (b > 0) | (not layer.relu)
         rates.append((rate, passes.astype(np.float64)))

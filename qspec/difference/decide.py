@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from qspec.delta.interval import Floats
-from qspec.difference.attack import attack, polish, values
+from qspec.difference.attack import FIRST, LATER, Effort, attack, values, walk
 from qspec.difference.claim import Rows
 from qspec.difference.dual import Goal
 from qspec.difference.pair import Pair
@@ -38,12 +38,11 @@ class Judge:
         self.best = np.full(goal.constant.size, target + CLOSE)
         self.refuted = False
 
-    def attack(self, box: tuple[Floats, Floats], rows: IntArray, seed: int) -> None:
+    def attack(self, box: tuple[Floats, Floats], rows: IntArray, seed: int, effort: Effort = FIRST) -> None:
         """Search for inputs at which these rows are small, and look at them."""
-        goal = self.goal.coefficients[0][rows], self.goal.coefficients[1][rows]
-        middle = np.rint((box[0] + box[1]) / 2)[None]
-        found = polish(self.pair, *box, goal, attack(self.pair, *box, goal, middle, seed))
-        for k in np.argsort(found.value + self.goal.constant[rows]).tolist():
+        goal = self.goal.take(rows)
+        found = walk(self.pair, *box, goal, attack(self.pair, *box, goal.coefficients, seed, effort.starts), seed, effort.rounds)
+        for k in np.argsort(found.value + goal.constant).tolist():
             self._look(found.point[k], int(rows[k]), float(found.value[k]))
 
     def visit(self, point: Floats, row: int) -> None:
@@ -96,6 +95,6 @@ def decide(
         if judge.refuted or not more() or not search.step(target):
             break
         if rounds in AGAIN and not judge.refuted:
-            judge.attack(box, open_rows, seed + rounds)
+            judge.attack(box, open_rows, seed + rounds, LATER)
     status = "refuted" if judge.refuted else "proved" if search.least >= target else "unknown"
     return Decision(status, search.bounded, search.least)

@@ -85,6 +85,10 @@ class Goal(NamedTuple):
     spent: Floats
     """The magnitude of what the constant was made of."""
 
+    def take(self, rows: IntArray) -> Goal:
+        """Return some of the rows, in this order."""
+        return Goal((self.coefficients[0][rows], self.coefficients[1][rows]), self.constant[rows], self.spent[rows])
+
 
 class Trace(NamedTuple):
     """What one pass left at a layer: coefficients of its signals, multipliers of its sums, and the candidate chosen for each free pair."""

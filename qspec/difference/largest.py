@@ -11,7 +11,7 @@ from time import perf_counter
 import numpy as np
 
 from qspec.delta.interval import Floats
-from qspec.difference.attack import attack, polish, values
+from qspec.difference.attack import FIRST, LATER, Effort, attack, values, walk
 from qspec.difference.claim import errors
 from qspec.difference.dual import Goal
 from qspec.difference.pair import Pair, pair
@@ -90,7 +90,7 @@ def narrow(question: Question, seed: int) -> Iterator[LargestError]:
     for rounds in count(1):
         yield run.interval(search, bounds, began)
         if rounds in AGAIN:
-            run.attack(seed + rounds)
+            run.attack(seed + rounds, LATER)
         if not search.step(run.target):
             return
 
@@ -130,11 +130,10 @@ class _Largest:
         codes = self.codes.reshape(self.question.shape)
         return LargestError(self.best, upper, codes, self.output, bounds, search.bounded, perf_counter() - began)
 
-    def attack(self, seed: int) -> None:
+    def attack(self, seed: int, effort: Effort = FIRST) -> None:
         """Search the box for a large error."""
         box, c = self.question.box, self.goal.coefficients
-        middle = np.rint((box[0] + box[1]) / 2)[None]
-        found = polish(self.question.pair, *box, c, attack(self.question.pair, *box, c, middle, seed))
+        found = walk(self.question.pair, *box, self.goal, attack(self.question.pair, *box, c, seed, effort.starts), seed, effort.rounds)
         self.look(found.point[int((found.value + self.goal.constant).argmin())])
 
     def visit(self, point: Floats, row: int) -> None:

@@ -28,7 +28,7 @@ FEW_INPUTS = 8
 """With at most so many inputs that vary, inputs are cut and no pairs."""
 BATCH = 32
 """Parts that are bounded together."""
-AGAIN = frozenset(4**k for k in range(2, 12))
+AGAIN = frozenset(2**k for k in range(3, 24))
 """After so many rounds of cuts the attack is tried again, from other points."""
 FIRST, THEN = 300, 40
 RATE = 0.15
@@ -107,8 +107,7 @@ class Search:
 
     def _part(self, pieces: list[Piece]) -> tuple[Part, Goal, tuple[Both, ...], tuple[Region, ...]]:
         regions = tuple(Region(*(np.concatenate(v) for v in zip(*r, strict=True))) for r in zip(*(p.regions for p in pieces), strict=True))
-        rows = [p.row for p in pieces]
-        goal = Goal((self.goal.coefficients[0][rows], self.goal.coefficients[1][rows]), self.goal.constant[rows], self.goal.spent[rows])
+        goal = self.goal.take(np.array([p.row for p in pieces]))
         multipliers = _together([p.multipliers for p in pieces])
         box = Part(np.stack([p.low for p in pieces]), np.stack([p.high for p in pieces]), tables(self.known, regions))
         return box, goal, multipliers, regions
