@@ -99,7 +99,8 @@ def rows(network: Network | RealNetwork, schema: Schema, *names: str) -> tuple[V
             codes(f, where, [f.start + f.stride * min(1, count)])
             pieces.append(Range(positions, first, np.maximum(stride, 1), integers([count])))
     named = tuple((f.name, where.start, where.stop) for f, where in schema.slices())
-    return tuple(Variable(name, Type((columns,), grid), Domain(columns, _joined(pieces)), named) for name in names)
+    words = {f.name: f.values for f in schema.features}
+    return tuple(Variable(name, Type((columns,), grid), Domain(columns, _joined(pieces)), named, words) for name in names)
 
 
 def outputs(network: Network | RealNetwork, schema: Schema, row: Mapping[str, Word]) -> list[Fraction]:

@@ -16,6 +16,7 @@ from qspec.language.formulas import Property
 from qspec.language.walk import networks
 from qspec.names import listed
 from qspec.result import Evidence, Result, Verdict
+from qspec.show.rows import rows_of
 from qspec.show.tally import tally
 from qspec.solver import Limits, Reason, Solver
 from qspec.store import Store, opened
@@ -251,7 +252,8 @@ class Batch:
             result = cast(Store, store).result(reply.key) if resumed else Result.from_dict(json.loads(text))
         if store is not None:
             store.keep(reply.key, task.index, text, {} if self._tags is None else self._tags(task, result))
-        result = replace(result, name=name, parameters=task.parameters, networks=self._networks[task.position])
+        rows = rows_of(self._properties[task.position].variables, result.codes, task.parameters)
+        result = replace(result, name=name, parameters=task.parameters, networks=self._networks[task.position], rows=rows)
         return Finished(task.index, name, reply.key, task.parameters, result, resumed)
 
     def _crashed(self, task: Task, death: Death) -> Result:

@@ -28,6 +28,7 @@ from qspec.reals.monotone import one_sided
 from qspec.reproducer import write_real_reproducer
 from qspec.result import Evidence, Result, Said, Times, Verdict
 from qspec.run import Clocked, proved, said_of, versions
+from qspec.show.rows import rows_of
 from qspec.solver import Limits, Reason, Solver, Status
 
 NATIVE = "delta"
@@ -299,7 +300,8 @@ def _meant(spec: Property, codes: Mapping[str, IntArray], point: Point) -> bool 
 
 def _found(run: RealRun, solution: Solution, evidence: Evidence) -> Result:
     verdict = Verdict.VIOLATED if run.spec.kind == "forall" else Verdict.HOLDS
-    return run.result(verdict, evidence, codes=solution.codes or None, point=solution.point or None)
+    rows = rows_of(run.spec.variables, solution.codes, run.parameters)
+    return run.result(verdict, evidence, codes=solution.codes or None, point=solution.point or None, rows=rows)
 
 
 def _absent(run: RealRun, evidence: Evidence) -> Result:

@@ -113,6 +113,8 @@ class Result:
     """Exact number of violating (or witnessing) assignments, where it was counted."""
     point: Mapping[str, ExactArray] | None = None
     """Fractions, of every real variable; None if there is none."""
+    rows: Mapping[str, Mapping[str, str | int]] = field(default_factory=dict[str, Mapping[str, str | int]])
+    """The codes of variables with named features in words, by variable and feature, each after the parameter that it was changed from."""
     proof: Proof | None = field(default=None, repr=False)
     """What the certificate is made of, if the native engine proved the verdict."""
 
@@ -207,6 +209,7 @@ class Result:
             "detail": self.detail,
             "codes": None if self.codes is None else {k: np.asarray(v).tolist() for k, v in self.codes.items()},
             "point": None if self.point is None else {k: _plain(v) for k, v in self.point.items()},
+            **({"rows": {k: dict(row) for k, row in self.rows.items()}} if self.rows else {}),
             "violations": self.violations,
             "solver": self.solver,
             "solver_version": self.solver_version,
@@ -248,6 +251,7 @@ class Result:
                 said=tuple(_said(s) for s in data["said"]),
                 limits=Limits(**data["limits"]),
                 times=Times(**data["times"]),
+                rows={k: dict(row) for k, row in data.get("rows", {}).items()},
                 **{k: dict(data[k]) for k in ("parameters", "hashes", "versions")},
                 **{k: data[k] for k in ("detail", "vacuous", "solver", "solver_version", "violations")},
             )

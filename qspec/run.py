@@ -25,6 +25,7 @@ from qspec.passes.base import Reduced
 from qspec.problem import GridProblem, MilpProblem, Problem, RealProblem, SmtProblem
 from qspec.reproducer import write_reproducer
 from qspec.result import Evidence, Proof, Result, Said, Times, Verdict, judge
+from qspec.show.rows import rows_of
 from qspec.solver import Answer, Limits, Reason, Solver, get_solver
 
 if TYPE_CHECKING:
@@ -252,7 +253,8 @@ def found(run: Run, assignment: Assignment, evidence: Evidence, *, violations: i
         )
     verdict = Verdict.VIOLATED if run.spec.kind == "forall" else Verdict.HOLDS
     exact = all(v.domain.one_to_one for v in run.spec.variables)
-    return run.result(verdict, evidence, codes=codes, violations=violations if exact else None)
+    rows = rows_of(run.spec.variables, codes, run.parameters)
+    return run.result(verdict, evidence, codes=codes, rows=rows, violations=violations if exact else None)
 
 
 def absent(run: Run, evidence: Evidence, solver: Solver, theory: str | None, *, proof: Proof | None = None) -> Result:

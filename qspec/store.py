@@ -136,8 +136,8 @@ def opened(where: str | os.PathLike[str]) -> Generator[Store]:
 def read(where: str | os.PathLike[str]) -> list[dict[str, object]]:
     """Return the results of a store as plain rows, in the order of their index; a store that is being written may be read.
 
-    Columns: index, key, tags, name, kind, parameters, verdict, evidence, reason, detail, vacuous, violations, codes, solver,
-    solver_version, seconds (spent) and timeout (allowed). Raises SpecError if the file is not a store, or damaged.
+    Columns: index, key, tags, name, kind, parameters, verdict, evidence, reason, detail, vacuous, violations, codes, rows (of tables, in
+    words), solver, solver_version, seconds (spent) and timeout (allowed). Raises SpecError if the file is not a store, or damaged.
     """
     return [_row(line) for line in lines(where)]
 
@@ -164,6 +164,7 @@ def _row(line: dict[str, Any]) -> dict[str, object]:
         "key": line["key"],
         "tags": line.get("tags", {}),
         **{c: result[c] for c in COLUMNS},
+        "rows": result.get("rows", {}),
         "seconds": math.fsum(result["times"].values()),
         "timeout": result["limits"]["seconds"],
     }

@@ -6,8 +6,8 @@ expressions gives a formula, elementwise; `qs.all` and `qs.any` say what an arra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
@@ -165,6 +165,8 @@ class Variable(Expression):
     domain: Domain
     features: tuple[tuple[str, int, int], ...] = ()
     """Name, first and last-plus-one column of each named feature."""
+    words: Mapping[str, Sequence[str | int]] = field(default_factory=dict[str, Sequence[str | int]])
+    """What the values of a feature are called, in the order of its domain; one that is not here is called by its numbers."""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -32,7 +32,7 @@ def input_variable(network: Network, name: str, *, of: str | None = None, lower:
         columns.append((f.name, start, start + f.columns))
         start += f.columns
     domain = _feature_domain(layer, low, high) if layer.features else box(low, high)
-    return Variable(name, stage.type, domain, tuple(columns))
+    return Variable(name, stage.type, domain, tuple(columns), {f.name: f.categories for f in layer.features if f.categories})
 
 
 def apply_network(network: Network, arguments: tuple[Operand, ...], parameters: Mapping[tuple[str, str], Expression]) -> Application:

@@ -1,10 +1,10 @@
-"""Counterexamples and witnesses for a page: images as PNG within the page, other inputs as tables."""
+"""Counterexamples and witnesses for a page: images as PNG within the page, rows of tables in words, other inputs as numbers."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -31,16 +31,24 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Elements:
+    """Features in words, or elements as exact numbers; those that differ least are left out if there are many."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    left_out: int
+    words: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Solution:
     """The counterexample or witness of one row, variable by variable."""
 
     record: Record
     about: str
     pictures: Sequence[Picture]
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    """Elements of what is no image, exactly."""
-    left_out: int
+    tables: Sequence[Elements]
+    """What is no image."""
 
 
 def solutions(records: Sequence[Record], most: int) -> tuple[list[Solution], int]:
@@ -50,36 +58,62 @@ def solutions(records: Sequence[Record], most: int) -> tuple[list[Solution], int
     """
     groups: dict[tuple[object, ...], list[Record]] = {}
     for r in records:
-        if _codes(r) or _point(r):
+        if any(_result(r).get(part) for part in ("codes", "point", "rows")):
             groups.setdefault((r.name, r.method, r.bits), []).append(r)
     turns = [r for turn in zip_longest(*groups.values()) for r in turn if r is not None]
     return [_solution(r) for r in sorted(turns[:most], key=lambda r: r.id)], max(0, len(turns) - most)
 
 
-def _codes(record: Record) -> object:
-    return record.source.get("result", record.source).get("codes")
-
-
-def _point(record: Record) -> object:
-    return record.source.get("result", record.source).get("point")
+def _result(record: Record) -> Any:
+    return record.source.get("result", record.source)
 
 
 def _solution(record: Record) -> Solution:
+    result = _result(record)
     try:
-        variables = shown(_codes(record), _point(record), record.parameters)  # pyright: ignore[reportArgumentType]
+        told = _told(result.get("rows") or {})
+        variables = shown(result.get("codes"), result.get("point"), record.parameters)
     except (TypeError, ValueError, ZeroDivisionError, OverflowError, AttributeError) as error:
         raise SpecError("a counterexample is damaged", given=f"row {record.id}", expected=f"numbers ({error})") from None
     scalars = {k: v for k, v in record.parameters.items() if isinstance(v, int | float | str)}
     about = ", ".join(f"{k} {v}" for k, v in scalars.items())
+    variables = [v for v in variables if v.name not in told]
     pictures = [p for v in variables if v.picture is not None for p in _pictures(v, v.picture)]
-    tables = [v for v in variables if v.picture is None]
-    sizes = {v.values.size for v in tables}
-    if len(tables) > 1 and len(sizes) == 1:
-        columns, rows = _beside(tables)
-        return Solution(record, about, pictures, columns, rows, max(sizes) - len(rows))
-    columns = ["element", "before", "now", "change"] if any(v.before is not None for v in tables) else ["element", "value"]
-    rows = [row for v in tables for row in _elements(v, len(columns))]
-    return Solution(record, about, pictures, columns, rows, sum(v.values.size for v in tables) - len(rows))
+    numbers = _numbers([v for v in variables if v.picture is None])
+    return Solution(record, about, pictures, [*_words(told), *numbers])
+
+
+def _told(given: Any) -> dict[str, dict[str, str]]:
+    """Return rows in words, by variable and feature; raises ValueError or AttributeError if they are none."""
+    rows = {str(name): {str(f): str(word) for f, word in row.items()} for name, row in given.items()}
+    if not all(rows.values()):
+        raise ValueError("a row without features")
+    return rows
+
+
+def _words(told: Mapping[str, Mapping[str, str]]) -> list[Elements]:
+    """Return a table for all rows with the same features: a line for each feature, marked where they differ."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name, row in told.items():
+        alike.setdefault(tuple(row), []).append(name)
+    tables: list[Elements] = []
+    for features, names in alike.items():
+        lines = [[f, *(told[name][f] for name in names)] for f in features]
+        differ = np.array([float(len(set(line[1:])) > 1) for line in lines])
+        rows = [[*lines[k], *(["≠" if differ[k] else ""] if len(names) > 1 else [])] for k in _most(differ)]
+        tables.append(Elements(["feature", *names, *[""] * (len(names) > 1)], rows, len(lines) - len(rows), words=True))
+    return tables
+
+
+def _numbers(variables: Sequence[Shown]) -> list[Elements]:
+    """Return one table of variables that have no names for what they hold, none of no variables."""
+    sizes = {v.values.size for v in variables}
+    if len(variables) > 1 and len(sizes) == 1:
+        columns, rows = _beside(variables)
+        return [Elements(columns, rows, max(sizes) - len(rows))]
+    columns = ["element", "before", "now", "change"] if any(v.before is not None for v in variables) else ["element", "value"]
+    rows = [row for v in variables for row in _elements(v, len(columns))]
+    return [Elements(columns, rows, sum(v.values.size for v in variables) - len(rows))] if rows else []
 
 
 def _pictures(v: Shown, shape: tuple[int, int]) -> list[Picture]:

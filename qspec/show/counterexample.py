@@ -16,6 +16,7 @@ from qspec.language.walk import occurrences
 from qspec.show.formula import seen_through, text_of
 from qspec.show.numbers import exact, shape_text
 from qspec.show.picture import Block, beside, change, grey, is_image
+from qspec.show.rows import in_words
 
 LONGEST = 100
 """Vectors with more elements are cut."""
@@ -88,25 +89,15 @@ def centre_of(spec: Property, v: Variable) -> IntArray | None:
 
 def _features(variables: Sequence[Variable], codes: Mapping[str, IntArray]) -> str:
     """Return a table with a row for each named feature and a column for each variable; rows that differ are marked."""
-    header = ["feature, by value", *(v.name for v in variables)]
-    rows: list[list[str]] = []
-    for name, start, stop in variables[0].features:
-        rows.append([name, *(_feature(v, codes[v.name], start, stop) for v in variables)])
+    header = ["feature", *(v.name for v in variables)]
+    told = [in_words(v, codes[v.name]) for v in variables]
+    rows = [[name, *(str(row[name]) for row in told)] for name in told[0]]
     widths = [max(len(row[k]) for row in [header, *rows]) for k in range(len(header))]
     lines: list[str] = []
     for row in [header, *rows]:
         cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
         lines.append("  ".join(cells) + ("  ←" if row is not header and len(set(row[1:])) > 1 else ""))
     return "\n".join(lines)
-
-
-def _feature(v: Variable, codes: IntArray, start: int, stop: int) -> str:
-    units, zeros = v.type.grid.per_element(v.shape)
-    if stop - start > 1:
-        group = next((p for p in v.domain.pieces if isinstance(p, OneHot) and start in p.positions), None)
-        if group is not None:
-            return f"#{int(np.argmax(codes[group.positions] == group.on))}"
-    return " ".join(exact(units[k] * (int(codes[k]) - zeros[k])) for k in range(start, stop))
 
 
 def _vector(title: str, values: IntArray | RationalArray, columns: int) -> str:

@@ -49,7 +49,7 @@ def shown(codes: Mapping[str, Any] | None, point: Mapping[str, Any] | None, para
     found: list[Shown] = []
     for name, values in {**(codes or {}), **(point or {})}.items():
         array = _exact(values)
-        before = None if point is not None and name in point else _reference(array, parameters)
+        before = None if point is not None and name in point else reference(array, parameters)
         found.append(
             Shown(
                 name,
@@ -62,7 +62,8 @@ def shown(codes: Mapping[str, Any] | None, point: Mapping[str, Any] | None, para
     return found
 
 
-def _reference(array: npt.NDArray[Any], parameters: Mapping[str, Any]) -> tuple[str, npt.NDArray[Any]] | None:
+def reference(array: npt.NDArray[Any], parameters: Mapping[str, Any]) -> tuple[str, npt.NDArray[Any]] | None:
+    """Return the first parameter of whole numbers that has as many elements, and its name: what codes are compared with."""
     for name, given in parameters.items():
         if isinstance(given, Sequence | np.ndarray) and not isinstance(given, str):
             values = _exact(cast(object, given))

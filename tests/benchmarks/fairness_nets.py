@@ -145,7 +145,9 @@ def _pair(network: qs.Network | qs.RealNetwork, schema: Schema, result: qs.Resul
 
 def _row(verdict: str, how: str, since: float, gap: tuple[Fraction | None, Fraction | None], pair: Pair | None) -> dict[str, Any]:
     ends = [None if end is None else str(end) for end in gap]
-    return {"verdict": verdict, "how": how, "seconds": perf_counter() - since, "gap": ends, "pair": pair}
+    told = None if pair is None else {"a": dict(pair[0]), "b": dict(pair[1])}
+    found = {"name": "same_decision", "solver": "qspec", "verdict": verdict, "how": how}  # as `qspec report` reads it
+    return {**found, "seconds": perf_counter() - since, "gap": ends, "rows": told}
 
 
 def agreement(net: qs.Network, real: qs.RealNetwork, values: Values) -> float:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
+from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,68 @@ def test_several_properties_are_a_matrix_and_several_inputs_stand_side_by_side(t
     assert '<th scope="row">[0]</th><td>1</td><td>1</td><td></td>' in text
 
 
+JOB = qs.Categorical("job", ("baker", "nurse", "none"))
+FEATURES = (
+    JOB,
+    qs.Categorical("sex", ("female", "male"), onehot=False),
+    qs.Whole("age", 20, 50, step=10, scale=Fraction(1, 10), shift=Fraction(20)),
+)
+TABLE = qs.Schema((*FEATURES, qs.Ordinal("school", ("low", "high"), first=1)), protected=("sex",))
+
+
+def people(layer: qs.Input) -> qs.Network:
+    """What the sex changes is the output, and nothing else."""
+    kernel = np.zeros((6, 1), dtype=np.int64)
+    kernel[3] = 1
+    return qs.Sequential(layer, qs.Dense(qs.Tensor(kernel, qs.Fixed(3, 0)), output=qs.Fixed(5, 0)), name="people")
+
+
+def found_rows(text: str) -> list[list[list[str]]]:
+    """The cells of all tables of counterexamples on a page."""
+    section = text[text.index('<section id="found">') : text.index('<section id="environment">')]
+    lines = (re.findall(r"<tr>(.*?)</tr>", table) for table in re.findall(r"<table.*?</table>", section, re.DOTALL))
+    return [[re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line) for line in table] for table in lines]
+
+
+def test_counterexamples_over_a_schema_are_rows_in_words(tmp_path: Path) -> None:
+    kept, old = tmp_path / "store.jsonl", tmp_path / "old.jsonl"
+    net = people(qs.Input((6,), TABLE.format()))
+    close = qs.fairness.close_values(net, TABLE, qs.parameter("tolerance"))
+    (first,) = qs.verify_many(close, {"tolerance": [0]}, workers=1, store=kept)
+    assert first.result.codes is not None
+    words = qs.fairness.in_words(net, TABLE, first.result.codes)
+    assert first.result.rows == words
+    (again,) = qs.verify_many(close, {"tolerance": [0]}, workers=1, store=kept)
+    assert again.resumed
+    assert again.result.rows == words
+    (table,) = found_rows(page(*read([kept]), title="t"))
+    assert table[0] == ["feature", "a", "b", ""]
+    assert table[1:] == [[n, str(words["a"][n]), str(words["b"][n]), "≠" if n == "sex" else ""] for n in ("job", "sex", "age", "school")]
+    line = json.loads(kept.read_text())
+    del line["result"]["rows"]
+    old.write_text(json.dumps(line) + "\n")
+    assert [row[0] for row in found_rows(page(*read([old]), title="t"))[0]] == ["element", *(f"[{k}]" for k in range(6))]
+
+
+def test_features_of_an_input_name_what_was_changed(tmp_path: Path) -> None:
+    net = people(TABLE.layer())
+    x, person = net.input("x"), qs.parameter("person", 6)
+    near = qs.forall(x, given=qs.linf(x.code - person) <= 1, then=net(x).reshape() <= 0)
+    kept = tmp_path / "store.jsonl"
+    assert [f.verdict.name for f in qs.verify_many(near, {"person": [[0, 1, 0, 0, 3, 2]]}, workers=1, store=kept)] == ["VIOLATED"]
+    (table,) = found_rows(page(*read([kept]), title="t"))
+    assert table[0] == ["feature", "person", "x", ""]
+    assert [row[:2] for row in table[1:]] == [["job", "nurse"], ["sex", "0"], ["age", "3"], ["school", "2"]]
+    assert table[2] == ["sex", "0", "1", "≠"]
+    assert table[1][2] in JOB.words
+    misplaced = json.loads(kept.read_text())
+    misplaced["result"]["rows"]["x"] = {"job": "<b>baker</b>"}
+    kept.write_text(json.dumps(misplaced) + "\n")
+    tables = found_rows(page(*read([kept]), title="t"))
+    assert [t[0] for t in tables] == [["feature", "person"], ["feature", "x"]]
+    assert tables[1][1] == ["job", "&lt;b&gt;baker&lt;/b&gt;"]
+
+
 def test_a_contradiction_is_shown_in_place_of_who_is_right(kept: Path) -> None:
     records, sources = read([kept])
     first = next(r for r in records if r.exact)
@@ -233,6 +296,8 @@ def test_a_contradiction_is_shown_in_place_of_who_is_right(kept: Path) -> None:
         ('{"solver": "a", "verdict": "HOLDS", "seconds": NaN}\n', "row 1"),
         ('{"solver": "a", "verdict": "VIOLATED", "codes": {"x": ["1/0"]}}\n', "counterexample is damaged"),
         ('{"solver": "a", "verdict": "VIOLATED", "codes": 3}\n', "counterexample is damaged"),
+        ('{"solver": "a", "verdict": "VIOLATED", "rows": {"x": {}}}\n', "counterexample is damaged"),
+        ('{"solver": "a", "verdict": "VIOLATED", "rows": {"x": 3}}\n', "counterexample is damaged"),
         ('{"schema": "other/1"}', "not a file of results"),
         ('{"schema": "qspec.results/1", "results": 3}', "damaged"),
         ('{"schema": "qspec.results/1", "results": [{}]}', "row 1"),

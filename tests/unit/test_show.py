@@ -17,6 +17,7 @@ from qspec.show.counterexample import centre_of, code_limits, explain
 from qspec.show.formula import describe, formula_text, text_of
 from qspec.show.numbers import exact, summary
 from qspec.show.picture import Block, beside, change, grey, is_image
+from qspec.show.rows import in_words, rows_of
 
 UNSIGNED = qs.Fixed(3, 0, signed=False)
 
@@ -139,11 +140,21 @@ def test_features_are_shown_by_value_and_differences_marked() -> None:
     spec = bind(qs.properties.individual_fairness(PEOPLE, ["sex"], 0), {})
     text = explain(spec, {"a": np.array([30, 1, 0, 4]), "b": np.array([30, 0, 1, 4])})
     lines = text.splitlines()
-    assert lines[0].split() == ["feature,", "by", "value", "a", "b"]
+    assert lines[0].split() == ["feature", "a", "b"]
     assert lines[1].split() == ["age", "30", "30"]
-    assert lines[2].split() == ["sex", "#0", "#1", "←"]
+    assert lines[2].split() == ["sex", "f", "m", "←"]
     assert "grade(a) = 18" in text
     assert "grade(b) = 18.5" in text
+
+
+def test_what_is_no_row_has_no_words() -> None:
+    a = PEOPLE.input("a")
+    spread, parameters = np.array([30, 1, 1, 4]), {"person": [30, 1, 1, 4], "weight": 2}
+    assert in_words(a, spread) == {"age": 30, "sex": "1 1", "mark": 4}
+    assert rows_of([a], {"a": np.array([30, 1, 0, 4])}, parameters) == {"a": {"age": 30, "sex": "f", "mark": 4}}
+    parameters["person"] = [90, 0, 1, 9]
+    assert list(rows_of([a], {"a": np.array([30, 1, 0, 4])}, parameters)) == ["person", "a"]
+    assert rows_of([a, X], {"x": np.array([0, 0])}, parameters) == rows_of([a], None, {}) == {}
 
 
 def test_the_image_that_the_assumption_names_is_found() -> None:
