@@ -15,8 +15,9 @@ import numpy as np
 
 from qspec.certificate.derive import CELLS, Derivation, slope_multipliers
 from qspec.certificate.facts import InputFacts
-from qspec.certificate.file import ASSUME, BOUND, CHOOSE, EMPTY, KINDS, PROPAGATE, SPLIT, TIGHTEN, Certificate
+from qspec.certificate.file import ASSUME, BOUND, CHOOSE, EMPTY, KINDS, LIST, PROPAGATE, SPLIT, TIGHTEN, Certificate
 from qspec.certificate.forward import Forward, Pair
+from qspec.certificate.listing import MOST, count, solvable
 from qspec.digest import digest
 from qspec.errors import CertificateError
 from qspec.integers import IntArray, shrink, widen
@@ -106,7 +107,7 @@ class _Proof:
     """A proof under way: a stack of domains, and how much of each array has been used."""
 
     def __init__(self, certificate: Certificate, query: Query) -> None:
-        self.certificate, self.program = certificate, query.program
+        self.certificate, self.query, self.program = certificate, query, query.program
         self.forward = Forward(query.program)
         self.inputs = InputFacts(query.program, formula_nodes(query.goal))
         self.position = 0
@@ -170,6 +171,9 @@ class _Proof:
         elif kind == ASSUME:
             self.assumed[first] = OpenDomain(tuple(top.bounds), tuple(dict.fromkeys(top.cuts)), top.facts, top.pending, top.empty)
             self._pop(closed=False)
+        elif kind == LIST:
+            self._list(top)
+            self._pop()
         else:
             self._close(top)
             self._pop()
@@ -332,6 +336,16 @@ class _Proof:
         multipliers = self.certificate.multipliers[number][None]
         held = {node: shrink(row) for node, row in coefficients.items()}
         return int(self.derivation.bound(held, domain.bounds, lambda place, _: multipliers[:, place])[0])
+
+    def _list(self, domain: _Domain) -> None:
+        """Check that no assignment within the bounds of the inputs makes the goal true, whatever else is known of the domain."""
+        if domain.empty:
+            return
+        assignments = count(self.query, domain.bounds)
+        if assignments > MOST:
+            self._fail("too many assignments to list", given=assignments, expected=f"at most {MOST}")
+        if solvable(self.query, domain.bounds):
+            self._fail("an assignment of the domain is a solution", given=f"one of {assignments}", expected="none")
 
     def _check_node(self, node: int) -> None:
         if not 0 <= node < len(self.program):

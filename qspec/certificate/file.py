@@ -31,8 +31,8 @@ PARTIAL = "qspec.partial-certificate/1"
 """The schema of a certificate that assumes something, so that nobody takes it for a full one."""
 DESCRIPTION = "certificate.json"
 ARRAYS = ("steps", "slopes", "multipliers", "weights")
-PROPAGATE, TIGHTEN, SPLIT, CHOOSE, EMPTY, CLOSE, ASSUME, BOUND = range(8)
-KINDS = ("propagate", "tighten", "split", "choose", "empty", "close", "assume", "bound")
+PROPAGATE, TIGHTEN, SPLIT, CHOOSE, EMPTY, CLOSE, ASSUME, BOUND, LIST = range(9)
+KINDS = ("propagate", "tighten", "split", "choose", "empty", "close", "assume", "bound", "list")
 """Names of the kinds of steps, by number."""
 MAX_BYTES = 2**32
 """Largest sum of the unpacked members."""
@@ -83,8 +83,8 @@ class Certificate:
         _check_words(self)
         steps = _ranked(self, "steps", (None, 4))
         kinds = steps[:, 0]
-        if steps.size and (kinds.min() < 0 or kinds.max() > BOUND):
-            raise CertificateError("a step of no known kind", given=int(kinds.max()), expected=f"0 ({KINDS[0]}) to {BOUND} ({KINDS[-1]})")
+        if steps.size and (kinds.min() < 0 or kinds.max() > LIST):
+            raise CertificateError("a step of no known kind", given=int(kinds.max()), expected=f"0 ({KINDS[0]}) to {LIST} ({KINDS[-1]})")
         numbers = np.sort(steps[kinds == ASSUME, 1])
         if not np.array_equal(numbers, np.arange(len(self.assumed))):
             given, wanted = f"numbers {numbers[:9].tolist()}", f"each of {len(self.assumed)} assumptions once, counted from 0"

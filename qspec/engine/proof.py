@@ -10,7 +10,7 @@ from qspec.bounds.backward import SCALE
 from qspec.bounds.slopes import SLOPE_BITS
 from qspec.integers import IntArray
 
-PROPAGATE, TIGHTEN, SPLIT, CHOOSE, EMPTY, CLOSE, ASSUME, BOUND = range(8)
+PROPAGATE, TIGHTEN, SPLIT, CHOOSE, EMPTY, CLOSE, ASSUME, BOUND, LIST = range(9)
 Step = tuple[int, int, int, int]
 
 
@@ -106,6 +106,20 @@ class Proof:
         part.derivations.append((multipliers, weights))
         self.open -= 1
         self.leaves += 1
+
+    def listed(self, domain: int) -> None:
+        """Record that no assignment within the bounds of the inputs makes the goal true."""
+        self._parts[domain].steps.append((LIST, 0, 0, 0))
+        self.open -= 1
+        self.leaves += 1
+
+    def restart(self) -> None:
+        """Forget how the first domain was divided, and everything that came of it; what is known of its bounds stays."""
+        first = self._parts[0]
+        if first.children:
+            first.steps.pop()
+            first.children = []
+        self._parts, self.open, self.leaves = [first], 1, 0
 
     def arrays(self) -> Arrays:
         """Write the proof out, every domain before its children and its first child before the second."""

@@ -18,6 +18,7 @@ from qspec.bounds.derive import by_slopes, derive, repeats
 from qspec.bounds.interval import Interval
 from qspec.bounds.layout import Layout
 from qspec.engine import domain as domains
+from qspec.engine import listing
 from qspec.engine.ascent import Found
 from qspec.engine.batch import Assembly, Runner
 from qspec.engine.close import close_hopeful, fact_rows, recording
@@ -216,10 +217,14 @@ class _Search:
 
     def _search(self, root: Domain) -> None:
         runner = Runner(self.view, self.query.program, root, self.options)
+        inputs = listing.box(self.query.program, root)
         for rounds in count():
             if rounds == 1:  # what closes at once needs no sharper bounds
                 self._sharpen(runner, root)
             if not self.open or not self.more() or self._enough():
+                return
+            if self.options.leave is None and listing.worth(self.query.program, inputs, self.visited):
+                self._list(root, inputs)
                 return
             batch = self._next(runner.size)
             assembly = runner.assemble(batch)
@@ -233,6 +238,16 @@ class _Search:
                 self._cut(batch, left, assembly, found)
             if self.solution is not None:
                 return
+
+    def _list(self, root: Domain, inputs: listing.Box) -> None:
+        """Begin again, and look at every assignment; the first domain stays open if the time does not suffice."""
+        self.proof.restart()
+        self.open = [root]
+        self.solution = listing.listed(self.query, self.proof, inputs, self.more)
+        if self.solution is None and self.proof.open:
+            self.proof.restart()
+        else:
+            self.open = []
 
     def _sharpen(self, runner: Runner, root: Domain) -> None:
         """Bound what deep nodes read more sharply at the root, from the inputs on, and so in every open domain."""

@@ -108,7 +108,7 @@ def draw(found: dict[grades.Variant, dict[int, Fraction]], real: dict[grades.Var
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bits", default="4,5,6,7,8,9,10")
-    parser.add_argument("--solver", default="enumerate", help="of `maximize` (default: enumerate; bounds leaves intervals open)")
+    parser.add_argument("--solver", default="enumerate", help="of `maximize` (default: enumerate)")
     parser.add_argument("--timeout", type=float, default=60.0, help="wall-clock seconds for each maximum")
     parser.add_argument("--figure", type=Path, help="where to draw (.svg or .png); needs the extra `plot`")
     parser.add_argument("--markdown", type=Path, help="write the page here, too")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from qspec.certificate.file import ASSUME, BOUND, CHOOSE, CLOSE, EMPTY, PROPAGATE, SPLIT, TIGHTEN, Assumption, Certificate
+from qspec.certificate.file import ASSUME, BOUND, CHOOSE, CLOSE, EMPTY, LIST, PROPAGATE, SPLIT, TIGHTEN, Assumption, Certificate
 from qspec.digest import digest
 from qspec.evaluate.reference import evaluate, holds
 from qspec.integers import IntArray
@@ -65,6 +65,9 @@ class Writer:
 
     def empty(self) -> None:
         self.steps.append((EMPTY, 0, 0, 0))
+
+    def list(self) -> None:
+        self.steps.append((LIST, 0, 0, 0))
 
     def close(self, facts: Sequence[tuple[int, int, int]], multipliers: object = None) -> None:
         self.steps.append((CLOSE, 0, 0, 0))

@@ -11,9 +11,11 @@ import pytest
 
 from qspec import linear
 from qspec.builder import Builder
+from qspec.certificate import check as checker
+from qspec.certificate import listing
 from qspec.certificate.check import check
 from qspec.certificate.derive import Derivation, slope_multipliers
-from qspec.certificate.file import BOUND, CHOOSE, CLOSE, PROPAGATE, SPLIT, TIGHTEN, Certificate
+from qspec.certificate.file import BOUND, CHOOSE, CLOSE, LIST, PROPAGATE, SPLIT, TIGHTEN, Certificate
 from qspec.certificate.forward import Forward, Pair
 from qspec.digest import digest
 from qspec.errors import CertificateError, InternalError
@@ -382,6 +384,45 @@ def test_points_of_staircases_serve_every_domain() -> None:
             assert accepted(writer.certificate(), query) == right
 
 
+@pytest.mark.parametrize("kind", [*KINDS, None])
+def test_what_is_listed_is_evaluated_as_the_reference_does(kind: Kind | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list step is right exactly where the reference finds no solution, whatever the size of the blocks; so it is of each half."""
+    counts = {True: 0, False: 0}
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        query = random_query(rng, max_points=60, kinds=KINDS if kind is None else ("affine", kind, kind))
+        query = query if seed % 3 else enlarged(query, rng)
+        monkeypatch.setattr(listing, "CELLS", int(rng.choice([1, 20, 1 << 20])))
+        whole, halves = Writer(query), Writer(query)
+        whole.list()
+        node, first = next((k, n) for k, n in enumerate(query.program) if isinstance(n, Input))
+        halves.split(node, 0, min(int(first.lower[0]), 2**62))
+        halves.list()
+        halves.list()
+        right = not len(solutions(query))
+        assert accepted(whole.certificate(), query) == accepted(halves.certificate(), query) == right
+        counts[right] += 1
+    assert min(counts.values()) > 1
+
+
+def test_a_list_step_lists_what_is_left_of_the_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is there `x0 + x1 >= 15`, both at most 10? Not with x0 <= 4; of the 66 with x0 <= 5 one is."""
+    query = replace(half_as_steep(), goal=All(4))
+    for threshold, right in ((4, True), (5, False)):
+        writer = Writer(query)
+        writer.split(0, 0, threshold)
+        writer.list()
+        writer.assume()
+        if right:
+            assert check(writer.certificate(), query, partial=True).domains == 1
+        else:
+            with pytest.raises(CertificateError, match=r"step 1 \(list\): an assignment of the domain is a solution(.|\n)*66"):
+                check(writer.certificate(), query, partial=True)
+            monkeypatch.setattr(checker, "MOST", 65)
+            with pytest.raises(CertificateError, match=r"too many assignments to list(.|\n)*66"):
+                check(writer.certificate(), query, partial=True)
+
+
 BAD: dict[str, tuple[Callable[[Writer], None], str]] = {
     "no step at all": (lambda w: None, "1 domains left open"),
     "not empty": (lambda w: w.empty(), "the domain is not empty"),
@@ -400,6 +441,7 @@ BAD: dict[str, tuple[Callable[[Writer], None], str]] = {
     "split beyond": (lambda w: w.split(0, 2, 0), "no such element"),
     "split before": (lambda w: w.split(0, -1, 0), "no such element"),
     "nothing to choose": (lambda w: w.choose(0), "no such disjunction"),
+    "a list of something": (lambda w: w.steps.append((LIST, 1, 0, 0)), "a step of this kind has not"),
     "numbers too many": (lambda w: w.steps.append((PROPAGATE, 1, 0, 0)), "a step of this kind has not"),
 }
 

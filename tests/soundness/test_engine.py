@@ -13,8 +13,9 @@ import pytest
 from qspec.bounds.backward import SCALE
 from qspec.bounds.slopes import SLOPE_BITS
 from qspec.certificate.check import check
-from qspec.certificate.file import Certificate
+from qspec.certificate.file import LIST, Certificate
 from qspec.digest import digest
+from qspec.engine import listing
 from qspec.engine.options import Branching, Options
 from qspec.engine.prove import Outcome, prove
 from qspec.errors import CertificateError, InternalError, UnsupportedError
@@ -74,6 +75,28 @@ def test_verdicts_equal_enumeration(kind: Kind | None, branching: Branching) -> 
         counts[judged(query, bool(len(solutions(query))), options, (kind, branching, seed))] += 1
     assert min(counts["solution"], counts["proof"]) >= 4
     assert counts["undecided"] <= (0 if branching == "input" else 1)
+
+
+def test_what_bounds_do_not_close_at_once_is_listed_and_proved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In blocks of a few assignments; where the budget ends before all were seen, nothing is claimed."""
+    monkeypatch.setattr(listing, "PATIENCE", 0)
+    monkeypatch.setattr(listing, "EQUAL", 1 << 30)
+    counts: Counter[str] = Counter()
+    kinds: tuple[tuple[Kind, int], ...] = (("maximum", 7), ("table", 1))
+    for kind, block in kinds:
+        monkeypatch.setattr(listing, "BLOCK", block)
+        for seed in range(30):
+            query = example(seed, kind)
+            outcome = prove(query, budget(), Options(compiled=False))
+            if outcome.solution is not None:
+                assert satisfies(query, outcome.solution), (kind, seed)
+            elif outcome.proof is not None:
+                assert not len(solutions(query)), (kind, seed)
+                check(certificate(query, outcome), query)
+            steps = None if outcome.proof is None else outcome.proof.steps[:, 0]
+            counts["open" if steps is None else "listed" if LIST in steps else "closed"] += outcome.solution is None
+    assert counts["listed"] >= 5
+    assert counts["open"] >= 1
 
 
 @pytest.mark.parametrize(

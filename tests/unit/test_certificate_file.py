@@ -124,7 +124,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "steps that are a list": ({"steps": [[0, 0, 0, 0]]}, "not an array of int64"),
     "steps of three numbers": ({"steps": ANY[:, :3]}, "steps has the wrong shape"),
     "flat steps": ({"steps": ANY[0]}, "steps has the wrong shape"),
-    "a step of kind 8": ({"steps": ANY + 8}, "no known kind"),
+    "a step of kind 9": ({"steps": ANY + 9}, "no known kind"),
     "an assumption of nobody": ({"steps": ANY + 6}, "do not fit the assumptions"),
     "an assumption of nothing": ({"assumed": (SOMEBODY,)}, "do not fit the assumptions"),
     "an assumption twice": ({"steps": np.array([(6, 0, 0, 0)] * 2), "assumed": (SOMEBODY,) * 2}, "do not fit the assumptions"),

@@ -1,0 +1,99 @@
+"""Small boxes, assignment by assignment: what bounds do not close in the time that looking at everything takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import prod
+
+import numpy as np
+
+from qspec.engine.domain import Domain
+from qspec.engine.proof import Proof
+from qspec.evaluate.reference import evaluate, holds
+from qspec.integers import IntArray
+from qspec.ir import Affine, Input, Program, Query, sizes
+from qspec.linear import Convolution, Dense
+
+Box = dict[int, tuple[IntArray, IntArray]]
+"""Lower and upper bounds of every input, by node."""
+
+BLOCK = 1 << 12
+"""Assignments that are evaluated together, and that one step of a proof lists."""
+MOST = 1 << 22
+"""Assignments of a box that is listed at most."""
+PATIENCE, EQUAL = 64, 1 << 21
+"""Domains that are bounded first, at least, and products that cost about as much as bounding one of them."""
+
+
+def box(program: Program, domain: Domain) -> Box:
+    """Return the inputs of a domain."""
+    return {k: (domain.known[k].lower, domain.known[k].upper) for k, n in enumerate(program) if isinstance(n, Input)}
+
+
+def points(inputs: Box) -> int:
+    """Return how many assignments a box has."""
+    return prod(int(w) + 1 for lower, upper in inputs.values() for w in upper - lower)
+
+
+def worth(program: Program, inputs: Box, visited: int) -> bool:
+    """Return whether bounding so many domains has cost about as much as listing the box would."""
+    count = points(inputs)
+    return visited >= PATIENCE and count <= MOST and count * _work(program) <= visited * EQUAL
+
+
+def _work(program: Program) -> int:
+    """Return how many products and comparisons evaluating a program takes, roughly."""
+    total = sum(sizes(program))
+    for m in (m for node in program if isinstance(node, Affine) for m, _ in node.terms):
+        if isinstance(m, Dense):
+            total += m.matrix.size
+        elif isinstance(m, Convolution):
+            total += m.outputs * (m.kernel.size // m.kernel.shape[0])
+        else:
+            total += m.rows.size
+    return total
+
+
+def listed(query: Query, proof: Proof, inputs: Box, more: Callable[[], bool]) -> dict[str, IntArray] | None:
+    """Look at every assignment of a box, which is the first domain of the proof, and return the first solution.
+
+    Without any the proof is complete, or still open if `more` said no.
+    """
+    waiting = [(0, inputs)]
+    while waiting and more():
+        number, part = waiting.pop()
+        if points(part) > BLOCK:
+            sides = list(_halves(proof, number, part))
+            waiting += reversed(sides)
+            continue
+        assignment = _assignments(query.program, part)
+        true = holds(query.goal, evaluate(query.program, assignment))
+        hits = np.flatnonzero(np.broadcast_to(true, points(part)))
+        if hits.size:
+            return {name: x[hits[0]] for name, x in assignment.items()}
+        proof.listed(number)
+    return None
+
+
+def _halves(proof: Proof, number: int, part: Box) -> Iterator[tuple[int, Box]]:
+    """Yield both halves of a box, cut through its widest element, with their numbers in the proof."""
+    _, node, element = max((int(w), k, e) for k, (lower, upper) in part.items() for e, w in enumerate(upper - lower))
+    lower, upper = part[node]
+    middle = int(lower[element] + (upper[element] - lower[element]) // 2)
+    first, second = proof.split(number, node, element, middle)
+    most, least = upper.copy(), lower.copy()
+    most[element], least[element] = middle, middle + 1
+    yield first, {**part, node: (lower, most)}
+    yield second, {**part, node: (least, upper)}
+
+
+def _assignments(program: Program, part: Box) -> dict[str, IntArray]:
+    """Return every assignment of a box, shape (assignments, size) for each input."""
+    shape = [int(w) + 1 for lower, upper in part.values() for w in upper - lower]
+    flat = np.stack(np.unravel_index(np.arange(prod(shape)), shape), axis=1)
+    found: dict[str, IntArray] = {}
+    for k, (lower, _) in part.items():
+        node = program[k]
+        assert isinstance(node, Input)
+        found[node.name], flat = flat[:, : lower.size] + lower, flat[:, lower.size :]
+    return found
