@@ -27,19 +27,34 @@ JSON_SCHEMA = "qspec.schema/1"
 
 
 @dataclass(frozen=True, slots=True)
-class Categorical:
-    """Words without an order: one column for each, of which one is 1 and the others 0, or one column with the word's position."""
+class _Words:
+    """What features whose values are words have in common; never made directly."""
 
     name: str
     words: tuple[str, ...]
-    onehot: bool = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "words", _checked_words(self.name, self.words))
+        found = listed(self.words, f"values of {self.name}")
+        if not found or len(set(found)) < len(found) or not all(isinstance(w, str) for w in found):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise SpecError(
+                f"the values of feature {self.name!r} are not distinct words", given=found, expected="at least one text, none twice"
+            )
+        object.__setattr__(self, "words", found)
 
     @property
     def values(self) -> Sequence[Word]:
         return self.words
+
+    @property
+    def stride(self) -> Fraction:
+        return Fraction(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Categorical(_Words):
+    """Words without an order: one column for each, of which one is 1 and the others 0, or one column with the word's position."""
+
+    onehot: bool = True
 
     @property
     def columns(self) -> int:
@@ -49,25 +64,12 @@ class Categorical:
     def start(self) -> Fraction:
         return Fraction(0)
 
-    @property
-    def stride(self) -> Fraction:
-        return Fraction(1)
-
 
 @dataclass(frozen=True, slots=True)
-class Ordinal:
+class Ordinal(_Words):
     """Words in an order; the network reads `first` for the first of them, one more for the next, and so on."""
 
-    name: str
-    words: tuple[str, ...]
     first: int = 0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "words", _checked_words(self.name, self.words))
-
-    @property
-    def values(self) -> Sequence[Word]:
-        return self.words
 
     @property
     def columns(self) -> int:
@@ -76,10 +78,6 @@ class Ordinal:
     @property
     def start(self) -> Fraction:
         return Fraction(self.first)
-
-    @property
-    def stride(self) -> Fraction:
-        return Fraction(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,13 +264,6 @@ class Schema:
             if isinstance(error, SpecError):
                 raise
             raise SpecError("not a schema", given=text, expected=f"JSON of {JSON_SCHEMA} ({type(error).__name__}: {error})") from None
-
-
-def _checked_words(name: str, words: Sequence[str]) -> tuple[str, ...]:
-    found = listed(words, f"values of {name}")
-    if not found or len(set(found)) < len(found) or not all(isinstance(w, str) for w in found):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise SpecError(f"the values of feature {name!r} are not distinct words", given=found, expected="at least one text, none twice")
-    return found
 
 
 def _place(feature: Column, word: Word) -> int:
