@@ -11,7 +11,26 @@ import numpy as np
 from qspec import linear
 from qspec.certificate.forward import Pair, add
 from qspec.integers import IntArray, magnitude, shrink, widen
-from qspec.ir import Affine, All, And, Any, Formula, Input, Maximum, Node, Or, Product, Query, Staircase, Table, Truth, Wrap, sizes
+from qspec.ir import (
+    Affine,
+    All,
+    And,
+    Any,
+    Formula,
+    Input,
+    Maximum,
+    Node,
+    Or,
+    Product,
+    Query,
+    Staircase,
+    Table,
+    Truth,
+    Wrap,
+    arguments,
+    formula_nodes,
+    sizes,
+)
 from qspec.staircase import climb
 
 MOST = 1 << 20
@@ -33,7 +52,10 @@ def solvable(query: Query, bounds: Sequence[Pair]) -> bool:
 
 
 def _evaluated(query: Query, bounds: Sequence[Pair], block: int) -> Iterator[tuple[list[IntArray], int]]:
-    """Yield the values of all nodes, (rows, size), and how many rows they have, until every assignment has been there."""
+    """Yield the values of all nodes that the goal depends on, (rows, size), and how many rows there are; in the end every assignment."""
+    needed = formula_nodes(query.goal)
+    for k in range(len(query.program) - 1, -1, -1):
+        needed |= set(arguments(query.program[k])) if k in needed else set()
     inputs = [k for k, n in enumerate(query.program) if isinstance(n, Input)]
     extent = [int(w) + 1 for k in inputs for w in bounds[k][1] - bounds[k][0]]
     total = prod(extent)
@@ -51,7 +73,7 @@ def _evaluated(query: Query, bounds: Sequence[Pair], block: int) -> Iterator[tup
             given[k], flat = add(flat[:, : lower.size], lower[None]), flat[:, lower.size :]
         values: list[IntArray] = []
         for k, node in enumerate(query.program):
-            values.append(_value(k, node, given, values, rows))
+            values.append(_value(k, node, given, values, rows) if k in needed else np.zeros((rows, 0), dtype=np.int64))
         yield values, rows
 
 

@@ -11,7 +11,7 @@ from qspec.engine.domain import Domain
 from qspec.engine.proof import Proof
 from qspec.evaluate.reference import evaluate, holds
 from qspec.integers import IntArray
-from qspec.ir import Affine, Input, Program, Query, sizes
+from qspec.ir import Affine, Input, Program, Query, arguments, formula_nodes, sizes
 from qspec.linear import Convolution, Dense
 
 Box = dict[int, tuple[IntArray, IntArray]]
@@ -19,9 +19,9 @@ Box = dict[int, tuple[IntArray, IntArray]]
 
 BLOCK = 1 << 12
 """Assignments that are evaluated together, and that one step of a proof lists."""
-MOST = 1 << 22
-"""Assignments of a box that is listed at most."""
-PATIENCE, EQUAL = 64, 1 << 21
+MOST, LARGEST = 1 << 22, 1 << 33
+"""Assignments of a box that is listed, and products that this takes, at most: what comes of bounds is given up for it."""
+PATIENCE, EQUAL = 64, 1 << 22
 """Domains that are bounded first, at least, and products that cost about as much as bounding one of them."""
 
 
@@ -35,10 +35,20 @@ def points(inputs: Box) -> int:
     return prod(int(w) + 1 for lower, upper in inputs.values() for w in upper - lower)
 
 
-def worth(program: Program, inputs: Box, visited: int) -> bool:
+def worth(query: Query, inputs: Box, visited: int) -> bool:
     """Return whether bounding so many domains has cost about as much as listing the box would."""
     count = points(inputs)
-    return visited >= PATIENCE and count <= MOST and count * _work(program) <= visited * EQUAL
+    return visited >= PATIENCE and count <= MOST and count * _work(_needed(query)) <= min(LARGEST, visited * EQUAL)
+
+
+def _needed(query: Query) -> Program:
+    """Return the program with zeros in place of what the goal does not depend on."""
+    found = formula_nodes(query.goal)
+    for k in range(len(query.program) - 1, -1, -1):
+        if k in found:
+            found.update(arguments(query.program[k]))
+    zeros = (Affine((), np.zeros(size, dtype=np.int64)) for size in sizes(query.program))
+    return tuple(n if k in found or isinstance(n, Input) else zero for k, (n, zero) in enumerate(zip(query.program, zeros, strict=True)))
 
 
 def _work(program: Program) -> int:
@@ -59,15 +69,15 @@ def listed(query: Query, proof: Proof, inputs: Box, more: Callable[[], bool]) ->
 
     Without any the proof is complete, or still open if `more` said no.
     """
-    waiting = [(0, inputs)]
+    program, waiting = _needed(query), [(0, inputs)]
     while waiting and more():
         number, part = waiting.pop()
         if points(part) > BLOCK:
             sides = list(_halves(proof, number, part))
             waiting += reversed(sides)
             continue
-        assignment = _assignments(query.program, part)
-        true = holds(query.goal, evaluate(query.program, assignment))
+        assignment = _assignments(program, part)
+        true = holds(query.goal, evaluate(program, assignment))
         hits = np.flatnonzero(np.broadcast_to(true, points(part)))
         if hits.size:
             return {name: x[hits[0]] for name, x in assignment.items()}

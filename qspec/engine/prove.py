@@ -223,7 +223,7 @@ class _Search:
                 self._sharpen(runner, root)
             if not self.open or not self.more() or self._enough():
                 return
-            if self.options.leave is None and listing.worth(self.query.program, inputs, self.visited):
+            if self.options.leave is None and listing.worth(self.query, inputs, self.visited):
                 self._list(root, inputs)
                 return
             batch = self._next(runner.size)
