@@ -41,8 +41,13 @@ CELLS = 1 << 20
 
 def count(query: Query, bounds: Sequence[Pair]) -> int:
     """Return how many assignments there are of the inputs of a query, within bounds that are given by node."""
-    spans = (bounds[k][1] - bounds[k][0] for k, n in enumerate(query.program) if isinstance(n, Input))
-    return prod(int(width) + 1 for span in spans for width in span)
+    return prod(_extent(query, bounds))
+
+
+def _extent(query: Query, bounds: Sequence[Pair]) -> list[int]:
+    """Return how many values every element of the inputs has, one input after the other."""
+    ends = [bounds[k] for k, n in enumerate(query.program) if isinstance(n, Input)]
+    return [int(high) - int(low) + 1 for lower, upper in ends for low, high in zip(lower, upper, strict=True)]
 
 
 def solvable(query: Query, bounds: Sequence[Pair]) -> bool:
@@ -57,7 +62,7 @@ def _evaluated(query: Query, bounds: Sequence[Pair], block: int) -> Iterator[tup
     for k in range(len(query.program) - 1, -1, -1):
         needed |= set(arguments(query.program[k])) if k in needed else set()
     inputs = [k for k, n in enumerate(query.program) if isinstance(n, Input)]
-    extent = [int(w) + 1 for k in inputs for w in bounds[k][1] - bounds[k][0]]
+    extent = _extent(query, bounds)
     total = prod(extent)
     for begin in range(0, total, block):
         left = np.arange(begin, min(total, begin + block))

@@ -32,7 +32,7 @@ def box(program: Program, domain: Domain) -> Box:
 
 def points(inputs: Box) -> int:
     """Return how many assignments a box has."""
-    return prod(int(w) + 1 for lower, upper in inputs.values() for w in upper - lower)
+    return prod(int(b) - int(a) + 1 for lower, upper in inputs.values() for a, b in zip(lower, upper, strict=True))
 
 
 def worth(query: Query, inputs: Box, visited: int) -> bool:
