@@ -57,14 +57,14 @@ def certify(
     intervals and then by duals, and attacked, many at once on all devices. What that leaves is decided by the native engine
     (`branching="steps"`, in `workers` processes) or, without duals, by cutting boxes of inputs, many at once (`branching="input"`: the
     paper's Algorithm 1), with `timeout` seconds for each sample (0: not at all). Counterexamples were replayed on the reference integers.
-    `store` is a file of verdicts: a run that finds it goes on where it was, and asks again only about what was undecided.
+    `store` is a file of verdicts: a run that finds it goes on where it was, and asks again only about what was undecided in less time.
 
     Raises ShapeError or SpecError on samples that do not fit the network, UnsupportedError for networks that are not one array in, one
     vector out, SoundnessError if device and reference disagree.
     """
     work = _Work.of(network, images, labels, radius, branching, timeout, workers, seed)
     with ExitStack() as stack:
-        journal = stack.enter_context(opened(store, work.key(), work.shape))
+        journal = stack.enter_context(opened(store, work.key(), work.shape, timeout))
         count = stack.enter_context(tally(len(work.labels))) if progress else None
         return _Certifier(work, journal, count).run()
 
@@ -168,7 +168,7 @@ class _Certifier:
         self.rng = np.random.default_rng(work.seed)
 
     def run(self) -> Certification:
-        kept = {k: o for k, o in self.journal.kept.items() if o.verdict is not Verdict.UNKNOWN}
+        kept = self.journal.kept
         for k, o in kept.items():
             if o.codes is not None:
                 self._confirm(k, o.codes.reshape(-1))

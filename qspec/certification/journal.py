@@ -26,31 +26,34 @@ SCHEMA = "qspec.certify/1"
 class Journal:
     """A file that is open for one run; made by `opened`."""
 
-    def __init__(self, stream: BinaryIO | None, kept: dict[int, Outcome]) -> None:
+    def __init__(self, stream: BinaryIO | None, kept: dict[int, Outcome], limit: float | None) -> None:
         self._stream = stream
         self.kept = kept
+        self._limit = limit
 
     def write(self, outcomes: Mapping[int, Outcome]) -> None:
         """Write outcomes by the index of their sample; they are on the disk when this returns."""
         if self._stream is not None and outcomes:
-            self._stream.write(b"".join(_line(k, o) for k, o in outcomes.items()))
+            self._stream.write(b"".join(_line(k, o, self._limit) for k, o in outcomes.items()))
             self._stream.flush()
             os.fsync(self._stream.fileno())
 
 
-def _line(index: int, o: Outcome) -> bytes:
+def _line(index: int, o: Outcome, limit: float | None) -> bytes:
     codes = None if o.codes is None else o.codes.reshape(-1).tolist()
-    return (json.dumps({"index": index, "verdict": o.verdict.name, "stage": o.stage, "codes": codes, "detail": o.detail}) + "\n").encode()
+    line = {"index": index, "verdict": o.verdict.name, "stage": o.stage, "codes": codes, "detail": o.detail}
+    return (json.dumps(line | ({"limit": limit} if o.verdict is Verdict.UNKNOWN else {})) + "\n").encode()
 
 
 @contextmanager
-def opened(where: str | os.PathLike[str] | None, key: str, shape: tuple[int, ...]) -> Generator[Journal]:
-    """Open the journal of one certification, known by its key; images have this shape.
+def opened(where: str | os.PathLike[str] | None, key: str, shape: tuple[int, ...], limit: float | None) -> Generator[Journal]:
+    """Open the journal of one certification, known by its key; images have this shape, and a sample has so many seconds (None: any).
 
+    What was undecided is kept only if it had as much time then as it has now.
     Raises SpecError if the file cannot be used, is in use, or is about something else.
     """
     if where is None:
-        yield Journal(None, {})
+        yield Journal(None, {}, limit)
         return
     path = Path(where)
     try:
@@ -63,16 +66,16 @@ def opened(where: str | os.PathLike[str] | None, key: str, shape: tuple[int, ...
         except BlockingIOError:
             raise SpecError("another run writes this store", given=str(path), expected="one run at a time") from None
         stream.seek(0)
-        kept, end = _read(path, stream.read(), key, shape)
+        kept, end = _read(path, stream.read(), key, shape, limit)
         stream.truncate(end)
         stream.seek(0, os.SEEK_END)
         if not end:
             stream.write((json.dumps({"schema": SCHEMA, "key": key}) + "\n").encode())
             stream.flush()
-        yield Journal(stream, kept)
+        yield Journal(stream, kept, limit)
 
 
-def _read(path: Path, data: bytes, key: str, shape: tuple[int, ...]) -> tuple[dict[int, Outcome], int]:
+def _read(path: Path, data: bytes, key: str, shape: tuple[int, ...], limit: float | None) -> tuple[dict[int, Outcome], int]:
     """Return the outcomes in a file, and where its last whole line ends."""
     lines = data.splitlines(keepends=True)
     whole = [line for line in lines if line.endswith(b"\n")]
@@ -84,7 +87,7 @@ def _read(path: Path, data: bytes, key: str, shape: tuple[int, ...]) -> tuple[di
         head = cast("dict[str, Any]", json.loads(whole[0]))
         same = head["schema"] == SCHEMA and head["key"] == key
         found = [cast("dict[str, Any]", json.loads(line)) for line in whole[1:]] if same else []
-        kept = {int(line["index"]): _outcome(line, shape) for line in found}
+        kept = {int(line["index"]): _outcome(line, shape) for line in found if _stays(line, limit)}
     except (ValueError, KeyError, TypeError):
         raise _stray(path) from None
     if not same:
@@ -95,6 +98,16 @@ def _read(path: Path, data: bytes, key: str, shape: tuple[int, ...]) -> tuple[di
             advice="name another file",
         )
     return kept, sum(map(len, whole))
+
+
+def _stays(line: dict[str, Any], limit: float | None) -> bool:
+    """Return whether a verdict is not asked for again; a store from before limits were written says nothing of them."""
+    if line["verdict"] != Verdict.UNKNOWN.name:
+        return True
+    if "limit" not in line:
+        return False
+    before: float | None = line["limit"]
+    return before is None or (limit is not None and limit <= before)
 
 
 def _stray(path: Path) -> SpecError:

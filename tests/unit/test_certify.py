@@ -13,7 +13,7 @@ import pytest
 import qspec as qs
 import qspec_models
 from qspec.certification.certification import Certification, Outcome
-from qspec.certification.journal import Journal
+from qspec.certification.journal import Journal, opened
 from qspec.cli import main
 from qspec.result import Verdict
 
@@ -66,6 +66,21 @@ def test_what_a_store_settles_is_not_asked_again(tmp_path: Path, monkeypatch: py
     settled = {json.loads(line)["index"] for line in lines[1:4]}
     assert set().union(*asked) == set(range(5)) - settled
     assert len(store.read_bytes().splitlines()) == 6
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "stays"), [(0, 0, True), (5, 5, True), (5, 4, True), (5, 6, False), (5, None, False), (None, 9, True)]
+)
+def test_what_was_undecided_is_asked_again_in_more_time(before: float | None, now: float | None, stays: bool, tmp_path: Path) -> None:
+    store = tmp_path / "a.jsonl"
+    with opened(store, "key", (1,), before) as journal:
+        journal.write({3: Outcome(Verdict.UNKNOWN, "open", None, "late"), 4: Outcome(Verdict.HOLDS, "duals")})
+    with opened(store, "key", (1,), now) as journal:
+        assert list(journal.kept) == ([3, 4] if stays else [4])
+    with store.open("a") as file:
+        file.write(json.dumps({"index": 5, "verdict": "UNKNOWN", "stage": "open", "codes": None, "detail": "of an older version"}) + "\n")
+    with opened(store, "key", (1,), now) as journal:
+        assert 5 not in journal.kept
 
 
 def test_the_store_of_something_else_is_refused(tmp_path: Path) -> None:
