@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from qspec.errors import ModelFileError, SolverMissingError
+from qspec.errors import ModelFileError, SolverMissingError, UnsupportedError
 
 if TYPE_CHECKING:
     import onnx
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 LARGEST = 1 << 31
 """Bytes of a file, unpacked, at most."""
+QONNX = ("qonnx", "brevitas", "finn")
+"""What the names of domains contain whose operators quantise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ class OnnxGraph:
 def read_graph(path: str | Path) -> OnnxGraph:
     """Return the graph of an .onnx or .onnx.gz file.
 
-    Raises ModelFileError if the file is none, is damaged, or keeps weights elsewhere; SolverMissingError without the package `onnx`.
+    Raises ModelFileError if the file is none, is damaged, or keeps weights elsewhere; UnsupportedError on QONNX; SolverMissingError
+    without the package `onnx`.
     """
     model = _model(Path(path))
     graph = model.graph
@@ -90,6 +93,14 @@ def _model(path: Path) -> onnx.ModelProto:
         raise _damaged(path, error) from None
     for tensor in model.graph.initializer:
         _expect_inside(tensor)
+    foreign = sorted({f"{n.domain}.{n.op_type}" for n in model.graph.node if any(part in n.domain for part in QONNX)})
+    if foreign:
+        raise UnsupportedError(
+            "QONNX is not read",
+            given=f"{path} with {', '.join(foreign)}",
+            expected="a float network with operators of ONNX alone",
+            advice="export it without quantisers and quantise it here (RealNetwork.quantize), or build its layers from their integers",
+        )
     try:
         checker.check_model(model)
     except (checker.ValidationError, RuntimeError, ValueError, TypeError) as error:

@@ -182,6 +182,12 @@ def test_what_is_not_understood_is_refused_by_name(nodes: Nodes, weights: dict[s
         read_onnx(write(tmp_path / "net.onnx", nodes, weights, (2, 2)))
 
 
+def test_qonnx_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.onnx", [node("BipolarQuant", "x one", "y", domain="onnx.brevitas")], {"one": floats()}, (1, 4))
+    with pytest.raises(UnsupportedError, match=r"QONNX(.|\n)*onnx.brevitas.BipolarQuant(.|\n)*quantize"):
+        read_onnx(path)
+
+
 def test_layers_that_do_not_fit_are_an_error_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="fit"):
         read_onnx(write(tmp_path / "net.onnx", [node("Gemm", "x w b", "y")], {"w": floats(2, 3), "b": floats(2, 2)}, (1, 2)))
