@@ -157,7 +157,8 @@ class Schema:
             self.feature(name)
         for link in self.links:
             for name, words in (*link.when.items(), *link.then.items()):
-                self.places(name, words)
+                if not self.places(name, words):
+                    raise SpecError(f"a link leaves {name!r} no value", given=words, expected="values of the feature, at least one")
 
     @property
     def columns(self) -> int:

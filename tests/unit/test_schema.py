@@ -88,6 +88,7 @@ def test_json_gives_the_schema_back() -> None:
         (lambda: qs.Schema((SEX, SEX)), "not distinct"),
         (lambda: qs.Schema((SEX,), protected=("gender",)), "gender(.|\n)*sex"),
         (lambda: qs.Schema((SEX,), protected="sex"), "list of names"),
+        (lambda: qs.Schema((SEX,), links=(qs.Link({}, {"sex": []}),)), "leaves 'sex' no value"),
         (lambda: qs.Schema((SEX,), links=(qs.Link({"sex": ["other"]}, {}),)), "'sex' has no such value(.|\n)*other(.|\n)*female, male"),
         (lambda: qs.Categorical("c", ()), "'c' are not distinct"),
         (lambda: qs.Ordinal("c", ("a", "a")), "'c' are not distinct"),
