@@ -33,8 +33,8 @@ from qspec.threads import single_threaded
 Branching = Literal["steps", "input"]
 AIMS = 4
 """Classes that the attack aims at, those that intervals leave the most room."""
-ATTACKS = ((20, 1), (60, 4))
-"""Gradient steps, and starts for each aim, of the first attack and of the second one."""
+ROUNDS = ((20, 20, 1), (100, 60, 4))
+"""Steps of ascent of the duals, gradient steps of the attack, and its starts for each aim: at first, and for what that leaves open."""
 
 
 @single_threaded
@@ -178,9 +178,10 @@ class _Certifier:
             asked = question(self.work.network, label)
             if asked.batched:
                 self._intervals(asked, label)
-                if self.work.branching == "steps":
-                    self._duals(asked, label)
-                self._attack(asked, label)
+                for ascent, climb, starts in ROUNDS:
+                    if self.work.branching == "steps":
+                        self._duals(asked, label, ascent)
+                    self._attack(asked, label, climb, starts)
             if self.work.branching == "input":
                 self._boxes(asked, label)
         self._engine()
@@ -233,28 +234,26 @@ class _Certifier:
         self._settle({int(k): Outcome(Verdict.HOLDS, "intervals") for k in rows[proved.astype(bool)]})
         self._spend("intervals", since)
 
-    def _duals(self, asked: Question, label: int) -> None:
+    def _duals(self, asked: Question, label: int, steps: int) -> None:
         """Prove what linear bounds can prove, with multipliers searched for on the device and rounded to integers."""
         since, rows = time.perf_counter(), self._open(label)
         if rows.size and asked.boxes is not None:
-            proved = asked.boxes.absent(self.work.lower[rows], self.work.upper[rows])
+            proved = asked.boxes.absent(self.work.lower[rows], self.work.upper[rows], steps)
             self._settle({int(k): Outcome(Verdict.HOLDS, "duals") for k in rows[proved.astype(bool)]})
         self._spend("duals", since)
 
-    def _attack(self, asked: Question, label: int) -> None:
-        """Attack what is open, from the image itself, aiming at some other classes; then for longer, from random points."""
-        since = time.perf_counter()
-        for steps, restarts in ATTACKS:
-            rows = self._open(label)
-            if rows.size:
-                lower, upper = self.work.lower[rows], self.work.upper[rows]
-                aims = np.repeat(asked.aims(lower, upper, AIMS), restarts, axis=1)
-                each = aims.shape[1]
-                low, high, start = (np.repeat(a, each, axis=0) for a in (lower, upper, self.work.images[rows]))
-                start = start if restarts == 1 else self.rng.integers(low, high, endpoint=True)
-                found, points = asked.crowd(low, high, start, aims.reshape(-1), steps)
-                hits = {int(rows[n // each]): points[n] for n in np.flatnonzero(found)[::-1]}
-                self._settle({k: self._confirm(k, point) for k, point in hits.items()})
+    def _attack(self, asked: Question, label: int, steps: int, starts: int) -> None:
+        """Attack what is open, aiming at some other classes, from the image itself, or from several random points."""
+        since, rows = time.perf_counter(), self._open(label)
+        if rows.size:
+            lower, upper = self.work.lower[rows], self.work.upper[rows]
+            aims = np.repeat(asked.aims(lower, upper, AIMS), starts, axis=1)
+            each = aims.shape[1]
+            low, high, start = (np.repeat(a, each, axis=0) for a in (lower, upper, self.work.images[rows]))
+            start = start if starts == 1 else self.rng.integers(low, high, endpoint=True)
+            found, points = asked.crowd(low, high, start, aims.reshape(-1), steps)
+            hits = {int(rows[n // each]): points[n] for n in np.flatnonzero(found)[::-1]}
+            self._settle({k: self._confirm(k, point) for k, point in hits.items()})
         self._spend("attack", since)
 
     def _boxes(self, asked: Question, label: int) -> None:

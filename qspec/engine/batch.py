@@ -178,16 +178,16 @@ class Runner:
             case Maximum(a):
                 return _floats(known[a].lower, known[a].upper)
 
-    def ascend(self, assembly: Assembly) -> Found:
-        """Return the best dual bounds of a batch."""
-        options = self.options
+    def ascend(self, assembly: Assembly, steps: int | None = None) -> Found:
+        """Return the best dual bounds of a batch, after so many steps (if not told, those of the options)."""
+        steps = steps or self.options.steps
         if not self._compiles(len(assembly.start.main)):
-            return ascend_numpy(self.view, self.units, assembly.box, assembly.start, options.steps)
+            return ascend_numpy(self.view, self.units, assembly.box, assembly.start, steps)
         if self.placed is None:
             from qspec.evaluate import shards
 
             self.placed = shards.place(self.view.arrays, shards.WHOLE)
-        return ascend_compiled(self.view, self.placed, self.units, assembly.box, assembly.start, options.steps)
+        return ascend_compiled(self.view, self.placed, self.units, assembly.box, assembly.start, steps)
 
 
 def _node_slopes(program: Program, k: int, known: dict[int, Interval]) -> tuple[Floats, Floats]:

@@ -38,15 +38,15 @@ class Boxes:
         """Return whether a query is of this kind."""
         return len(query.inputs) == 1 and isinstance(query.goal, Any)
 
-    def absent(self, lower: IntArray, upper: IntArray) -> IntArray:
-        """Return in which boxes (batch, size) the goal is proved to be true nowhere, shape (batch,)."""
+    def absent(self, lower: IntArray, upper: IntArray, steps: int | None = None) -> IntArray:
+        """Return in which boxes (batch, size) the goal is proved to be true nowhere, shape (batch,), with so many steps of ascent."""
         proved = np.zeros(len(lower), dtype=np.bool_)
         for first in range(0, len(lower), AT_ONCE):
             rows = slice(first, first + AT_ONCE)
-            proved[rows] = self._some(lower[rows], upper[rows])
+            proved[rows] = self._some(lower[rows], upper[rows], steps)
         return proved
 
-    def _some(self, lower: IntArray, upper: IntArray) -> IntArray:
+    def _some(self, lower: IntArray, upper: IntArray, steps: int | None) -> IntArray:
         assert isinstance(self.query.goal, Any)
         known: list[Interval] = []
         for node in self.query.program:
@@ -61,17 +61,17 @@ class Boxes:
             disjoint = disjuncts(start, 0, self.view.shape)
             parts += [disjoint[j] for j in np.flatnonzero(open_members[k])]
             owners += [k] * int(open_members[k].sum())
-        closed = self._closed(parts)
+        closed = self._closed(parts, steps)
         return np.bincount(np.array(owners, dtype=np.int64)[~closed], minlength=len(lower)) == 0
 
-    def _closed(self, parts: list[Domain]) -> IntArray:
+    def _closed(self, parts: list[Domain], steps: int | None) -> IntArray:
         """Return which domains are closed by a positive integer."""
         closed = np.zeros(len(parts), dtype=np.bool_)
         size = self.runner.size
         for first in range(0, len(parts), size):
             batch = parts[first : first + size]
             assembly = self.runner.assemble(batch)
-            found = self.runner.ascend(assembly)
+            found = self.runner.ascend(assembly, steps)
             done = close_hopeful(self.query.program, self.layout, self.view.shape, assembly.known, found, len(batch))
             closed[[first + k for k in done]] = True
         return closed
