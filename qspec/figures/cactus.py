@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from qspec.figures.style import canvas, look, style
+from qspec.figures.style import canvas, logarithmic, look, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,16 +20,12 @@ def cactus(seconds: Mapping[str, Sequence[float]]) -> Figure:
     Raises PackageMissingError without matplotlib.
     """
     with style():
-        from matplotlib.ticker import LogLocator, NullFormatter
-
         figure, (axis,) = canvas(4.8, 3.2)
         for k, (solver, times) in enumerate(seconds.items()):
             ordered = [max(LEAST, t) for t in sorted(times)]
             every = max(1, len(ordered) // 12)
             axis.plot(range(1, len(ordered) + 1), ordered, **look(k), markevery=every, label=f"{solver} ({len(ordered)})")
-        axis.set(xlabel="queries decided", ylabel="seconds each, at most", yscale="log")
-        axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axis.yaxis.set_major_formatter("{x:g}")
-        axis.yaxis.set_minor_formatter(NullFormatter())
+        axis.set(xlabel="queries decided", ylabel="seconds each, at most")
+        logarithmic(axis)
         axis.legend(loc="best", fontsize="small")
     return figure

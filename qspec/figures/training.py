@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from qspec.errors import SpecError
-from qspec.figures.style import PALETTE, canvas, style
+from qspec.figures.style import PALETTE, canvas, logarithmic, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +37,8 @@ def curves(trainings: Mapping[str, Rows]) -> Figure:
             for axis in (shares, losses):
                 axis.axvline(step, color="#999999", linewidth=0.8)
         shares.set(ylabel="held-out samples, %", ylim=(0, 101))
-        losses.set(ylabel="loss", xlabel="steps", yscale="log")
+        losses.set(ylabel="loss", xlabel="steps")
+        logarithmic(losses)
         figure.legend(loc="outside upper center", ncols=min(2, len(trainings)), fontsize="small")
     return figure
 
