@@ -10,6 +10,11 @@ from typing import BinaryIO
 from uuid import uuid4
 
 
+def writable(path: Path) -> bool:
+    """Return whether a file may be written there, as far as can be told before: its folder exists, and it is no folder itself."""
+    return path.resolve().parent.is_dir() and not path.is_dir()
+
+
 @contextmanager
 def replacing(path: Path) -> Generator[BinaryIO]:
     """Open a file that takes the place of `path` when the block ends without an error; raises OSError or ValueError where it cannot."""

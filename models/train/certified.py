@@ -93,7 +93,7 @@ def recipes(folder: Path) -> tuple[Recipe, ...]:
     return (
         *(
             made.named(f"mnist-certified-{bits}bit", "28x28-conv16-conv32-100-10", stack(SMALL, bits=bits, dense=(100,)), short, PLAIN)
-            for bits in (8, 6, 4, 3)
+            for bits in (8, 6, 4)
         ),
         made.named("mnist-certified-dense-8bit", "784-256-128-10 dense", dense, short, PLAIN),
         made.named("fashion-certified-8bit", "28x28-conv16-conv32-100-10", stack(SMALL, dense=(100,)), longer, Augmentation(), fashion),
@@ -107,7 +107,7 @@ def recipes(folder: Path) -> tuple[Recipe, ...]:
                 in_floats(steps=5000, warm=300, rate=2e-3),
                 PLAIN,
             )
-            for bits in (8, 6, 4, 3)
+            for bits in (8, 6, 4)
         ),
         made.named("bigmnist", "28x28-conv64-128-256-384-512-128-10", big, long, Augmentation(crop=2), batch=512),
         made.named(

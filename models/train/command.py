@@ -13,7 +13,7 @@ from data import Dataset, Integers
 from fit import Recipe, fit
 
 import qspec as qs
-from qspec.figures.style import saved
+from qspec.figures.style import check_drawable, saved
 from qspec.figures.training import curves
 from qspec.training import Architecture
 from qspec.training.checkpoint import Row
@@ -79,6 +79,7 @@ def main(recipes: Sequence[Recipe], *, of_files: Callable[[Path], Sequence[Recip
     unknown = set(names) - {r.name for r in recipes}
     if unknown:
         parser.error(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(r.name for r in recipes)}")
+    check_drawable(options.curves)
     out.mkdir(parents=True, exist_ok=True)
     print(f"{'model':<18} {'layers':<22} {'float':>8} {'quantised':>10} {'bytes':>7}  sha256")
     progress: dict[str, Sequence[Row]] = {}

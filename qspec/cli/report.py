@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from qspec.atomic import writable
 from qspec.certificate.claim import domains
 from qspec.cli.outcome import Exit, overall
 from qspec.cli.specs import Case
@@ -92,8 +93,7 @@ def check_writable(where: str | None) -> None:
     """Raise SpecError, before anything takes time, if a file cannot be written there."""
     if where is None or where == "-":
         return
-    path = Path(where)
-    if not path.resolve().parent.is_dir() or path.is_dir():
+    if not writable(Path(where)):
         raise SpecError("cannot write there", given=where, expected="a file in a folder that exists")
 
 

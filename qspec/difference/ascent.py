@@ -19,7 +19,7 @@ class Climb(NamedTuple):
     multipliers: tuple[Both, ...]
     bound: Bound
     sums: tuple[Both, ...]
-    """Sums of free pairs, averaged over the second half of the steps: nearly those of a solution of the relaxation."""
+    """Sums of free pairs, averaged over the second half of the steps: nearly those of a solution of the relaxation; none without steps."""
 
 
 def start(known: tuple[Known, ...], regions: tuple[Region, ...], goal: Goal) -> tuple[Both, ...]:
@@ -94,11 +94,10 @@ def ascend(
             rows = better[:, None]
             kept = tuple((np.where(rows, a, c), np.where(rows, b, d)) for (a, b), (c, d) in zip(p, kept, strict=True))
             top = np.where(better, bound.value, top)
-    bound = evaluate(known, parts, goal, kept)
     if total is None:
-        return Climb(kept, bound, _free(known, gradient(known, parts, bound)[1]))
+        return Climb(kept, best, ())
     count = steps - steps // 2
-    return Climb(kept, bound, tuple((a / count, b / count) for a, b in total))
+    return Climb(kept, evaluate(known, parts, goal, kept), tuple((a / count, b / count) for a, b in total))
 
 
 def _free(known: tuple[Known, ...], sums: tuple[Both, ...]) -> tuple[Both, ...]:

@@ -48,11 +48,13 @@ class Found(NamedTuple):
     value: Floats
 
 
-def attack(pair: Pair, low: Floats, high: Floats, goal: Both, seed: int, starts: int, rounds: int = 150) -> Found:
-    """Look for codes in the box `low`..`high` (inputs,) at which `goal · outputs`, (rows, outputs) each, is small.
+def attack(pair: Pair, low: Floats, high: Floats, goal: Goal, seed: int, effort: Effort) -> Found:
+    """Look for codes in the box `low`..`high` (inputs,) at which rows of a goal are small: by gradients, then by tabu search."""
+    return _walk(pair, low, high, goal, _descend(pair, low, high, goal.coefficients, seed, effort.starts), seed, effort.rounds)
 
-    It begins at the middle of the box, at `starts` points at random (fewer, if rows are many), and at as many corners.
-    """
+
+def _descend(pair: Pair, low: Floats, high: Floats, goal: Both, seed: int, starts: int, rounds: int = 150) -> Found:
+    """Follow gradients from the middle of the box, from `starts` points at random (fewer, if rows are many), and from as many corners."""
     random, rows = np.random.default_rng(seed), goal[0].shape[0]
     count = max(2, min(starts, STARTS // rows))
     share = random.random((2 * count, low.size))
@@ -79,7 +81,7 @@ def attack(pair: Pair, low: Floats, high: Floats, goal: Both, seed: int, starts:
     return Found(best.reshape(rows, each, -1)[np.arange(rows), place], value.reshape(rows, each)[np.arange(rows), place])
 
 
-def walk(pair: Pair, low: Floats, high: Floats, goal: Goal, found: Found, seed: int, rounds: int) -> Found:
+def _walk(pair: Pair, low: Floats, high: Floats, goal: Goal, found: Found, seed: int, rounds: int) -> Found:
     """Go on from the most promising rows by tabu search: of some codes, each moved to an end of the box, the best move is made.
 
     It is made even if it makes things worse, and its code then rests for some rounds, unless that would beat the best. Source: Glover,

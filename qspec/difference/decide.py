@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from qspec.delta.interval import Floats
-from qspec.difference.attack import FIRST, LATER, Effort, attack, values, walk
+from qspec.difference.attack import FIRST, LATER, Effort, attack, values
 from qspec.difference.claim import Rows
 from qspec.difference.dual import Goal
 from qspec.difference.pair import Pair
@@ -41,7 +41,7 @@ class Judge:
     def attack(self, box: tuple[Floats, Floats], rows: IntArray, seed: int, effort: Effort = FIRST) -> None:
         """Search for inputs at which these rows are small, and look at them."""
         goal = self.goal.take(rows)
-        found = walk(self.pair, *box, goal, attack(self.pair, *box, goal.coefficients, seed, effort.starts), seed, effort.rounds)
+        found = attack(self.pair, *box, goal, seed, effort)
         for k in np.argsort(found.value + goal.constant).tolist():
             self._look(found.point[k], int(rows[k]), float(found.value[k]))
 

@@ -11,7 +11,7 @@ from time import perf_counter
 import numpy as np
 
 from qspec.delta.interval import Floats
-from qspec.difference.attack import FIRST, LATER, Effort, attack, values, walk
+from qspec.difference.attack import FIRST, LATER, Effort, attack, values
 from qspec.difference.claim import errors
 from qspec.difference.dual import Goal
 from qspec.difference.pair import Pair, pair
@@ -132,8 +132,7 @@ class _Largest:
 
     def attack(self, seed: int, effort: Effort = FIRST) -> None:
         """Search the box for a large error."""
-        box, c = self.question.box, self.goal.coefficients
-        found = walk(self.question.pair, *box, self.goal, attack(self.question.pair, *box, c, seed, effort.starts), seed, effort.rounds)
+        found = attack(self.question.pair, *self.question.box, self.goal, seed, effort)
         self.look(found.point[int((found.value + self.goal.constant).argmin())])
 
     def visit(self, point: Floats, row: int) -> None:

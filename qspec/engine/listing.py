@@ -35,10 +35,11 @@ def points(inputs: Box) -> int:
     return prod(int(b) - int(a) + 1 for lower, upper in inputs.values() for a, b in zip(lower, upper, strict=True))
 
 
-def worth(query: Query, inputs: Box, visited: int) -> bool:
-    """Return whether bounding so many domains has cost about as much as listing the box would."""
+def price(query: Query, inputs: Box) -> int | None:
+    """Return how many domains may be bounded for what listing the box costs; None if it is too large to be listed."""
     count = points(inputs)
-    return visited >= PATIENCE and count <= MOST and count * _work(_needed(query)) <= min(LARGEST, visited * EQUAL)
+    work = count * _work(_needed(query)) if count <= MOST else LARGEST + 1
+    return None if work > LARGEST else max(PATIENCE, -(-work // EQUAL))
 
 
 def _needed(query: Query) -> Program:

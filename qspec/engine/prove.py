@@ -218,12 +218,13 @@ class _Search:
     def _search(self, root: Domain) -> None:
         runner = Runner(self.view, self.query.program, root, self.options)
         inputs = listing.box(self.query.program, root)
+        price = listing.price(self.query, inputs) if self.options.leave is None else None
         for rounds in count():
             if rounds == 1:  # what closes at once needs no sharper bounds
                 self._sharpen(runner, root)
             if not self.open or not self.more() or self._enough():
                 return
-            if self.options.leave is None and listing.worth(self.query, inputs, self.visited):
+            if price is not None and self.visited >= price:
                 self._list(root, inputs)
                 return
             batch = self._next(runner.size)

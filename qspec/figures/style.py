@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qspec.atomic import writable
 from qspec.errors import SpecError
 from qspec.extras import need
 from qspec.result import Verdict
@@ -85,8 +86,7 @@ def check_drawable(path: str | os.PathLike[str] | None) -> None:
     """Raise, before anything takes time, SpecError if no figure can be written there, PackageMissingError without matplotlib."""
     if path is None:
         return
-    where = Path(path)
-    if where.suffix not in KINDS or not where.resolve().parent.is_dir() or where.is_dir():
+    if Path(path).suffix not in KINDS or not writable(Path(path)):
         raise SpecError("cannot write the figure there", given=str(path), expected="a file .svg, .png or .pdf, in a folder that exists")
     need("matplotlib", "plot", "a figure")
 

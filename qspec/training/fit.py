@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qspec.atomic import writable
 from qspec.errors import ShapeError, SpecError
 from qspec.evaluate import device, shards
 from qspec.integers import IntArray, integers
@@ -158,7 +159,7 @@ def train(
 
 def _writable(path: Path) -> Path:
     """Return the path; raises SpecError, before anything is trained, if no state can be written there."""
-    if not path.resolve().parent.is_dir() or path.is_dir():
+    if not writable(path):
         raise SpecError("cannot write the state there", given=str(path), expected="a file in a folder that exists")
     return path
 
