@@ -121,7 +121,7 @@ class DReal:
         words, symbols = self.words(), _symbols(nested)
         if not words:
             text = json.dumps(_job(nested, delta, limits, self.modes))
-            return interpret(run(worker("run_dreal"), text, limits), symbols, limits)
+            return interpret(run(worker("run_dreal"), text, limits, channel=True), symbols, limits)
         answer = _command(words, nested, delta, 0.0, limits)
         if answer.status != "delta-sat":
             return answer

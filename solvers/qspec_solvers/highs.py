@@ -1,4 +1,10 @@
-"""HiGHS: branch and cut in double precision. What it proves is not certified, and every answer of it says so (`Answer.numerical`)."""
+"""HiGHS: linear relaxations and branch and cut in double precision, of which nothing is believed: every conclusion is drawn on integers.
+
+A solution meets every row exactly. `unsat` is a tree over boxes of the columns: each leaf is refuted by bounds propagated on integers, or by
+a sum of rows with whole multipliers, rounded from the dual ray of the relaxation (Farkas). What HiGHS alone calls infeasible is unknown.
+Source of the method: W. Cook, T. Koch, D. Steffy, K. Wolter. A hybrid branch-and-bound approach for exact rational mixed-integer programming.
+Mathematical Programming Computation 2013, https://doi.org/10.1007/s12532-013-0055-6; here the columns are bounded, so that any multipliers do.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +16,8 @@ from qspec.solver import Answer, Availability, Limits, Reason
 from qspec_solvers import availability
 from qspec_solvers.process import run, worker
 from qspec_solvers.reply import interpret
+
+UNCONFIRMED = "HiGHS reports infeasible in floating point, and no exact proof of it was found in time: ask an exact solver (bounds, z3, cvc5)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +33,28 @@ class Highs:
         return availability.package("highspy", "highspy", "'qspec[highs]'")
 
     def solve(self, problem: Problem, limits: Limits) -> Answer:
-        """Return the first solution, each value rounded to the next integer; or `unsat` if HiGHS reports infeasible; both are numerical."""
+        """Return the first solution found, or `unsat` if a tree is closed on integers; else unknown, because of time or of rounding."""
         if not isinstance(problem, MilpProblem):
             return Answer("unknown", reason=Reason.UNSUPPORTED, detail=f"it takes milp, not {problem.theory}")
-        seconds = () if limits.seconds is None else (f"time_limit={limits.seconds}",)
-        command = worker("run_highs", f"random_seed={limits.seed % 2**31}", *seconds, *self.options)
-        answer = interpret(run(command, written(problem), limits), problem.symbols, limits)
-        return replace(answer, numerical=answer.status in ("sat", "unsat"))
+        seconds = "inf" if limits.seconds is None else str(limits.seconds)
+        command = worker("run_highs", seconds, f"random_seed={limits.seed % 2**31}", *self.options)
+        return _explained(interpret(run(command, written(problem), limits, channel=True), problem.symbols, limits))
+
+
+def _explained(answer: Answer) -> Answer:
+    """Return an answer with the reason why it is unknown, or marked as numerical where a solution was rounded and misses a row."""
+    ended = answer.statistics.get("search", "")
+    match answer.status, answer.reason:
+        case "sat", _:
+            return replace(answer, numerical="rounded" in answer.statistics)
+        case "unknown", Reason.INCOMPLETE if ended == "infeasible":
+            return replace(answer, reason=Reason.NUMERICAL, detail=UNCONFIRMED)
+        case "unknown", Reason.INCOMPLETE if ended == "time limit" or not ended:
+            return replace(answer, reason=Reason.TIMEOUT, detail="neither a solution nor an exact proof within the limit")
+        case "unknown", Reason.INCOMPLETE:
+            return replace(answer, detail=f"HiGHS: {ended}")
+        case _:
+            return answer
 
 
 def written(problem: MilpProblem) -> str:

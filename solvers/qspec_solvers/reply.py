@@ -36,19 +36,27 @@ def interpret(run: Finished, symbols: Sequence[Symbol], limits: Limits) -> Answe
             return unknown(Reason.GARBAGE, f"stopped after {len(run.output)} bytes of output")
         case End.LOST:
             return unknown(Reason.CRASH, f"the process could not be started or supervised: {last}")
-        case End.SIGNAL | End.EXIT if _MEMORY.search(run.errors):
-            return unknown(Reason.MEMORY, last)
         case End.SIGNAL:
+            if _MEMORY.search(run.errors):
+                return unknown(Reason.MEMORY, last)
             return unknown(Reason.CRASH, f"killed by {_signal(run.code)}: {last}")
         case End.EXIT:
-            try:
-                reply = parse(run.output, symbols)
-            except Malformed as error:
-                died = run.code != 0 and not run.output.strip()
-                return unknown(Reason.CRASH, f"exit status {run.code}: {last}") if died else unknown(Reason.GARBAGE, str(error))
-            return replace(reply, seconds=run.seconds, statistics={**measured, **reply.statistics})
+            return _exited(run, symbols, measured)
         case _:
             assert_never(run.end)
+
+
+def _exited(run: Finished, symbols: Sequence[Symbol], measured: dict[str, float | int | str]) -> Answer:
+    """Return the answer of a run that ended by itself: a whole one counts, whatever else was printed beside it."""
+    try:
+        reply = parse(run.output, symbols)
+    except Malformed as error:
+        died, last = run.code != 0 and not run.output.strip(), _last_words(run)
+        reason, detail = (Reason.CRASH, f"exit status {run.code}: {last}") if died else (Reason.GARBAGE, str(error))
+        reply = Answer("unknown", reason=reason, detail=detail)
+    if reply.status == "unknown" and _MEMORY.search(run.errors):
+        reply = replace(reply, reason=Reason.MEMORY, detail=_last_words(run))
+    return replace(reply, seconds=run.seconds, statistics={**measured, **reply.statistics})
 
 
 def _signal(number: int) -> str:
@@ -60,7 +68,7 @@ def _signal(number: int) -> str:
 
 def _last_words(run: Finished) -> str:
     """Return the line that says best why a process died: the last that speaks of an error, else the last."""
-    lines = run.errors.strip().splitlines() or run.output.strip().splitlines()
+    lines = next((text.strip().splitlines() for text in (run.errors, run.noise, run.output) if text.strip()), [])
     telling = [line for line in lines if re.search("error|exception", line, re.IGNORECASE)] or lines
     return telling[-1].strip()[:300] if telling else "it said nothing"
 

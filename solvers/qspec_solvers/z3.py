@@ -30,4 +30,5 @@ class Z3:
     def solve(self, problem: Problem, limits: Limits) -> Answer:
         seed = limits.seed % 2**31
         command = (executable("z3", "z3-solver") or "z3", "-in", f"smt.random_seed={seed}", f"sat.random_seed={seed}", *self.options)
-        return ask(command, problem, limits, self.theories, check=f"(check-sat-using {self.tactic})" if self.tactic else "(check-sat)")
+        check = f"(check-sat-using {self.tactic})" if self.tactic else "(check-sat)"
+        return ask(command, problem, limits, self.theories, check=check, channel="option")

@@ -1,4 +1,4 @@
-"""Read an SMT-LIB script on stdin, decide it with cvc5, print the answer; arguments are options `name=value`."""
+"""Read an SMT-LIB script on stdin, decide it with cvc5, write the answer to its channel; arguments are options `name=value`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import sys
 import time
 from importlib import import_module
 from typing import Any
+
+from qspec_solvers._workers.channel import answer
 
 cvc5: Any = import_module("cvc5")
 
@@ -41,7 +43,7 @@ def main(options: list[str]) -> str:
 
 if __name__ == "__main__":
     try:
-        sys.stdout.write(main(sys.argv[1:]))
+        answer(main(sys.argv[1:]))
     except RuntimeError as error:
         message = str(error).replace('"', "'")
-        sys.stdout.write(f'(error "{message}")')
+        answer(f'(error "{message}")')

@@ -1,4 +1,4 @@
-"""Decide nested real expressions with dReal: JSON on stdin, the answer as SMT-LIB solvers write it on stdout.
+"""Decide nested real expressions with dReal: JSON on stdin, the answer as SMT-LIB solvers write it.
 
 Processes race, each with one job, because dReal holds the interpreter's lock and two jobs abort it: one divides inputs before
 parameters, another contracts by linear relaxations ("polytope"), a plain one does neither. A box that dReal calls delta-sat lies beside the
@@ -18,6 +18,8 @@ import time
 from fractions import Fraction
 from importlib import import_module
 from typing import Any
+
+from qspec_solvers._workers.channel import answer
 
 NARROW = 1e-3
 """Inputs narrower than this wait until parameters are as narrow."""
@@ -203,4 +205,4 @@ def main() -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(main())
+    answer(main())

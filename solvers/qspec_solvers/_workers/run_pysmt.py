@@ -1,4 +1,4 @@
-"""Read an SMT-LIB script on stdin, decide it by pySMT, print the answer; the argument names pySMT's solver, or is empty."""
+"""Read an SMT-LIB script on stdin, decide it by pySMT, write the answer to its channel; the argument names pySMT's solver, or is empty."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import sys
 import time
 from importlib import import_module
 from typing import Any
+
+from qspec_solvers._workers.channel import answer
 
 exceptions: Any = import_module("pysmt.exceptions")
 shortcuts: Any = import_module("pysmt.shortcuts")
@@ -35,7 +37,7 @@ def main(name: str) -> str:
 
 if __name__ == "__main__":
     try:
-        sys.stdout.write(main(sys.argv[1]))
+        answer(main(sys.argv[1]))
     except (exceptions.PysmtException, NotImplementedError) as error:
         message = str(error).replace('"', "'")
-        sys.stdout.write(f'(error "{message}")')
+        answer(f'(error "{message}")')

@@ -1,8 +1,9 @@
 """Run one command under hard limits and report how it ended.
 
-Started by `qspec_solvers.process` as `python -I -S supervise.py REPORT PARENT SECONDS MIB COMMAND...`: a process of its own, so that
+Started by `qspec_solvers.process` as `python -I -S supervise.py REPORT ANSWER PARENT SECONDS MIB COMMAND...`: a process of its own, so that
 the limits hold whatever the parent is busy with, and so that nothing outlives a parent that is killed. REPORT is a file descriptor; one
-line is written to it: `exit|signal|timeout|memory|stopped CODE PEAK_MIB CPU_SECONDS`. Uses the standard library only, and starts in 20 ms.
+line is written to it: `exit|signal|timeout|memory|stopped CODE PEAK_MIB CPU_SECONDS`. ANSWER is the one that the command is to have as
+`CHANNEL`, or -1. Uses the standard library only, and starts in 20 ms.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ LINUX = sys.platform == "linux"
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 POLITE = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 SLOWEST_POLL = 0.02
+CHANNEL = 3
+"""As in `qspec_solvers.process`."""
 PAGE = resource.getpagesize()
 
 
@@ -42,8 +45,8 @@ def limit(memory: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
-def start(command: list[str], memory: int) -> int:
-    """Start the command as the leader of its own process group; it dies with this process."""
+def start(command: list[str], answer: int, memory: int) -> int:
+    """Start the command as the leader of its own process group, with `answer` as its descriptor `CHANNEL`; it dies with this process."""
     supervisor = os.getpid()
     pid = os.fork()
     if pid:
@@ -53,6 +56,10 @@ def start(command: list[str], memory: int) -> int:
         for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(ignored, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        if answer == CHANNEL:
+            os.set_inheritable(answer, True)
+        elif answer >= 0:
+            os.dup2(answer, CHANNEL)
         limit(memory)
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() == supervisor:
@@ -133,13 +140,15 @@ def sweep(pid: int) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    report, parent, seconds, memory = int(arguments[0]), int(arguments[1]), float(arguments[2]), int(arguments[3])
-    os.set_inheritable(report, False)
+    report, answer, parent, seconds, memory = (*map(int, arguments[:3]), float(arguments[3]), int(arguments[4]))
+    for own in (report, answer):
+        if own >= 0:
+            os.set_inheritable(own, False)
     began = time.monotonic()
     signal.pthread_sigmask(signal.SIG_SETMASK, POLITE)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a parent that ignores it would hand that down
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    pid = start(arguments[4:], memory)
+    pid = start(arguments[5:], answer, memory)
     ended = watch(pid, parent, began + seconds, memory)
     sweep(pid)
     os.write(report, " ".join(map(str, ended)).encode())
