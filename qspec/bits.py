@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import cast, overload
 
-from qspec.bracket import settled
 from qspec.errors import SpecError
 from qspec.language.formulas import Property
 from qspec.layer_bits import LayerWidths, descend
@@ -36,7 +35,7 @@ class Width:
     @property
     def verdict(self) -> Verdict:
         """VIOLATED if a property is, HOLDS if all hold, else UNKNOWN; what stands on floating point alone is unknown."""
-        verdicts = [settled(r) for r in self.results]
+        verdicts = [r.verdict for r in self.results]
         return next((v for v in (Verdict.VIOLATED, Verdict.UNKNOWN) if v in verdicts), Verdict.HOLDS)
 
 
@@ -148,12 +147,12 @@ def _results(
     for spec in specs:
         for point in points:
             found.append(ask(spec, **point))
-            if settled(found[-1]) is Verdict.VIOLATED and not every:
+            if found[-1].verdict is Verdict.VIOLATED and not every:
                 return tuple(found)
     return tuple(found)
 
 
 def _grounds(width: Width) -> str:
     """Return which properties are not proved, in a few words."""
-    open_ = [f"{r.name} {settled(r).name}" for r in width.results if settled(r) is not Verdict.HOLDS]
+    open_ = [f"{r.name} {r.verdict.name}" for r in width.results if r.verdict is not Verdict.HOLDS]
     return f"{len(width.results)} asked" + (f": {', '.join(dict.fromkeys(open_))}" if open_ else "")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from qspec.result import Evidence, Result, Verdict
+from qspec.result import Result
 from qspec.solver import Reason
 
 SHARES = (4, 2, 1)
@@ -104,15 +104,8 @@ def questions(bracket: Bracket, clock: Clock) -> Iterator[tuple[int, float | Non
             bracket.forget()
 
 
-def settled(result: Result) -> Verdict:
-    """Return the verdict that ends may move on: UNKNOWN where it stands on floating point alone."""
-    return Verdict.UNKNOWN if result.evidence is Evidence.NUMERICAL else result.verdict
-
-
 def why_open(unknown: Result | None, clock: Clock) -> tuple[Reason, str]:
     """Return why a bracket stayed open, with details: the time was over, or the last answer that settled nothing."""
     if unknown is None or clock.expired:
         return Reason.TIMEOUT, ""
-    if unknown.evidence is Evidence.NUMERICAL:
-        return Reason.INCOMPLETE, f"{unknown.solver} reports infeasible in floating point, which proves nothing"
     return unknown.reason or Reason.INCOMPLETE, unknown.detail

@@ -13,32 +13,26 @@ from qspec.language.formulas import Property
 from qspec.language.walk import is_real
 from qspec.names import listed
 from qspec.reproducer import write_real_reproducer, write_reproducer
-from qspec.result import Evidence, Result, Verdict
+from qspec.result import Result, Verdict
 from qspec.solver import Solver
 from qspec.verify import verify
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """The results of several solvers on one property; none contradict each other, but for numerical ones that others refute."""
+    """The results of several solvers on one property; none contradict each other."""
 
     results: tuple[Result, ...]
 
     @property
     def decisive(self) -> Result:
-        """The first result with a verdict, if possible one that is not numerical; without any the first."""
-        reached = [r for r in self.results if r.verdict is not Verdict.UNKNOWN]
-        return next((r for r in reached if r.evidence is not Evidence.NUMERICAL), (reached or list(self.results))[0])
+        """The first result with a verdict; without any the first."""
+        return next((r for r in self.results if r.verdict is not Verdict.UNKNOWN), self.results[0])
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict of those that reached one; what is proved or replayed outweighs what is numerical."""
+        """The verdict of those that reached one."""
         return self.decisive.verdict
-
-    @property
-    def refuted(self) -> tuple[Result, ...]:
-        """The numerical results that a proof or a replayed solution contradicts."""
-        return tuple(r for r in self.results if r.verdict not in (self.verdict, Verdict.UNKNOWN))
 
     def agreement(self) -> dict[tuple[str, str], bool | None]:
         """Return for each pair of solvers whether their verdicts agree; None where one is UNKNOWN."""
@@ -64,8 +58,7 @@ def compare(
 ) -> Comparison:
     """Ask several solvers the same; by default without an attack before, so that solvers are compared.
 
-    Raises SoundnessError, with a reproducer written, if two verdicts contradict each other. A numerical one (of a solver that computes in
-    floating point) that another contradicts is no such error: it is among `Comparison.refuted`.
+    Raises SoundnessError, with a reproducer written, if two verdicts contradict each other.
     """
     return Comparison(
         tuple(compare_each(spec, solvers=solvers, timeout=timeout, memory=memory, seed=seed, attack=attack, without=without, **parameters))
@@ -73,15 +66,14 @@ def compare(
 
 
 def compare_each(spec: Property, *, solvers: Sequence[str | Solver], **options: object) -> Iterator[Result]:
-    """Yield the result of each solver as it comes; raises SoundnessError at the first contradiction between two that are not numerical."""
+    """Yield the result of each solver as it comes; raises SoundnessError at the first contradiction."""
     if not listed(solvers, "solvers"):
         raise SpecError("nobody is asked", given=solvers, expected="at least one solver")
     seen: list[Result] = []
     for solver in solvers:
         result = verify(spec, solver=solver, **options)  # pyright: ignore[reportArgumentType]
         for other in seen:
-            numerical = Evidence.NUMERICAL in (result.evidence, other.evidence)
-            if {result.verdict, other.verdict} == {Verdict.HOLDS, Verdict.VIOLATED} and not numerical:
+            if {result.verdict, other.verdict} == {Verdict.HOLDS, Verdict.VIOLATED}:
                 _contradiction(spec, result, other)
         seen.append(result)
         yield result

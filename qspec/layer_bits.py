@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qspec.bracket import settled
 from qspec.errors import SpecError
 from qspec.formats import code_range
 from qspec.network.accuracy import Labelled, accuracy
@@ -43,7 +42,7 @@ class Choice:
     @property
     def verdict(self) -> Verdict:
         """VIOLATED if a property is, HOLDS if all hold, else UNKNOWN; what stands on floating point alone is unknown."""
-        verdicts = [settled(r) for r in self.results]
+        verdicts = [r.verdict for r in self.results]
         return next((v for v in (Verdict.VIOLATED, Verdict.UNKNOWN) if v in verdicts), Verdict.HOLDS)
 
     @property
@@ -51,7 +50,7 @@ class Choice:
         """The share that is proved to hold; None where a violation has ended the asking."""
         if len(self.results) < self.asked:
             return None
-        return sum(settled(r) is Verdict.HOLDS for r in self.results) / self.asked
+        return sum(r.verdict is Verdict.HOLDS for r in self.results) / self.asked
 
     def __str__(self) -> str:
         widths = " ".join(f"{name}:{bits}" for name, bits in self.bits.items())

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn, cast
 
 from qspec.bounds.backward import bound
-from qspec.bracket import Bracket, Clock, questions, settled, why_open
+from qspec.bracket import Bracket, Clock, questions, why_open
 from qspec.errors import InternalError, SoundnessError, SpecError
 from qspec.integers import IntArray, rational
 from qspec.ir import FALSE, Query
@@ -226,7 +226,7 @@ class _Run:
         for k, seconds in self._questions():
             result = self.ask(self._reaches(k), timeout=seconds)
             before = (self.best.lower, self.best.upper, self.best.witness)
-            if settled(result) is Verdict.UNKNOWN:
+            if result.verdict is Verdict.UNKNOWN:
                 unknown = result
             self._learn(k, result)
             self._update(result)
@@ -248,7 +248,7 @@ class _Run:
         return replace(self.spec, then=~(self.value.reshape() <= (k - 1) * self.unit))
 
     def _learn(self, k: int, result: Result) -> None:
-        if settled(result) is Verdict.UNKNOWN:
+        if result.verdict is Verdict.UNKNOWN:
             self.bracket.skip(k, again=result.reason is Reason.TIMEOUT)
         elif result.witness is None:
             self.bracket.fall(k)

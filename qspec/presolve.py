@@ -22,7 +22,7 @@ from qspec.language.formulas import Property
 from qspec.passes import Pipeline
 from qspec.problem import Fidelity
 from qspec.result import Evidence, Proof, Result, Said
-from qspec.run import Asked, Run, absent, ask, attacked, available, check_proof, found, presolved, proved, start, unknown, versions
+from qspec.run import Asked, Run, absent, ask, attacked, available, check_proof, found, presolved, start, unknown, versions
 from qspec.solver import Limits, Reason, Solver
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _conquer(run: Run, solver: Solver, theory: str | None, pipeline: Pipeline, d
         detail = f"{len(domains) - len(closed)} of {len(domains)} cubes are open"
         return unknown(run, Reason.TIMEOUT if first is None else first.reason, detail)
     assumed = tuple(closed[k] for k in range(len(domains)))
-    return absent(run, proved(run), solver, theory, proof={**proof, "assumed": assumed})
+    return absent(run, Evidence.PROOF, solver, theory, proof={**proof, "assumed": assumed})
 
 
 def _ask_cube(run: Run, solver: Solver, theory: str | None, pipeline: Pipeline, domain: OpenDomain) -> tuple[Asked, Assumption]:
@@ -152,4 +152,4 @@ def _ask_cube(run: Run, solver: Solver, theory: str | None, pipeline: Pipeline, 
     before = len(run.said)
     asked = ask(run, solver, theory, parts)
     said = run.said[before:]
-    return asked, Assumption(solver.name, run.solver_version, said[0].theory, any(s.numerical for s in said))
+    return asked, Assumption(solver.name, run.solver_version, said[0].theory)

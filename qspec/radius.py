@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import partial
 
 from qspec.bounds.interval import bound, decide
-from qspec.bracket import Bracket, Clock, questions, settled, why_open
+from qspec.bracket import Bracket, Clock, questions, why_open
 from qspec.errors import SpecError
 from qspec.integers import IntArray, rational
 from qspec.language import interpret
@@ -160,7 +160,7 @@ class _Run:
 
     def _try(self, k: int, seconds: float | None) -> None:
         result = self._verdict(k, seconds)
-        match settled(result):
+        match result.verdict:
             case Verdict.HOLDS:
                 self.bracket.rise(k)
             case Verdict.UNKNOWN:
@@ -176,7 +176,7 @@ class _Run:
         """Ask, and refuse to go on if this verdict and another contradict what the search assumes."""
         result = self.ask(self.spec, timeout=seconds, **self._given(k))
         self.verdicts.append((k, result))
-        known = [(j, settled(r)) for j, r in self.verdicts]
+        known = [(j, r.verdict) for j, r in self.verdicts]
         holds = max((j for j, v in known if v is Verdict.HOLDS), default=-1)
         violated = min((j for j, v in known if v is Verdict.VIOLATED), default=holds + 1)
         if violated < holds:
@@ -205,7 +205,7 @@ class _Run:
         for j in sorted(j for j in above if j > k and (self.top is None or j <= self.top)):
             if not self._refutes(j, codes) and not self.clock.expired:
                 result = self._verdict(j, self.clock.part(2))
-                if settled(result) is Verdict.HOLDS:
+                if result.verdict is Verdict.HOLDS:
                     self._refuse(k, j)
 
     def _refuse(self, violated: int, holds: int) -> None:

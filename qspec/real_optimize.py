@@ -12,7 +12,7 @@ from fractions import Fraction
 from math import floor
 from typing import NoReturn
 
-from qspec.bracket import Bracket, Clock, questions, settled, why_open
+from qspec.bracket import Bracket, Clock, questions, why_open
 from qspec.errors import SoundnessError, SpecError
 from qspec.language.expressions import Expression
 from qspec.language.formulas import Constantly, Property
@@ -47,7 +47,7 @@ class RealRun:
         for k, formula, seconds in self._questions():
             result = self.ask(replace(self.spec, then=formula), timeout=seconds)
             before = (self.best.lower, self.best.upper, self.best.witness)
-            if settled(result) is Verdict.UNKNOWN:
+            if result.verdict is Verdict.UNKNOWN:
                 unknown = result
             self._learn(k, result)
             self._update(result)
@@ -69,7 +69,7 @@ class RealRun:
 
     def _learn(self, k: int | None, result: Result) -> None:
         low, high = self.ends
-        if settled(result) is Verdict.UNKNOWN:
+        if result.verdict is Verdict.UNKNOWN:
             if k is not None:
                 self.bracket.skip(k, again=result.reason is Reason.TIMEOUT)
         elif result.witness is not None:

@@ -27,7 +27,7 @@ from qspec.reals.ir import FALSE, TRUE, ExactArray, Point, Query, exact, fractio
 from qspec.reals.monotone import one_sided
 from qspec.reproducer import write_real_reproducer
 from qspec.result import Evidence, Result, Said, Times, Verdict
-from qspec.run import Clocked, proved, said_of, versions
+from qspec.run import Clocked, said_of, versions
 from qspec.show.rows import rows_of
 from qspec.solver import Limits, Reason, Solver, Status
 
@@ -174,7 +174,7 @@ def _decide(run: RealRun) -> Result:
             pending += parts
         elif point is not None:
             unknown = Reason.NUMERICAL if said.numerical else Reason.SPURIOUS, _near(said)
-    return _absent(run, proved(run) if run.said else Evidence.BOUNDS) if unknown is None else _unknown(run, *unknown)
+    return _absent(run, Evidence.PROOF if run.said else Evidence.BOUNDS) if unknown is None else _unknown(run, *unknown)
 
 
 def _part(run: RealRun, cell: Cell, single: bool) -> CompiledReal:
@@ -230,7 +230,7 @@ def _ask(run: RealRun, query: Query, fidelity: Fidelity) -> tuple[Said, Point | 
         said, point = _ask_side(run, side, fidelity)
         if point is not None:
             return said, point
-        if said.status != "unsat" or said.numerical:
+        if said.status != "unsat":
             settled = said if settled.status == "unsat" else settled
     return settled, None
 
@@ -326,7 +326,7 @@ def _vacuous(run: RealRun) -> bool | None:
     said, point = _ask(run, query, run.compiled.fidelity)
     if point is not None:
         return False if _meets(run, point) else None
-    return True if said.status == "unsat" and not said.numerical else None
+    return True if said.status == "unsat" else None
 
 
 def _meets(run: RealRun, point: Point) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from qspec.result import Evidence, Verdict
+from qspec.result import Verdict
 
 Bits = int | str
 """A number of bits, or the name of a format or network where there is no number."""
@@ -41,14 +41,9 @@ class Record:
     """The row as it was found, or as the store would have it."""
 
     @property
-    def numerical(self) -> bool:
-        """Whether the verdict stands on floating point alone."""
-        return self.evidence == Evidence.NUMERICAL.name
-
-    @property
     def exact(self) -> bool:
         """Whether the record says what is true of the quantised network."""
-        return self.verdict is not Verdict.UNKNOWN and not self.numerical and self.method != REAL
+        return self.verdict is not Verdict.UNKNOWN and self.method != REAL
 
     @property
     def accuracy(self) -> float | None:

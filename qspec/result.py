@@ -47,7 +47,6 @@ class Evidence(Enum):
     MODEL = "the model of a solver was replayed"
     PROOF = "a solver proved an exact or over-approximating problem unsatisfiable"
     CERTIFICATE = "branch and bound proved it in integers; the certificate can be checked"
-    NUMERICAL = "a floating-point solver reported infeasible; not certified"
     NONE = "nothing conclusive"
 
 
@@ -81,7 +80,7 @@ class Said:
     """Bytes of SMT-LIB text, terms in the rows of a MILP, or elements of a grid problem."""
     statistics: Mapping[str, float | int | str] = field(default_factory=dict[str, float | int | str])
     numerical: bool = False
-    """The solver computed in floating point."""
+    """The answer stands on rounded numbers, so that nothing follows from it but what a replay confirms."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,13 +119,13 @@ class Result:
 
     def __post_init__(self) -> None:
         found = self.verdict is (Verdict.VIOLATED if self.kind == "forall" else Verdict.HOLDS)
-        absent = (Evidence.PROOF, Evidence.BOUNDS, Evidence.CERTIFICATE, Evidence.NUMERICAL)
+        absent = (Evidence.PROOF, Evidence.BOUNDS, Evidence.CERTIFICATE)
         conclusive = self.evidence in ((Evidence.ATTACK, Evidence.MODEL, Evidence.BOUNDS) if found else absent)
         if self.verdict is Verdict.UNKNOWN:
             sound = self.evidence is Evidence.NONE and self.reason is not None
         else:
-            certified = self.evidence is not Evidence.PROOF or not any(s.numerical for s in self.said)
-            sound = conclusive and certified and (self.codes is not None or self.point is not None) == found
+            exact = self.evidence is not Evidence.PROOF or not any(s.numerical and s.status == "unsat" for s in self.said)
+            sound = conclusive and exact and (self.codes is not None or self.point is not None) == found
         if not sound:
             raise InternalError(
                 "this evidence does not carry this verdict", given=f"{self.verdict.name} of {self.kind}, evidence {self.evidence.name}"
@@ -170,8 +169,6 @@ class Result:
 
     def __str__(self) -> str:
         parts = [self.verdict.name]
-        if self.evidence is Evidence.NUMERICAL:
-            parts.append("(numerical, not certified)")
         if self.vacuous:
             parts.append("(vacuously: nothing meets the assumption)")
         if self.verdict is Verdict.UNKNOWN and self.reason is not None:

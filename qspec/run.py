@@ -164,11 +164,6 @@ def ask(run: Run, solver: Solver, theory: str | None, parts: Sequence[Reduced]) 
     return Asked(first, count if unknown is None else None, None if first is not None else unknown)
 
 
-def proved(run: Clocked) -> Evidence:
-    """Return what a verdict stands on if everything that was asked was said to have no solution."""
-    return Evidence.NUMERICAL if any(s.numerical for s in run.said) else Evidence.PROOF
-
-
 def unknown(run: Run, reason: Reason | None, detail: str) -> Result:
     """Return that nobody knows, and why."""
     return run.result(Verdict.UNKNOWN, Evidence.NONE, reason=reason or Reason.INCOMPLETE, detail=detail)
@@ -193,8 +188,14 @@ def said_of(run: Clocked, solver: Solver, problem: Problem) -> tuple[Said, Assig
 
 
 def _checked(answer: Answer, problem: Problem, size: int) -> Said:
-    """Record an answer; one that claims `sat` without a model, or says nothing of why it is unknown, is made an honest unknown."""
+    """Record an answer; one that proves nothing (`sat` without a model, `unsat` by rounded numbers) is made an honest unknown."""
     status, reason, detail = answer.status, answer.reason, answer.detail
+    if status == "unsat" and answer.numerical:
+        status, reason, detail = (
+            "unknown",
+            Reason.NUMERICAL,
+            detail or "infeasible in floating point; ask an exact solver",
+        )
     if status in ("sat", "delta-sat") and answer.model is None:
         status, reason, detail = "unknown", Reason.GARBAGE, f"{answer.status} without a model"
     if status == "unknown" and reason is None:
@@ -274,7 +275,7 @@ def _vacuous(run: Run, solver: Solver, theory: str | None) -> bool | None:
     asked = [(*_ask_one(run, solver, theory, p.query), p) for p in parts]
     if any(a is not None and reference.satisfies(run.compiled.assumption, p.lift(a)) for _, a, p in asked):
         return False
-    proved = (judge("exists", s.status, s.fidelity, None) is Verdict.VIOLATED and not s.numerical for s, _, _ in asked)
+    proved = (judge("exists", s.status, s.fidelity, None) is Verdict.VIOLATED for s, _, _ in asked)
     return True if all(proved) else None
 
 

@@ -29,7 +29,7 @@ class Reason(Enum):
     UNSUPPORTED = "the solver cannot take this problem"
     TOO_LARGE = "the problem is larger than this solver accepts"
     SPURIOUS = "a candidate of an over-approximating or δ-weakened problem did not replay"
-    NUMERICAL = "a floating-point solution, rounded, did not replay"
+    NUMERICAL = "what a solver found in floating point could not be confirmed exactly"
     CANCELLED = "the run was cancelled"
 
 
@@ -66,7 +66,7 @@ class Answer:
     seconds: float = 0.0
     statistics: Mapping[str, float | int | str] = field(default_factory=dict[str, float | int | str])
     numerical: bool = False
-    """The answer stands on rounded numbers: `unsat` is no proof, and a model (of algebraic numbers, say) may fail to replay."""
+    """The answer stands on rounded numbers: `unsat` proves nothing and is made unknown, and a model may fail to replay."""
     proof: Mapping[str, IntArray | int] | None = None
     """What a certificate of an `unsat` about the whole query is made of (docs/certificates.md): arrays, `scale` and `slope_bits`."""
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from qspec.bracket import Bracket, Clock, questions, settled, why_open
+from qspec.bracket import Bracket, Clock, questions, why_open
 from qspec.errors import SpecError
 from qspec.integers import IntArray, rational
 from qspec.language.formulas import Property
@@ -107,7 +107,7 @@ def _search(
         value = first + (top - k if least else k) * width
         result = verify(make(value), solver=solver, theory=theory, timeout=seconds, **options, **parameters)  # pyright: ignore[reportArgumentType]
         verdicts.append((value, result))
-        verdict = settled(result)
+        verdict = result.verdict
         if verdict is Verdict.UNKNOWN:
             open_result = result
             bracket.skip(k, again=result.reason is Reason.TIMEOUT)

@@ -26,7 +26,6 @@ from qspec.run import (
     check_proof,
     found,
     presolved,
-    proved,
     replayed,
     said_of,
     searched,
@@ -129,7 +128,7 @@ def _decide(run: Run, solver: Solver, theory: str | None, pipeline: Pipeline, at
         return found(run, asked.solution, Evidence.MODEL, violations=asked.count)
     if asked.unknown is not None:
         return unknown(run, asked.unknown.reason, asked.unknown.detail)
-    return absent(run, proved(run), solver, theory)
+    return absent(run, Evidence.PROOF, solver, theory)
 
 
 def _prove(run: Run, solver: Solver, attack: bool) -> Result:

@@ -50,9 +50,7 @@ def domains(number: int) -> str:
 
 def sources(assumed: Sequence[Assumption]) -> str:
     """Return who said of how many domains that they have no solution."""
-    return ", ".join(
-        f"{a.solver} {a.version} ({a.theory}{', numerical' if a.numerical else ''}): {count}" for a, count in Counter(assumed).items()
-    )
+    return ", ".join(f"{a.solver} {a.version} ({a.theory}): {count}" for a, count in Counter(assumed).items())
 
 
 def check_property(

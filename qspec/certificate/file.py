@@ -51,8 +51,6 @@ class Assumption:
     solver: str
     version: str
     theory: str
-    numerical: bool = False
-    """The solver computed in floating point."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -218,8 +216,8 @@ def _certificate(words: Cursor, arrays: dict[str, IntArray]) -> Certificate:
 
 
 def _assumption(words: Cursor) -> Assumption:
-    fields = words.fields("solver", "version", "theory", "numerical")
-    return Assumption(fields["solver"].text(), fields["version"].text(), fields["theory"].text(), fields["numerical"].flag())
+    fields = words.fields("solver", "version", "theory")
+    return Assumption(fields["solver"].text(), fields["version"].text(), fields["theory"].text())
 
 
 def _check_words(certificate: Certificate) -> None:

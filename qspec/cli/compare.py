@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from qspec.cli.outcome import Outcome, overall, status
-from qspec.cli.report import caveat, check_writable, deliver, grounds, solution
+from qspec.cli.report import check_writable, deliver, grounds, solution
 from qspec.cli.solvers import installed
 from qspec.cli.specs import Case, read_specs
 from qspec.cli.terminal import Report, painted, progress, table
@@ -46,7 +46,7 @@ def run(
     results = list(chain.from_iterable(c.results for c in comparisons))
     decided = [_decisive(c) for c in comparisons]
     verdict = overall(decided)
-    parts = [painted(verdict.name) + caveat(decided), *(compared(*both) for both in zip(cases, comparisons, strict=True))]
+    parts = [painted(verdict.name), *(compared(*both) for both in zip(cases, comparisons, strict=True))]
     ended = status(verdict, decided)
     return Outcome(deliver("\n\n".join(parts), json, target, results, ended), ended)
 
@@ -83,9 +83,7 @@ def compared(case: Case, comparison: Comparison) -> str:
     """Return a comparison as text: the verdict, a table of answers, the matrix of who agrees, and one counterexample."""
     verdict = comparison.verdict
     same = sum(r.verdict is verdict for r in comparison.results)
-    head = f"{case.name}: {painted(verdict.name)}{caveat([comparison.decisive])}  {same} of {len(comparison.results)} solvers"
-    wrong = ", ".join(r.solver for r in comparison.refuted)
-    head += f"; refuted, as floating point may err: {wrong}" if wrong else ""
+    head = f"{case.name}: {painted(verdict.name)}  {same} of {len(comparison.results)} solvers"
     parts = [head, answers(comparison)]
     if len(comparison.results) > 1:
         parts.append(agreement(comparison))

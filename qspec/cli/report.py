@@ -33,14 +33,6 @@ def verdict_line(result: Result, width: int) -> str:
     return f"{result.name + ':':<{width + 1}} {verdict}  {grounds(result)}, {result.times.total:.2f} s"
 
 
-def caveat(results: Sequence[Result]) -> str:
-    """Return what to add to the verdict on several properties, if it would not stand without a numerical one."""
-    verdict = overall(results)
-    numerical = [r.evidence is Evidence.NUMERICAL for r in results if r.verdict is verdict]
-    needed = all(numerical) if verdict is Verdict.VIOLATED else any(numerical)
-    return " (numerical, not certified)" if needed else ""
-
-
 def grounds(result: Result) -> str:
     """Return on what a verdict stands, in a few words."""
     match result.evidence:
@@ -56,8 +48,6 @@ def grounds(result: Result) -> str:
                 text += f" in {domains(len(result.certificate.assumed))}, elsewhere by branch and bound, with a partial certificate"
         case Evidence.CERTIFICATE:
             text = "proved by branch and bound, with a certificate"
-        case Evidence.NUMERICAL:
-            text = f"numerical, not certified: {result.solver} reports infeasible"
         case Evidence.NONE:
             text = f"{result.solver}: {result.reason.value if result.reason else 'nothing conclusive'}"
     if result.vacuous:

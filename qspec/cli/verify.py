@@ -8,7 +8,7 @@ from pathlib import Path
 
 from qspec.certificate.claim import domains
 from qspec.cli.outcome import Outcome, overall, status
-from qspec.cli.report import caveat, check_writable, deliver, solutions, verdict_line
+from qspec.cli.report import check_writable, deliver, solutions, verdict_line
 from qspec.cli.specs import Case, read_specs
 from qspec.cli.terminal import painted, progress
 from qspec.errors import SpecError, UnsupportedError
@@ -59,9 +59,7 @@ def run(
             )
     verdict = overall(results)
     width = max(len(c.name) for c in cases)
-    head = "\n".join(
-        [painted(verdict.name) + caveat(results), *(verdict_line(r, width) for r in results), *_saved(places, certificate, results)]
-    )
+    head = "\n".join([painted(verdict.name), *(verdict_line(r, width) for r in results), *_saved(places, certificate, results)])
     ended = status(verdict, results)
     return Outcome(deliver("\n\n".join([head, *solutions(cases, results)]), json, target, results, ended), ended)
 

@@ -89,7 +89,7 @@ def verdicts(records: Sequence[Record], by: Sequence[str]) -> Table:
     for r in records:
         groups.setdefault((*(str(value(r)) for value in telling.values()), r.method), []).append(r)
     rows = [[*map(text, key), *_verdicts(own)] for key, own in groups.items()]
-    columns = [*telling, "method", "queries", *(v.name for v in Verdict), "errors", "numerical", "sum s", "median s", "max s"]
+    columns = [*telling, "method", "queries", *(v.name for v in Verdict), "errors", "sum s", "median s", "max s"]
     return Table(columns, rows, len(telling) + 1)
 
 
@@ -101,7 +101,6 @@ def _verdicts(own: Sequence[Record]) -> list[Cell]:
         count(own),
         *(count(r for r in asked if r.verdict is v) for v in Verdict),
         count(failed),
-        count(r for r in own if r.numerical),
         figure(sum(seconds), own),
         figure(median(seconds), own),
         figure(max(seconds), own),

@@ -1,14 +1,16 @@
 """HiGHS: linear relaxations and branch and cut in double precision, of which nothing is believed: every conclusion is drawn on integers.
 
-A solution meets every row exactly. `unsat` is a tree over boxes of the columns: each leaf is refuted by bounds propagated on integers, or by
-a sum of rows with whole multipliers, rounded from the dual ray of the relaxation (Farkas). What HiGHS alone calls infeasible is unknown.
-Source of the method: W. Cook, T. Koch, D. Steffy, K. Wolter. A hybrid branch-and-bound approach for exact rational mixed-integer programming.
-Mathematical Programming Computation 2013, https://doi.org/10.1007/s12532-013-0055-6; here the columns are bounded, so that any multipliers do.
+A solution meets every row exactly. `unsat` is a tree over boxes of the columns: each leaf is refuted by bounds propagated on integers, or
+by a sum of rows with whole multipliers, rounded from the dual ray of the relaxation (Farkas). What HiGHS alone calls infeasible is unknown.
+Source of the method: W. Cook, T. Koch, D. E. Steffy, K. Wolter. A hybrid branch-and-bound approach for exact rational mixed-integer
+programming. Mathematical Programming Computation 2013, https://doi.org/10.1007/s12532-013-0055-6. Here the columns are bounded, so that any
+multipliers do.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, replace
 
 from qspec.problem import MilpProblem, Problem
@@ -17,7 +19,7 @@ from qspec_solvers import availability
 from qspec_solvers.process import run, worker
 from qspec_solvers.reply import interpret
 
-UNCONFIRMED = "HiGHS reports infeasible in floating point, and no exact proof of it was found in time: ask an exact solver (bounds, z3, cvc5)"
+UNCONFIRMED = "HiGHS reports infeasible in floating point, and no exact proof of it was found in time; ask bounds, z3 or cvc5"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,8 @@ class Highs:
         """Return the first solution found, or `unsat` if a tree is closed on integers; else unknown, because of time or of rounding."""
         if not isinstance(problem, MilpProblem):
             return Answer("unknown", reason=Reason.UNSUPPORTED, detail=f"it takes milp, not {problem.theory}")
-        seconds = "inf" if limits.seconds is None else str(limits.seconds)
-        command = worker("run_highs", seconds, f"random_seed={limits.seed % 2**31}", *self.options)
+        until = "inf" if limits.seconds is None else str(time.monotonic() + limits.seconds)
+        command = worker("run_highs", until, f"random_seed={limits.seed % 2**31}", *self.options)
         return _explained(interpret(run(command, written(problem), limits, channel=True), problem.symbols, limits))
 
 

@@ -358,8 +358,6 @@ def test_a_partial_certificate_is_said_to_be_one(qspec, folder: Path, monkeypatc
     asked = qspec(*again, "--ask", "bitwuzla")
     assert (asked.status, asked.first) == (0, "HOLDS")
     assert "no solution in 1 domain, as says bitwuzla" in asked.out
-    asked = qspec(*again, "--ask", "highs")
-    assert (asked.status, asked.first) == (0, "HOLDS (numerical, not certified)")
 
 
 def test_an_assumption_that_is_false_is_found_out(qspec, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -519,11 +517,10 @@ def test_a_theory_has_its_formats(qspec, arguments: tuple[str, ...]) -> None:
     assert "milp as lp or mps" in ended.err
 
 
-def test_a_numerical_verdict_says_so(qspec) -> None:
+def test_highs_holds_only_by_an_exact_proof(qspec) -> None:
     ended = qspec("verify", "spec.py", "--solver", "highs", "--no-attack", spec=TRUE)
-    assert ended.status == 0
-    assert ended.out.splitlines()[0] == "HOLDS (numerical, not certified)"
-    assert "numerical, not certified: highs" in ended.out.splitlines()[1]
+    assert (ended.status, ended.out.splitlines()[0]) == (0, "HOLDS")
+    assert "proved by highs" in ended.out.splitlines()[1]
     mixed = qspec("verify", "spec.py", "--solver", "highs", "--no-attack", spec=TRUE + FALSE)
     assert (mixed.status, mixed.out.splitlines()[0]) == (1, "VIOLATED")
     compared = qspec("compare", "spec.py", "--solvers", "highs,z3", spec=TRUE)

@@ -116,7 +116,7 @@ def test_highs_agrees_with_enumeration(seed: int) -> None:
     problem = lowered(query)
     answer = Highs().solve(problem, Limits())
     assert answer.status == ("sat" if solutions(query).size else "unsat")
-    assert answer.numerical
+    assert not answer.numerical
     if answer.model is not None:
         assert satisfies(query, problem.decode(answer.model))
 
@@ -257,21 +257,20 @@ def test_no_name_is_an_operator_or_a_number_in_lp_files() -> None:
     assert not any("-" in n or "+" in n or n[0] in "eE0123456789." for n in names)
 
 
-def test_what_highs_proves_is_numerical() -> None:
+def test_what_highs_proves_is_exact() -> None:
     result = qs.verify(TRUE_SPEC, solver="highs", attack=False)
-    assert (result.verdict, result.evidence) == (Verdict.HOLDS, Evidence.NUMERICAL)
-    assert str(result).startswith("HOLDS (numerical, not certified)")
+    assert (result.verdict, result.evidence) == (Verdict.HOLDS, Evidence.PROOF)
     data = json.loads(result.to_json())
-    assert (data["evidence"], data["said"][0]["numerical"], data["said"][0]["theory"]) == ("NUMERICAL", True, "milp")
+    assert (data["evidence"], data["said"][0]["numerical"], data["said"][0]["theory"]) == ("PROOF", False, "milp")
+    assert result.said[0].statistics["refuted_boxes"] != 0
     assert result.said[0].size == to_milp(TRUE_SPEC).coefficients.size
 
 
 def test_what_highs_finds_is_replayed_and_exact() -> None:
     result = qs.verify(FALSE_SPEC, solver="highs", attack=False)
     assert (result.verdict, result.evidence) == (Verdict.VIOLATED, Evidence.MODEL)
-    assert "numerical" not in str(result)
     absent = qs.verify(ABSENT, solver="highs", attack=False)
-    assert (absent.verdict, absent.evidence) == (Verdict.VIOLATED, Evidence.NUMERICAL)
+    assert (absent.verdict, absent.evidence) == (Verdict.VIOLATED, Evidence.PROOF)
 
 
 def numerically(truth: bool) -> Fake:
@@ -288,14 +287,19 @@ def test_a_numerical_model_that_does_not_replay_is_unknown() -> None:
         qs.verify(TRUE_SPEC, solver=Fake(opposite))
 
 
-@pytest.mark.parametrize("order", [("floats", "exact"), ("exact", "floats")])
-def test_a_refuted_numerical_verdict_is_shown_and_does_not_count(order: tuple[str, str]) -> None:
-    solvers = {"floats": numerically(False), "exact": Fake(enumerated, name="exact")}
-    found = qs.compare(FALSE_SPEC, solvers=[solvers[name] for name in order])
-    assert found.verdict is Verdict.VIOLATED
-    assert [r.solver for r in found.refuted] == ["floats"]
-    assert found.agreement()["floats", "exact"] is False
-    assert qs.compare(TRUE_SPEC, solvers=[numerically(True), Fake(enumerated, name="exact")]).refuted == ()
+@pytest.mark.parametrize("truth", [True, False])
+def test_infeasible_in_floating_point_is_unknown(truth: bool) -> None:
+    spec = TRUE_SPEC if truth else FALSE_SPEC
+    result = qs.verify(spec, solver=numerically(truth), attack=False)
+    assert (result.verdict, result.reason) == (Verdict.UNKNOWN, Reason.NUMERICAL)
+    assert "exact solver" in result.detail
+    found = qs.compare(spec, solvers=[numerically(truth), Fake(enumerated, name="exact")])
+    assert found.verdict is (Verdict.HOLDS if truth else Verdict.VIOLATED)
+    assert found.agreement()["floats", "exact"] is None
+
+
+def test_two_verdicts_that_contradict_each_other_are_an_error() -> None:
+    solvers = {"exact": Fake(enumerated, name="exact")}
     with pytest.raises(SoundnessError):
         qs.compare(FALSE_SPEC, solvers=[Fake(lambda _: Answer("unsat"), name="liar"), solvers["exact"]])
 
@@ -303,16 +307,14 @@ def test_a_refuted_numerical_verdict_is_shown_and_does_not_count(order: tuple[st
 def test_nothing_numerical_says_that_a_property_holds_vacuously() -> None:
     empty = qs.forall(X, given=3 * X[0] - 6 * X[1] == 2, then=NET(X) <= 6)
     without = tuple(p.name for p in Pipeline().passes)
-    for solver in (Highs(), numerically(True)):
-        result = qs.verify(empty, solver=solver, without=without, attack=False)
-        assert (result.verdict, result.evidence, result.vacuous) == (Verdict.HOLDS, Evidence.NUMERICAL, None)
+    assert qs.verify(empty, solver=numerically(True), without=without, attack=False).verdict is Verdict.UNKNOWN
+    assert qs.verify(empty, solver="highs", without=without, attack=False).vacuous is True
     assert qs.verify(empty, solver=Fake(enumerated), without=without).vacuous is True
 
 
 def test_a_proof_cannot_rest_on_a_numerical_answer() -> None:
     problem = to_milp(TRUE_SPEC)
     said = (Said("unsat", None, "", 0.1, "milp", problem.fidelity, 3, numerical=True),)
-    assert Result(Verdict.HOLDS, "forall", "p", Evidence.NUMERICAL, said=said).said == said
     with pytest.raises(InternalError):
         Result(Verdict.HOLDS, "forall", "p", Evidence.PROOF, said=said)
 

@@ -24,7 +24,7 @@ def sound(verdict: Verdict, kind: str, evidence: Evidence, codes: bool, reason: 
         return evidence is Evidence.NONE and reason
     if (verdict is Verdict.VIOLATED) == (kind == "forall"):
         return codes and evidence in (Evidence.ATTACK, Evidence.MODEL, Evidence.BOUNDS)
-    return not codes and evidence in (Evidence.PROOF, Evidence.BOUNDS, Evidence.CERTIFICATE, Evidence.NUMERICAL)
+    return not codes and evidence in (Evidence.PROOF, Evidence.BOUNDS, Evidence.CERTIFICATE)
 
 
 @pytest.mark.parametrize("verdict", Verdict, ids=lambda v: v.name)

@@ -8,5 +8,5 @@ CHANNEL = 3
 
 def answer(text: str) -> None:
     """Write the whole answer, once."""
-    with open(CHANNEL, "w", encoding="utf-8") as channel:  # noqa: PTH123 (a descriptor)
+    with open(CHANNEL, "w", encoding="utf-8") as channel:
         channel.write(text)

@@ -26,7 +26,7 @@ LARGEST = 10**15
 """HiGHS takes no coefficient of this magnitude or more."""
 FIRST = 2.0
 """Seconds for which the tree is grown before HiGHS searches in its own way."""
-SPARE = 0.2
+SPARE = 0.25
 """Seconds before the limit at which the worker says by itself that it is not done."""
 ENDED = {"kInfeasible": "infeasible", "kUnboundedOrInfeasible": "infeasible", "kTimeLimit": "time limit"}
 
@@ -107,20 +107,23 @@ def searched(given: dict[str, Any], options: list[str], seconds: float) -> tuple
     return ENDED.get(name, name), np.array(solver.getSolution().col_value) if found else None
 
 
-def main(seconds: float, options: list[str]) -> str:
+def decided(given: dict[str, Any], until: float, options: list[str]) -> str:
+    """Return the answer to a problem, by `until` of `time.monotonic`, as SMT-LIB solvers write it.
+
+    Raises ValueError where HiGHS does not take the problem or an option.
+    """
     began = time.monotonic()
-    given = json.load(sys.stdin)
     if max(map(abs, given["coefficients"]), default=0) >= LARGEST:
         raise ValueError(f"a coefficient of the problem is {max(map(abs, given['coefficients']))}, and HiGHS takes them below 1e15")
     exact = rows(given)
     configured(MIP, options)
     if not given["lower"]:
         return "sat\n()" if exact.consistent else "unsat"
-    until = began + seconds - SPARE
+    until -= SPARE
     read = time.monotonic()
     lower, upper = (np.array(given[side], dtype=np.int64) for side in ("lower", "upper"))
     tree = Tree(exact, Simplex(given), [(lower, upper)])
-    solvable, ended, near = tree.search(min(until, time.monotonic() + min(FIRST, seconds / 4))), "", None
+    solvable, ended, near = tree.search(min(until, read + min(FIRST, (until - read) / 4))), "", None
     if solvable is None:
         ended, near = searched(given, options, max(0.01, (until - time.monotonic()) / 2))
         whole = None if near is None else np.rint(np.clip(near, given["lower"], given["upper"])).astype(np.int64)
@@ -143,7 +146,7 @@ def main(seconds: float, options: list[str]) -> str:
 
 if __name__ == "__main__":
     try:
-        answer(main(float(sys.argv[1]), sys.argv[2:]))
+        answer(decided(json.load(sys.stdin), float(sys.argv[1]), sys.argv[2:]))
     except ValueError as error:
         message = str(error).replace('"', "'")
         answer(f'(error "{message}")')
