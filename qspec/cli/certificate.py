@@ -8,7 +8,7 @@ from qspec.certificate.check import check
 from qspec.certificate.claim import claimed, domains, proved, sources
 from qspec.certificate.file import Certificate, load
 from qspec.cli.outcome import Exit, Outcome, status
-from qspec.cli.report import caveat, grounds, solutions
+from qspec.cli.report import grounds, solutions
 from qspec.cli.specs import Case, read_specs
 from qspec.cli.terminal import painted
 from qspec.errors import CertificateError, SpecError
@@ -45,7 +45,7 @@ def run(*, certificate: str, network: str, target: str, param: Sequence[str], as
 
 def _asked(result: Result, case: Case, number: int) -> Outcome:
     """Return what a solver, asked again about everything that a certificate assumes, makes of it."""
-    lines = [painted(result.verdict.name) + caveat([result])]
+    lines = [painted(result.verdict.name)]
     said = result.certificate
     if said is None:
         lines.append(

@@ -13,7 +13,6 @@ from typing import cast
 import numpy as np
 
 from qspec.cli.outcome import Exit, Outcome, overall, status
-from qspec.cli.report import caveat
 from qspec.cli.specs import choose, read_file, setting, split_target
 from qspec.cli.terminal import painted, table
 from qspec.errors import InternalError, SpecError
@@ -46,7 +45,7 @@ def run(
     results = [f.result for f in done if f.error is None]
     verdict = overall(results) if results else Verdict.UNKNOWN
     failed = [f for f in done if f.error is not None]
-    parts = [painted(verdict.name) + caveat(results), summary(done, by), *([errors(failed)] if failed else [])]
+    parts = [painted(verdict.name), summary(done, by), *([errors(failed)] if failed else [])]
     ended = status(verdict, results)
     if failed:
         ended = Exit.FAILURE if any(isinstance(f.error, InternalError) for f in failed) else Exit.USAGE

@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from qspec.cli.outcome import Outcome, status
-from qspec.cli.report import caveat, check_writable, deliver, verdict_line
+from qspec.cli.report import check_writable, deliver, verdict_line
 from qspec.cli.terminal import painted, progress
 from qspec.interop.onnx_real import ImportedNetwork, import_onnx
 from qspec.interop.vnnlib import read_vnnlib
@@ -38,7 +38,7 @@ def run(
         report(f"{spec.name} · {solver}")
         result = verify(spec, solver=solver, theory=theory, delta=delta, timeout=timeout, memory=memory, seed=seed)
     ended = status(result.verdict, [result])
-    head = [painted(result.verdict.name) + caveat([result]), f"VNN-COMP: {word(result)}", verdict_line(result, len(spec.name))]
+    head = [painted(result.verdict.name), f"VNN-COMP: {word(result)}", verdict_line(result, len(spec.name))]
     text = "\n".join([*head, *([] if result.point is None else ["", counterexample(imported, result)])])
     return Outcome(deliver(text, json, f"{network} {property}", [result], ended), ended)
 

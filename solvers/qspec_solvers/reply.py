@@ -68,7 +68,7 @@ def _signal(number: int) -> str:
 
 def _last_words(run: Finished) -> str:
     """Return the line that says best why a process died: the last that speaks of an error, else the last."""
-    lines = next((text.strip().splitlines() for text in (run.errors, run.noise, run.output) if text.strip()), [])
+    lines = next((text.strip() for text in (run.errors, run.noise, run.output) if text.strip()), "").splitlines()
     telling = [line for line in lines if re.search("error|exception", line, re.IGNORECASE)] or lines
     return telling[-1].strip()[:300] if telling else "it said nothing"
 

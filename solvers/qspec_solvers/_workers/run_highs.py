@@ -113,8 +113,9 @@ def decided(given: dict[str, Any], until: float, options: list[str]) -> str:
     Raises ValueError where HiGHS does not take the problem or an option.
     """
     began = time.monotonic()
-    if max(map(abs, given["coefficients"]), default=0) >= LARGEST:
-        raise ValueError(f"a coefficient of the problem is {max(map(abs, given['coefficients']))}, and HiGHS takes them below 1e15")
+    largest = max((abs(int(w)) for w in given["coefficients"]), default=0)
+    if largest >= LARGEST:
+        raise ValueError(f"a coefficient of the problem is {largest}, and HiGHS takes them below 1e15")
     exact = rows(given)
     configured(MIP, options)
     if not given["lower"]:

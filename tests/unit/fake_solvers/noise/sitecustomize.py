@@ -1,4 +1,4 @@
-"""What a library might print in a process of its own: before, while and after it answers, from Python and from C, and words of answers too."""
+"""What a library might print in a process of its own: before, while and after it answers, on both streams, and words of answers too."""
 
 from __future__ import annotations
 
