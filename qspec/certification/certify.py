@@ -27,6 +27,7 @@ from qspec.network.graph import Network
 from qspec.network.layers import Input
 from qspec.properties import local_robustness
 from qspec.result import Verdict
+from qspec.semantics import fixed
 from qspec.show.tally import tally
 from qspec.threads import single_threaded
 
@@ -211,11 +212,13 @@ class _Certifier:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - since
 
     def _confirm(self, k: int, point: IntArray) -> Outcome:
-        """Return the outcome of a counterexample, after the reference integers and the definition of the property have confirmed it."""
+        """Return the outcome of a counterexample, after the reference integers and the independent semantics have confirmed it."""
         work = self.work
         near = bool(np.all((work.lower[k] <= point) & (point <= work.upper[k])))
         outputs = evaluate(work.network, point.reshape(1, *work.shape)).reshape(1, -1)
-        if not near or int(winners(work.network, outputs)[0]) == int(work.labels[k]):
+        stage = work.network.stages[work.network.outputs[0]].name
+        meant = fixed.evaluate(work.network, [point])[stage].output.codes.reshape(1, -1)
+        if not near or int(winners(work.network, outputs)[0]) == int(work.labels[k]) or not np.array_equal(outputs, meant):
             raise SoundnessError("a counterexample does not replay", given=f"sample {k}", expected="another class within the radius")
         return Outcome(Verdict.VIOLATED, "misclassified" if np.array_equal(point, work.images[k]) else "attack", point.reshape(work.shape))
 

@@ -1,23 +1,21 @@
 """What a property says of concrete codes: exact rationals, one recursive function, independent of the compiler.
 
-A counterexample counts only if this and the compiled query agree on it.
+Networks are computed by `qspec.semantics`, which shares no code with the lowering that queries are made by. A counterexample counts only if
+this and the compiled query agree on it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import assert_never, cast
+from typing import TypeVar, assert_never, cast
 
 import numpy as np
 
-from qspec.builder import Builder
-from qspec.evaluate import reference
 from qspec.integers import IntArray, integers
 from qspec.language.domains import AtMost, Domain, OneHot, Piece, Range
 from qspec.language.expressions import (
     Absolute,
     AnyExpression,
-    Application,
     Code,
     Constant,
     Expression,
@@ -47,7 +45,8 @@ from qspec.language.formulas import (
     SameClass,
 )
 from qspec.network.graph import Network
-from qspec.network.lower import lower
+from qspec.semantics import fixed
+from qspec.semantics.exact import Numbers, spread
 
 Codes = Mapping[str, IntArray]
 
@@ -84,7 +83,7 @@ class Interpreter:
 
     def __init__(self, codes: Codes) -> None:
         self._codes = codes
-        self._applied: dict[int, dict[tuple[str, str], tuple[IntArray, RationalArray | None]]] = {}
+        self._applied: dict[int, dict[str, fixed.Taps]] = {}
         self._keep: list[object] = []
 
     def truth(self, formula: Formula) -> bool:
@@ -143,11 +142,16 @@ class Interpreter:
                 return values
             case Parameter(name):
                 raise AssertionError(f"parameter {name} is not bound")
-            case Variable() | Output():
-                codes, units, zeros = self._signal(e)
-                return (units * (codes.astype(object) - zeros)).reshape(e.shape)
+            case Variable():
+                units, zeros = e.type.grid.per_element(e.shape)
+                return (units * (self._own(e).astype(object) - zeros)).reshape(e.shape)
+            case Output():
+                return _rationals(self._signal(e))
+            case Code(Variable() as own):
+                return self._own(own).astype(object).reshape(e.shape)
             case Code(argument):
-                return self._signal(argument)[0].astype(object).reshape(e.shape)
+                assert isinstance(argument, Output)
+                return self._codes_of(argument).astype(object)
             case Sum(left, right):
                 return self.values(left) + self.values(right)
             case Product(left, right):
@@ -166,33 +170,61 @@ class Interpreter:
             case _:
                 assert_never(e)
 
-    def _signal(self, e: Variable | Output) -> tuple[IntArray, RationalArray, IntArray]:
-        if isinstance(e, Variable):
-            units, zeros = e.type.grid.per_element(e.shape)
-            return integers(self._codes[e.name]).reshape(-1), units, zeros
-        codes, exact_units = self._apply(e.application)[e.stage, e.tap]
-        stage = e.application.network.stage(e.stage).type
-        units, zeros = stage.grid.per_element(stage.shape)
-        return (codes, units, zeros) if exact_units is None else (codes, exact_units, np.zeros_like(zeros))
+    def _own(self, variable: Variable) -> IntArray:
+        return integers(self._codes[variable.name]).reshape(-1)
 
-    def _apply(self, a: Application) -> dict[tuple[str, str], tuple[IntArray, RationalArray | None]]:
+    def _signal(self, e: Output) -> Numbers:
+        """Return the exact values of a signal of an applied network."""
+        match e.tap:
+            case "output":
+                return self._taps(e).output.exact
+            case "accumulator":
+                return _observed(self._taps(e).accumulator, e)
+            case "held":
+                return _observed(self._taps(e).held, e).exact
+            case "rounded":
+                return _observed(self._taps(e).rounded, e).exact
+            case _:
+                assert_never(e.tap)
+
+    def _codes_of(self, e: Output) -> IntArray:
+        """Return the codes of a signal; those of an exact sum count its units."""
+        match e.tap:
+            case "output":
+                return self._taps(e).output.codes
+            case "accumulator":
+                return _observed(self._taps(e).accumulator, e).whole
+            case "held":
+                return _observed(self._taps(e).held, e).codes
+            case "rounded":
+                return _observed(self._taps(e).rounded, e).codes
+            case _:
+                assert_never(e.tap)
+
+    def _taps(self, e: Output) -> fixed.Taps:
+        a = e.application
         if id(a) not in self._applied:
             self._keep.append(a)
             inputs = [self._input_codes(a.network, k, self.values(x)) for k, x in enumerate(a.arguments)]
-            builder = Builder()
-            nodes = [builder.constant(c) for c in inputs]
-            free = {key: builder.constant(self.values(Code(p) if isinstance(p, Variable) else p).reshape(-1)) for key, p in a.parameters}
-            taps = lower(builder, a.network, nodes, free)
-            values = reference.evaluate(builder.program, {})
-            found: dict[tuple[str, str], tuple[IntArray, RationalArray | None]] = {}
-            for name, t in taps.items():
-                for tap, node in (("output", t.output), ("accumulator", t.accumulator), ("held", t.held), ("rounded", t.rounded)):
-                    if node is not None:
-                        found[name, tap] = (values[node], t.accumulator_units if tap == "accumulator" else None)
-            self._applied[id(a)] = found
-        return self._applied[id(a)]
+            free = {key: integers(self.values(Code(p) if isinstance(p, Variable) else p)) for key, p in a.parameters}
+            self._applied[id(a)] = fixed.evaluate(a.network, inputs, free)
+        return self._applied[id(a)][e.stage]
 
     def _input_codes(self, network: Network, which: int, values: RationalArray) -> IntArray:
         stage = network.inputs[which]
         units, zeros = stage.type.grid.per_element(stage.type.shape)
         return integers([v / u + z for v, u, z in zip(values.reshape(-1), units, zeros, strict=True)])
+
+
+Observed = TypeVar("Observed")
+
+
+def _observed(tap: Observed | None, e: Output) -> Observed:
+    assert tap is not None, f"the compiler has refused that layer {e.stage} has no {e.tap}"
+    return tap
+
+
+def _rationals(numbers: Numbers) -> RationalArray:
+    """Return exact numbers as Fractions, in their shape."""
+    units = np.array(spread(numbers.units, numbers.shape[-1]), dtype=object)
+    return numbers.whole.astype(object) * units

@@ -1,5 +1,7 @@
 """What a property about reals says at a point: enclosures in exact rationals, independent of the compiler.
 
+Networks and functions are computed by `qspec.semantics`, which shares no code with the lowering and the evaluation of real queries.
+
 A counterexample counts only if this does not contradict the compiled query.
 """
 
@@ -46,12 +48,12 @@ from qspec.language.formulas import (
 )
 from qspec.language.interpret import Interpreter, in_domain
 from qspec.language.real_expressions import Applied, EveryExpression, RealApplication, RealOnly, RealOutput, RealVariable, SoftmaxOf
-from qspec.reals import evaluate as real_evaluate
-from qspec.reals.builder import RealBuilder
-from qspec.reals.evaluate import DIGITS, Enclosure
 from qspec.reals.ir import Function, Point, fractions
-from qspec.reals.lower import lower
+from qspec.semantics import reals, series
+from qspec.semantics.series import Enclosure
 
+BITS = (80, 200, 670)
+"""Bits that are tried one after the other, until a question is decided."""
 Truth = bool | None
 """None: the enclosures are too wide to tell."""
 
@@ -64,8 +66,8 @@ def witnesses(spec: Property, codes: Mapping[str, IntArray], point: Point) -> Tr
         low, x, high = fractions(v.lower), fractions(np.asarray(point[v.name])), fractions(v.upper)
         if x.shape != low.shape or not np.all((low <= x) & (x <= high)):
             return False
-    for digits in DIGITS:
-        run = RealInterpreter(codes, point, digits)
+    for bits in BITS:
+        run = RealInterpreter(codes, point, bits)
         then = run.truth(spec.then)
         found = _and([run.truth(spec.given), then if spec.kind == "exists" else _not(then)])
         if found is not None:
@@ -76,10 +78,10 @@ def witnesses(spec: Property, codes: Mapping[str, IntArray], point: Point) -> Tr
 class RealInterpreter:
     """Evaluates expressions and formulas on codes of the fixed-point variables and values of the real ones."""
 
-    def __init__(self, codes: Mapping[str, IntArray], point: Point, digits: int = DIGITS[0]) -> None:
+    def __init__(self, codes: Mapping[str, IntArray], point: Point, bits: int = BITS[0]) -> None:
         self._fixed = Interpreter(codes)
         self._point = point
-        self._digits = digits
+        self._bits = bits
         self._applied: dict[int, dict[str, list[Enclosure]]] = {}
         self._keep: list[object] = []
 
@@ -137,7 +139,7 @@ class RealInterpreter:
             case Sum(left, right):
                 return [_plus(x, y) for x, y in zip(self._flat(left), self._flat(right), strict=True)]
             case Product(left, right):
-                return [real_evaluate.times(x, y) for x, y in zip(self._flat(left), self._flat(right), strict=True)]
+                return [_times(x, y) for x, y in zip(self._flat(left), self._flat(right), strict=True)]
             case Absolute(argument):
                 return [_greatest([x, _minus(x)]) for x in self._flat(argument)]
             case Gather(argument, index):
@@ -161,43 +163,48 @@ class RealInterpreter:
             case RealOutput(application, stage):
                 return self._apply(application)[stage]
             case Applied(function, argument):
-                return [real_evaluate.apply(function, x, self._digits) for x in self._flat(argument)]
+                return [_apply(function, x, self._bits) for x in self._flat(argument)]
             case SoftmaxOf(argument):
-                return self._softmax(self.values(argument))
+                rows = self.values(argument).reshape(-1, argument.shape[-1]).tolist()
+                return [x for row in rows for x in reals.softmax(row, self._bits)]
             case _:
                 assert_never(e)
 
     def _flat(self, e: Expression) -> list[Enclosure]:
         return self.values(e).reshape(-1).tolist()
 
-    def _softmax(self, values: RationalArray) -> list[Enclosure]:
-        """Return `1 / Σ exp(v[j] - v[k])` for every k of every row."""
-        found: list[Enclosure] = []
-        for row in values.reshape(-1, values.shape[-1]).tolist():
-            for own in row:
-                powers = [real_evaluate.apply(Function.EXP, _plus(v, _minus(own)), self._digits) for v in row]
-                total = _reduce(powers, "sum")
-                found.append(Enclosure(1 / total.upper, 1 / total.lower))
-        return found
-
     def _apply(self, a: RealApplication) -> dict[str, list[Enclosure]]:
         if id(a) not in self._applied:
             self._keep.append(a)
-            builder = RealBuilder()
-            nodes = [self._given(builder, x) for x in a.arguments]
-            free = {key: self._given(builder, p) for key, p in a.parameters}
-            stages = lower(builder, a.network, nodes, free)
-            values = real_evaluate.bound(builder.program, self._digits)
-            self._applied[id(a)] = {name: values[node] for name, node in stages.items()}
+            free = {key: self._flat(p) for key, p in a.parameters}
+            signals = reals.evaluate(a.network, [self._flat(x) for x in a.arguments], free, self._bits)
+            self._applied[id(a)] = {name: values.listed() for name, values in signals.items()}
         return self._applied[id(a)]
 
-    def _given(self, builder: RealBuilder, e: Expression) -> int:
-        """Add what is handed to a network: constants where the values are rational, else an input whose box are their enclosures."""
-        values = self._flat(e)
-        ends = [v.lower for v in values]
-        if all(v.lower == v.upper for v in values):
-            return builder.constant(ends)
-        return builder.input(f"given {len(builder.program)}", ends, [v.upper for v in values])
+
+def _apply(function: Function, x: Enclosure, bits: int) -> Enclosure:
+    match function:
+        case Function.RELU:
+            return _greatest([x, _point(0)])
+        case Function.EXP:
+            return reals.monotone(series.exp, x, bits)
+        case Function.TANH:
+            return reals.monotone(series.tanh, x, bits)
+        case Function.SIGMOID:
+            return reals.monotone(series.sigmoid, x, bits)
+        case Function.SOFTPLUS:
+            return reals.monotone(series.softplus, x, bits)
+        case Function.RECIPROCAL:
+            if x.lower <= 0:
+                raise UnsupportedError("1 / x where x may not be positive", given=float(x.lower), expected="x > 0")
+            return Enclosure(1 / x.upper, 1 / x.lower)
+        case _:
+            assert_never(function)
+
+
+def _times(x: Enclosure, y: Enclosure) -> Enclosure:
+    corners = [a * b for a in (x.lower, x.upper) for b in (y.lower, y.upper)]
+    return Enclosure(min(corners), max(corners))
 
 
 def _point(value: object) -> Enclosure:
