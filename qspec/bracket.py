@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from time import perf_counter
+from dataclasses import dataclass
 
+from qspec.deadline import Deadline
 from qspec.result import Result
 from qspec.solver import Reason
 
@@ -13,26 +13,6 @@ SHARES = (4, 2, 1)
 """Of the time that is left one question gets this part: a quarter at first, later half, and all in the end."""
 LEAST = 0.01
 """Seconds that a question gets at least."""
-
-
-@dataclass(slots=True)
-class Clock:
-    """A wall-clock limit for many questions together; None is no limit."""
-
-    seconds: float | None
-    started: float = field(default_factory=perf_counter)
-
-    @property
-    def spent(self) -> float:
-        return perf_counter() - self.started
-
-    @property
-    def expired(self) -> bool:
-        return self.seconds is not None and self.spent >= self.seconds
-
-    def part(self, share: int) -> float | None:
-        """Return one part in `share` of the seconds that are left."""
-        return None if self.seconds is None else max(LEAST, (self.seconds - self.spent) / share)
 
 
 @dataclass(slots=True)
@@ -90,22 +70,28 @@ class Bracket:
                 self.forget()
 
 
-def questions(bracket: Bracket, clock: Clock) -> Iterator[tuple[int, float | None]]:
+def part(deadline: Deadline, share: int) -> float | None:
+    """Return one part in `share` of the seconds that are left; None if there is no limit."""
+    seconds = deadline.seconds
+    return None if seconds is None else max(LEAST, seconds / share)
+
+
+def questions(bracket: Bracket, deadline: Deadline) -> Iterator[tuple[int, float | None]]:
     """Yield numbers to ask about, each with the seconds for it, until the bracket is closed, nothing helps, or the time is over.
 
     The caller answers each by `rise`, `fall` or `skip`. What ran out of time is asked again, with a larger part of what is left.
     """
     for share in SHARES:
-        while not clock.expired and (number := bracket.next()) is not None:
-            yield number, clock.part(share)
-        if clock.expired or not bracket.again:
+        while not deadline.passed() and (number := bracket.next()) is not None:
+            yield number, part(deadline, share)
+        if deadline.passed() or not bracket.again:
             return
         if share != SHARES[-1]:
             bracket.forget()
 
 
-def why_open(unknown: Result | None, clock: Clock) -> tuple[Reason, str]:
+def why_open(unknown: Result | None, deadline: Deadline) -> tuple[Reason, str]:
     """Return why a bracket stayed open, with details: the time was over, or the last answer that settled nothing."""
-    if unknown is None or clock.expired:
+    if unknown is None or deadline.passed():
         return Reason.TIMEOUT, ""
     return unknown.reason or Reason.INCOMPLETE, unknown.detail

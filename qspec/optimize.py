@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from functools import partial
+from time import perf_counter
 from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn, cast
 
 from qspec.bounds.backward import bound
-from qspec.bracket import Bracket, Clock, questions, why_open
+from qspec.bracket import Bracket, part, questions, why_open
+from qspec.deadline import Deadline
 from qspec.errors import InternalError, SoundnessError, SpecError
 from qspec.integers import IntArray, rational
 from qspec.ir import FALSE, Query
@@ -175,7 +177,7 @@ def _start(
 ) -> _Run | RealRun:
     if not isinstance(objective, Objective):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpecError("not an objective", given=objective, expected="qs.maximize(…) or qs.minimize(…)")
-    clock = Clock(limits.seconds)
+    deadline = limits.deadline()
     spec = Property("exists", objective.variables, objective.given, Comparison(objective.expression, ">="), objective.name, objective.reals)
     chosen = get_solver(solver or default_solver(spec))
     ask = partial(verify, solver=chosen, theory=theory, memory=limits.memory, seed=limits.seed, attack=attack, without=without)
@@ -187,9 +189,9 @@ def _start(
         from qspec.real_optimize import start  # here, because `import qspec` is to be quick
 
         unit = rational(step)
-        return start(bound_spec, value, unit, partial(ask, delta=min(DELTA, float(abs(unit) / 16))), clock, best)
+        return start(bound_spec, value, unit, partial(ask, delta=min(DELTA, float(abs(unit) / 16))), deadline, best)
     unit, lower, upper = _grid(bound_spec, value)
-    return _Run(bound_spec, value, unit, lower, Bracket(lower - 1, upper + 1), ask, clock, best)
+    return _Run(bound_spec, value, unit, lower, Bracket(lower - 1, upper + 1), ask, deadline, best)
 
 
 def _grid(spec: Property, value: Expression) -> tuple[Fraction, int, int]:
@@ -215,8 +217,9 @@ class _Run:
     least: int
     bracket: Bracket
     ask: Callable[..., Result]
-    clock: Clock
+    deadline: Deadline
     best: Optimum
+    began: float = field(default_factory=perf_counter)
 
     def improve(self) -> Iterator[Optimum]:
         """Yield every improvement, and the last state with the reason if it is open."""
@@ -233,15 +236,15 @@ class _Run:
             if (self.best.lower, self.best.upper, self.best.witness) != before and not self.best.closed:
                 yield self.best
         if not self.best.closed:
-            reason, detail = why_open(unknown, self.clock)
+            reason, detail = why_open(unknown, self.deadline)
             self.best = replace(self.best, reason=reason, detail=detail)
         yield self.best
 
     def _questions(self) -> Iterator[tuple[int, float | None]]:
         """Ask first whether any point meets the assumption, which every later answer builds on."""
-        if not self.clock.expired:
-            yield self.least, self.clock.part(4)
-        yield from questions(self.bracket, self.clock)
+        if not self.deadline.passed():
+            yield self.least, part(self.deadline, 4)
+        yield from questions(self.bracket, self.deadline)
 
     def _reaches(self, k: int) -> Property:
         """Return that some point has at least the value `k`: not at most the one below, a form that the compiler splits into cases."""
@@ -275,7 +278,7 @@ class _Run:
         low, high = (low, high) if self.best.sense == "maximize" else (-high, -low)
         steps = self.best.steps
         if not steps or steps[-1][1:] != (low, high):
-            steps = (*steps, Step(self.clock.spent, low, high))
+            steps = (*steps, Step(perf_counter() - self.began, low, high))
         times = self.best.times if result is None else summed(self.best.times, result.times)
         self.best = replace(self.best, lower=low, upper=high, steps=steps, times=times, asked=self.best.asked + (result is not None))
 

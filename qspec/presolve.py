@@ -9,6 +9,7 @@ read it. Source of the method: cube and conquer, Heule et al. 2011.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -87,7 +88,7 @@ def _engine(run: Run, solver: Solver, attack: bool) -> Outcome | None:
     from qspec.engine.prove import prove
 
     since = perf_counter()
-    seconds = SECONDS if run.left.seconds is None else run.left.seconds
+    seconds = SECONDS if run.deadline.seconds is None else run.deadline.left()
 
     def spent() -> float:
         return perf_counter() - since - run.times.get("attack", 0.0)
@@ -97,7 +98,7 @@ def _engine(run: Run, solver: Solver, attack: bool) -> Outcome | None:
 
     try:
         options = Options(leave=max(CUBES, int(seconds)))
-        outcome = prove(run.compiled.query, lambda: spent() < seconds / SHARE, options, search if attack else None)
+        outcome = prove(run.compiled.query, replace(run.deadline, end=seconds / SHARE, clock=spent), options, search if attack else None)
     except UnsupportedError:
         return None
     finally:
@@ -121,10 +122,10 @@ def _conquer(run: Run, solver: Solver, theory: str | None, pipeline: Pipeline, d
     waiting: list[int] = list(range(len(domains)))
     while waiting:
         for k, number in enumerate(waiting):
-            if run.expired:
+            if run.deadline.passed():
                 break
             part = run.within(1 / (len(waiting) - k))
-            given[number] = part.left.seconds or 0.0
+            given[number] = part.deadline.left()
             asked, by = _ask_cube(part, solver, theory, pipeline, domains[number])
             if asked.solution is not None:
                 return found(run, asked.solution, Evidence.MODEL)
@@ -134,7 +135,7 @@ def _conquer(run: Run, solver: Solver, theory: str | None, pipeline: Pipeline, d
             else:
                 opened[number] = asked.unknown
         again = [k for k in waiting if k in opened and opened[k].reason is Reason.TIMEOUT]
-        each = 0.0 if run.expired or run.left.seconds is None else run.left.seconds / max(1, len(again))
+        each = 0.0 if run.deadline.seconds is None else run.deadline.left() / max(1, len(again))
         waiting = [k for k in again if each > given[k]]
     if len(closed) < len(domains):
         first = next(iter(opened.values()), None)

@@ -12,7 +12,8 @@ from fractions import Fraction
 from functools import partial
 
 from qspec.bounds.interval import bound, decide
-from qspec.bracket import Bracket, Clock, questions, why_open
+from qspec.bracket import Bracket, part, questions, why_open
+from qspec.deadline import Deadline
 from qspec.errors import SpecError
 from qspec.integers import IntArray, rational
 from qspec.language import interpret
@@ -83,7 +84,7 @@ def largest_radius(
     Without `high` the search ends where the assumption leaves nothing out. Assumes that a property which holds for one value holds for
     every smaller one; raises SpecError where a verdict contradicts that, if the parameter is not one number, or if no end is found.
     """
-    clock = Clock(Limits(timeout, memory, seed).seconds)
+    deadline = Limits(timeout, memory, seed).deadline()
     chosen = get_solver(solver)
     first, width = rational(low), rational(step)
     last = None if high is None else rational(high)
@@ -92,7 +93,7 @@ def largest_radius(
         raise SpecError("the parameter that is searched for has a value", given=parameter, expected="low=…, high=…, step=…")
     ask = partial(verify, solver=chosen, theory=theory, memory=memory, seed=seed, attack=attack, without=without)
     top = None if last is None else (last - first) // width
-    run = _Run(spec, parameter, first, width, parameters, ask, clock, top)
+    run = _Run(spec, parameter, first, width, parameters, ask, deadline, top)
     run.search()
     return run.result(chosen.name)
 
@@ -120,7 +121,7 @@ class _Run:
     width: Fraction
     parameters: Mapping[str, object]
     ask: Callable[..., Result]
-    clock: Clock
+    deadline: Deadline
     top: int | None
     """The last index there is, or from which on nothing changes, as soon as that is known."""
     bracket: Bracket = field(default_factory=lambda: Bracket(-1, 1 << (DOUBLINGS + 1)))
@@ -133,18 +134,18 @@ class _Run:
             self._try(k, seconds)
         if self.top is not None:
             self.bracket.fall(self.top + 1)
-        for k, seconds in questions(self.bracket, self.clock):
+        for k, seconds in questions(self.bracket, self.deadline):
             self._try(k, seconds)
         self._check_above()
 
     def _doubling(self) -> Iterator[tuple[int, float | None]]:
         """Yield 0, 1, 2, 4, … until a counterexample is found or nothing changes any more."""
         for k in (0, *(1 << n for n in range(DOUBLINGS))):
-            if self.counterexample is not None or self.clock.expired:
+            if self.counterexample is not None or self.deadline.passed():
                 return
             if self.top is None and self._is_everything(k):
                 self.top = k
-            yield (k if self.top is None else min(k, self.top)), self.clock.part(8)
+            yield (k if self.top is None else min(k, self.top)), part(self.deadline, 8)
             if self.top is not None and k >= self.top:
                 return
         self.top = 1 << (DOUBLINGS - 1)
@@ -203,8 +204,8 @@ class _Run:
         k, codes = self.counterexample
         above = {k + 1, 2 * k if self.top is None else self.top}
         for j in sorted(j for j in above if j > k and (self.top is None or j <= self.top)):
-            if not self._refutes(j, codes) and not self.clock.expired:
-                result = self._verdict(j, self.clock.part(2))
+            if not self._refutes(j, codes) and not self.deadline.passed():
+                result = self._verdict(j, part(self.deadline, 2))
                 if result.verdict is Verdict.HOLDS:
                     self._refuse(k, j)
 
@@ -225,7 +226,7 @@ class _Run:
     def result(self, solver: str) -> Radius:
         """Return what is known now."""
         lower, found = self.bracket.lower, self.counterexample
-        reason, detail = (None, "") if self.bracket.closed else why_open(self.unknown, self.clock)
+        reason, detail = (None, "") if self.bracket.closed else why_open(self.unknown, self.deadline)
         return Radius(
             self.parameter,
             self.spec.name,

@@ -7,12 +7,14 @@ optimum is reached exactly there is nothing that enclosures can tell. The value 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import floor
+from time import perf_counter
 from typing import NoReturn
 
-from qspec.bracket import Bracket, Clock, questions, why_open
+from qspec.bracket import Bracket, part, questions, why_open
+from qspec.deadline import Deadline
 from qspec.errors import SoundnessError, SpecError
 from qspec.language.expressions import Expression
 from qspec.language.formulas import Constantly, Property
@@ -36,8 +38,9 @@ class RealRun:
     """Between these the value lies, if any point meets the assumption; they only come nearer."""
     bracket: Bracket
     ask: Callable[..., Result]
-    clock: Clock
+    deadline: Deadline
     best: Optimum
+    began: float = field(default_factory=perf_counter)
 
     def improve(self) -> Iterator[Optimum]:
         """Yield every improvement, and the last state with the reason if it is open."""
@@ -56,15 +59,15 @@ class RealRun:
             if (self.best.lower, self.best.upper, self.best.witness) != before:
                 yield self.best
         if not self.best.closed:
-            reason, detail = why_open(unknown, self.clock)
+            reason, detail = why_open(unknown, self.deadline)
             self.best = replace(self.best, reason=reason, detail=detail)
         yield self.best
 
     def _questions(self) -> Iterator[tuple[int | None, object, float | None]]:
         """Ask first whether any point meets the assumption; None stands for that question."""
-        if not self.clock.expired:
-            yield None, Constantly(True), self.clock.part(4)
-        for k, seconds in questions(self.bracket, self.clock):
+        if not self.deadline.passed():
+            yield None, Constantly(True), part(self.deadline, 4)
+        for k, seconds in questions(self.bracket, self.deadline):
             yield k, ~(self.value.reshape() < k * self.unit), seconds
 
     def _learn(self, k: int | None, result: Result) -> None:
@@ -104,15 +107,15 @@ class RealRun:
         low, high = self.ends if self.best.sense == "maximize" else (-self.ends[1], -self.ends[0])
         steps = self.best.steps
         if not steps or steps[-1][1:] != (low, high):
-            steps = (*steps, Step(self.clock.spent, low, high))
+            steps = (*steps, Step(perf_counter() - self.began, low, high))
         times = self.best.times if result is None else summed(self.best.times, result.times)
         self.best = replace(self.best, lower=low, upper=high, steps=steps, times=times, asked=self.best.asked + (result is not None))
 
 
-def start(spec: Property, value: Expression, step: Fraction, ask: Callable[..., Result], clock: Clock, best: Optimum) -> RealRun:
+def start(spec: Property, value: Expression, step: Fraction, ask: Callable[..., Result], deadline: Deadline, best: Optimum) -> RealRun:
     """Return a maximisation of a bound property's expression; raises SpecError on a step that is not positive."""
     if step <= 0:
         raise SpecError("the step of an optimum over reals is not positive", given=step, expected="step > 0", advice='step="1/1000"')
     ends, unit = value_range(spec, value), step / 2
     bracket = Bracket(floor(ends.lower / unit), floor(ends.upper / unit) + 1)
-    return RealRun(spec, value, unit, (ends.lower, ends.upper), bracket, ask, clock, replace(best, step=step))
+    return RealRun(spec, value, unit, (ends.lower, ends.upper), bracket, ask, deadline, replace(best, step=step))

@@ -97,7 +97,7 @@ def verify_real(
         compiled=compile_real(bound),
         parameters=parameters,
         limits=limits,
-        started=since,
+        deadline=limits.deadline(),
         asked=solver,
         theory=chosen,
         delta=delta,
@@ -134,19 +134,19 @@ def _compared(run: RealRun) -> Result | None:
         return _truth(compile_real(run.spec, assignment={claim.variable.name: codes}).query, {})
 
     try:
-        decision = decide(claim.pair, claim.rows, *box, confirm, lambda: not run.expired, strict=claim.strict, seed=run.limits.seed)
+        decision = decide(claim.pair, claim.rows, *box, confirm, run.deadline, strict=claim.strict, seed=run.limits.seed)
     except UnsupportedError:
         return None
     run.spend("solve", since)
     status = STATUSES[decision.status]
-    reason = None if status != "unknown" else Reason.TIMEOUT if run.expired else Reason.INCOMPLETE
+    reason = None if status != "unknown" else Reason.TIMEOUT if run.deadline.passed() else Reason.INCOMPLETE
     statistics = {"parts": decision.parts, "least": decision.least}
     run.said.append(Said(status, reason, "", perf_counter() - since, "difference", Fidelity.OVER, box[0].size, statistics))
     if found:
         return _found(run, found[0], Evidence.ATTACK)
     if decision.status == "proved":
         return _absent(run, Evidence.PROOF)
-    return _unknown(run, Reason.TIMEOUT, f"some of {decision.parts} parts of the inputs are open") if run.expired else None
+    return _unknown(run, Reason.TIMEOUT, f"some of {decision.parts} parts of the inputs are open") if run.deadline.passed() else None
 
 
 def _decide(run: RealRun) -> Result:
@@ -160,14 +160,14 @@ def _decide(run: RealRun) -> Result:
         compiled = run.compiled if cell is whole and (parts or not cell) else _part(run, cell, parts is None)
         if compiled.query.goal == FALSE:
             continue
-        if run.expired:
+        if run.deadline.passed():
             return _unknown(run, Reason.TIMEOUT, f"{len(pending) + 1} parts of what codes can be are open")
         said, point = _ask(run if parts is None else run.within(SHARE), compiled.query, compiled.fidelity)
         known = {name: exact(lower) for name, (lower, _) in cell.items()}
         solution = None if point is None else _replayed(run, said, {**known, **point})
         if solution is not None:
             return _found(run, solution, Evidence.MODEL if run.said and run.said[-1] is said else Evidence.BOUNDS)
-        late = said.reason is Reason.TIMEOUT and not run.expired
+        late = said.reason is Reason.TIMEOUT and not run.deadline.passed()
         if said.status == "unknown" and not (late and parts is not None):
             return _unknown(run, said.reason, said.detail)
         if said.status != "unsat" and parts is not None:

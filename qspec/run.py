@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Self, assert_never
 
 from qspec.certificate.file import Certificate
+from qspec.deadline import Deadline, OutOfTime
 from qspec.digest import digest
 from qspec.errors import CertificateError, SolverMissingError, SoundnessError, SpecError
 from qspec.evaluate import reference
@@ -26,10 +27,15 @@ from qspec.problem import GridProblem, MilpProblem, Problem, RealProblem, SmtPro
 from qspec.reproducer import write_reproducer
 from qspec.result import Evidence, Proof, Result, Said, Times, Verdict, judge
 from qspec.show.rows import rows_of
-from qspec.solver import Answer, Limits, Reason, Solver, get_solver
+from qspec.solver import Answer, Left, Limits, Reason, Solver, get_solver
 
 if TYPE_CHECKING:
     from qspec.certificate.check import Checked
+
+ATTACK_SHARE, ATTACK_SECONDS = 4, 10.0
+"""An attack before a proof may take this part of the time, and so many seconds at most."""
+LEAST = 0.01
+"""Seconds that a solver is given at least."""
 
 
 @dataclass(kw_only=True)
@@ -37,28 +43,21 @@ class Clocked:
     """Something under way: its limits, the time spent so far, and what solvers said."""
 
     limits: Limits
-    started: float
+    deadline: Deadline
     times: dict[str, float] = field(default_factory=dict[str, float])
     said: list[Said] = field(default_factory=list[Said])
     solver: str = ""
     solver_version: str = ""
 
     @property
-    def left(self) -> Limits:
-        """What remains of the limits."""
-        if self.limits.seconds is None:
-            return self.limits
-        return replace(self.limits, seconds=max(0.01, self.limits.seconds - (perf_counter() - self.started)))
-
-    @property
-    def expired(self) -> bool:
-        return self.limits.seconds is not None and perf_counter() - self.started >= self.limits.seconds
+    def left(self) -> Left:
+        """What remains of the limits, for a solver; raises OutOfTime if nothing does, and OutOfMemory."""
+        self.deadline.check()
+        return Left(self.deadline.seconds and max(LEAST, self.deadline.left()), self.limits.memory, self.limits.seed, self.deadline)
 
     def within(self, share: float) -> Self:
         """Return this run with a part of the time that is left; what it spends, and what solvers say, is kept here as well."""
-        if self.left.seconds is None:
-            return self
-        return replace(self, limits=replace(self.limits, seconds=perf_counter() - self.started + share * self.left.seconds))
+        return replace(self, deadline=self.deadline.part(share))
 
     def spend(self, stage: str, since: float) -> None:
         self.times[stage] = self.times.get(stage, 0.0) + perf_counter() - since
@@ -99,8 +98,9 @@ def start(spec: Property, parameters: Mapping[str, object], limits: Limits) -> R
     if not isinstance(spec, Property):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpecError("not a property", given=spec, expected="qs.forall(…), qs.exists(…) or a named property")
     since = perf_counter()
+    deadline = limits.deadline()
     bound = bind(spec, parameters)
-    run = Run(spec=bound, compiled=compile_property(bound), parameters=parameters, limits=limits, started=since)
+    run = Run(spec=bound, compiled=compile_property(bound), parameters=parameters, limits=limits, deadline=deadline)
     run.spend("compile", since)
     return run
 
@@ -158,7 +158,7 @@ def ask(run: Run, solver: Solver, theory: str | None, parts: Sequence[Reduced]) 
                 first = first or lifted
         elif said.status == "unknown" or judge(run.spec.kind, said.status, said.fidelity, None) is Verdict.UNKNOWN:
             unknown = unknown or said
-        if run.expired and part is not parts[-1]:
+        if run.deadline.passed() and part is not parts[-1]:
             unknown = unknown or replace(said, status="unknown", reason=Reason.TIMEOUT)
             break
     return Asked(first, count if unknown is None else None, None if first is not None else unknown)
@@ -167,6 +167,16 @@ def ask(run: Run, solver: Solver, theory: str | None, parts: Sequence[Reduced]) 
 def unknown(run: Run, reason: Reason | None, detail: str) -> Result:
     """Return that nobody knows, and why."""
     return run.result(Verdict.UNKNOWN, Evidence.NONE, reason=reason or Reason.INCOMPLETE, detail=detail)
+
+
+def limited(run: Run, decide: Callable[[], Result]) -> Result:
+    """Return what comes of a run, which is UNKNOWN if it meets a limit."""
+    try:
+        return decide()
+    except OutOfTime:
+        return unknown(run, Reason.TIMEOUT, "")
+    except MemoryError as error:
+        return unknown(run, Reason.MEMORY, str(error))
 
 
 def _ask_one(run: Run, solver: Solver, theory: str | None, part: Query) -> tuple[Said, Assignment | None]:
@@ -281,17 +291,16 @@ def _vacuous(run: Run, solver: Solver, theory: str | None) -> bool | None:
 
 def attacked(run: Run, target: Query) -> Assignment | None:
     """Search for a solution within a quarter of the time, at most ten seconds."""
-    seconds = 10.0 if run.left.seconds is None else min(10.0, run.left.seconds / 4)
-    return searched(run, target, seconds)
+    return searched(run, target, run.deadline.part(1 / ATTACK_SHARE).within(ATTACK_SECONDS))
 
 
-def searched(run: Run, target: Query, seconds: float | None) -> Assignment | None:
+def searched(run: Run, target: Query, deadline: Deadline) -> Assignment | None:
     """Search the box that the assumption leaves; other passes would give every query a shape of its own, to be compiled anew."""
     from qspec.search.falsify import falsify as search
 
     since = perf_counter()
     (part,) = Pipeline().only("box").apply(target)
-    hit = None if part.query.goal == FALSE else search(part.query, seconds=seconds, seed=run.limits.seed)
+    hit = None if part.query.goal == FALSE else search(part.query, deadline, seed=run.limits.seed)
     run.spend("attack", since)
     return None if hit is None else part.lift(hit)
 

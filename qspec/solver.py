@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
+from qspec.deadline import NEVER, Deadline
 from qspec.errors import SolverMissingError, SpecError
 from qspec.integers import IntArray
 from qspec.problem import Model, Problem
@@ -49,6 +50,21 @@ class Limits:
             raise SpecError("the time limit must be positive", given=self.seconds, expected="seconds > 0, or None for no limit")
         if self.memory is not None and not 16 <= self.memory < 2**30:
             raise SpecError("the memory limit is out of range", given=self.memory, expected="MiB, at least 16, or None for no limit")
+
+    def deadline(self) -> Deadline:
+        """Return what engines in this process keep to: these limits, from now on."""
+        return Deadline.after(self.seconds, self.memory)
+
+
+@dataclass(frozen=True, slots=True)
+class Left(Limits):
+    """What is left of limits, and the deadline by which it was counted."""
+
+    until: Deadline = NEVER
+
+    def deadline(self) -> Deadline:
+        """Return the deadline itself, which has begun already."""
+        return self.until
 
 
 @dataclass(frozen=True, slots=True)

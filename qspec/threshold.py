@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from qspec.bracket import Bracket, Clock, questions, why_open
+from qspec.bracket import Bracket, questions, why_open
 from qspec.errors import SpecError
 from qspec.integers import IntArray, rational
 from qspec.language.formulas import Property
@@ -98,12 +98,12 @@ def _search(
     if width <= 0 or last < first:
         raise SpecError("nothing to search", given=f"from {first} to {last} by {width}", expected="low <= high and step > 0")
     top = (last - first) // width
-    clock, bracket = Clock(Limits(timeout).seconds), Bracket(-1, top + 1)
+    deadline, bracket = Limits(timeout).deadline(), Bracket(-1, top + 1)
     verdicts: list[tuple[Fraction, Result]] = []
     found: dict[Verdict, tuple[Fraction, Result]] = {}
     open_result: Result | None = None
     options: dict[str, object] = {} if delta is None else {"delta": delta}
-    for k, seconds in questions(bracket, clock):
+    for k, seconds in questions(bracket, deadline):
         value = first + (top - k if least else k) * width
         result = verify(make(value), solver=solver, theory=theory, timeout=seconds, **options, **parameters)  # pyright: ignore[reportArgumentType]
         verdicts.append((value, result))
@@ -115,7 +115,7 @@ def _search(
             found[verdict] = value, result
             (bracket.rise if verdict is Verdict.HOLDS else bracket.fall)(k)
     good, bad = found.get(Verdict.HOLDS), found.get(Verdict.VIOLATED)
-    reason, detail = (None, "") if bracket.closed else why_open(open_result, clock)
+    reason, detail = (None, "") if bracket.closed else why_open(open_result, deadline)
     return Threshold(
         verdicts[0][1].name if verdicts else "property",
         None if good is None else good[0],

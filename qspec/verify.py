@@ -25,6 +25,7 @@ from qspec.run import (
     available,
     check_proof,
     found,
+    limited,
     presolved,
     replayed,
     said_of,
@@ -96,10 +97,14 @@ def verify(
             given=f"presolve={presolve!r}",
             expected='"passes", or of other solvers than the native engine "branch"',
         )
-    if native:
-        return _prove(run, chosen, attack)
-    result = _branch(run, chosen, theory, pipeline, attack) if presolve == "branch" else None
-    return _decide(run, chosen, theory, pipeline, attack) if result is None else result
+
+    def decide() -> Result:
+        if native:
+            return _prove(run, chosen, attack)
+        result = _branch(run, chosen, theory, pipeline, attack) if presolve == "branch" else None
+        return _decide(run, chosen, theory, pipeline, attack) if result is None else result
+
+    return limited(run, decide)
 
 
 def default_solver(spec: Property) -> str:
@@ -154,7 +159,11 @@ def falsify(spec: Property, *, seconds: float | None = 10.0, seed: int = 0, **pa
     """
     run = start(spec, parameters, Limits(seconds, None, seed))
     run.solver = "falsify"
-    hit = searched(run, run.compiled.query, seconds)
-    if hit is not None:
-        return found(run, hit, Evidence.ATTACK)
-    return unknown(run, Reason.INCOMPLETE, "the search found nothing, which proves nothing")
+
+    def decide() -> Result:
+        hit = searched(run, run.compiled.query, run.deadline)
+        if hit is not None:
+            return found(run, hit, Evidence.ATTACK)
+        return unknown(run, Reason.INCOMPLETE, "the search found nothing, which proves nothing")
+
+    return limited(run, decide)

@@ -8,12 +8,13 @@ boxes remain that are so small that no atom varies by more than δ, and a point 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from qspec.deadline import Deadline
 from qspec.delta import forms
 from qspec.delta.atoms import Atoms, Bounded, Ints, Pairs, atoms_of, bound, open_pairs
 from qspec.delta.forward import Values, enclose
@@ -95,10 +96,10 @@ def _together(rows: Sequence[Boxes]) -> Boxes:
 
 
 class Search:
-    """One search; `more()` is asked between batches whether to go on."""
+    """One search; the deadline is looked at between batches."""
 
-    def __init__(self, query: Query, delta: float, more: Callable[[], bool], memory: int, seed: int) -> None:
-        self.query, self.delta, self.more, self.seed = query, delta, more, seed
+    def __init__(self, query: Query, delta: float, deadline: Deadline, memory: int, seed: int) -> None:
+        self.query, self.delta, self.deadline, self.seed = query, delta, deadline, seed
         self.plan = plan(query)
         self.cases: tuple[Case, ...] = cases(query.goal, self.plan.sizes)
         self.atoms: Atoms = atoms_of(self.cases)
@@ -113,14 +114,14 @@ class Search:
         self.stuck = False
 
     def run(self) -> Outcome:
-        """Search until all is decided or `more()` says no."""
+        """Search until all is decided or the deadline has passed."""
         count = len(self.cases)
         lower, upper = (np.repeat(v[None], count, 0) for v in (self.plan.lower, self.plan.upper))
         root = Boxes(lower, upper, np.arange(count), np.zeros(count))
         self.frontier.push(root, np.zeros(count))
         again = count
         while self.frontier.heap and not self._patience_is_over():
-            if not self.more():
+            if self.deadline.passed():
                 return self._outcome("unknown", "time")
             self._step(self.frontier.pop(self.size))
             if self.judge.solution is None and self.frontier.heap and self.boxes >= again:
@@ -298,10 +299,10 @@ def _contracted(boxes: Boxes, pairs: Pairs, found: Bounded) -> tuple[Boxes, Bool
     return boxes._replace(lower=np.where(empty[:, None], boxes.lower, lower), upper=np.where(empty[:, None], boxes.upper, upper)), empty
 
 
-def search(query: Query, delta: float, more: Callable[[], bool], *, memory: int = 1 << 29, seed: int = 0) -> Outcome:
-    """Decide a real query; `more()` is asked between batches, `memory` bounds the bytes of boxes that wait.
+def search(query: Query, delta: float, deadline: Deadline, *, memory: int = 1 << 29, seed: int = 0) -> Outcome:
+    """Decide a real query; the deadline is looked at between batches, `memory` bounds the bytes of boxes that wait.
 
     Raises UnsupportedError if the query is too large for dense matrices.
     """
     with np.errstate(all="ignore"):
-        return Search(query, delta, more, memory, seed).run()
+        return Search(query, delta, deadline, memory, seed).run()

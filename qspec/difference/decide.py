@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from qspec.deadline import Deadline
 from qspec.delta.interval import Floats
 from qspec.difference.attack import FIRST, LATER, Effort, attack, values
 from qspec.difference.claim import Rows
@@ -70,15 +71,15 @@ def decide(
     low: IntArray,
     high: IntArray,
     confirm: Callable[[IntArray], bool | None],
-    more: Callable[[], bool],
+    deadline: Deadline,
     *,
     strict: bool = False,
     seed: int = 0,
 ) -> Decision:
     """Decide whether all rows are at least zero (above, if `strict`) for all codes between `low` and `high`, (inputs,).
 
-    `confirm` judges codes at which a row seems to be too small, exactly, or says None if it cannot tell; `more` is asked whether there is
-    time to go on. "proved" stands on bounds that hold whatever rounding did.
+    `confirm` judges codes at which a row seems to be too small, exactly, or says None if it cannot tell; the deadline is looked at between
+    rounds. "proved" stands on bounds that hold whatever rounding did.
     """
     target = float(np.nextafter(0.0, 1.0)) if strict else 0.0
     box = low.astype(np.float64), high.astype(np.float64)
@@ -89,10 +90,10 @@ def decide(
     if search.least < target:
         judge.attack(box, open_rows, seed)
     for steps in stages(pair)[1:]:
-        if search.least < target and not judge.refuted and more():
+        if search.least < target and not judge.refuted and not deadline.passed():
             search = Search(pair, root(pair, *box, steps), goal, *box, judge.visit, judge.settle)
     for rounds in count(1):
-        if judge.refuted or not more() or not search.step(target):
+        if judge.refuted or deadline.passed() or not search.step(target):
             break
         if rounds in AGAIN and not judge.refuted:
             judge.attack(box, open_rows, seed + rounds, LATER)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from math import prod
 
 import numpy as np
 
+from qspec.deadline import Deadline
 from qspec.engine.domain import Domain
 from qspec.engine.proof import Proof
 from qspec.evaluate.reference import evaluate, holds
@@ -65,13 +66,13 @@ def _work(program: Program) -> int:
     return total
 
 
-def listed(query: Query, proof: Proof, inputs: Box, more: Callable[[], bool]) -> dict[str, IntArray] | None:
+def listed(query: Query, proof: Proof, inputs: Box, deadline: Deadline) -> dict[str, IntArray] | None:
     """Look at every assignment of a box, which is the first domain of the proof, and return the first solution.
 
-    Without any the proof is complete, or still open if `more` said no.
+    Without any the proof is complete, or still open if the deadline has passed.
     """
     program, waiting = _needed(query), [(0, inputs)]
-    while waiting and more():
+    while waiting and not deadline.passed():
         number, part = waiting.pop()
         if points(part) > BLOCK:
             sides = list(_halves(proof, number, part))

@@ -17,6 +17,7 @@ import numpy as np
 from qspec.bounds.derive import by_slopes, derive, repeats
 from qspec.bounds.interval import Interval
 from qspec.bounds.layout import Layout
+from qspec.deadline import Deadline
 from qspec.engine import domain as domains
 from qspec.engine import listing
 from qspec.engine.ascent import Found
@@ -71,12 +72,12 @@ class Outcome:
         return self.solution is not None or self.proof is not None
 
 
-def prove(query: Query, more: Callable[[], bool], options: Options | None = None, attack: Attack | None = None) -> Outcome:
-    """Search until the query is decided or `more` says no; every solution was checked by the reference, every proof is in integers.
+def prove(query: Query, deadline: Deadline, options: Options | None = None, attack: Attack | None = None) -> Outcome:
+    """Search until the query is decided or time is over; every solution was checked by the reference, every proof is in integers.
 
     Raises UnsupportedError if a value may reach `2**62`.
     """
-    return _Search(query, more, options or Options(), attack).run()
+    return _Search(query, deadline, options or Options(), attack).run()
 
 
 def _boxed(query: Query, root: Domain) -> Query:
@@ -90,10 +91,10 @@ def _boxed(query: Query, root: Domain) -> Query:
 class _Search:
     """One search under way: the proof as it grows, and the domains that are still open."""
 
-    def __init__(self, query: Query, more: Callable[[], bool], options: Options, attack: Attack | None) -> None:
+    def __init__(self, query: Query, deadline: Deadline, options: Options, attack: Attack | None) -> None:
         self.query = query
         self.attack = attack
-        self.more = more
+        self.deadline = deadline
         self.options = options
         self.layout = Layout.of(query.program)
         self.proof = Proof(self.layout.total)
@@ -160,7 +161,7 @@ class _Search:
                     else:
                         parts.append(replace(child, proof=number))
             waiting = parts
-            if not self.more():
+            if self.deadline.passed():
                 self.open += waiting
                 return
 
@@ -222,7 +223,7 @@ class _Search:
         for rounds in count():
             if rounds == 1:  # what closes at once needs no sharper bounds
                 self._sharpen(runner, root)
-            if not self.open or not self.more() or self._enough():
+            if not self.open or self.deadline.passed() or self._enough():
                 return
             if price is not None and self.visited >= price:
                 self._list(root, inputs)
@@ -244,7 +245,7 @@ class _Search:
         """Begin again, and look at every assignment; the first domain stays open if the time does not suffice."""
         self.proof.restart()
         self.open = [root]
-        self.solution = listing.listed(self.query, self.proof, inputs, self.more)
+        self.solution = listing.listed(self.query, self.proof, inputs, self.deadline)
         if self.solution is None and self.proof.open:
             self.proof.restart()
         else:
@@ -253,7 +254,7 @@ class _Search:
     def _sharpen(self, runner: Runner, root: Domain) -> None:
         """Bound what deep nodes read more sharply at the root, from the inputs on, and so in every open domain."""
         for node in deep(self.query.program, self.view.shape):
-            if not self.open or not self.more():
+            if not self.open or self.deadline.passed():
                 return
             x = sharpened(runner, self.query.program, self.proof, root, node)
             root = replace(root, known=(*root.known[:node], x, *root.known[node + 1 :]))

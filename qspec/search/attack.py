@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qspec.bounds.interval import Interval
+from qspec.deadline import Deadline
 from qspec.evaluate import device
 from qspec.evaluate.plan import make_plan
 from qspec.integers import IntArray
@@ -63,16 +64,16 @@ class Attack:
         arrays = Arrays(groups[:first], groups[first:second], groups[second:-2], groups[-2][0], groups[-2][1], groups[-1])
         return cls(box, target, arrays, disjunctions(query.goal, known))
 
-    def run(self, rng: np.random.Generator, more: Callable[[], bool], *, restarts: int, rounds: int) -> IntArray | None:
-        """Return a point that makes the goal true by the device's arithmetic, or None; `more` is asked between slices of work."""
+    def run(self, rng: np.random.Generator, deadline: Deadline, *, restarts: int, rounds: int) -> IntArray | None:
+        """Return a point that makes the goal true by the device's arithmetic, or None; the deadline is looked at between slices of work."""
         favoured: npt.NDArray[np.int32] | None = None
         with device.wide():
             for _ in range(rounds):
                 climb = start(self._starts(rng, restarts, first=favoured is None), self._aims(rng, restarts, favoured))
-                climb = self._polish(self._ascend(climb, more), rng, more)
+                climb = self._polish(self._ascend(climb, deadline), rng, deadline)
                 if bool(climb.found):
                     return np.asarray(climb.witness).astype(np.int64)
-                if not more():
+                if deadline.passed():
                     break
                 favoured = np.asarray(climb.aims)
         return None
@@ -97,20 +98,20 @@ class Attack:
             aims[:half] = favoured[np.arange(half) % len(favoured)]
         return aims
 
-    def _ascend(self, climb: Climb, more: Callable[[], bool]) -> Climb:
+    def _ascend(self, climb: Climb, deadline: Deadline) -> Climb:
         for until in range(SLICE, STEPS + 1, SLICE):
             climb = ascend(self.target, self.arrays, climb, device.number(until), device.number(STEPS))
-            if bool(climb.found) or not more():
+            if bool(climb.found) or deadline.passed():
                 break
         return climb
 
-    def _polish(self, climb: Climb, rng: np.random.Generator, more: Callable[[], bool]) -> Climb:
-        if bool(climb.found) or not more():
+    def _polish(self, climb: Climb, rng: np.random.Generator, deadline: Deadline) -> Climb:
+        if bool(climb.found) or deadline.passed():
             return climb
         climb = leaders(climb, LEADERS)
         score, gain = float(np.max(climb.best_score)), np.inf
         for until in range(SLICE, POLISH + 1, SLICE):
-            if score + PATIENCE * gain < 0 or bool(climb.found) or not more():
+            if score + PATIENCE * gain < 0 or bool(climb.found) or deadline.passed():
                 break
             climb = polish(self.target, self.arrays, climb, device.number(until), draw_moves(rng, SLICE, climb))
             before, score = score, float(np.max(climb.best_score))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qspec.deadline import NEVER, Deadline
 from qspec.errors import SoundnessError, UnsupportedError
 from qspec.evaluate.reference import evaluate, holds, satisfies
 from qspec.integers import IntArray, shrink
@@ -46,11 +46,11 @@ class Enumeration:
         return self.checked == self.total
 
 
-def enumerate_query(query: Query, *, limit: int = LIMIT, seconds: float | None = None, batch: int | None = None) -> Enumeration:
+def enumerate_query(query: Query, deadline: Deadline = NEVER, *, limit: int = LIMIT, batch: int | None = None) -> Enumeration:
     """Evaluate the goal at every assignment within bounds and count those that make it true, on the device in batches of at most `batch`.
 
-    Stops, incomplete, after `seconds`. Raises UnsupportedError if there are more than `limit` assignments, and SoundnessError if the
-    reference evaluator contradicts the device, on a sample or on the first solution.
+    Stops, incomplete, when the deadline has passed. Raises UnsupportedError if there are more than `limit` assignments, and SoundnessError
+    if the reference evaluator contradicts the device, on a sample or on the first solution.
     """
     box = Box.of(query)
     if box.points > limit:
@@ -60,28 +60,23 @@ def enumerate_query(query: Query, *, limit: int = LIMIT, seconds: float | None =
             expected=f"at most {limit}",
             advice="narrow the domain, or use another solver",
         )
-    end = time.monotonic() + (np.inf if seconds is None else seconds)
-
-    def more() -> bool:
-        return time.monotonic() < end
-
     if box.points <= LISTED:
-        return _listed(query, box, more)
+        return _listed(query, box, deadline)
     # Imported here so that small queries do without JAX.
     from qspec.search.sweep import Sweep
 
     try:
         sweep = Sweep.prepare(query, box, batch)
     except UnsupportedError:
-        return _listed(query, box, more)
+        return _listed(query, box, deadline)
     _compare(query, sweep)
-    return _swept(query, sweep, more)
+    return _swept(query, sweep, deadline)
 
 
-def _listed(query: Query, box: Box, more: Callable[[], bool]) -> Enumeration:
+def _listed(query: Query, box: Box, deadline: Deadline) -> Enumeration:
     """Enumerate with the reference evaluator."""
     checked, violations, first = 0, 0, None
-    while checked < box.points and (checked == 0 or more()):
+    while checked < box.points and (checked == 0 or not deadline.passed()):
         points = box.listed(checked, min(LISTED, box.points - checked))
         solved = np.broadcast_to(holds(query.goal, evaluate(query.program, box.split(points))), (len(points),))
         if first is None and np.any(solved):
@@ -90,11 +85,11 @@ def _listed(query: Query, box: Box, more: Callable[[], bool]) -> Enumeration:
     return Enumeration(box.points, checked, violations, first)
 
 
-def _swept(query: Query, sweep: Sweep, more: Callable[[], bool]) -> Enumeration:
+def _swept(query: Query, sweep: Sweep, deadline: Deadline) -> Enumeration:
     """Enumerate on the device, in calls that last about `CALL_SECONDS`."""
     box, blocks = sweep.blocks.box, sweep.blocks.count
     done, portion, violations, first = 0, 1, 0, None
-    while done < blocks and (done == 0 or more()):
+    while done < blocks and (done == 0 or not deadline.passed()):
         began = time.monotonic()
         portion = min(portion, blocks - done)
         count, point = sweep.count(done, done + portion)

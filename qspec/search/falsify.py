@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import assert_never
 
 import numpy as np
 
 from qspec.bounds.interval import bound, decide
+from qspec.deadline import NEVER, Deadline
 from qspec.errors import SoundnessError, UnsupportedError
 from qspec.evaluate.reference import satisfies
 from qspec.integers import IntArray, shrink
@@ -29,31 +28,24 @@ COMPILED_WORK = 1000
 """Multiplications in one evaluation of a program from which a compilation is worth its time."""
 
 
-def falsify(
-    query: Query, *, seconds: float | None = 10.0, seed: int = 0, restarts: int = 64, rounds: int = 2
-) -> dict[str, IntArray] | None:
+def falsify(query: Query, deadline: Deadline = NEVER, *, seed: int = 0, restarts: int = 64, rounds: int = 2) -> dict[str, IntArray] | None:
     """Search for an assignment within bounds that makes the goal true; None means that none was found, not that there is none.
 
     A small box is listed, others are sampled and searched by greedy walks in numpy; unless the program is tiny, `rounds` rounds of an
     attack on the device follow, each by gradients from `restarts` points and then by greedy moves, compiled once for all programs of one
-    structure. The clock is looked at between batches (a compilation is not interrupted); without a limit equal seeds give equal answers.
+    structure. The deadline is looked at between batches; without one equal seeds give equal answers.
     Every answer has been checked by the reference evaluator; raises SoundnessError if that finds a solution of the device to be none.
     """
     box = Box.of(query)
     known = bound(query.program)
     if box.points == 0 or decide(query.goal, known) is False:
         return None
-    end = time.monotonic() + (np.inf if seconds is None else seconds)
-
-    def more() -> bool:
-        return time.monotonic() < end
-
     rng = np.random.default_rng(seed)
     if box.points <= LISTED:
         return _checked(query, box, first_solution(query, box, box.listed(0, box.points)))
     work = multiplications(query.program)
-    point = _locally(query, box, rng, more, work)
-    if point is None and work >= COMPILED_WORK and more():
+    point = _locally(query, box, rng, deadline, work)
+    if point is None and work >= COMPILED_WORK and not deadline.passed():
         # Imported here so that small queries do without JAX.
         from qspec.search.attack import Attack
 
@@ -61,18 +53,18 @@ def falsify(
             attack = Attack.prepare(query, known)
         except UnsupportedError:
             return None
-        point = attack.run(rng, more, restarts=restarts, rounds=rounds)
+        point = attack.run(rng, deadline, restarts=restarts, rounds=rounds)
     return _checked(query, box, point)
 
 
-def _locally(query: Query, box: Box, rng: np.random.Generator, more: Callable[[], bool], work: int) -> IntArray | None:
+def _locally(query: Query, box: Box, rng: np.random.Generator, deadline: Deadline, work: int) -> IntArray | None:
     """Sample, then walk as far as the budget of multiplications leads."""
     point = first_solution(query, box, draw(box, rng, max(3, min(SAMPLE, SAMPLE_WORK // max(1, work)))))
     walkers, moves = 16, 16
     steps = min(64, LOCAL_WORK // (walkers * moves * max(1, work)))
     if point is not None or steps < 8:
         return point
-    return stroll(query, box, rng, walkers=walkers, moves=moves, steps=steps, more=more)
+    return stroll(query, box, rng, walkers=walkers, moves=moves, steps=steps, deadline=deadline)
 
 
 def _checked(query: Query, box: Box, point: IntArray | None) -> dict[str, IntArray] | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import assert_never
 
 import numpy as np
 import numpy.typing as npt
 
+from qspec.deadline import Deadline
 from qspec.evaluate.reference import evaluate, holds
 from qspec.integers import IntArray
 from qspec.ir import All, And, Any, Formula, Or, Query, Truth
@@ -41,17 +42,17 @@ def first_solution(query: Query, box: Box, points: IntArray) -> IntArray | None:
 
 
 def stroll(
-    query: Query, box: Box, rng: np.random.Generator, *, walkers: int, moves: int, steps: int, more: Callable[[], bool]
+    query: Query, box: Box, rng: np.random.Generator, *, walkers: int, moves: int, steps: int, deadline: Deadline
 ) -> IntArray | None:
     """Return a solution met on greedy random walks, or None.
 
     In each step every walker tries `moves` changes of one or two coordinates (to a bound, by one, or anywhere) and takes the best unless
-    all are worse. `more` is asked before each step.
+    all are worse. the deadline is looked at before each step.
     """
     at = draw(box, rng, walkers)
     scores, solved = _judge(query, box, at)
     for _ in range(steps):
-        if np.any(solved) or not more():
+        if np.any(solved) or deadline.passed():
             break
         around = _neighbours(box, rng, at, moves)
         tried, good = _judge(query, box, around.reshape(-1, box.size))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from qspec.deadline import Deadline
 from qspec.errors import UnsupportedError
 from qspec.integers import IntArray
 from qspec.ir import Query
@@ -45,14 +46,12 @@ class Bounds:
         # Imported here, because listing the solvers must not load the engine.
         from qspec.engine.prove import Options, prove
 
-        def more() -> bool:
-            return limits.seconds is None or time.monotonic() - began < limits.seconds
-
-        attack = _attack(limits) if problem.attack else None
+        deadline = limits.deadline()
+        attack = _attack(limits, deadline) if problem.attack else None
         try:
-            outcome = prove(problem.query, more, Options(branching=self.branching), attack)
+            outcome = prove(problem.query, deadline, Options(branching=self.branching), attack)
         except UnsupportedError as error:
-            return self._listed(problem, limits, began, error)
+            return self._listed(problem, deadline, began, error)
         seconds = time.monotonic() - began
         counts: Mapping[str, int] = {"domains": outcome.visited, "leaves": outcome.leaves, "open": outcome.open}
         if outcome.solution is not None:
@@ -62,13 +61,12 @@ class Bounds:
             return Answer("unknown", reason=Reason.TIMEOUT, detail=detail, seconds=seconds, statistics=counts)
         return Answer("unsat", seconds=seconds, statistics=counts, proof=outcome.proof.mapping())
 
-    def _listed(self, problem: GridProblem, limits: Limits, began: float, error: UnsupportedError) -> Answer:
+    def _listed(self, problem: GridProblem, deadline: Deadline, began: float, error: UnsupportedError) -> Answer:
         """Enumerate what is too wide for floats to search, if that is little; such an answer has no certificate."""
         from qspec.search.enumerate import enumerate_query
 
-        left = None if limits.seconds is None else max(0.01, limits.seconds - (time.monotonic() - began))
         try:
-            found = enumerate_query(problem.query, limit=POINTS, seconds=left)
+            found = enumerate_query(problem.query, deadline, limit=POINTS)
         except UnsupportedError:
             return Answer("unknown", reason=Reason.UNSUPPORTED, detail=str(error), seconds=time.monotonic() - began)
         seconds = time.monotonic() - began
@@ -79,13 +77,12 @@ class Bounds:
         return Answer("unsat", seconds=seconds)
 
 
-def _attack(limits: Limits) -> Callable[[Query], Mapping[str, IntArray] | None]:
+def _attack(limits: Limits, deadline: Deadline) -> Callable[[Query], Mapping[str, IntArray] | None]:
     """Return a search for solutions that keeps to its share of the time."""
 
     def attack(query: Query) -> Mapping[str, IntArray] | None:
         from qspec.search.falsify import falsify
 
-        seconds = ATTACK_SECONDS if limits.seconds is None else min(ATTACK_SECONDS, limits.seconds / ATTACK_SHARE)
-        return falsify(query, seconds=seconds, seed=limits.seed)
+        return falsify(query, deadline.part(1 / ATTACK_SHARE).within(ATTACK_SECONDS), seed=limits.seed)
 
     return attack

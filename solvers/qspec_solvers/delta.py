@@ -41,12 +41,9 @@ class Delta:
         # Imported here, because listing the solvers must not load the search.
         from qspec.delta.search import search
 
-        def more() -> bool:
-            return limits.seconds is None or time.monotonic() - began < limits.seconds
-
         memory = WAITING if limits.memory is None else min(WAITING, (limits.memory << 20) // PART)
         try:
-            outcome = search(problem.query, problem.delta, more, memory=memory, seed=limits.seed)
+            outcome = search(problem.query, problem.delta, limits.deadline(), memory=memory, seed=limits.seed)
         except UnsupportedError as error:
             return Answer("unknown", reason=Reason.TOO_LARGE, detail=str(error), seconds=time.monotonic() - began)
         seconds = time.monotonic() - began

@@ -38,7 +38,7 @@ class Enumerate:
         from qspec.search.enumerate import enumerate_query
 
         try:
-            found = enumerate_query(problem.query, limit=self.points, seconds=limits.seconds)
+            found = enumerate_query(problem.query, limits.deadline(), limit=self.points)
         except UnsupportedError as error:
             return Answer("unknown", reason=Reason.TOO_LARGE, detail=f"{error.what}: {error.given} (at most {self.points})")
         seconds = time.monotonic() - began

@@ -63,7 +63,7 @@ def attacked(
         low, high = np.maximum(flat - found.radius, 0), np.minimum(flat + found.radius, 255)
         for lower, upper in zip(low, high, strict=True):
             program = tuple(Input(n.name, lower, upper) if isinstance(n, Input) else n for n in asked.query.program)
-            point = falsify(replace(asked.query, program=program), seconds=None, seed=label, restarts=256, rounds=rounds)
+            point = falsify(replace(asked.query, program=program), seed=label, restarts=256, rounds=rounds)
             greedy += point is not None
         aims = np.repeat(asked.aims(low, high, 9), starts, axis=1)
         low, high = (np.repeat(a, aims.shape[1], axis=0) for a in (low, high))

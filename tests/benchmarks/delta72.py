@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qspec.deadline import Deadline
 from qspec.delta.search import search
 from qspec.problem import RealProblem
 from qspec.reals import smtlib
@@ -54,8 +55,7 @@ def bracket(make: Callable[[float], Query], top: float, seconds: float) -> tuple
     low, high = 0.0, top
     while high - low > CLOSE * high:
         middle = (low + high) / 2
-        end = time.monotonic() + seconds
-        match search(make(middle), DELTA, lambda end=end: time.monotonic() < end).status:
+        match search(make(middle), DELTA, Deadline.after(seconds)).status:
             case "sat":
                 high = middle
             case "unsat":

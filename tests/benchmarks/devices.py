@@ -23,6 +23,7 @@ import numpy as np
 import qspec as qs
 from qspec.certificate.check import check
 from qspec.certificate.file import Certificate
+from qspec.deadline import Deadline
 from qspec.digest import digest
 from qspec.engine.options import Options
 from qspec.engine.prove import prove
@@ -64,7 +65,7 @@ def measure(name: str, queries: list[Query], options: argparse.Namespace) -> dic
 
     def ask(query: Query) -> tuple[Any, float]:
         since = perf_counter()
-        return prove(query, lambda: perf_counter() - since < options.timeout, settings), perf_counter() - since
+        return prove(query, Deadline.after(options.timeout), settings), perf_counter() - since
 
     since = perf_counter()
     for query in queries:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.progress import track
 
+from qspec.deadline import Deadline
 from qspec.delta.search import search
 from qspec.reals.ir import Query
 
@@ -64,8 +64,7 @@ def models(sizes: list[list[int]], seed: int) -> list[Model]:
 
 def asked(query: Query, seconds: float) -> bool | None:
     """Return whether a query has a solution, None if that stays open."""
-    end = time.monotonic() + seconds
-    status = search(query, DELTA, lambda: time.monotonic() < end).status
+    status = search(query, DELTA, Deadline.after(seconds)).status
     return {"sat": True, "unsat": False}.get(status)
 
 

@@ -21,6 +21,7 @@ from qspec.evaluate.reference import evaluate, holds
 from qspec.integers import IntArray
 from qspec.ir import All, And, Any, Input, Query, Staircase, formula_nodes, sizes
 from qspec.rounding import Rounding
+from tests.clocks import looks
 from tests.soundness.naive_proofs import SOMEBODY, State, Writer
 from tests.soundness.random_queries import KINDS, Kind, assignments, random_query, solutions
 from tests.soundness.test_certificate_check import MUTATIONS
@@ -30,10 +31,9 @@ def partial(query: Query, *, batches: int, leave: int, branching: Branching | No
     """Return the proof of a search that ends early, None if it decides the query, or there is nothing to search."""
     if not formula_nodes(query.goal):
         return None
-    left = iter(range(batches))
     options = Options(2, 3, branching, compiled=False, leave=leave)
     try:
-        outcome = prove(query, lambda: next(left, None) is not None, options)
+        outcome = prove(query, looks(batches), options)
     except UnsupportedError:
         return None
     if outcome.partial is None:

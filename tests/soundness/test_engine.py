@@ -14,6 +14,7 @@ from qspec.bounds.backward import SCALE
 from qspec.bounds.slopes import SLOPE_BITS
 from qspec.certificate.check import check
 from qspec.certificate.file import LIST, Certificate
+from qspec.deadline import Deadline
 from qspec.digest import digest
 from qspec.engine import listing
 from qspec.engine.options import Branching, Options
@@ -21,6 +22,7 @@ from qspec.engine.prove import Outcome, prove
 from qspec.errors import CertificateError, InternalError, UnsupportedError
 from qspec.evaluate.reference import satisfies
 from qspec.ir import Query
+from tests.clocks import looks
 from tests.soundness.random_queries import KINDS, Kind, random_query, solutions
 from tests.soundness.test_certificate_check import MUTATIONS, accepted, relaxed, widened
 
@@ -29,9 +31,8 @@ ROUNDS = 40
 """Batches that a search may take; no clock."""
 
 
-def budget() -> Callable[[], bool]:
-    left = iter(range(ROUNDS))
-    return lambda: next(left, None) is not None
+def budget() -> Deadline:
+    return looks(ROUNDS)
 
 
 def certificate(query: Query, outcome: Outcome) -> Certificate:

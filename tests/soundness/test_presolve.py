@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import qspec as qs
 from qspec import run
 from qspec.certificate.claim import check_property
 from qspec.certificate.file import Certificate, load
+from qspec.deadline import Deadline
 from qspec.engine import prove
 from qspec.engine.options import Options
 from qspec.errors import CertificateError, SoundnessError, SpecError, UnsupportedError
@@ -26,6 +26,7 @@ from qspec.result import Evidence
 from qspec.solver import Answer, Reason, get_solver, solver_entry_points
 from qspec.testing import theories_to_check
 from qspec.testing.check import RELAXING
+from tests.clocks import looks
 from tests.contract.conftest import available
 from tests.soundness.random_queries import solutions
 from tests.unit.fake_solvers.in_process import Fake, enumerated
@@ -39,9 +40,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the engine take a few small batches only."""
     whole = prove.prove
 
-    def early(query: Query, more: Callable[[], bool], options: Options, attack: object) -> prove.Outcome:
-        left = iter(range(4))
-        return whole(query, lambda: next(left, None) is not None, Options(2, 2, compiled=False, leave=options.leave))
+    def early(query: Query, deadline: Deadline, options: Options, attack: object) -> prove.Outcome:
+        return whole(query, looks(4), Options(2, 2, compiled=False, leave=options.leave))
 
     monkeypatch.setattr(prove, "prove", early)
     monkeypatch.setattr(run, "attacked", lambda *_: None)
@@ -156,8 +156,8 @@ def test_wrong_proofs_are_found_out_before_anybody_is_asked(monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     right = prove.prove
 
-    def careless(query: Query, more: Callable[[], bool], options: Options, attack: None) -> prove.Outcome:
-        outcome = right(query, more, options, attack)
+    def careless(query: Query, deadline: Deadline, options: Options, attack: None) -> prove.Outcome:
+        outcome = right(query, deadline, options, attack)
         assert outcome.partial is not None
         return replace(outcome, partial=replace(outcome.partial, weights=outcome.partial.weights[:0]))
 

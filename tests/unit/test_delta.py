@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from qspec.deadline import NEVER
 from qspec.delta import relax
 from qspec.delta.affine import above
 from qspec.delta.forward import derivatives, enclose
@@ -51,10 +52,6 @@ from tests.soundness.delta_queries import random_query
 LIBRARIES = [pytest.param(np, nullcontext, id="numpy"), pytest.param(jnp, wide, id="XLA")]
 
 
-def always() -> bool:
-    return True
-
-
 def box(low: float, high: float, size: int = 1) -> Input:
     return Input("x", np.full(size, low), np.full(size, high))
 
@@ -64,7 +61,7 @@ def affine(matrix: Any, a: int, bias: Any) -> Affine:
 
 
 def ask(*nodes: Node, goal: Formula | None = None, delta: float = 1e-3) -> Outcome:
-    return search(check(Query(nodes, All(len(nodes) - 1) if goal is None else goal)), delta, always)
+    return search(check(Query(nodes, All(len(nodes) - 1) if goal is None else goal)), delta, NEVER)
 
 
 @pytest.mark.parametrize("function", [f for f in Function if f is not Function.RECIPROCAL], ids=lambda f: f.value)
@@ -164,8 +161,8 @@ def test_a_query_without_inputs() -> None:
     one = Affine((), np.ones(1))
     assert ask(one, Apply(0, Function.TANH), affine([[1]], 1, [-0.75])).status == "sat"
     assert ask(one, Apply(0, Function.TANH), affine([[1]], 1, [-0.77])).status == "unsat"
-    assert search(Query((), TRUE), 1e-3, always).status == "sat"
-    assert search(Query((), FALSE), 1e-3, always).status == "unsat"
+    assert search(Query((), TRUE), 1e-3, NEVER).status == "sat"
+    assert search(Query((), FALSE), 1e-3, NEVER).status == "unsat"
 
 
 def test_a_goal_without_atoms() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from qspec.bounds.interval import Interval, bound
 from qspec.builder import Builder
+from qspec.deadline import NEVER, Deadline
 from qspec.errors import SoundnessError
 from qspec.evaluate import device
 from qspec.evaluate.execute import execute
@@ -25,6 +28,7 @@ from qspec.search.falsify import falsify, multiplications
 from qspec.search.local import draw
 from qspec.search.relax import cut, relax
 from qspec.search.score import FREE, disjunctions, score, truth
+from tests.clocks import looks
 from tests.soundness.random_queries import random_query, solutions
 
 
@@ -63,12 +67,12 @@ def test_walks_find_most_solutions_of_random_queries(monkeypatch: pytest.MonkeyP
     rng = np.random.default_rng(0)
     queries = [random_query(rng, max_points=2000) for _ in range(80)]
     solvable = [q for q in queries if len(solutions(q))]
-    answers = [falsify(q, seconds=None) for q in solvable]
+    answers = [falsify(q) for q in solvable]
     hits = [a for q, a in zip(solvable, answers, strict=True) if a is not None and satisfies(q, a)]
     assert len(hits) == len([a for a in answers if a is not None])
     assert len(solvable) >= 30
     assert len(hits) >= 0.95 * len(solvable)
-    assert all(falsify(q, seconds=None) is None for q in queries if not len(solutions(q)))
+    assert all(falsify(q) is None for q in queries if not len(solutions(q)))
 
 
 def test_attacks_on_the_device_beat_sampling() -> None:
@@ -77,7 +81,7 @@ def test_attacks_on_the_device_beat_sampling() -> None:
         query = network(seed, lead=2)
         box, rng = Box.of(query), np.random.default_rng(0)
         sampled += bool(np.any(holds(query.goal, evaluate(query.program, box.split(draw(box, rng, 500))))))
-        point = Attack.prepare(query, bound(query.program)).run(np.random.default_rng(seed), lambda: True, restarts=16, rounds=1)
+        point = Attack.prepare(query, bound(query.program)).run(np.random.default_rng(seed), NEVER, restarts=16, rounds=1)
         if point is not None:
             attacked += 1
             found.append(satisfies(query, box.split(point)))
@@ -103,11 +107,11 @@ def test_gradients_lead_further_than_chance() -> None:
 def test_equal_seeds_give_equal_answers() -> None:
     query = network(3, lead=2)
     attack = Attack.prepare(query, bound(query.program))
-    first, second = (attack.run(np.random.default_rng(7), lambda: True, restarts=16, rounds=2) for _ in range(2))
+    first, second = (attack.run(np.random.default_rng(7), NEVER, restarts=16, rounds=2) for _ in range(2))
     assert first is not None
     assert second is not None
     np.testing.assert_array_equal(first, second)
-    walks = [falsify(query, seconds=None, seed=7) for _ in range(2)]
+    walks = [falsify(query, seed=7) for _ in range(2)]
     assert walks[0] is not None
     assert walks[1] is not None
     np.testing.assert_array_equal(walks[0]["x"], walks[1]["x"])
@@ -118,22 +122,18 @@ def test_equal_seeds_give_equal_answers() -> None:
 def test_the_device_attacks_every_kind_of_node(seed: int) -> None:
     rng = np.random.default_rng(seed)
     query = random_query(rng, max_points=5000, max_nodes=4)
-    found = Attack.prepare(query, bound(query.program)).run(rng, lambda: True, restarts=16, rounds=1)
+    found = Attack.prepare(query, bound(query.program)).run(rng, NEVER, restarts=16, rounds=1)
     assert found is None or satisfies(query, Box.of(query).split(found))
     assert found is not None or len(solutions(query)) <= 3
 
 
 def test_the_clock_is_obeyed() -> None:
     query = network(0, lead=200)
-    asked: list[int] = []
-
-    def never() -> bool:
-        asked.append(1)
-        return False
-
-    assert Attack.prepare(query, bound(query.program)).run(np.random.default_rng(0), never, restarts=16, rounds=5) is None
-    assert len(asked) <= 3
-    assert falsify(query, seconds=1e-9) is None
+    clock = count()
+    deadline = Deadline(0, clock.__next__)
+    assert Attack.prepare(query, bound(query.program)).run(np.random.default_rng(0), deadline, restarts=16, rounds=5) is None
+    assert next(clock) <= 3
+    assert falsify(query, looks(0)) is None
 
 
 def test_what_bounds_refute_is_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +158,7 @@ def test_integers_beyond_64_bits_are_searched_in_numpy() -> None:
     found = falsify(ask(b, All(y)))
     assert found is not None
     assert sum(int(v) for v in found["x"]) >= 3 * 2**80 - 5
-    assert falsify(ask(b, All(b.scale(y, 1, -6))), seconds=5) is None
+    assert falsify(ask(b, All(b.scale(y, 1, -6))), Deadline.after(5)) is None
 
 
 def test_a_point_that_does_not_replay_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

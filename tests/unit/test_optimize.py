@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import qspec as qs
-from qspec.bracket import Bracket, Clock, questions
+from qspec.bracket import Bracket, questions
+from qspec.deadline import Deadline
 from qspec.errors import ShapeError, SoundnessError, SpecError
 from qspec.language.expressions import Expression
 from qspec.language.interpret import Interpreter
@@ -284,7 +285,7 @@ def test_a_malformed_objective_says_so(make, said: str) -> None:
 def answered(bracket: Bracket, border: int, dark: Sequence[int] = (), share: float | None = None) -> list[int]:
     """Answer questions about "at most the border", but none about dark numbers; return what was asked."""
     asked: list[int] = []
-    for k, seconds in questions(bracket, Clock(share)):
+    for k, seconds in questions(bracket, Deadline.after(share)):
         asked.append(k)
         assert (seconds is None) == (share is None)
         if k in dark:

@@ -1,0 +1,102 @@
+"""When work has to end, and how much memory it may hold: one value that is handed down to everything that may take long.
+
+Loops look at it between blocks of bounded cost. Nothing is interrupted in mid-flight, so what cannot be interrupted (a compilation, one
+large array) is asked for only if what is left can pay for it. The clock is injected, so that tests need not wait.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from math import inf
+from pathlib import Path
+
+MEBIBYTE = 1 << 20
+SHARE = 4
+"""Where a process holds much already, a query may still take one part in so many of its limit on top."""
+
+
+class OutOfTime(Exception):
+    """A deadline has passed; whoever answers to the user turns it into UNKNOWN."""
+
+
+class OutOfMemory(MemoryError):
+    """More memory would be held than the limit allows; numpy's own MemoryError is treated alike."""
+
+
+def _now() -> float:
+    return time.monotonic()
+
+
+def resident() -> int:
+    """Return how many bytes of memory this process holds; its peak, where the system tells no more."""
+    try:
+        return int(Path("/proc/self/statm").read_bytes().split()[1]) * _page()
+    except OSError:  # no Linux
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else 1024 * peak
+
+
+@cache
+def _page() -> int:
+    return resource.getpagesize()
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """Work ends when `clock` says `end` seconds, or before this process holds more than `most` bytes, as `held` tells."""
+
+    end: float = inf
+    clock: Callable[[], float] = _now
+    most: float = inf
+    held: Callable[[], int] = resident
+
+    @classmethod
+    def after(cls, seconds: float | None = None, memory: int | None = None) -> Deadline:
+        """Return the deadline so many seconds from now, with a limit of so many MiB; None is no limit."""
+        end = inf if seconds is None else _now() + seconds
+        return cls(end) if memory is None else cls(end, most=max(memory, resident() / MEBIBYTE + memory / SHARE) * MEBIBYTE)
+
+    def left(self) -> float:
+        """Return the seconds that are left, at least 0; infinity if there is no limit."""
+        return inf if self.end == inf else max(0.0, self.end - self.clock())
+
+    @property
+    def seconds(self) -> float | None:
+        """The seconds that are left, or None if there is no limit."""
+        return None if self.end == inf else self.left()
+
+    def passed(self) -> bool:
+        """Return whether the time is over."""
+        return self.end != inf and self.clock() >= self.end
+
+    def affords(self, seconds: float) -> bool:
+        """Return whether work that takes so many seconds ends in time."""
+        return self.left() >= seconds
+
+    def room(self) -> float:
+        """Return how many bytes may still be taken, at least 0; infinity if there is no limit."""
+        return inf if self.most == inf else max(0.0, self.most - self.held())
+
+    def check(self, size: float = 0) -> None:
+        """Raise OutOfTime if the time is over, and OutOfMemory if there is no room for `size` bytes more."""
+        if self.passed():
+            raise OutOfTime
+        if self.most != inf and self.held() + size > self.most:
+            raise OutOfMemory(f"{size / MEBIBYTE:.0f} MiB more are needed than the limit has room for")
+
+    def within(self, seconds: float) -> Deadline:
+        """Return the deadline so many seconds from now, or this one if it is earlier."""
+        return self if seconds == inf else replace(self, end=min(self.end, self.clock() + seconds))
+
+    def part(self, share: float) -> Deadline:
+        """Return the deadline by which this share of what is left is over."""
+        return self.within(share * self.left())
+
+
+NEVER = Deadline()
+"""No limit."""
