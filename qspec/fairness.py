@@ -119,7 +119,7 @@ def in_words(network: Network | RealNetwork, schema: Schema, codes: Mapping[str,
     """Return rows, in words, for the codes of variables (`result.codes`, `optimum.witness`), by the name of the variable."""
     fmt, columns = _input(network, schema)
     units, zeros = fmt.grid().per_element((columns,))
-    return {name: schema.row(units * (np.asarray(c).reshape(-1).astype(object) - zeros)) for name, c in codes.items()}
+    return {name: schema.row(units * (np.asarray(c).astype(object) - zeros)) for name, c in codes.items()}
 
 
 def explain(network: Network | RealNetwork, schema: Schema, codes: Mapping[str, IntArray]) -> str:

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from qspec.errors import SpecError
 from qspec.formats import Format, code_range
-from qspec.language.expressions import Expression, Operand, Parameter, Tap, Variable, expression
+from qspec.language.expressions import Expression, Operand, Parameter, Tap, Variable, expression, fit
 from qspec.language.formulas import Conjunction, Formula, Property, Quantified, argmax, exists, forall, same
 from qspec.language.functions import linf
 from qspec.names import listed
@@ -103,6 +103,8 @@ def equivalence(first: Network, second: Network, *, tolerance: Operand | None = 
     if ours != theirs or layers[0].format != layers[1].format:
         raise SpecError("networks with different inputs", given=f"{ours} and {theirs}", expected="one shape, format and features")
     a, b = first(x), second(x)
+    if a.shape != b.shape:
+        raise SpecError("networks with different outputs", given=f"{a.shape} and {b.shape}", expected="one shape")
     then: Formula = argmax(a) == argmax(b) if tolerance is None else linf(a - b) <= tolerance
     return forall(x, then=then, name="equivalence")
 
@@ -135,7 +137,7 @@ def reachable_class(network: Network, label: int | Parameter) -> Property:
 
 
 def _near(x: Variable, centre: Operand, radius: Operand) -> Formula:
-    return linf(x.code.flatten() - expression(centre).flatten()) <= radius
+    return linf(x.code - fit(expression(centre), x.shape, "the centre")) <= radius
 
 
 def _only(output: Expression) -> Expression:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qspec.errors import ShapeError
-from qspec.language.expressions import Expression, Operand, expression
+from qspec.language.expressions import Expression, Operand, expression, fit
 from qspec.language.formulas import Conjunction, Disjunction, Formula, Property, argmax, every, forall
 from qspec.language.functions import linf
 from qspec.network.graph import Network
@@ -84,8 +84,11 @@ def quantization_error(
     for. Source: Zhang, Song, Sun, CAV 2023 (QEBVerif).
     """
     x = fixed.input("x")
-    given = None if centre is None else linf(x.code.flatten() - expression(centre).flatten()) <= radius
-    ours, theirs = fixed(x).flatten(), real(x).flatten()
+    given = None if centre is None else linf(x.code - fit(expression(centre), x.shape, "the centre")) <= radius
+    ours, theirs = fixed(x), real(x)
+    if ours.shape != theirs.shape:
+        raise ShapeError("networks with different outputs", given=f"{ours.shape} and {theirs.shape}", expected="one shape")
+    ours, theirs = ours.flatten(), theirs.flatten()
     apart = ours - theirs if outputs is None else ours[list(outputs)] - theirs[list(outputs)]
     return forall(x, given=given, then=every(abs(apart) <= tolerance), name="quantization_error")
 

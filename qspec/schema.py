@@ -20,6 +20,7 @@ from qspec.integers import common_unit, rational
 from qspec.names import listed
 from qspec.network.layers import Feature, Input
 from qspec.reals.ir import ExactArray, exact, fractions
+from qspec.shapes import check_one
 
 Word = str | int
 """A value of a row: a word, or a whole number."""
@@ -229,10 +230,10 @@ class Schema:
         return exact(np.array(numbers, dtype=object))
 
     def row(self, numbers: object) -> dict[str, Word]:
-        """Return the row that the network reads as these exact numbers; raises SpecError if there is none."""
-        flat = fractions(exact(numbers)).reshape(-1).tolist()
-        if len(flat) != self.columns:
-            raise SpecError("a row of another length", given=f"{len(flat)} columns", expected=f"{self.columns}")
+        """Return the row that the network reads as these exact numbers; raises SpecError if there is none, ShapeError on another length."""
+        given = fractions(exact(numbers))
+        check_one(given.shape, (self.columns,), "a row of numbers")
+        flat = given.reshape(-1).tolist()
         return {f.name: f.values[_read(f, flat[where])] for f, where in self.slices()}
 
     def allows(self, row: Mapping[str, Word]) -> bool:

@@ -279,7 +279,7 @@ def survives(spec: Property, parameters: Values, result: Result) -> bool:
     found = {**(result.codes or {}), **(result.point or {})}
     codes: dict[str, IntArray] = {}
     for v in bound.variables:
-        if v.name not in found or np.asarray(found[v.name]).size != v.size:
+        if v.name not in found or np.asarray(found[v.name]).shape != v.shape:
             return False
         units, zeros = v.type.grid.per_element(v.shape)
         ratios = [value / unit for value, unit in zip(fractions(found[v.name]).reshape(-1).tolist(), units, strict=True)]

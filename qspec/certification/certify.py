@@ -16,7 +16,7 @@ from qspec.certification.certification import Certification, Outcome
 from qspec.certification.journal import Journal, opened
 from qspec.certification.question import Question, question
 from qspec.digest import digest
-from qspec.errors import QspecError, ShapeError, SoundnessError, SpecError, UnsupportedError
+from qspec.errors import QspecError, SoundnessError, SpecError, UnsupportedError
 from qspec.formats import code_range
 from qspec.integers import IntArray, in_common_unit, integers
 from qspec.ir import Query, Truth
@@ -28,6 +28,7 @@ from qspec.network.layers import Input
 from qspec.properties import local_robustness
 from qspec.result import Verdict
 from qspec.semantics import fixed
+from qspec.shapes import check_labelled
 from qspec.show.tally import tally
 from qspec.threads import single_threaded
 
@@ -105,9 +106,7 @@ class _Work:
         stage, classes = network.inputs[0], network.output_types[0].size
         assert isinstance(stage.layer, Input)
         codes, own = integers(images), integers(labels)
-        if codes.shape[1:] not in (stage.type.shape, (stage.type.size,)) or own.shape != codes.shape[:1] or not len(own):
-            expected = f"(n, {', '.join(map(str, stage.type.shape))}) and (n,), n at least 1"
-            raise ShapeError("samples do not fit the network", given=f"{codes.shape} and {own.shape}", expected=expected)
+        check_labelled(codes.shape, own.shape, stage.type.shape)
         flat = codes.reshape(len(codes), -1)
         low, high = code_range(stage.layer.format, stage.layer.shape)
         if np.any(flat < low) or np.any(flat > high):

@@ -24,6 +24,7 @@ from qspec.language.walk import is_real
 from qspec.reals.compile import compile_real
 from qspec.reals.ir import ExactArray, fractions
 from qspec.result import SCHEMA as RESULT_SCHEMA
+from qspec.shapes import check_one
 from qspec.verify import query
 
 
@@ -112,8 +113,7 @@ def _point(stored: Stored, spec: Property) -> dict[str, ExactArray]:
     point: dict[str, ExactArray] = {}
     for v in spec.reals:
         values = fractions(constant(stored.point.get(v.name, [])).values)
-        if values.size != v.size:
-            raise SpecError(f"the stored values of {v.name!r} do not fit", given=values.shape, expected=str(v.shape))
+        check_one(values.shape, v.shape, f"the stored values of {v.name!r}")
         point[v.name] = values.reshape(v.shape)
     return point
 
@@ -123,7 +123,6 @@ def _codes(stored: Stored, spec: Property) -> dict[str, IntArray]:
     codes: dict[str, IntArray] = {}
     for v in spec.variables:
         values = integers(stored.codes.get(v.name, []))
-        if values.size != v.size:
-            raise SpecError(f"the stored codes of {v.name!r} do not fit", given=values.shape, expected=str(v.shape))
+        check_one(values.shape, v.shape, f"the stored codes of {v.name!r}")
         codes[v.name] = values.reshape(v.shape)
     return codes

@@ -38,6 +38,7 @@ SExpr = Symbol | Listed
 
 def read(text: str) -> tuple[SExpr, ...]:
     """Return the S-expressions of a text; raises ModelFileError with the line if it is malformed or absurdly nested."""
+    text = text.removeprefix("\ufeff")  # a byte order mark
     stack: list[tuple[list[SExpr], int]] = [([], 1)]
     position, line = 0, 1
     while position < len(text):

@@ -43,6 +43,7 @@ from qspec.language.formulas import (
     SameClass,
 )
 from qspec.language.real_expressions import Applied, EveryExpression, RealApplication, RealOnly, RealOutput, RealVariable, SoftmaxOf
+from qspec.shapes import check_one
 
 
 def bind(spec: Property, parameters: Mapping[str, object]) -> Property:
@@ -234,11 +235,8 @@ class _Binder:
             raise SpecError("a parameter has no value", given=p.name, expected=f"verify(spec, {p.name}=…), or --param {p.name}=…")
         self.used.add(p.name)
         given = constant(self._values[p.name])
-        if given.shape != p.shape:
-            if given.size != p.size:
-                raise SpecError(f"parameter {p.name!r} has the wrong shape", given=given.shape, expected=str(p.shape))
-            given = Constant(given.values.reshape(p.shape))
-        return given
+        check_one(given.shape, p.shape, f"parameter {p.name!r}")
+        return Constant(given.values.reshape(p.shape))
 
     def _label(self, label: int | Parameter, classes: int) -> int | Parameter:
         if not isinstance(label, Parameter):

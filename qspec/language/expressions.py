@@ -19,6 +19,7 @@ from qspec.integers import IntArray, exact_array, rational
 from qspec.language.domains import Domain
 from qspec.network.graph import Network
 from qspec.network.types import Type
+from qspec.shapes import check_one
 
 if TYPE_CHECKING:
     from qspec.language.formulas import Comparison
@@ -341,6 +342,12 @@ def expression(value: Operand) -> Expression:
             advice=f'qs.q("{value}") for the decimal, qs.q({value}) for the double',
         )
     return constant(value)
+
+
+def fit(value: Expression, shape: tuple[int, ...], what: str) -> Expression:
+    """Return an array in this shape, which it has, or comes flat or as a batch of one for; raises ShapeError if neither."""
+    check_one(value.shape, shape, what)
+    return value if value.shape == shape else value.reshape(*shape)
 
 
 def expand(array: Expression, shape: tuple[int, ...]) -> Expression:

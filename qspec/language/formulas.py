@@ -192,7 +192,7 @@ def same(left: Variable | RealVariable, right: Variable | RealVariable, *, excep
 
 def _same_reals(left: Variable | RealVariable, right: Variable | RealVariable, except_for: Sequence[str | int]) -> Formula:
     free = listed(except_for, "except_for")
-    if left.size != right.size or any(isinstance(k, str) or not 0 <= k < left.size for k in free):
+    if left.shape != right.shape or any(isinstance(k, str) or not 0 <= k < left.size for k in free):
         raise SpecError(
             "real variables that do not compare", given=(left.shape, right.shape, free), expected="one shape, and flat indices of it"
         )

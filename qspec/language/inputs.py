@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from qspec.errors import ShapeError, SpecError
+from qspec.errors import SpecError
 from qspec.formats import code_range
 from qspec.integers import integers
 from qspec.language.domains import Domain, OneHot, Piece, Range, box
-from qspec.language.expressions import Application, Expression, Operand, Output, Tap, Variable, expression
+from qspec.language.expressions import Application, Expression, Operand, Output, Tap, Variable, expression, fit
 from qspec.network.graph import Network, Stage
 from qspec.network.layers import Feature, Input
+from qspec.shapes import check_one
 
 
 def input_variable(network: Network, name: str, *, of: str | None = None, lower: object = None, upper: object = None) -> Variable:
@@ -25,7 +26,7 @@ def input_variable(network: Network, name: str, *, of: str | None = None, lower:
     layer = stage.layer
     assert isinstance(layer, Input)
     low, high = code_range(layer.format, layer.shape)
-    low, high = _narrow(low, lower, np.maximum), _narrow(high, upper, np.minimum)
+    low, high = _narrow(low, lower, np.maximum, layer.shape), _narrow(high, upper, np.minimum, layer.shape)
     columns: list[tuple[str, int, int]] = []
     start = 0
     for f in layer.features:
@@ -47,9 +48,7 @@ def apply_network(network: Network, arguments: tuple[Operand, ...], parameters: 
         )
     fitted: list[Expression] = []
     for value, stage in zip(values, stages, strict=True):
-        if value.size != stage.type.size:
-            raise ShapeError(f"value for input {stage.name!r} has the wrong shape", given=value.shape, expected=str(stage.type.shape))
-        fitted.append(value if value.shape == stage.type.shape else value.reshape(*stage.type.shape))
+        fitted.append(fit(value, stage.type.shape, f"the value for input {stage.name!r}"))
     return Application(network, tuple(fitted), tuple(parameters.items()))
 
 
@@ -74,12 +73,12 @@ def _input_stage(network: Network, of: str | None) -> Stage:
     return next(iter(stages))
 
 
-def _narrow(codes: np.ndarray, limit: object, choose: np.ufunc) -> np.ndarray:
+def _narrow(codes: np.ndarray, limit: object, choose: np.ufunc, shape: tuple[int, ...]) -> np.ndarray:
     if limit is None:
         return codes
     bound = integers(limit)
-    if bound.size not in (1, codes.size):
-        raise ShapeError("bounds do not fit the input", given=bound.shape, expected=f"one number or {codes.size}")
+    if bound.ndim:
+        check_one(bound.shape, shape, "bounds")
     return choose(codes, bound.reshape(-1))
 
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from qspec.errors import FormatError, ShapeError, SpecError
-from qspec.language.expressions import Expression, Operand, expression
+from qspec.errors import FormatError, SpecError
+from qspec.language.expressions import Expression, Operand, expression, fit
 from qspec.language.real_expressions import RealApplication, RealOutput, RealVariable
 from qspec.network.real import RealNetwork, RealStage
 from qspec.reals.ir import ExactArray, exact
+from qspec.shapes import check_one
 
 
 def real_input_variable(
@@ -42,9 +43,7 @@ def apply_real(network: RealNetwork, arguments: tuple[Operand, ...], parameters:
         )
     fitted: list[Expression] = []
     for value, stage in zip(values, network.inputs, strict=True):
-        if value.size != stage.size:
-            raise ShapeError(f"value for input {stage.name!r} has the wrong shape", given=value.shape, expected=str(stage.shape))
-        fitted.append(value if value.shape == stage.shape else value.reshape(*stage.shape))
+        fitted.append(fit(value, stage.shape, f"the value for input {stage.name!r}"))
     return RealApplication(network, tuple(fitted), tuple(parameters.items()))
 
 
@@ -80,8 +79,8 @@ def _end(values: object, shape: tuple[int, ...], which: str, name: str) -> Exact
         raise SpecError(
             f"the {which} end of {name!r} is not finite", given=error.given, expected="finite exact numbers", advice=example
         ) from None
-    if end.size not in (1, int(np.prod(shape, dtype=np.int64))):
-        raise ShapeError("bounds do not fit the input", given=end.shape, expected=f"one number, or shape {shape}")
+    if end.ndim:
+        check_one(end.shape, shape, f"the {which} end of {name!r}")
     full = np.array(np.broadcast_to(end.reshape(-1), (int(np.prod(shape, dtype=np.int64)),))).reshape(shape)
     full.setflags(write=False)
     return full

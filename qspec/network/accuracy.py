@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from qspec.errors import SpecError
 from qspec.integers import IntArray, integers
 from qspec.network.graph import Network
 from qspec.network.real import RealNetwork
 from qspec.network.types import Type
+from qspec.shapes import check_labelled
 
 Labelled = tuple[object, object]
 """Input codes, shape (n, *input shape), and their n classes."""
 
 
 def accuracy(network: Network, labelled: Labelled) -> float:
-    """Return the share of input codes that are classified as labelled; raises SpecError if they do not fit, or if there are none."""
+    """Return the share of input codes that are classified as labelled; raises ShapeError if they do not fit, or if there are none."""
     shape = network.inputs[0].type.shape
     codes, classes = _fitting(labelled, shape)
     outputs = network.evaluate(codes.reshape(-1, *shape)).reshape(classes.size, -1)
@@ -45,9 +45,6 @@ def _share(outputs: npt.NDArray[np.float64], classes: IntArray) -> float:
 
 
 def _fitting(labelled: Labelled, shape: tuple[int, ...]) -> tuple[IntArray, IntArray]:
-    codes, classes = integers(labelled[0]), integers(labelled[1]).reshape(-1)
-    if classes.size == 0 or codes.size != classes.size * int(np.prod(shape)):
-        raise SpecError(
-            "inputs and labels do not fit", given=f"shapes {codes.shape} and {classes.shape}", expected=f"(n, {shape}) and (n,), n > 0"
-        )
+    codes, classes = integers(labelled[0]), integers(labelled[1])
+    check_labelled(codes.shape, classes.shape, shape)
     return codes, classes

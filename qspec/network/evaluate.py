@@ -13,6 +13,7 @@ from qspec.ir import Program
 from qspec.network.graph import Network, Stage
 from qspec.network.layers import Input
 from qspec.network.lower import Taps, lower
+from qspec.shapes import batch_axes
 
 
 def program(network: Network) -> tuple[Program, dict[str, Taps]]:
@@ -56,14 +57,7 @@ def trace(network: Network, codes: dict[str, object]) -> dict[str, IntArray]:
 
 def _flat(stage: Stage, codes: IntArray) -> IntArray:
     """Return the codes of an input as shape (..., size); they may come in its shape or flat."""
-    shape = stage.type.shape
-    if codes.shape[max(0, codes.ndim - len(shape)) :] != shape:
-        if codes.shape[-1:] != (stage.type.size,):
-            raise ShapeError(
-                f"codes for input {stage.name!r} have the wrong shape", given=codes.shape, expected=f"(..., {', '.join(map(str, shape))})"
-            )
-        shape = (stage.type.size,)
-    flat = codes.reshape(*codes.shape[: codes.ndim - len(shape)], stage.type.size)
+    flat = codes.reshape(*batch_axes(codes.shape, stage.type.shape, f"codes for input {stage.name!r}"), stage.type.size)
     _check_codes(stage.name, stage.layer, flat)
     return flat
 

@@ -217,19 +217,29 @@ Layer = Input | Dense | Conv2D | AveragePool2D | MaxPool2D | Flatten | Add | Con
 
 
 def fold_batch_norm(
-    kernel: object, bias: object, *, gamma: object, beta: object, mean: object, variance: object, epsilon: float = 1e-3
+    kernel: object, bias: object, *, gamma: object, beta: object, mean: object, variance: object, epsilon: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Fold a batch normalisation that follows a dense or convolution layer into its float kernel and bias, before quantisation.
 
-    All arrays are floats; the last kernel axis and every vector have one entry per output channel. Source: Jacob et al. 2018, section 3.2.
+    All arrays are floats; the last kernel axis and every vector have one entry per output channel. `epsilon` is that of the layer: 1e-3 by
+    default in Keras, 1e-5 in PyTorch and ONNX. Raises ShapeError if a vector does not fit, FormatError if variance + epsilon is not
+    positive. Source: Jacob et al. 2018, section 3.2.
     """
+    weights = np.asarray(kernel, dtype=np.float64)
+    vectors = {"bias": bias, "gamma": gamma, "beta": beta, "mean": mean, "variance": variance}
+    b, g, shift, centre, spread = (_channels(values, weights, what) for what, values in vectors.items())
     with np.errstate(invalid="ignore", divide="ignore"):
-        factor = np.asarray(gamma, dtype=np.float64) / np.sqrt(np.asarray(variance, dtype=np.float64) + epsilon)
+        factor = g / np.sqrt(spread + epsilon)
     if not np.all(np.isfinite(factor)):
         raise FormatError("batch normalisation with a variance that is not positive", given=variance, expected="variance + epsilon > 0")
-    return np.asarray(kernel, dtype=np.float64) * factor, (np.asarray(bias, dtype=np.float64) - np.asarray(mean)) * factor + np.asarray(
-        beta
-    )
+    return weights * factor, (b - centre) * factor + shift
+
+
+def _channels(values: object, kernel: npt.NDArray[np.float64], what: str) -> npt.NDArray[np.float64]:
+    vector = np.asarray(values, dtype=np.float64)
+    if vector.shape != kernel.shape[-1:]:
+        raise ShapeError(f"{what} needs a number for each output channel", given=vector.shape, expected=f"{kernel.shape[-1:]}")
+    return vector
 
 
 def pair(value: object, what: str, *, least: int) -> tuple[int, int]:

@@ -14,25 +14,32 @@ from qspec.network.real import RealNetwork, Reals, RealStage
 from qspec.network.real_layers import Activate, Exp, RealActivation, RealConv2D, RealDense, RealInput, Softmax, Softplus, sum_activation
 from qspec.network.types import pool_counts, pool_windows
 from qspec.reals.ir import ExactArray
+from qspec.shapes import batch_axes
 
 
 def evaluate(network: RealNetwork, values: object) -> Reals:
     """Return the first output for input values of shape (..., *input shape); raises ShapeError if they do not fit the one input."""
     x = np.asarray(values, dtype=np.float64)
     out = signals(network, x)[network.outputs[0]]
-    return out.reshape(*x.shape[: x.ndim - len(network.inputs[0].shape)], *out.shape[1:])
+    return out.reshape(*_batch(network, x), *out.shape[1:])
 
 
 def signals(network: RealNetwork, x: Reals) -> list[Reals]:
     """Return the signal of every stage, shape (samples, *stage shape), for input values as `evaluate` takes them."""
     shape = network.inputs[0].shape
-    if len(network.inputs) != 1 or x.shape[x.ndim - len(shape) :] != shape:
-        raise ShapeError("values do not fit the input", given=x.shape, expected=f"(..., {', '.join(map(str, shape))}), one input")
+    _batch(network, x)
     found: list[Reals] = []
     for s in network.stages:
         shapes = [network.stages[a].shape for a in s.arguments]
         found.append(x.reshape(-1, *shape) if isinstance(s.layer, RealInput) else _evaluate(s, [found[a] for a in s.arguments], shapes))
     return found
+
+
+def _batch(network: RealNetwork, x: Reals) -> tuple[int, ...]:
+    """Return the axes of input values before those of the one input, in its shape or flat; raises ShapeError if they do not fit."""
+    if len(network.inputs) != 1:
+        raise ShapeError("several inputs", given=[s.name for s in network.inputs], expected="a network with one input")
+    return batch_axes(x.shape, network.inputs[0].shape, f"values for input {network.inputs[0].name!r}")
 
 
 def _evaluate(stage: RealStage, x: list[Reals], shapes: list[tuple[int, ...]]) -> Reals:

@@ -19,6 +19,7 @@ from qspec.network.types import pool_counts, pool_windows
 from qspec.reals.builder import RealBuilder, placement
 from qspec.reals.evaluate import DIGITS, evaluate
 from qspec.reals.ir import Entries, ExactArray, Function, Matrix, RealMap, exact
+from qspec.shapes import check_one
 
 ParameterName = tuple[str, str]
 """A stored parameter: the name of its stage, and "kernel" or "bias"."""
@@ -47,8 +48,9 @@ def lower(
 def enclose(network: RealNetwork, values: object, digits: int = DIGITS[0]) -> tuple[ExactArray, ExactArray]:
     """Return rationals below and above the first output, in its shape, for exact values of the one input."""
     point = exact(values)
-    if len(network.inputs) != 1 or point.size != network.inputs[0].size:
-        raise ShapeError("values do not fit the input", given=point.shape, expected=f"{network.inputs[0].shape}, one input")
+    if len(network.inputs) != 1:
+        raise ShapeError("several inputs", given=[s.name for s in network.inputs], expected="a network with one input")
+    check_one(point.shape, network.inputs[0].shape, f"values for input {network.inputs[0].name!r}")
     builder = RealBuilder()
     nodes = lower(builder, network, [builder.constant(point)])
     stage = network.stages[network.outputs[0]]

@@ -43,7 +43,7 @@ def conv(**attributes: object) -> qs.Conv2D:
 
 def normed(**changes: object) -> object:
     vectors = {"gamma": [1.0], "beta": [0.0], "mean": [0.0], "variance": [1.0], **changes}
-    return qs.fold_batch_norm([[1.0]], [0.0], **vectors)
+    return qs.fold_batch_norm([[1.0]], [0.0], epsilon=0.0, **vectors)
 
 
 MADE: dict[str, tuple[type[QspecError], str, Callable[[], object]]] = {
@@ -160,8 +160,8 @@ MADE: dict[str, tuple[type[QspecError], str, Callable[[], object]]] = {
     "flipping no bits": (NetworkError, "nothing is flipped", lambda: vector(dense()).flip_bits(0)),
     "flipping where nothing is stored": (NetworkError, "stores no parameters", lambda: vector().flip_bits(1)),
     "codes beyond the input": (ShapeError, "code outside the format", lambda: vector().evaluate([0, 99])),
-    "too many codes": (ShapeError, "have the wrong shape", lambda: vector().evaluate([1, 2, 3])),
-    "one code": (ShapeError, "have the wrong shape", lambda: vector().evaluate(1)),
+    "too many codes": (ShapeError, "wrong shape", lambda: vector().evaluate([1, 2, 3])),
+    "one code": (ShapeError, "wrong shape", lambda: vector().evaluate(1)),
     "codes of NaN": (FormatError, "integers expected", lambda: vector().evaluate([np.nan, 0])),
     "codes of words": (FormatError, "integers expected", lambda: vector().evaluate(["a", "b"])),
     "no codes": (FormatError, "integers expected", lambda: vector().evaluate(None)),
@@ -231,12 +231,12 @@ SAID: dict[str, tuple[type[QspecError], str, Callable[[], object]]] = {
     "two variables with one name": (SpecError, "two variables have one name", lambda: qs.forall(X, NET.input("x"), then=X[0] >= 0)),
     "an empty domain": (SpecError, "empty domain", lambda: NET.input("x", lower=3, upper=2)),
     "a domain outside the format": (SpecError, "empty domain", lambda: NET.input("x", lower=100)),
-    "bounds of the wrong shape": (ShapeError, "bounds do not fit", lambda: NET.input("x", lower=[0, 0, 0])),
+    "bounds of the wrong shape": (ShapeError, "wrong shape", lambda: NET.input("x", lower=[0, 0, 0])),
     "bounds that are not whole": (FormatError, "integers expected", lambda: NET.input("x", upper=0.5)),
     "an input that is not there": (SpecError, "which input", lambda: NET.input("x", of="pixels")),
     "an input that is not named": (SpecError, "which input", lambda: NETWORK.input("x")),
     "two values for one input": (SpecError, "one value per input", lambda: NET(X, X)),
-    "a value of the wrong shape": (ShapeError, "has the wrong shape", lambda: NET(X[0])),
+    "a value of the wrong shape": (ShapeError, "wrong shape", lambda: NET(X[0])),
     "a signal that is not there": (NetworkError, "no such layer", lambda: NET.signal(X, layer="hidden")),
     "values beyond the input": (SpecError, "may leave its format", lambda: compile_property(qs.forall(X, then=NET(X + 100)[0] >= 0))),
     "values finer than the input": (SpecError, "finer than its format", lambda: compile_property(qs.forall(X, then=NET(X / 2)[0] >= 0))),
@@ -248,7 +248,7 @@ SAID: dict[str, tuple[type[QspecError], str, Callable[[], object]]] = {
         "no such parameter",
         lambda: compile_property(ROBUST, {"label": 0, "epsilon": 1, "radius": 1}),
     ),
-    "a misshapen parameter": (SpecError, "has the wrong shape", lambda: compile_property(CENTRED, {"centre": [1, 2, 3]})),
+    "a misshapen parameter": (ShapeError, "wrong shape", lambda: compile_property(CENTRED, {"centre": [1, 2, 3]})),
     "a parameter that is a word": (FormatError, "a number is expected", lambda: compile_property(CENTRED, {"centre": ["a", "b"]})),
     "a label beyond the end": (SpecError, "no such class", lambda: compile_property(ROBUST, {"label": 9, "epsilon": 1})),
     "a label between two": (SpecError, "no such class", lambda: compile_property(ROBUST, {"label": "1/2", "epsilon": 1})),

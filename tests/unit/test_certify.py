@@ -113,7 +113,7 @@ def test_a_stored_counterexample_is_replayed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("images", "labels", "radius", "options", "message"),
     [
-        (IMAGES[:, :1], LABELS, 1, {}, r"do not fit"),
+        (IMAGES[:, :1], LABELS, 1, {}, r"wrong shape"),
         (IMAGES, LABELS[:2], 1, {}, r"do not fit"),
         (IMAGES[:0], LABELS[:0], 1, {}, r"n at least 1"),
         (IMAGES + 3, LABELS, 1, {}, r"outside the format(.|\n)*0\.\.7"),

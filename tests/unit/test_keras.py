@@ -89,12 +89,13 @@ def test_what_is_not_read_is_named(tmp_path: Path) -> None:
     a = dense("a", 3, 4)
     kernel = ("kernel", np.zeros((2, 2, 1, 1), np.float32))
     refused: list[tuple[Layers, str, str]] = [
-        ([("Conv2D", {"name": "c", "activation": "relu"}, [kernel])], "Sequential", "Conv2D"),
+        ([("Conv1D", {"name": "c", "activation": "relu"}, [])], "Sequential", "Conv1D"),
+        ([("Conv2D", {"name": "c", "activation": "relu"}, [kernel])], "Sequential", "shape of its input"),
         ([a, ("Dense", {"name": "c", "activation": "swish"}, [])], "Sequential", "swish"),
-        ([a, ("ReLU", {"name": "c", "max_value": 6.0}, [])], "Sequential", "max_value"),
-        ([("Dense", {"name": "c", "activation": "relu"}, [kernel])], "Sequential", "2, 2, 1, 1"),
-        ([("Dropout", {"name": "c"}, [])], "Sequential", "no dense layer"),
-        ([a], "Functional", "Functional"),
+        ([a, ("ReLU", {"name": "c", "max_value": -6.0}, [])], "Sequential", "max_value"),
+        ([("Dense", {"name": "c", "activation": "relu"}, [kernel])], "Sequential", "shape of its input"),
+        ([("Dropout", {"name": "c"}, [])], "Sequential", "no layer in this file"),
+        ([a], "Subclass", "Subclass"),
     ]
     for k, (layers, kind, told) in enumerate(refused):
         with pytest.raises(UnsupportedError, match=told):

@@ -221,7 +221,7 @@ def test_parameters_are_given_at_the_end() -> None:
     c, k, r = qs.parameter("c", 3), qs.parameter("k"), qs.parameter("r")
     spec = qs.exists(x, given=qs.linf(x.code - c) <= r * 2, then=qs.argmax(x) == k)
     assert parameter_names(spec) == {"c": (3,), "k": (), "r": ()}
-    for image, radius, label in (([0, 0, 0], "1/2", 2), (np.array([[3], [-4], [1]]), 0, 0)):
+    for image, radius, label in (([0, 0, 0], "1/2", 2), (np.array([[3, -4, 1]]), 0, 0)):
         bound = bind(spec, {"c": image, "r": radius, "k": label})
         assert parameter_names(bound) == {}
         assert lifted(bound) == census(bound).solutions != set()
@@ -278,7 +278,7 @@ REFUSED: list[tuple[str, Callable[[], object], str]] = [
     ("two tie rules", lambda: qs.argmax(X) == qs.argmax(X, ties="last"), "same tie rule"),
     ("same of two types", lambda: qs.same(X, OTHER), "one network"),
     ("empty domain", lambda: FLAT.input("x", lower=2, upper=1), r"2\.\.1"),
-    ("bounds of another shape", lambda: FLAT.input("x", lower=[1, 2]), "one number or 3"),
+    ("bounds of another shape", lambda: FLAT.input("x", lower=[1, 2]), "wrong shape"),
     ("no such input", lambda: FLAT.input("x", of="image"), "image"),
     ("too many values for a network", lambda: FLAT(X, X), "2 values"),
     ("wrong shape for a network", lambda: FLAT(X[:2]), r"\(2,\)"),

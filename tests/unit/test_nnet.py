@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import qspec as qs
-from qspec.errors import ModelFileError
-from qspec.interop.nnet import import_nnet, read_nnet
+from qspec.errors import ModelFileError, SpecError, UnsupportedError
+from qspec.interop.nnet import import_nnet, read_nnet, table
 from qspec.reals.ir import fractions
 
 TEXT = """// a comment
@@ -55,7 +57,7 @@ def test_every_number_is_exact(normalized: bool, tmp_path: Path) -> None:
 
 
 def test_the_box_of_inputs_is_kept_and_activations_are_those_of_the_format(tmp_path: Path) -> None:
-    found = import_nnet(written(tmp_path, TEXT))
+    found = import_nnet(written(tmp_path, TEXT), normalized=True)
     assert fractions(found.lower).tolist() == [-1, 0]
     assert fractions(found.upper).tolist() == [1, Fraction(1, 2)]
     layers = [s.layer.activation for s in found.network.stages if isinstance(s.layer, qs.RealDense)]
@@ -72,6 +74,16 @@ def test_the_box_of_inputs_is_kept_and_activations_are_those_of_the_format(tmp_p
         ("2,0.5,4,", "2,0,4,", "range of zero"),
         ("0.3,1,", "0.3,one,", "line 11"),
         ("0.3,1,", "0.3,1e99999,", "line 11"),
+        ("0.3,1,", "0.3,1_0,", "line 11"),
+        ("0.3,1,", "0.3,1/2,", "line 11"),
+        ("0.3,1,", "0.3,inf,", "line 11"),
+        ("0.3,1,", "0.3,0x1,", "line 11"),
+        ("0.3,1,", "0.3,\u0661,", "line 11"),
+        ("0.3,1,", "0.3,1 0,", "line 11"),
+        ("0.3,1,", "0.3,,", "line 11"),
+        ("0.3,1,", "0.3,1,,", "line 11: 3 numbers"),
+        ("2,2,1,2,", "2,2,1,1,", "line 4: layers of"),
+        ("1,0.5,", "1,-0.5,", "line 7: -1/2 of input 1, whose minimum is 0"),
         ("0.7,\n", "", "the file ends"),
         ("0.7,\n", "0.7,\n8,\n", "the end of the file"),
     ],
@@ -79,14 +91,85 @@ def test_the_box_of_inputs_is_kept_and_activations_are_those_of_the_format(tmp_p
 def test_damaged_text_is_refused_with_its_line(old: str, new: str, told: str, tmp_path: Path) -> None:
     assert TEXT.count(old) == 1
     with pytest.raises(ModelFileError, match=told):
-        read_nnet(written(tmp_path, TEXT.replace(old, new)))
+        read_nnet(written(tmp_path, TEXT.replace(old, new)), normalized=True)
+
+
+def test_the_flag_of_mirrored_inputs_is_refused(tmp_path: Path) -> None:
+    for flag in ("1", "2", "-1"):
+        with pytest.raises(UnsupportedError, match="mirrored"):
+            read_nnet(written(tmp_path, TEXT.replace("\n0,\n", f"\n{flag},\n")), normalized=False)
+
+
+def test_normalisation_is_a_decision_of_the_caller(tmp_path: Path) -> None:
+    path = written(tmp_path, TEXT)
+    for read in (read_nnet, import_nnet):
+        with pytest.raises(TypeError, match="normalized"):
+            read(path)  # pyright: ignore[reportCallIssue]
+        with pytest.raises(SpecError, match="normalized=True or normalized=False"):
+            read(path, normalized=None)  # pyright: ignore[reportArgumentType]
+    found = import_nnet(path, normalized=False)
+    assert found.normalized is False
+    assert fractions(found.means).tolist() == [Fraction(1, 2), Fraction(1, 4), 10]
+    assert fractions(found.ranges).tolist() == [2, Fraction(1, 2), 4]
+
+
+def test_byte_order_marks_and_line_ends_change_nothing(tmp_path: Path) -> None:
+    wanted = read_nnet(written(tmp_path, TEXT), normalized=True).enclose([1, 2])[0][0]
+    for text in (
+        "\ufeff" + TEXT,
+        TEXT.replace("\n", "\r\n"),
+        TEXT.replace(",\n", "\n"),
+        TEXT.replace(",", " ,\t"),
+        TEXT.replace("//", "// \u00e9"),
+    ):
+        path = tmp_path / "other.nnet"
+        path.write_bytes(text.encode())
+        assert read_nnet(path, normalized=True).enclose([1, 2])[0][0] == wanted
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_generated_files_mean_what_a_plain_evaluator_makes_of_them(seed: int, tmp_path: Path) -> None:
+    """Layers, sizes, normalisation and the form of numbers vary; the evaluator follows the format's description, in fractions."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 5, rng.integers(2, 5)).tolist()
+
+    def number(least: int = -40) -> str:
+        value = int(rng.integers(least, 41))
+        return str(rng.choice([f"{value / 8}", f"{value}e-1", f"{value}.", f"{value}E+0", f"{value / 8:+.3f}"]))
+
+    inputs = sizes[0]
+    lower = [number() for _ in range(inputs)]
+    upper = [str(Fraction(v) + 1) if "/" not in str(Fraction(v) + 1) else "100" for v in lower]
+    means, ranges = [number() for _ in range(inputs + 1)], [number(1) for _ in range(inputs + 1)]
+    layers = [([[number() for _ in range(a)] for _ in range(b)], [number() for _ in range(b)]) for a, b in pairwise(sizes)]
+    rows = [[len(sizes) - 1, inputs, sizes[-1], max(sizes)], sizes, [0], lower, upper, means, ranges]
+    rows += [row for weights, biases in layers for row in (*weights, *([b] for b in biases))]
+    path = written(tmp_path, "// made\n" + "".join(",".join(map(str, row)) + ",\n" for row in rows))
+    for normalized in (True, False):
+        net = read_nnet(path, normalized=normalized)
+        for _ in range(3):
+            point = [Fraction(int(v), 4) for v in rng.integers(-20, 21, inputs)]
+            x = [(v - Fraction(m)) / Fraction(r) for v, m, r in zip(point, means[:-1], ranges[:-1], strict=True)] if normalized else point
+            for k, (weights, biases) in enumerate(layers):
+                x = [
+                    sum((Fraction(w) * v for w, v in zip(row, x, strict=True)), Fraction(b)) for row, b in zip(weights, biases, strict=True)
+                ]
+                x = x if k == len(layers) - 1 else [max(Fraction(0), v) for v in x]
+            x = [v * Fraction(ranges[-1]) + Fraction(means[-1]) for v in x] if normalized else x
+            low, high = net.enclose(point)
+            assert low.tolist() == high.tolist() == x
+
+
+def test_the_table_in_the_docs_is_that_of_the_code() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "readers.md").read_text(encoding="utf-8")
+    assert "\n".join(table()) in page
 
 
 def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     for name in ("bytes", "absent"):
         with pytest.raises(ModelFileError, match=name):
-            read_nnet(tmp_path / name)
+            read_nnet(tmp_path / name, normalized=True)
 
 
 def test_a_range_of_zero_is_no_matter_where_nothing_is_divided(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from qspec import store
 from qspec.cli import main
 from qspec.cli.sweep import numbers
 from qspec.curves import judged, truths
-from qspec.errors import PackageMissingError, SolverMissingError, SoundnessError, SpecError
+from qspec.errors import PackageMissingError, ShapeError, SolverMissingError, SoundnessError, SpecError
 from qspec.records import Record, of_line
 from qspec.result import Verdict
 
@@ -217,7 +217,7 @@ def test_two_verdicts_that_contradict_each_other_are_an_error(swept: qs.Sweep) -
     ],
 )
 def test_malformed_arguments_are_refused(options: dict[str, Any], match: str) -> None:
-    with pytest.raises(SpecError, match=match):
+    with pytest.raises((SpecError, ShapeError), match=match):
         asked(**options)
 
 

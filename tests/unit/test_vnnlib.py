@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from dataclasses import replace
 from fractions import Fraction
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ import qspec as qs
 from qspec.cli import main
 from qspec.cli.vnnlib import word
 from qspec.errors import ModelFileError, QspecError, SpecError, UnsupportedError
+from qspec.interop import vnnlib_text
 from qspec.interop.onnx_real import ImportedNetwork, import_onnx
 from qspec.interop.vnnlib import Vnnlib, parse_vnnlib, read_vnnlib
 from qspec.reals.ir import fractions
@@ -137,7 +138,7 @@ def test_images_keep_the_order_of_onnx(tmp_path: Path) -> None:
         ("\n(assert (<= X_0 1)))", 4, ModelFileError),
         ("(assert (<= X_0 one))", 3, ModelFileError),
         ("(assert\n (<= X_0\n  X_7))", 5, ModelFileError),
-        ("(assert (<= X_0 1 2))", 3, ModelFileError),
+        ("(assert (<= X_0))", 3, ModelFileError),
         ("(assert (and))", 3, ModelFileError),
         ("(assert X_0)", 3, ModelFileError),
         ("(assert (<= X_0 (+ 1)))", 3, ModelFileError),
@@ -147,7 +148,7 @@ def test_images_keep_the_order_of_onnx(tmp_path: Path) -> None:
         ("(declare-const X_0 Real)", 3, ModelFileError),
         ("(" * 100, 3, ModelFileError),
         ("(assert (<= X_0 1e9999))", 3, ModelFileError),
-        ("(assert (not (<= X_0 1)))", 3, UnsupportedError),
+        ("(assert (xor (<= X_0 1) true))", 3, UnsupportedError),
         ("(assert (<= (* X_0 X_1) 1))", 3, UnsupportedError),
         ("(assert (<= (/ 1 X_0) 1))", 3, UnsupportedError),
         ("(assert (<= (exp X_0) 1))", 3, UnsupportedError),
@@ -223,3 +224,167 @@ def test_command_on_what_nobody_can_tell_and_on_errors(tmp_path: Path, capsys: p
     (tmp_path / "p.vnnlib").write_text(DECLARED + "(assert")
     assert main(["vnnlib", str(network), str(tmp_path / "p.vnnlib")]) == 2
     assert "line 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("(assert (<= 0 Y_0 0.05))", "VIOLATED"),  # chained: 0 <= Y_0 and Y_0 <= 0.05
+        ("(assert (<= 0.05 Y_0 0.1 0.2))", "VIOLATED"),
+        ("(assert (<= 0.05 Y_0 0.01))", "HOLDS"),
+        ("(assert (< 0.1 Y_0 1))", "HOLDS"),
+        ("(assert (> 0.2 Y_0 0.1))", "HOLDS"),
+        ("(assert (>= 1 Y_1 Y_0 0.1))", "VIOLATED"),
+        ("(assert (= Y_0 Y_1 0.1))", "VIOLATED"),
+        ("(assert (= Y_0 Y_1 0.2))", "HOLDS"),
+        ("(assert (distinct Y_0 X_0))", "HOLDS"),
+        ("(assert (distinct Y_0 Y_1 0))", "VIOLATED"),
+        ("(assert true) (assert (>= Y_0 0.1))", "VIOLATED"),
+        ("(assert false)", "HOLDS"),
+        ("(assert (or false (>= Y_0 0.1)))", "VIOLATED"),
+        ("(assert (or (>= Y_0 0.2) false))", "HOLDS"),
+        ("(assert (and true (>= Y_0 0.2)))", "HOLDS"),
+        ("(assert (not (<= Y_0 0.1)))", "HOLDS"),
+        ("(assert (not (< Y_0 0.1)))", "VIOLATED"),
+        ("(assert (not (and (<= Y_0 0.1) (<= Y_1 1))))", "HOLDS"),
+        ("(assert (not (or (< Y_0 0.1) (< Y_1 1))))", "VIOLATED"),
+        ("(assert (not (not (> Y_0 0.1))))", "HOLDS"),
+        ("(assert (not (= Y_0 X_0)))", "HOLDS"),
+        ("(assert (=> (>= Y_0 -0.5) (> Y_1 1)))", "HOLDS"),
+        ("(assert (=> (>= Y_0 0) (>= Y_1 1)))", "VIOLATED"),
+        ("(assert (=> true (<= Y_0 0.1) (> Y_1 1)))", "HOLDS"),  # from the right: true => (… => …)
+        ("(assert (=> false (> Y_1 5)))", "VIOLATED"),
+        ("(assert (<= 2 1))", "HOLDS"),
+        ("(assert (< 1 1))", "HOLDS"),
+        ("(assert (<= 1 1)) (assert (>= Y_0 0.1))", "VIOLATED"),
+        ("(assert (>= (- Y_0 X_0) 0)) (assert (> X_0 0.1))", "HOLDS"),  # strict on an input
+        ("(assert (>= Y_0 (- (/ 1 3) (/ 7 30))))", "VIOLATED"),  # 1/3 - 7/30 is 1/10
+        ("(assert (> Y_0 (- (/ 1 3) (/ 7 30))))", "HOLDS"),
+    ],
+)
+def test_what_the_language_says(condition: str, expected: str) -> None:
+    assert verdict(BOX + condition, copy(), solver="z3").verdict.name == expected
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_conditions_mean_what_python_makes_of_them(seed: int) -> None:
+    """A condition of any nesting is evaluated by a plain interpreter of its own at points of a grid."""
+    rng = np.random.default_rng(seed)
+
+    def build(depth: int) -> tuple[str, object]:
+        kind = str(rng.choice(["atom", "atom", "true", "not", "and", "or", "=>"] if depth else ["atom"]))
+        if kind == "atom":
+            word = str(rng.choice(["<=", ">=", "<", ">", "=", "distinct"]))
+            terms = [str(rng.choice(["X_0", "X_1", "Y_0", "Y_1", "0", "0.5", "-0.5"])) for _ in range(int(rng.integers(2, 4)))]
+            return f"({word} {' '.join(terms)})", (word, terms)
+        if kind == "true":
+            word = str(rng.choice(["true", "false"]))
+            return word, (word, [])
+        parts = [build(depth - 1) for _ in range(1 if kind == "not" else int(rng.integers(2, 4)))]
+        return f"({kind} {' '.join(t for t, _ in parts)})", (kind, [p for _, p in parts])
+
+    def true(tree: object, at: dict[str, Fraction]) -> bool:
+        assert isinstance(tree, tuple)
+        word, parts = tree
+        if word in ("<=", ">=", "<", ">", "=", "distinct"):
+            v = [at[p] if p in at else Fraction(p) for p in parts]
+            beside = list(pairwise(v))
+            checks = {"<=": lambda a, b: a <= b, ">=": lambda a, b: a >= b, "<": lambda a, b: a < b, ">": lambda a, b: a > b}
+            return (
+                len(set(v)) == len(v)
+                if word == "distinct"
+                else len(set(v)) == 1
+                if word == "="
+                else all(checks[word](a, b) for a, b in beside)
+            )
+        values = [true(p, at) for p in parts]
+        return {
+            "true": lambda: True,
+            "false": lambda: False,
+            "not": lambda: not values[0],
+            "and": lambda: all(values),
+            "or": lambda: any(values),
+            "=>": lambda: not all(values[:-1]) or values[-1],
+        }[word]()
+
+    text, tree = build(3)
+    box = "".join(f"(assert (<= -1 X_{k} 1))" for k in range(2))
+    read = parse_vnnlib(f"{DECLARED}{box}(assert {text})")
+    found = False
+    for point in product((Fraction(-1, 2), Fraction(0), Fraction(1, 4), Fraction(1, 2)), repeat=2):
+        at = {"X_0": point[0], "X_1": point[1], "Y_0": point[0], "Y_1": point[1]}
+        found = found or true(tree, at)
+        assert read.meets(point, point) is true(tree, at), text
+    result = qs.verify(read.property(of(copy())), solver="z3", timeout=30)
+    if found:
+        assert result.verdict is qs.Verdict.VIOLATED, text
+    if result.point is not None:
+        assert read.meets(result.point["x"].tolist(), result.point["x"].tolist())
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "told"),
+    [
+        ("(assert (ite (<= X_0 1) true false))", UnsupportedError, "line 3: ite"),
+        ("(assert (let ((a X_0)) (<= a 1)))", UnsupportedError, "line 3: let"),
+        ("(assert (= (<= X_0 1) true))", UnsupportedError, "line 3: <= is not read"),
+        ("(assert (<= (true) 1))", UnsupportedError, "line 3: true is not read"),
+        ("(assert (<= true 1))", ModelFileError, "line 3: neither a number"),
+        ("(assert (not))", ModelFileError, "line 3: not with a wrong number"),
+        ("(assert (not true false))", ModelFileError, "line 3: not with a wrong number"),
+        ("(assert (=> true))", ModelFileError, "line 3: => with a wrong number"),
+        ("(assert (distinct X_0))", ModelFileError, "line 3: distinct with a wrong number"),
+        ("(check-sat)\n(assert (<= X_0 1))", UnsupportedError, "line 4: assert after check-sat"),
+        ("(exit)\n(declare-const X_2 Real)", UnsupportedError, "line 4: declare-const after exit"),
+        ("(push 1)", UnsupportedError, "line 3: the command push"),
+        ("(reset)", UnsupportedError, "line 3: the command reset"),
+        ("(declare-const X_02 Real)", UnsupportedError, "line 3: a variable of this name"),
+        ("(assert (<= X_00 1))", ModelFileError, "line 3: neither a number"),
+        ("(assert (<= X_0 1_0))", ModelFileError, "line 3: neither a number"),
+        ("(assert (<= X_0 0x1))", ModelFileError, "line 3: neither a number"),
+        ("(assert (<= X_0 1/2))", ModelFileError, "line 3: neither a number"),
+        ("(declare-const Y_3 Real)", ModelFileError, "Y_2"),
+        ("(declare-fun Y_2 (Real) Real)", ModelFileError, "line 3: a malformed declare-fun"),
+        ("()", ModelFileError, "line 3: not a command"),
+        ("((assert true))", ModelFileError, "line 3: not a command"),
+    ],
+)
+def test_what_is_not_read_names_its_line(text: str, kind: type[QspecError], told: str) -> None:
+    with pytest.raises(kind, match=told):
+        parse_vnnlib(DECLARED + text)
+
+
+def test_every_word_of_the_table_is_read_and_the_docs_have_it() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "readers.md").read_text(encoding="utf-8")
+    assert "\n".join(vnnlib_text.table()) in page
+    for named in vnnlib_text.CONDITIONS:
+        arguments = (
+            "" if named in ("true", "false") else " true" if named == "not" else " true true" if named in ("and", "or", "=>") else " X_0 1"
+        )
+        parse_vnnlib(DECLARED + f"(assert {f'({named}{arguments})' if arguments else named})")
+    for named in vnnlib_text.TERMS:
+        parse_vnnlib(DECLARED + f"(assert (<= ({named} X_0 2) 1))")
+    for named in vnnlib_text.COMMANDS:
+        rest = {"declare-const": "X_2 Real", "declare-fun": "X_2 () Real", "assert": "true"}.get(named, "")
+        parse_vnnlib(DECLARED + f"({named} {rest})")
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
+    text = "\ufeff" + DECLARED + BOX
+    (tmp_path / "p.vnnlib").write_text(text, encoding="utf-8")
+    assert parse_vnnlib(text) == read_vnnlib(tmp_path / "p.vnnlib")
+
+
+def test_a_disjunction_of_comparisons_is_one_of_vectors() -> None:
+    """The formula of twenty times as many alternatives has as many parts, so that time is linear."""
+
+    def parts(formula: object) -> int:
+        children = getattr(formula, "children", None) or [c for c in [getattr(formula, "child", None)] if c is not None]
+        return 1 + sum(map(parts, children))
+
+    sizes: list[int] = []
+    for count in (50, 1000):
+        text = " ".join(f"(<= X_{k % 2} {k / 1000})" for k in range(count))
+        spec = parse_vnnlib(f"{DECLARED}{BOX}(assert (or {text}))(assert (or {text.replace('X', 'Y')}))").property(of(copy()))
+        sizes.append(parts(spec.given) + parts(spec.then))
+    assert sizes[0] == sizes[1]

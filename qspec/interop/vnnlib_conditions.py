@@ -1,0 +1,152 @@
+"""Conditions of VNN-LIB on inputs X_i and outputs Y_j: linear atoms over exact rationals, and conjunctions and disjunctions of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, assert_never
+
+Kind = Literal["X", "Y"]
+Name = tuple[Kind, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """`sum of coefficient * variable + constant`; no coefficient is zero."""
+
+    terms: Mapping[Name, Fraction]
+    constant: Fraction = Fraction(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """`left >= 0`, or `left > 0` if strict; it has a variable."""
+
+    left: Linear
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    children: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    children: tuple[Condition, ...]
+
+
+Condition = Atom | And | Or
+Box = Mapping[Name, tuple[Fraction | None, Fraction | None]]
+"""Bounds of variables; None where there is none."""
+TRUE, FALSE = And(()), Or(())
+
+
+def atom(left: Linear, *, strict: bool = False) -> Condition:
+    """Return `left >= 0`, or `left > 0`; a number alone is true or false."""
+    if left.terms:
+        return Atom(left, strict)
+    return TRUE if left.constant > 0 or (left.constant == 0 and not strict) else FALSE
+
+
+def conjunction(children: Iterable[Condition]) -> Condition:
+    """Return that all are true, without conjunctions inside; FALSE if one is."""
+    flat = [c for child in children for c in (child.children if isinstance(child, And) else (child,))]
+    return FALSE if FALSE in flat else flat[0] if len(flat) == 1 else And(tuple(flat))
+
+
+def disjunction(children: Iterable[Condition]) -> Condition:
+    """Return that one is true, without disjunctions inside; TRUE if one is."""
+    flat = [c for child in children for c in (child.children if isinstance(child, Or) else (child,))]
+    return TRUE if TRUE in flat else flat[0] if len(flat) == 1 else Or(tuple(flat))
+
+
+def negation(condition: Condition) -> Condition:
+    """Return that a condition is false."""
+    match condition:
+        case Atom(left, strict):
+            return Atom(combined([(Fraction(-1), left)]), not strict)
+        case And(children):
+            return disjunction(map(negation, children))
+        case Or(children):
+            return conjunction(map(negation, children))
+        case _:
+            assert_never(condition)
+
+
+def combined(parts: Iterable[tuple[Fraction, Linear]]) -> Linear:
+    """Return the sum of factors times linear terms."""
+    terms: dict[Name, Fraction] = {}
+    constant = Fraction(0)
+    for factor, part in parts:
+        constant += factor * part.constant
+        for name, c in part.terms.items():
+            terms[name] = terms.get(name, Fraction(0)) + factor * c
+    return Linear({n: c for n, c in terms.items() if c}, constant)
+
+
+def conjuncts(condition: Condition) -> tuple[Condition, ...]:
+    """Return what has to be true together."""
+    return condition.children if isinstance(condition, And) else (condition,)
+
+
+def is_bound(condition: Condition) -> bool:
+    """Return whether a condition is one closed bound of one input, which the box says."""
+    return isinstance(condition, Atom) and not condition.strict and len(condition.left.terms) == 1 and kinds(condition) == {"X"}
+
+
+def kinds(condition: Condition) -> set[Kind]:
+    """Return whether inputs occur, and outputs."""
+    if isinstance(condition, Atom):
+        return {kind for kind, _ in condition.left.terms}
+    return {kind for c in condition.children for kind in kinds(c)}
+
+
+def is_true(condition: Condition, values: Mapping[Name, Fraction]) -> bool:
+    match condition:
+        case Atom(Linear(terms, constant), strict):
+            left = sum((c * values[n] for n, c in terms.items()), constant)
+            return left > 0 or (left == 0 and not strict)
+        case And(children):
+            return all(is_true(c, values) for c in children)
+        case Or(children):
+            return any(is_true(c, values) for c in children)
+        case _:
+            assert_never(condition)
+
+
+def hull(condition: Condition) -> Box:
+    """Return bounds that every solution meets: those of an alternative are the widest, those of a conjunction the narrowest."""
+    match condition:
+        case Atom(Linear(terms, constant)):
+            if len(terms) != 1:
+                return {}
+            ((name, c),) = terms.items()
+            return {name: (-constant / c, None) if c > 0 else (None, -constant / c)}
+        case And(children):
+            narrow: dict[Name, tuple[Fraction | None, Fraction | None]] = {}
+            for box in map(hull, children):
+                for name, (low, high) in box.items():
+                    a, b = narrow.get(name, (None, None))
+                    narrow[name] = _some(max, a, low), _some(min, b, high)
+            return narrow
+        case Or(children):
+            first, *others = map(hull, children)
+            wide = dict(first)
+            for box in others:
+                wide = {n: (_all(min, wide[n][0], box[n][0]), _all(max, wide[n][1], box[n][1])) for n in wide.keys() & box.keys()}
+            return wide
+        case _:
+            assert_never(condition)
+
+
+Choice = Callable[[Fraction, Fraction], Fraction]
+
+
+def _some(choose: Choice, a: Fraction | None, b: Fraction | None) -> Fraction | None:
+    return b if a is None else a if b is None else choose(a, b)
+
+
+def _all(choose: Choice, a: Fraction | None, b: Fraction | None) -> Fraction | None:
+    return None if a is None or b is None else choose(a, b)
