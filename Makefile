@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 CODE := qspec solvers models tests docs/_site
 WORKERS ?= 2
 
-.PHONY: demo test lint format docs lock clean
+.PHONY: demo test test-latest lint format docs lock clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.runtime
@@ -15,6 +15,22 @@ demo: $(VENV)/.runtime
 
 test: lint
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+# What solvers and libraries changed since the lock was made: the newest versions that pyproject.toml allows, in an environment of their own.
+# Run it now and then, not for each change; `rm -rf .venv-latest` before, to look for newer ones.
+LATEST := .venv-latest
+LATEST_TESTS := tests/contract tests/unit/test_solvers.py tests/unit/test_noisy_solvers.py tests/unit/test_exact_branching.py \
+	tests/unit/test_milp.py tests/unit/test_evaluate_jax.py tests/docs
+test-latest: $(LATEST)/.installed
+	$(LATEST)/bin/python -m pip --disable-pip-version-check list
+	$(LATEST)/bin/python -m pytest -n $(WORKERS) $(LATEST_TESTS)
+
+$(LATEST)/.installed: pyproject.toml
+	test -x $(LATEST)/bin/pip || $(PYTHON) -m venv $(LATEST)
+	$(LATEST)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --upgrade pip
+	$(LATEST)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --upgrade --upgrade-strategy eager \
+		-e '.[highs,yices,onnx,keras,plot,report,train]' --group dev
+	@touch $@
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check $(CODE)
@@ -56,4 +72,4 @@ lock:
 	$(LOCK) --group build -c requirements-dev.lock -o requirements.lock
 
 clean:
-	rm -rf $(VENV) .hypothesis .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) $(LATEST) .hypothesis .pytest_cache .ruff_cache build dist
