@@ -60,6 +60,14 @@ from qspec.network.activations import Tanh as Tanh
 from qspec.network.graph import Network as Network
 from qspec.network.graph import Sequential as Sequential
 from qspec.network.graph import apply as apply
+from qspec.network.kernel_layers import Constant as Constant
+from qspec.network.kernel_layers import Multiplier as Multiplier
+from qspec.network.kernel_layers import Pad as Pad
+from qspec.network.kernel_layers import Reinterpret as Reinterpret
+from qspec.network.kernel_layers import Reshape as Reshape
+from qspec.network.kernel_layers import Scaling as Scaling
+from qspec.network.kernel_layers import Thresholds as Thresholds
+from qspec.network.kernel_layers import Transpose as Transpose
 from qspec.network.layers import Add as Add
 from qspec.network.layers import AveragePool2D as AveragePool2D
 from qspec.network.layers import Concat as Concat
@@ -164,6 +172,7 @@ __all__ = [
     "CertificateError",
     "Certification",
     "Concat",
+    "Constant",
     "Conv2D",
     "Dense",
     "ErrorBounds",
@@ -185,6 +194,7 @@ __all__ = [
     "Lookup",
     "MaxPool2D",
     "ModelFileError",
+    "Multiplier",
     "Network",
     "NetworkError",
     "Objective",
@@ -192,6 +202,7 @@ __all__ = [
     "Ordinal",
     "Overflow",
     "PackageMissingError",
+    "Pad",
     "PerChannel",
     "Property",
     "QspecError",
@@ -202,9 +213,12 @@ __all__ = [
     "RealInput",
     "RealNetwork",
     "RealSequential",
+    "Reinterpret",
     "Requantize",
+    "Reshape",
     "Result",
     "Rounding",
+    "Scaling",
     "Schema",
     "Sequential",
     "ShapeError",
@@ -219,6 +233,8 @@ __all__ = [
     "Tanh",
     "Tensor",
     "Threshold",
+    "Thresholds",
+    "Transpose",
     "UnsupportedError",
     "Verdict",
     "Whole",

@@ -15,6 +15,7 @@ from qspec.language.formulas import Conjunction, Formula, Property, Quantified, 
 from qspec.language.functions import linf
 from qspec.names import listed
 from qspec.network.graph import Network, Stage
+from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, Requantize
 from qspec.network.perturb import PerturbedNetwork
 from qspec.rounding import Overflow
@@ -153,7 +154,7 @@ def _overflowing(layer: Layer) -> list[tuple[Tap, Format]]:
             places: list[tuple[Tap, Format | None]] = [("held", layer.accumulator), ("rounded", layer.output)]
         case AveragePool2D() | Add() | Concat() | Requantize():
             places = [("rounded", layer.output)]
-        case Input() | MaxPool2D() | Flatten():
+        case Input() | MaxPool2D() | Flatten() | Reshape() | Transpose() | Pad() | Reinterpret() | Constant() | Multiplier() | Thresholds():
             places = []
         case _:
             assert_never(layer)

@@ -24,9 +24,9 @@ from qspec.interop.keras_config import Described, described, parsed
 from qspec.interop.keras_layers import Arrays, Chain
 from qspec.interop.keras_table import IDLE, LAYERS, VERSIONS
 from qspec.network.activations import Linear, Sigmoid
-from qspec.network.layers import MAX_ELEMENTS
 from qspec.network.real import RealNetwork, RealSequential
 from qspec.network.real_layers import Activate, RealActivation, RealDense, RealInput, RealLayer, Softmax
+from qspec.network.shapes import MAX_ELEMENTS
 
 LARGEST = 1 << 30
 """Bytes of a part of a .keras file, unpacked, at most."""

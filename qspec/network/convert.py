@@ -12,6 +12,7 @@ from qspec.errors import UnsupportedError
 from qspec.formats import Fixed, Format
 from qspec.network.activations import Activation, Lookup, Sigmoid, Tanh
 from qspec.network.graph import Network, Stage
+from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, Requantize
 from qspec.network.real import RealNetwork, RealStage
 from qspec.network.real_layers import (
@@ -68,6 +69,11 @@ def _real_layer(stage: Stage) -> RealLayer:
             return Activate(_real_activation(layer.activation), layer.name)
         case MaxPool2D() | Flatten():
             return layer
+        case Reinterpret() | Reshape() | Transpose() | Pad() | Constant() | Multiplier() | Thresholds():
+            kind = type(layer).__name__
+            raise UnsupportedError(
+                "a layer of integer kernels has no real counterpart", given=f"{kind} {layer.name!r}", expected="other layers"
+            )
         case _:
             assert_never(layer)
 

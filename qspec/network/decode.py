@@ -15,20 +15,9 @@ from qspec.network.arrays import TYPES, from_npy
 from qspec.network.cursor import Cursor
 from qspec.network.encode import FORMAT, VERSION
 from qspec.network.graph import Network, Stage
-from qspec.network.layers import (
-    Add,
-    AveragePool2D,
-    Concat,
-    Conv2D,
-    Dense,
-    Feature,
-    Flatten,
-    Input,
-    Layer,
-    MaxPool2D,
-    Requantize,
-    check_shape,
-)
+from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Scaling, Thresholds, Transpose
+from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Feature, Flatten, Input, Layer, MaxPool2D, Requantize
+from qspec.network.shapes import check_shape
 from qspec.network.types import infer
 from qspec.rounding import Overflow, Rounding
 from qspec.tensor import Tensor
@@ -42,9 +31,11 @@ def decode(root: Cursor, arrays: Mapping[str, bytes]) -> Network:
     """Return the network of a document; raises ModelFileError on anything that is missing, superfluous or inconsistent."""
     if root.at("format").value != FORMAT:
         root.at("format").fail("not a network", repr(FORMAT), advice="qs.load_real reads real networks")
-    if root.at("version").whole() != VERSION:
-        root.at("version").fail("unknown version of the file format", str(VERSION), advice="upgrade qspec")
-    document = root.fields("format", "version", "name", "stages", "outputs")
+    version = root.at("version").whole()
+    if version not in (1, VERSION):
+        root.at("version").fail("unknown version of the file format", f"1 or {VERSION}", advice="upgrade qspec")
+    document = root.fields("format", "version", "name", *(["semantics"] if version > 1 else []), "stages", "outputs")
+    semantics = document["semantics"].text() if version > 1 else "exact"
     unclaimed = dict(arrays)
     stages: list[Stage] = []
     positions: dict[str, int] = {}
@@ -55,7 +46,7 @@ def decode(root: Cursor, arrays: Mapping[str, bytes]) -> Network:
     if unclaimed:
         raise ModelFileError("members that nothing refers to", given=sorted(unclaimed), expected="the arrays that network.json names")
     outputs = tuple(position_of(c, positions) for c in document["outputs"].items())
-    return located(root, lambda _: Network(tuple(stages), outputs, document["name"].text()))
+    return located(root, lambda _: Network(tuple(stages), outputs, document["name"].text(), semantics))
 
 
 def located(cursor: Cursor, read: Callable[[Cursor], T]) -> T:
@@ -156,6 +147,32 @@ def _requantize(cursor: Cursor, name: str, arrays: Arrays) -> Layer:
     return Requantize(_format(f["output"]), _activation(f["activation"], arrays), name)
 
 
+def _pad(cursor: Cursor, name: str, arrays: Arrays) -> Layer:
+    f = cursor.fields("kind", "before", "after", "code")
+    return Pad(_wholes(f["before"]), _wholes(f["after"]), f["code"].whole(), name)
+
+
+def _multiplier(cursor: Cursor, name: str, arrays: Arrays) -> Layer:
+    f = cursor.fields("kind", "format", "multiplier", "shift", "scaling", "lower", "upper", "left")
+    scaling = tuple(c.choice(Scaling) for c in f["scaling"].items())
+    ends = f["lower"].whole(), f["upper"].whole()
+    return Multiplier(_affine(f["format"]), _wholes(f["multiplier"]), _wholes(f["shift"]), scaling, *ends, f["left"].whole(), name)
+
+
+def _thresholds(cursor: Cursor, name: str, arrays: Arrays) -> Layer:
+    f = cursor.fields("kind", "format", "base", "thresholds")
+    fmt = _format(f["format"])
+    if isinstance(fmt, PerChannel):
+        f["format"].fail("a staircase has one format", "Fixed or Affine")
+    stored = f["thresholds"].fields("shape", "codes")
+    rows = _codes(stored["codes"], tuple(c.whole() for c in stored["shape"].items()), arrays)
+    return Thresholds(fmt, integers(_wholes(f["base"])), rows, name)
+
+
+def _wholes(cursor: Cursor) -> tuple[int, ...]:
+    return tuple(c.whole() for c in cursor.items())
+
+
 LAYERS: Mapping[str, Callable[[Cursor, str, Arrays], Layer]] = {
     "Input": _input,
     "Dense": _dense,
@@ -166,6 +183,13 @@ LAYERS: Mapping[str, Callable[[Cursor, str, Arrays], Layer]] = {
     "Add": _add,
     "Concat": _concat,
     "Requantize": _requantize,
+    "Constant": lambda c, name, arrays: Constant(_tensor(c.fields("kind", "value")["value"], arrays), name),
+    "Reinterpret": lambda c, name, arrays: Reinterpret(_format(c.fields("kind", "format")["format"]), name),
+    "Reshape": lambda c, name, arrays: Reshape(shape_of(c.fields("kind", "shape")["shape"]), name),
+    "Transpose": lambda c, name, arrays: Transpose(_wholes(c.fields("kind", "axes")["axes"]), name),
+    "Pad": _pad,
+    "Multiplier": _multiplier,
+    "Thresholds": _thresholds,
 }
 
 
@@ -253,8 +277,12 @@ def _accumulator(cursor: Cursor) -> Fixed | PerChannel:
 def _tensor(cursor: Cursor, arrays: Arrays) -> Tensor:
     f = cursor.fields("format", "shape", "codes")
     shape, codes = shape_of(f["shape"]), f["codes"]
-    stored = _texts(codes, shape) if isinstance(codes.value, list) else _array(codes, shape, arrays)
+    stored = _codes(codes, shape, arrays)
     return located(cursor, lambda _: Tensor(stored, _format(f["format"])))
+
+
+def _codes(cursor: Cursor, shape: tuple[int, ...], arrays: Arrays) -> IntArray:
+    return _texts(cursor, shape) if isinstance(cursor.value, list) else _array(cursor, shape, arrays)
 
 
 def _texts(cursor: Cursor, shape: tuple[int, ...]) -> IntArray:

@@ -9,16 +9,18 @@ from typing import assert_never
 
 from qspec.errors import ModelFileError
 from qspec.formats import Affine, Fixed, Format, PerChannel
-from qspec.integers import rational
+from qspec.integers import IntArray, rational
 from qspec.network.activations import Activation, HardSigmoid, HardTanh, LeakyReLU, Linear, Lookup, ReLU, Sigmoid, Sign, Tanh
 from qspec.network.arrays import to_npy, type_of
 from qspec.network.cursor import MAX_DIGITS
 from qspec.network.graph import Network
-from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Feature, Flatten, Input, Layer, MaxPool2D, Requantize, pair
+from qspec.network.kernel_layers import Constant, KernelLayer, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose
+from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Feature, Flatten, Input, Layer, MaxPool2D, Requantize
+from qspec.network.shapes import pair
 from qspec.tensor import Tensor
 
 FORMAT = "qspec-network"
-VERSION = 1
+VERSION = 2
 
 Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
 Arrays = dict[str, bytes]
@@ -43,6 +45,7 @@ def encode(network: Network) -> Document:
         "format": FORMAT,
         "version": VERSION,
         "name": network.name,
+        "semantics": network.semantics,
         "stages": stages,
         "outputs": [network.stages[o].name for o in network.outputs],
     }
@@ -105,6 +108,42 @@ def layer_json(layer: Layer, arrays: Arrays) -> Json:
             return {"kind": "Concat", "output": _format(layer.output)}
         case Requantize():
             return {"kind": "Requantize", "output": _format(layer.output), "activation": activation_json(layer.activation, arrays)}
+        case Reinterpret() | Reshape() | Transpose() | Pad() | Constant() | Multiplier() | Thresholds():
+            return _kernel_json(layer, arrays)
+        case _:
+            assert_never(layer)
+
+
+def _kernel_json(layer: KernelLayer, arrays: Arrays) -> Json:
+    match layer:
+        case Constant(value):
+            return {"kind": "Constant", "value": _tensor(value, arrays)}
+        case Reinterpret(format):
+            return {"kind": "Reinterpret", "format": _format(format)}
+        case Reshape(shape):
+            return {"kind": "Reshape", "shape": [*shape]}
+        case Transpose(axes):
+            return {"kind": "Transpose", "axes": [*axes]}
+        case Pad():
+            return {"kind": "Pad", "before": [*layer.before], "after": [*layer.after], "code": layer.code}
+        case Multiplier():
+            return {
+                "kind": "Multiplier",
+                "format": _format(layer.format),
+                "multiplier": [*layer.multiplier],
+                "shift": [*layer.shift],
+                "scaling": [s.value for s in layer.scaling],
+                "lower": layer.lower,
+                "upper": layer.upper,
+                "left": layer.left,
+            }
+        case Thresholds():
+            return {
+                "kind": "Thresholds",
+                "format": _format(layer.format),
+                "base": [int(b) for b in layer.base],
+                "thresholds": _integers(layer.thresholds, arrays),
+            }
         case _:
             assert_never(layer)
 
@@ -161,15 +200,19 @@ def _tensor(tensor: Tensor | None, arrays: Arrays) -> Json:
     """Store the codes as an array, or as decimal texts if int64 does not hold them."""
     if tensor is None:
         return None
-    type_name = type_of(tensor.codes)
+    return {"format": _format(tensor.format), **_integers(tensor.codes, arrays)}
+
+
+def _integers(values: IntArray, arrays: Arrays) -> dict[str, Json]:
+    type_name = type_of(values)
     codes: Json
     if type_name is None:
-        codes = [str(int(c)) for c in tensor.codes.reshape(-1)]
+        codes = [str(int(c)) for c in values.reshape(-1)]
     else:
         member = f"arrays/{len(arrays)}.npy"
-        arrays[member] = to_npy(tensor.codes, type_name)
+        arrays[member] = to_npy(values, type_name)
         codes = {"member": member, "type": type_name}
-    return {"format": _format(tensor.format), "shape": [*tensor.shape], "codes": codes}
+    return {"shape": [*values.shape], "codes": codes}
 
 
 def _feature(feature: Feature) -> Json:

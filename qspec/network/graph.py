@@ -57,12 +57,14 @@ class Stage:
 class Network:
     """A quantised network: stages in topological order. Made by `Network.of` or `Sequential`; immutable.
 
+    `semantics` names the runtime whose arithmetic the layers state, for example "tflm"; "exact" is that of qspec's own layers.
     Raises NetworkError if there is no input, two inputs share a name, or a stage reads a later one.
     """
 
     stages: tuple[Stage, ...]
     outputs: tuple[int, ...]
     name: str = "network"
+    semantics: str = "exact"
     _positions: dict[str, int] = field(init=False, repr=False, default_factory=dict[str, int])
 
     def __post_init__(self) -> None:

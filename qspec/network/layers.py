@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import prod
-from typing import SupportsIndex, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +19,9 @@ from qspec.integers import IntArray
 from qspec.names import listed
 from qspec.network.activations import Activation, Linear
 from qspec.network.expect import expect
+from qspec.network.kernel_layers import KernelLayer
+from qspec.network.shapes import check_shape, pair
 from qspec.tensor import Tensor
-
-MAX_ELEMENTS = 2**27
-"""Largest tensor accepted; a guard against corrupt shapes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +210,7 @@ class Requantize:
         _check_end(self.activation, self.output)
 
 
-Layer = Input | Dense | Conv2D | AveragePool2D | MaxPool2D | Flatten | Add | Concat | Requantize
+Layer = Input | Dense | Conv2D | AveragePool2D | MaxPool2D | Flatten | Add | Concat | Requantize | KernelLayer
 
 
 def fold_batch_norm(
@@ -242,39 +239,6 @@ def _channels(values: object, kernel: npt.NDArray[np.float64], what: str) -> npt
     return vector
 
 
-def pair(value: object, what: str, *, least: int) -> tuple[int, int]:
-    """Return an integer or a pair as a pair; raises NetworkError unless both are whole, at least `least` and at most `MAX_ELEMENTS`."""
-    both = _whole([value, value] if isinstance(value, SupportsIndex) else value)
-    if both is None or len(both) != 2 or not least <= min(both) <= max(both) <= MAX_ELEMENTS:
-        raise NetworkError(f"{what} is malformed", given=value, expected=f"one or two whole numbers from {least} to {MAX_ELEMENTS}")
-    return both[0], both[1]
-
-
-def padding_pairs(
-    padding: object, image: Sequence[int], kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return padding as ((top, bottom), (left, right)); "same" follows TensorFlow (the odd place goes to the end)."""
-    if padding == "valid":
-        return (0, 0), (0, 0)
-    if padding == "same":
-        missing = [max(0, (-(-image[a] // stride[a]) - 1) * stride[a] + dilation[a] * (kernel[a] - 1) + 1 - image[a]) for a in (0, 1)]
-        return (missing[0] // 2, missing[0] - missing[0] // 2), (missing[1] // 2, missing[1] - missing[1] // 2)
-    sides = _items(padding)
-    if sides is not None and len(sides) == 2:
-        return pair(sides[0], "padding", least=0), pair(sides[1], "padding", least=0)
-    raise NetworkError("padding is malformed", given=padding, expected='"valid", "same", a pair, or ((top, bottom), (left, right))')
-
-
-def check_shape(shape: object) -> tuple[int, ...]:
-    """Return a shape of positive whole numbers; raises ShapeError otherwise, or if it has more than `MAX_ELEMENTS` elements."""
-    axes = _whole([shape] if isinstance(shape, SupportsIndex) else shape)
-    if not axes or min(axes) < 1:
-        raise ShapeError("shape is malformed", given=shape, expected="positive whole numbers")
-    if prod(axes) > MAX_ELEMENTS:
-        raise ShapeError("tensor is too large", given=shape, expected=f"at most {MAX_ELEMENTS} elements")
-    return axes
-
-
 def dense_misfit(name: str, given: Sequence[int], kernel: Sequence[int]) -> ShapeError:
     """Return the error of a dense layer that is applied to another shape than that of its kernel's rows."""
     rows, columns = kernel
@@ -282,17 +246,6 @@ def dense_misfit(name: str, given: Sequence[int], kernel: Sequence[int]) -> Shap
     advice = f"kernels have shape (inputs, outputs): transpose {tuple(kernel)}" if transposed else "put a Flatten layer before it"
     what = f"dense layer {name!r} does not fit its input" if name else "a dense layer does not fit its input"
     return ShapeError(what, given=tuple(given), expected=f"({rows},)", advice=advice if transposed or len(given) > 1 else "")
-
-
-def _whole(values: object) -> tuple[int, ...] | None:
-    """Return a sequence of whole numbers as integers, or None if it is not one."""
-    items = _items(values)
-    numbers = tuple(v.__index__() for v in items or () if isinstance(v, SupportsIndex) and not isinstance(v, bool))
-    return None if items is None or len(numbers) < len(items) else numbers
-
-
-def _items(values: object) -> Sequence[object] | None:
-    return cast(Sequence[object], values) if isinstance(values, tuple | list) else None
 
 
 def _check_parts(layer: Dense | Conv2D) -> None:

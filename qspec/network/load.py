@@ -10,12 +10,19 @@ from qspec.network.graph import Network
 ENTRY_POINTS = "qspec.models"
 
 
-def load(name: str | Path) -> Network:
-    """Return a network from a `.qspec` file, or the model of this name registered under the entry point group `qspec.models`.
+def load(name: str | Path, *, semantics: str | None = None) -> Network:
+    """Return a network from a `.qspec` or `.tflite` file, or the model of this name in the entry point group `qspec.models`.
 
-    Raises ModelFileError if there is neither.
+    `semantics` names the runtime whose kernels a `.tflite` file is read for ("tflm", unless given). Raises ModelFileError if there is no
+    such file or model.
     """
     text = str(name)
+    if _is_tflite(text):
+        from qspec.interop.tflite import read_tflite
+
+        return read_tflite(text, semantics or "tflm")
+    if semantics is not None:
+        raise ModelFileError("only files of runtimes are read under a semantics", given=text, expected="a .tflite file, or no semantics")
     if text.endswith(".qspec") or Path(text).exists():
         from qspec.network.file import read
 
@@ -31,3 +38,12 @@ def load(name: str | Path) -> Network:
     if not isinstance(made, Network):
         raise ModelFileError(f"{points[text].value} is not a network", given=made, expected="a function that returns a Network")
     return made
+
+
+def _is_tflite(path: str) -> bool:
+    """Say whether a file is one of TensorFlow Lite: its identifier stands in bytes 4 to 7."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(8)[4:] == b"TFL3" or path.endswith(".tflite")
+    except OSError:
+        return path.endswith(".tflite")

@@ -16,8 +16,11 @@ from qspec.integers import IntArray, integers, magnitude, widen
 from qspec.linear import Convolution, LinearMap
 from qspec.network.activations import Activation, Linear, ReLU
 from qspec.network.graph import Network, Stage
-from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, Requantize, padding_pairs
+from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose
+from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, Requantize
+from qspec.network.lower_kernels import lower_kernel
 from qspec.network.requantize import requantize
+from qspec.network.shapes import padding_pairs
 from qspec.network.types import Type, accumulator_grid, pool_counts, pool_windows, spread
 
 ParameterName = tuple[str, str]
@@ -90,6 +93,8 @@ def _lower_stage(builder: Builder, stage: Stage, types: list[Type], x: list[int]
         case Requantize():
             units, zeros = types[0].grid.per_element(types[0].shape)
             return _finish(builder, builder.scale(x[0], 1, -integers(zeros)), units, stage, layer.activation)
+        case Reinterpret() | Reshape() | Transpose() | Pad() | Constant() | Multiplier() | Thresholds():
+            return Taps(lower_kernel(builder, layer, types, x))
         case _:
             assert_never(layer)
 

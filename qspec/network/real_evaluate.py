@@ -9,9 +9,10 @@ import numpy as np
 
 from qspec.errors import ShapeError
 from qspec.network.activations import HardSigmoid, HardTanh, LeakyReLU, Linear, ReLU, Sigmoid, Sign, Tanh
-from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D, padding_pairs
+from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D
 from qspec.network.real import RealNetwork, Reals, RealStage
 from qspec.network.real_layers import Activate, Exp, RealActivation, RealConv2D, RealDense, RealInput, Softmax, Softplus, sum_activation
+from qspec.network.shapes import padding_pairs
 from qspec.network.types import pool_counts, pool_windows
 from qspec.reals.ir import ExactArray
 from qspec.shapes import batch_axes

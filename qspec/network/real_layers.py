@@ -17,7 +17,8 @@ from qspec.errors import NetworkError, ShapeError
 from qspec.linear import window_count
 from qspec.network.activations import HardSigmoid, HardTanh, LeakyReLU, Linear, ReLU, Sigmoid, Sign, Tanh
 from qspec.network.expect import expect
-from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D, check_shape, dense_misfit, padding_pairs, pair
+from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D, dense_misfit
+from qspec.network.shapes import check_shape, padding_pairs, pair
 from qspec.network.types import pool_windows
 from qspec.reals.ir import ExactArray, exact
 

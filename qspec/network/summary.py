@@ -13,6 +13,7 @@ from qspec.integers import IntArray
 from qspec.network.activations import Lookup
 from qspec.network.evaluate import program
 from qspec.network.graph import Network, Stage
+from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Feature, Flatten, Input, MaxPool2D, Requantize
 from qspec.network.lower import Taps
 from qspec.tensor import Tensor
@@ -78,7 +79,11 @@ def _format(stage: Stage) -> str:
             chosen = stage.layer.output or stage.layer.accumulator
         case AveragePool2D() | Add() | Concat() | Requantize():
             chosen = stage.layer.output
-        case MaxPool2D() | Flatten():
+        case Reinterpret() | Multiplier() | Thresholds():
+            chosen = stage.layer.format
+        case Constant(value):
+            chosen = value.format
+        case MaxPool2D() | Flatten() | Reshape() | Transpose() | Pad():
             return "as read"
         case _:
             assert_never(stage.layer)
@@ -98,7 +103,11 @@ def _parameters(stage: Stage) -> list[Tensor]:
             activation = stage.layer.activation
         case Add() | Requantize():
             own, activation = list[Tensor](), stage.layer.activation
-        case Input() | AveragePool2D() | MaxPool2D() | Flatten() | Concat():
+        case Constant(value):
+            return [value]
+        case Input() | AveragePool2D() | MaxPool2D() | Concat() | Flatten() | Reshape() | Transpose() | Pad() | Reinterpret():
+            return []
+        case Multiplier() | Thresholds():
             return []
         case _:
             assert_never(stage.layer)

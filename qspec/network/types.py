@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import lcm
+from math import lcm, prod
 from typing import assert_never
 
 import numpy as np
 
 from qspec.errors import NetworkError, ShapeError
 from qspec.formats import Format, Grid
-from qspec.integers import common_unit
+from qspec.integers import IntArray, common_unit
 from qspec.linear import window_count, windows
 from qspec.network.activations import Activation, Linear, Lookup, ReLU, Sigmoid, Tanh
+from qspec.network.kernel_layers import Constant, KernelLayer, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose
 from qspec.network.layers import (
     Add,
     AveragePool2D,
@@ -26,11 +27,10 @@ from qspec.network.layers import (
     Layer,
     MaxPool2D,
     Requantize,
-    check_shape,
     dense_misfit,
-    padding_pairs,
     window_sizes,
 )
+from qspec.network.shapes import check_shape, padding_pairs
 from qspec.network.transcendental import check_steps
 from qspec.tensor import Tensor
 
@@ -88,8 +88,57 @@ def infer(layer: Layer, arguments: Sequence[Type]) -> Type:
             return _concat(layer, arguments)
         case Requantize():
             return _output(arguments[0].shape, layer, None)
+        case Reinterpret() | Reshape() | Transpose() | Pad() | Constant() | Multiplier() | Thresholds():
+            return _kernel_type(layer, arguments)
         case _:
             assert_never(layer)
+
+
+def _kernel_type(layer: KernelLayer, arguments: Sequence[Type]) -> Type:
+    """Return the type of what a layer of integer kernels puts out; raises ShapeError if its argument does not fit."""
+    if isinstance(layer, Constant):
+        return Type(layer.value.shape, layer.value.format.grid())
+    x, shape = arguments[0], arguments[0].shape
+    match layer:
+        case Reinterpret(format):
+            format.grid().check(shape)
+            return Type(shape, format.grid())
+        case Reshape(new):
+            if prod(new) != x.size:
+                raise ShapeError("a reshape changes the number of elements", given=f"{shape} to {new}", expected=f"{x.size} elements")
+            return Type(new, _moved_grid(x, np.arange(x.size).reshape(new)))
+        case Transpose(axes):
+            if len(axes) != len(shape):
+                raise ShapeError("a transpose does not fit its input", given=shape, expected=f"{len(axes)} axes")
+            index = np.arange(x.size).reshape(shape).transpose(axes)
+            return Type(index.shape, _moved_grid(x, index))
+        case Pad(before, after):
+            if len(before) != len(shape):
+                raise ShapeError("a padding does not fit its input", given=shape, expected=f"{len(before)} axes")
+            if x.grid.channels != 1 and (before[-1] or after[-1]):
+                raise ShapeError("channels are padded that have formats of their own", given=x.grid.channels, expected="one format")
+            return Type(check_shape(tuple(n + b + a for n, b, a in zip(shape, before, after, strict=True))), x.grid)
+        case Multiplier():
+            if layer.entries not in (1, shape[-1], x.size):
+                raise ShapeError("multipliers do not fit", given=layer.entries, expected=f"1, {shape[-1]} channels, or {x.size} elements")
+            return Type(shape, layer.format.grid())
+        case Thresholds():
+            if layer.base.size not in (1, shape[-1]):
+                raise ShapeError("the rows of a staircase do not fit", given=layer.base.size, expected=f"1 or {shape[-1]}")
+            return Type(shape, layer.format.grid())
+        case _:
+            assert_never(layer)
+
+
+def _moved_grid(x: Type, index: np.ndarray) -> Grid:
+    """Return the grid of elements that were put elsewhere; raises ShapeError unless it is one, or one for each entry of the last axis."""
+    if x.grid.channels == 1:
+        return x.grid
+    channel: IntArray = (index % x.grid.channels).reshape(-1, index.shape[-1])
+    if np.any(channel != channel[0]):
+        raise ShapeError("formats per channel do not stay on the last axis", given=x.shape, expected="one format for all channels")
+    order = [int(c) for c in channel[0]]
+    return Grid(tuple(x.grid.units[c] for c in order), tuple(x.grid.zeros[c] for c in order))
 
 
 def accumulator_grid(layer: Dense | Conv2D | AveragePool2D | Add | Concat | Requantize, *arguments: Type) -> Grid:
@@ -208,7 +257,7 @@ def _image(x: Type, what: str) -> tuple[int, int, int]:
 
 def _check_arity(layer: Layer, given: int) -> None:
     match layer:
-        case Input():
+        case Input() | Constant():
             least, most = 0, 0
         case Add() | Concat():
             least, most = 1, 2**16

@@ -12,9 +12,10 @@ from qspec import linear
 from qspec.errors import ShapeError, UnsupportedError
 from qspec.integers import IntArray, rational
 from qspec.network.activations import HardSigmoid, HardTanh, LeakyReLU, Linear, ReLU, Sigmoid, Sign, Tanh
-from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D, padding_pairs
+from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D
 from qspec.network.real import RealNetwork, RealStage
 from qspec.network.real_layers import Activate, Exp, RealActivation, RealConv2D, RealDense, RealInput, Softmax, Softplus, sum_activation
+from qspec.network.shapes import padding_pairs
 from qspec.network.types import pool_counts, pool_windows
 from qspec.reals.builder import RealBuilder, placement
 from qspec.reals.evaluate import DIGITS, evaluate

@@ -18,7 +18,7 @@ import qspec as qs
 import qspec_models
 from qspec.integers import IntArray
 from qspec.network.evaluate import evaluate
-from qspec.network.layers import padding_pairs
+from qspec.network.shapes import padding_pairs
 from qspec.training.layers import Conv, Dense, Layer, Parameters, forward
 from qspec_models import Card, IndividualFairness, LocalRobustness, Monotonicity
 from qspec_models.queries import properties

@@ -1,0 +1,78 @@
+"""What a runtime is: a name, a version, and the rule by which each of its kernels turns integers into codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from qspec.network.kernel_layers import Multiplier, Thresholds
+from qspec.runtimes.arithmetic import Quantized
+
+Stage = Multiplier | Thresholds
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """How two signals are added: centred codes through `operands`, or times `factors`, and the sum through `total`.
+
+    The formats of `operands` have unit 1, so that their results add as integers. With factors the sum counts in their greatest common
+    divisor, and `total` takes that into account.
+    """
+
+    operands: tuple[Multiplier, Multiplier] | None
+    factors: tuple[int, int] | None
+    total: Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Averaging:
+    """How a mean is taken: `centred` says whether the sum is of centred codes or of codes; `result` makes the codes of the sum.
+
+    With `relabel` the codes that `result` puts out are read in that quantisation.
+    """
+
+    centred: bool
+    result: Stage
+    relabel: Quantized | None = None
+
+
+class Runtime(Protocol):
+    """The kernels of a runtime; scales are float32 numbers, fused activations are named as in the TensorFlow Lite schema.
+
+    Every method raises UnsupportedError where the runtime refuses, or where its rule is not known.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str:
+        """The releases for which the rules were measured."""
+        ...
+
+    def ends(self, activation: str, out: Quantized) -> tuple[int, int]:
+        """Return the lowest and the highest code that a fused activation lets through."""
+        ...
+
+    def sums(self, kind: str, scale: float, kernel: Sequence[float], out: Quantized, ends: tuple[int, int]) -> Stage:
+        """Return the output stage of CONV_2D, DEPTHWISE_CONV_2D or FULLY_CONNECTED: input scale, kernel scales per channel."""
+        ...
+
+    def addition(
+        self, kind: str, a: Quantized, b: Quantized, out: Quantized, ends: tuple[int, int], shapes: tuple[Sequence[int], Sequence[int]]
+    ) -> Addition:
+        """Return how ADD or SUB works for operands of these shapes."""
+        ...
+
+    def average(self, count: int, x: Quantized, out: Quantized, *, image: bool, keep: bool, channels: int) -> Averaging:
+        """Return how MEAN over `count` places works; `image` means over height and width of a batch of images."""
+        ...
+
+    def requantize(self, x: Quantized, out: Quantized, size: int) -> Stage:
+        """Return how QUANTIZE from 8 to 8 bits works for a tensor of `size` elements."""
+        ...
+
+    def table(self, kind: str, x: Quantized, out: Quantized, options: Mapping[str, float]) -> list[int]:
+        """Return the code that an operator on single elements puts out for each input code, lowest first."""
+        ...
