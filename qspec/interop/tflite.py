@@ -45,6 +45,14 @@ def read_tflite(path: str | Path, semantics: str = "tflm") -> Network:
     return _Reader(read_model(path), runtime).network()
 
 
+def read_tensors(model: TfliteModel, semantics: str) -> tuple[Network, list[int]]:
+    """Return a network that puts out every tensor that operators make, in the order of the file, with the numbers of these tensors."""
+    reader = _Reader(model, tflite_runtime(semantics))
+    reader.network()
+    made = [o.outputs[0] for o in model.operators if o.outputs[0] in reader.signals and o.outputs[0] not in model.inputs]
+    return Network.of([reader.signals[t] for t in made], name=model.name or "network"), made
+
+
 @dataclass(slots=True)
 class _Reader:
     """The signals of a file, tensor by tensor, as they are made."""

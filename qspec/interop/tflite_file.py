@@ -42,7 +42,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """The options of each operator that are read, by their names in the schema."""
 
-_TABLES: Mapping[str, str] = {
+TABLES: Mapping[str, str] = {
     "ADD": "AddOptions",
     "SUB": "SubOptions",
     "MUL": "MulOptions",
@@ -167,8 +167,8 @@ def _operator(schema: Any, model: Any, operator: Any) -> TfliteOperator:
     code = model.OperatorCodes(operator.OpcodeIndex())
     kind = _name_of(schema.BuiltinOperator, max(code.BuiltinCode(), code.DeprecatedBuiltinCode()))
     options: dict[str, float] = {}
-    if kind in _TABLES and operator.BuiltinOptions() is not None:
-        table = getattr(schema, _TABLES[kind])()
+    if kind in TABLES and operator.BuiltinOptions() is not None:
+        table = getattr(schema, TABLES[kind])()
         union = operator.BuiltinOptions()
         table.Init(union.Bytes, union.Pos)
         options = {name: getattr(table, name)() for name in OPTIONS[kind]}

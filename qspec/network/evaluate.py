@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
+
 import numpy as np
 
 from qspec.builder import Builder
@@ -16,8 +19,9 @@ from qspec.network.lower import Taps, lower
 from qspec.shapes import batch_axes
 
 
-def program(network: Network) -> tuple[Program, dict[str, Taps]]:
-    """Return the network as a program over all codes of its inputs, and what can be observed of each stage."""
+@lru_cache(maxsize=8)
+def program(network: Network) -> tuple[Program, Mapping[str, Taps]]:
+    """Return the network as a program over all codes of its inputs, and what can be observed of each stage; the last few are kept."""
     builder = Builder()
     nodes: list[int] = []
     for stage in network.inputs:

@@ -34,7 +34,8 @@ def summary(network: Network) -> str:
     count = sum(t.codes.size for t in stored)
     size = -(-sum(_bits(t) for t in stored) // 8)
     outputs = ", ".join(network.stages[o].name for o in network.outputs)
-    lines = [network.name, "", *_aligned(rows), "", f"parameters: {count:,} in {size:,} bytes", f"outputs: {outputs}"]
+    title = network.name if network.semantics == "exact" else f"{network.name}, as {network.semantics} computes it"
+    lines = [title, "", *_aligned(rows), "", f"parameters: {count:,} in {size:,} bytes", f"outputs: {outputs}"]
     for stage in network.inputs:
         if isinstance(stage.layer, Input) and stage.layer.features:
             lines += ["", f"features of {stage.name}", *_aligned([_feature(f) for f in stage.layer.features])]

@@ -134,6 +134,26 @@ def _inner_signal() -> qs.Property:
     return qs.exists(x, then=qs.max(net.signal(x, layer="dense_1").code) == 7, name="inner signal")
 
 
+CODES = qs.Affine(4, True, 1, -3)
+
+
+def _multiplier() -> qs.Network:
+    dense = qs.Dense(qs.Tensor([[3, -2], [-1, 4]], qs.Affine(4, True, 1)), qs.Tensor([1, -2], qs.Affine(8, True, 1)))
+    rules = (qs.Scaling.AWAY, qs.Scaling.UP)
+    return qs.Sequential(qs.Input((2,), qs.Affine(3, True, 1, 1)), dense, qs.Multiplier(CODES, (1 << 30, 3 << 29), (-1, -2), rules))
+
+
+def _thresholds() -> qs.Network:
+    image = qs.Input((1, 2, 1), qs.Fixed(3, 0))
+    moved = (qs.Pad((0, 1, 0), (0, 0, 0), -2), qs.Transpose((1, 0, 2)), qs.Reshape((3,)), qs.Reinterpret(qs.Affine(3, True, 1, -1)))
+    return qs.Sequential(image, *moved, qs.Thresholds(CODES, [-4, -5, -8], [[-1, 1, 4], [0, 0, 2], [1, 2, 3]]))
+
+
+def _constant() -> qs.Network:
+    x = qs.apply(qs.Input((2,), HALVES))
+    return qs.Network.of(qs.apply(qs.Add(output=qs.Fixed(4, 0)), x, qs.apply(qs.Constant(tensor(2, seed=41)))))
+
+
 LAYERS = (
     *tight("dense", _dense, "27/2"),
     *tight("dense-without-bias", _dense_without_bias, 8),
@@ -157,4 +177,7 @@ LAYERS = (
     *tight("several-inputs", _several_inputs, 14),
     Example("several-outputs", _several_outputs, HOLDS),
     Example("inner-signal", _inner_signal, HOLDS),
+    *tight("multiplier", _multiplier, 13),
+    *tight("thresholds", _thresholds, -2),
+    *tight("constant", _constant, 7),
 )

@@ -1,0 +1,64 @@
+"""Ask a real runtime for every tensor of a TensorFlow Lite file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from qspec.errors import PackageMissingError, UnsupportedError
+from qspec.integers import IntArray
+from qspec.interop.tflite_file import TYPES, TfliteModel
+from qspec.interop.tflite_write import to_bytes
+
+PACKAGES: Mapping[str, tuple[str, str]] = {
+    "tflm": ("tflite_micro", "tflm"),
+    "litert-reference": ("ai_edge_litert", "litert"),
+    "litert-optimized": ("ai_edge_litert", "litert"),
+    "xnnpack": ("ai_edge_litert", "litert"),
+}
+"""The package of each runtime, and the extra of qspec that brings it."""
+WORKER = Path(__file__).with_name("worker.py")
+
+
+def installed(runtime: str) -> bool:
+    """Say whether a real runtime can be asked; raises UnsupportedError if there is none of this name."""
+    if runtime not in PACKAGES:
+        raise UnsupportedError("no such runtime", given=repr(runtime), expected=", ".join(PACKAGES))
+    return find_spec(PACKAGES[runtime][0]) is not None
+
+
+def run_runtime(
+    model: TfliteModel, runtime: str, inputs: Sequence[IntArray], tensors: Sequence[int], *, timeout: float = 600.0
+) -> list[IntArray]:
+    """Return the values of tensors for inputs of shape (samples, *shape without the batch), one array per tensor.
+
+    Integer inputs are codes. Raises PackageMissingError without the runtime, UnsupportedError if the runtime refuses the file, fails, or
+    takes more than `timeout` seconds.
+    """
+    if not installed(runtime):
+        package, extra = PACKAGES[runtime]
+        what, advice = f"the runtime {runtime!r} is not installed", f"pip install 'qspec[{extra}]'"
+        raise PackageMissingError(what, given=package, expected=f"the extra `{extra}` of qspec", advice=advice)
+    types = [TYPES[model.tensors[i].type] for i in model.inputs]
+    arrays = {f"x{k}": np.asarray(x).astype(t) for k, (x, t) in enumerate(zip(inputs, types, strict=True))}
+    with TemporaryDirectory(prefix="qspec-runtime-") as folder:
+        files = [Path(folder) / name for name in ("model.tflite", "inputs.npz", "outputs.npz")]
+        files[0].write_bytes(to_bytes(replace(model, outputs=tuple(tensors))))
+        np.savez(files[1], outputs=np.array(len(tensors)), **arrays)  # pyright: ignore[reportArgumentType]
+        command = [sys.executable, "-P", str(WORKER), runtime, *map(str, files)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, cwd=folder)
+        except subprocess.TimeoutExpired:
+            raise UnsupportedError(f"the runtime {runtime!r} took too long", given=model.name, expected=f"{timeout:g} s") from None
+        if done.returncode or not files[2].exists():
+            said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+            raise UnsupportedError(f"the runtime {runtime!r} refuses the file or fails", given=said, expected="a file that it runs")
+        with np.load(files[2]) as stored:
+            return [np.asarray(stored[f"y{k}"]) for k in range(len(tensors))]

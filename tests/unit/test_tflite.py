@@ -1,0 +1,213 @@
+"""TensorFlow Lite files: read as the real runtimes compute them, written so that they read back, refused by name."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import qspec as qs
+from qspec.conformance.agree import agree
+from qspec.conformance.runtime import PACKAGES, run_runtime
+from qspec.interop.tflite_file import TfliteModel, TfliteOperator, read_model
+from qspec.interop.tflite_write import to_bytes, write_model
+from qspec.runtimes.arithmetic import Quantized, quantize_multiplier
+from qspec.runtimes.registry import TFLITE
+from tests.unit.tflite_files import FAMILIES, signal, sums
+
+OFTEN = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MEAN", "QUANTIZE")
+
+
+def chain(seed: int) -> TfliteModel:
+    """Return CONV_2D, MAX_POOL_2D, RESHAPE, FULLY_CONNECTED and SOFTMAX in one file."""
+    random = np.random.default_rng(seed)
+    first, last = sums(random, "CONV_2D", 1), sums(random, "FULLY_CONNECTED")
+    x, w, b, hidden = first.tensors
+    flat = replace(last.tensors[0], shape=(1, int(np.prod(hidden.shape))), scales=hidden.scales, zeros=hidden.zeros)
+    kernel = random.integers(-127, 128, (last.tensors[1].shape[0], flat.shape[1])).astype(np.int8)
+    fc = replace(last.tensors[1], shape=kernel.shape, data=kernel, scales=(0.004,), zeros=(0,))
+    size = replace(flat, name="shape", shape=(2,), type="INT32", scales=(), zeros=(), data=np.array(flat.shape, dtype=np.int32))
+    soft = signal("soft", last.tensors[3].shape, 1 / 256, -128)
+    tensors = (x, w, b, hidden, size, flat, fc, last.tensors[2], last.tensors[3], soft)
+    operators = (
+        first.operators[0],
+        TfliteOperator("RESHAPE", 1, (3, 4), (5,), {}),
+        replace(last.operators[0], inputs=(5, 6, 7), outputs=(8,)),
+        TfliteOperator("SOFTMAX", 2, (8,), (9,), {"Beta": 1.0}),
+    )
+    return TfliteModel("chain", tensors, operators, (0,), (9,))
+
+
+@pytest.mark.parametrize(("family", "runtime"), [(f, r) for f in FAMILIES for r in PACKAGES if r == "tflm" or f in OFTEN])
+def test_operators_equal_the_runtime(family, runtime, tmp_path):
+    write_model(FAMILIES[family](np.random.default_rng([len(family), 7])), tmp_path / "f.tflite")
+    found = agree(tmp_path / "f.tflite", runtime, samples=64)
+    assert (found.differing, found.first) == (0, None), str(found)
+    assert found.compared > 0
+
+
+def test_a_chain_equals_the_runtime_in_every_tensor(tmp_path):
+    write_model(chain(3), tmp_path / "chain.tflite")
+    found = agree(tmp_path / "chain.tflite", "tflm", samples=40)
+    assert found.differing == 0, str(found)
+    assert "0 differ" in str(found)
+
+
+def test_a_comparison_with_another_runtime_names_the_first_difference(tmp_path):
+    for seed in range(10):
+        write_model(sums(np.random.default_rng(seed), "CONV_2D"), tmp_path / "f.tflite")
+        found = agree(tmp_path / "f.tflite", "tflm", "xnnpack", samples=100)
+        if found.differing:
+            assert found.first is not None
+            assert abs(found.first.ours - found.first.theirs) == 1
+            assert "operator 0 (CONV_2D)" in str(found)
+            return
+    pytest.fail("ten tie-rich convolutions agree in two runtimes that round ties differently")
+
+
+# One weight of 1 and a multiplier of 1/4, so that sums of 2, 6, -2 and -6 lie halfway: 0.5, 1.5, -0.5, -1.5.
+HALVES = {"tflm": [1, 2, -1, -2], "litert-reference": [1, 2, -1, -2], "litert-optimized": [1, 2, 0, -1], "xnnpack": [0, 2, 0, -2]}
+
+
+@pytest.mark.parametrize("semantics", HALVES)
+def test_ties_go_where_each_runtime_sends_them(semantics):
+    stage = TFLITE[semantics].sums("CONV_2D", 0.5, [0.5], Quantized(1.0, 0), (-128, 127))
+    net = qs.Sequential(qs.Input((1,), qs.int8(1)), stage)
+    assert net.evaluate([[2], [6], [-2], [-6]]).reshape(-1).tolist() == HALVES[semantics]
+
+
+def test_quantize_multiplier_is_that_of_tensorflow():
+    assert quantize_multiplier(0.25) == (2**30, -1)
+    assert quantize_multiplier(1.0) == (2**30, 1)
+    assert quantize_multiplier(0.0) == (0, 0)
+    assert quantize_multiplier(2.0**-40) == (0, 0)
+    assert quantize_multiplier(1 - 2.0**-33) == (2**30, 1)  # rounds up to the next power of two
+
+
+@pytest.mark.parametrize("scaling", list(qs.Scaling))
+def test_a_multiplier_is_its_formula(scaling):
+    """Every rule against its definition in fractions, in the scales and codes where roundings meet."""
+    for (m, s), left, zero in itertools.product([(2**30, 0), (2**31 - 1, -3), (3 << 29, -2), (1 << 30, 2), (0, 0)], (0, 3), (0, -8, 5)):
+        net = qs.Sequential(qs.Input((1,), qs.Fixed(7, 0)), qs.Multiplier(qs.Affine(8, True, 1, zero), (m,), (s,), (scaling,), left=left))
+        x = np.arange(-64, 64)
+        expected = [min(max(_scaled(int(v) << left, m, s, scaling) + zero, -128), 127) for v in x]
+        assert net.evaluate(x[:, None]).reshape(-1).tolist() == expected, (m, s, left, zero)
+
+
+def _scaled(a, m, s, scaling):
+    if m == 0:
+        return 0
+    if scaling is qs.Scaling.ONCE_UP:
+        return (a * m + (1 << (30 - s))) >> (31 - s)
+    if scaling is qs.Scaling.ONCE_AWAY:
+        return _away(a * m, 31 - s)
+    high = ((a << max(s, 0)) * m + (1 << 30)) >> 31
+    right = max(-s, 0)
+    up = (high + ((1 << right) >> 1)) >> right
+    return {qs.Scaling.AWAY: _away(high, right), qs.Scaling.UP: up, qs.Scaling.FLOOR: high >> right}[scaling]
+
+
+def _away(value, shift):
+    half = (1 << shift) >> 1
+    return (abs(value) + half >> shift) * (1 if value >= 0 else -1)
+
+
+def test_files_read_back_as_they_were_written(tmp_path):
+    model = chain(5)
+    write_model(model, tmp_path / "a.tflite")
+    again = read_model(tmp_path / "a.tflite")
+    for one, two in zip(model.operators, again.operators, strict=True):
+        assert replace(one, options={}) == replace(two, options={})
+        assert one.options.items() <= two.options.items()
+    for one, two in zip(model.tensors, again.tensors, strict=True):
+        assert (one.name, one.shape, one.type, one.zeros) == (two.name, two.shape, two.type, two.zeros)
+        np.testing.assert_array_equal(np.float32(one.scales), np.float32(two.scales))
+        assert (one.data is None) == (two.data is None)
+        if one.data is not None:
+            np.testing.assert_array_equal(one.data, two.data)
+
+
+def test_networks_of_kernels_are_kept_in_files(tmp_path):
+    write_model(chain(6), tmp_path / "a.tflite")
+    net = qs.load(tmp_path / "a.tflite", semantics="xnnpack")
+    net.save(tmp_path / "a.qspec")
+    again = qs.load(tmp_path / "a.qspec")
+    assert again.semantics == "xnnpack"
+    x = np.random.default_rng(0).integers(-128, 128, (20, *net.inputs[0].type.shape))
+    np.testing.assert_array_equal(net.evaluate(x), again.evaluate(x))
+    assert "xnnpack" in net.summary()
+
+
+def test_a_damaged_file_is_refused(tmp_path):
+    content = to_bytes(chain(4))
+    path = tmp_path / "cut.tflite"
+    for length in range(0, len(content), max(1, len(content) // 40)):
+        path.write_bytes(content[:length])
+        with pytest.raises(qs.QspecError):
+            qs.load(path)
+    random = np.random.default_rng(0)
+    for _ in range(150):  # a changed byte is refused, or gives a network whose meaning is that of the changed file
+        changed = bytearray(content)
+        changed[random.integers(8, len(content))] ^= 1 << int(random.integers(8))
+        path.write_bytes(bytes(changed))
+        try:
+            qs.load(path)
+        except qs.QspecError:
+            continue
+
+
+REFUSED = {
+    "an operator": (lambda m: replace(m, operators=(replace(m.operators[0], kind="DIV", options={}),)), "not read", "DIV"),
+    "a float signal": (lambda m: _typed(m, 0, "FLOAT32"), "float network", "FLOAT32"),
+    "int16": (lambda m: _typed(m, 3, "INT16"), "a signal that is not read", "INT16"),
+    "uint8 in tflm": (lambda m: _typed(m, 0, "UINT8"), "uint8", "litert-reference"),
+    "weights with a zero point": (lambda m: _tensor(m, 1, zeros=(3,) * len(m.tensors[1].zeros)), "weights", "zero point 0"),
+    "a batch": (lambda m: _tensor(m, 3, shape=(2, *m.tensors[3].shape[1:])), "batch of one", "(1, …)"),
+    "a bias that overflows": (lambda m: _tensor(m, 2, data=np.full(m.tensors[2].shape, 2**31 - 1, dtype=np.int32)), "int32", "2**31"),
+}
+
+
+def _tensor(model, k, **changes):
+    return replace(model, tensors=tuple(replace(t, **changes) if i == k else t for i, t in enumerate(model.tensors)))
+
+
+def _typed(model, k, kind):
+    return _tensor(model, k, type=kind)
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_not_read_is_refused_by_name(case, tmp_path):
+    change, *words = REFUSED[case]
+    write_model(change(sums(np.random.default_rng(1), "CONV_2D")), tmp_path / "a.tflite")
+    with pytest.raises(qs.UnsupportedError) as caught:
+        qs.load(tmp_path / "a.tflite")
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_an_unknown_semantics_is_refused_with_the_list(tmp_path):
+    write_model(chain(1), tmp_path / "a.tflite")
+    with pytest.raises(qs.UnsupportedError, match="tflm, litert-reference, litert-optimized, xnnpack"):
+        qs.load(tmp_path / "a.tflite", semantics="cmsis")
+    with pytest.raises(qs.UnsupportedError, match="no such runtime"):
+        run_runtime(chain(1), "cmsis", [], [])
+
+
+@pytest.mark.parametrize("solver", ["bounds", "bitwuzla", "z3"])
+def test_properties_of_a_file_are_decided_as_enumeration_says(solver, tmp_path):
+    random = np.random.default_rng(11)
+    model = sums(random, "FULLY_CONNECTED")
+    while model.tensors[0].shape != (1, 3):
+        model = sums(random, "FULLY_CONNECTED")
+    write_model(model, tmp_path / "a.tflite")
+    for semantics in ("tflm", "xnnpack"):
+        net = qs.load(tmp_path / "a.tflite", semantics=semantics)
+        centre = random.integers(-100, 100, 3)
+        greatest = int(net.evaluate(centre + np.array(list(itertools.product((-2, -1, 0, 1, 2), repeat=3))))[:, 0].max())
+        x = net.input("x")
+        near = qs.linf(x.code - centre) <= 2
+        holds = qs.forall(x, given=near, then=net(x).code[0] <= greatest, name="at most")
+        violated = qs.forall(x, given=near, then=net(x).code[0] <= greatest - 1, name="below")
+        assert qs.verify(holds, solver=solver, timeout=60).verdict is qs.Verdict.HOLDS
+        assert qs.verify(violated, solver=solver, timeout=60).verdict is qs.Verdict.VIOLATED

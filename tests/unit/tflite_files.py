@@ -1,0 +1,129 @@
+"""Small TensorFlow Lite files with one operator, drawn at random: shapes, strides, paddings, zero points at both ends, tie-rich scales."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qspec.interop.tflite_file import TfliteModel, TfliteOperator, TfliteTensor
+
+Random = np.random.Generator
+TIES = ((0.05, 0.05, 0.1), (0.5, 0.125, 0.0625), (0.1, 0.1, 0.4), (0.3, 0.1, 0.6), (1.0, 1.0, 1.0), (0.25, 0.25, 0.5))
+"""Scales of a first, a second and a resulting signal whose ratios make exact halves common."""
+
+
+def scales(random: Random) -> tuple[float, float, float]:
+    """Return three float32 scales: tie-rich ones half of the time."""
+    drawn = TIES[random.integers(len(TIES))] if random.random() < 0.5 else tuple(random.uniform(0.004, 0.3, 3))
+    return tuple(float(np.float32(s)) for s in drawn)
+
+
+def zero(random: Random) -> int:
+    """Return a zero point, at an end of the codes half of the time."""
+    return int(random.choice([-128, 127, 0, *random.integers(-128, 128, 3)]))
+
+
+def signal(name: str, shape: tuple[int, ...], scale: float, zero_point: int, data: np.ndarray | None = None) -> TfliteTensor:
+    return TfliteTensor(name, shape, "INT8", (scale,), (zero_point,), 0, data)
+
+
+def sums(random: Random, kind: str, act: int = 0) -> TfliteModel:
+    """Return a CONV_2D, DEPTHWISE_CONV_2D or FULLY_CONNECTED; some channels are dead, some multipliers exactly 1/64, some above 1."""
+    given, _, result = scales(random)
+    depth, outputs = int(random.integers(1, 6)), int(random.integers(1, 12))
+    if kind == "FULLY_CONNECTED":
+        shape, made, codes = (1, depth * 3), (1, outputs), random.integers(-127, 128, (outputs, depth * 3))
+        axis, options = 0, {"FusedActivationFunction": act}
+    else:
+        height, width = (int(n) for n in random.integers(3, 8, 2))
+        k, stride = (int(n) for n in random.integers(1, 4, 2)), (int(n) for n in random.integers(1, 3, 2))
+        (kh, kw), (sh, sw), same = tuple(k), tuple(stride), bool(random.integers(2))
+        rows, columns = (-(-n // s) if same else (n - w) // s + 1 for n, w, s in ((height, kh, sh), (width, kw, sw)))
+        times = int(random.integers(1, 3))
+        channels = depth * times if kind == "DEPTHWISE_CONV_2D" else outputs
+        shape, made = (1, height, width, depth), (1, rows, columns, channels)
+        codes = random.integers(-127, 128, (1, kh, kw, channels) if kind == "DEPTHWISE_CONV_2D" else (channels, kh, kw, depth))
+        axis = 3 if kind == "DEPTHWISE_CONV_2D" else 0
+        options = {"Padding": 0 if same else 1, "StrideH": sh, "StrideW": sw, "DilationHFactor": 1, "DilationWFactor": 1}
+        options |= {"FusedActivationFunction": act} | ({"DepthMultiplier": times} if kind == "DEPTHWISE_CONV_2D" else {})
+    channels = made[-1]
+    ratio = random.choice([1 / 64, 1 / 48, 2.0**-9, 0.0123, 1.5], channels if axis or kind == "CONV_2D" else 1)
+    kernel = tuple(float(np.float32(r * result / given)) for r in ratio)
+    if random.random() < 0.3 and channels > 1:
+        codes = np.where(np.arange(channels).reshape([-1 if a == axis else 1 for a in range(codes.ndim)]) == 0, 0, codes)
+    bias = random.integers(-3000, 3000, channels).astype(np.int32)
+    tensors = (
+        signal("x", shape, given, zero(random)),
+        TfliteTensor("w", codes.shape, "INT8", kernel, (0,) * len(kernel), axis, codes.astype(np.int8)),
+        TfliteTensor("b", (channels,), "INT32", tuple(given * k for k in kernel), (0,) * len(kernel), 0, bias),
+        signal("y", made, result, zero(random)),
+    )
+    return TfliteModel(
+        kind.lower(), tensors, (TfliteOperator(kind, 1 if kind != "FULLY_CONNECTED" else 4, (0, 1, 2), (3,), options),), (0,), (3,)
+    )
+
+
+def addition(random: Random, act: int = 0, constant: bool = False) -> TfliteModel:
+    """Return an ADD of two signals, or of a signal and a constant."""
+    a, b, result = scales(random)
+    shape = (1, *(int(n) for n in random.integers(1, 7, 3)))
+    data = random.integers(-128, 128, shape).astype(np.int8) if constant else None
+    tensors = (signal("a", shape, a, zero(random)), signal("b", shape, b, zero(random), data), signal("y", shape, result, zero(random)))
+    operator = TfliteOperator("ADD", 2, (0, 1), (2,), {"FusedActivationFunction": act, "PotScaleInt16": False})
+    return TfliteModel("add", tensors, (operator,), (0,) if constant else (0, 1), (2,))
+
+
+def pool(random: Random, kind: str, act: int = 0) -> TfliteModel:
+    """Return an AVERAGE_POOL_2D or a MAX_POOL_2D."""
+    scale, point = scales(random)[0], zero(random)
+    height, width, depth = (int(n) for n in random.integers(3, 8, 3))
+    kh, kw, sh, sw = (int(n) for n in random.integers(1, 4, 4))
+    same = bool(random.integers(2))
+    rows, columns = (-(-n // s) if same else (n - w) // s + 1 for n, w, s in ((height, kh, sh), (width, kw, sw)))
+    options = {
+        "Padding": 0 if same else 1,
+        "StrideH": sh,
+        "StrideW": sw,
+        "FilterHeight": kh,
+        "FilterWidth": kw,
+        "FusedActivationFunction": act,
+    }
+    tensors = (signal("x", (1, height, width, depth), scale, point), signal("y", (1, rows, columns, depth), scale, point))
+    return TfliteModel(kind.lower(), tensors, (TfliteOperator(kind, 2, (0,), (1,), options),), (0,), (1,))
+
+
+def mean(random: Random) -> TfliteModel:
+    """Return a MEAN over height and width."""
+    given, _, result = scales(random)
+    height, width, depth = int(random.integers(2, 9)), int(random.integers(2, 9)), int(random.choice([3, 16, 20]))
+    keep = bool(random.integers(2))
+    made = (1, 1, 1, depth) if keep else (1, depth)
+    axes = TfliteTensor("axes", (2,), "INT32", (), (), 0, np.array([1, 2], dtype=np.int32))
+    tensors = (signal("x", (1, height, width, depth), given, zero(random)), axes, signal("y", made, result, zero(random)))
+    return TfliteModel("mean", tensors, (TfliteOperator("MEAN", 2, (0, 1), (2,), {"KeepDims": keep}),), (0,), (2,))
+
+
+def on_elements(random: Random, kind: str) -> TfliteModel:
+    """Return QUANTIZE, RELU, RELU6, LEAKY_RELU, LOGISTIC or TANH."""
+    given, _, result = scales(random)
+    points = zero(random), zero(random)
+    if kind in ("LOGISTIC", "TANH"):
+        result, points = (1 / 256, (points[0], -128)) if kind == "LOGISTIC" else (1 / 128, (points[0], 0))
+    if kind == "RELU6":
+        result, points = given, (points[0], points[0])
+    options = {"Alpha": float(np.float32(random.choice([0.1, 0.25, 0.01])))} if kind == "LEAKY_RELU" else {}
+    shape = (1, int(random.integers(1, 40)))
+    tensors = (signal("x", shape, given, points[0]), signal("y", shape, result, points[1]))
+    return TfliteModel(kind.lower(), tensors, (TfliteOperator(kind, 2, (0,), (1,), options),), (0,), (1,))
+
+
+FAMILIES = {
+    "CONV_2D": lambda r: sums(r, "CONV_2D", int(r.choice([0, 1, 3]))),
+    "DEPTHWISE_CONV_2D": lambda r: sums(r, "DEPTHWISE_CONV_2D", int(r.choice([0, 1, 3]))),
+    "FULLY_CONNECTED": lambda r: sums(r, "FULLY_CONNECTED", int(r.choice([0, 1]))),
+    "ADD": lambda r: addition(r, int(r.choice([0, 1, 3]))),
+    "ADD of a constant": lambda r: addition(r, 0, True),
+    "AVERAGE_POOL_2D": lambda r: pool(r, "AVERAGE_POOL_2D", int(r.choice([0, 1]))),
+    "MAX_POOL_2D": lambda r: pool(r, "MAX_POOL_2D", int(r.choice([0, 1]))),
+    "MEAN": mean,
+    **{kind: (lambda r, kind=kind: on_elements(r, kind)) for kind in ("QUANTIZE", "RELU", "RELU6", "LEAKY_RELU", "LOGISTIC", "TANH")},
+}
