@@ -21,6 +21,7 @@ from qspec.tensor import Tensor
 
 FORMAT = "qspec-network"
 VERSION = 2
+"""The newest version; networks without a semantics and without layers of kernels are written as version 1, as ever."""
 
 Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
 Arrays = dict[str, bytes]
@@ -41,11 +42,12 @@ def encode(network: Network) -> Document:
         {"name": s.name, "reads": [network.stages[a].name for a in s.arguments], "layer": layer_json(s.layer, arrays)}
         for s in network.stages
     ]
+    plain = network.semantics == "exact" and not any(isinstance(s.layer, KernelLayer) for s in network.stages)
     root: Json = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": 1 if plain else VERSION,
         "name": network.name,
-        "semantics": network.semantics,
+        **({} if plain else {"semantics": network.semantics}),
         "stages": stages,
         "outputs": [network.stages[o].name for o in network.outputs],
     }

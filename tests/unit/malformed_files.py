@@ -110,7 +110,7 @@ EDITS: list[tuple[str, object, str]] = [
     # the document
     ("format", "onnx", "not a network"),
     ("format", GONE, "a field is missing"),
-    ("version", 2, "unknown version"),
+    ("version", 3, "unknown version"),
     ("version", "1", "a whole number is expected"),
     ("version", True, "a whole number is expected"),
     ("version", None, "a whole number is expected"),
