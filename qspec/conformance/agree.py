@@ -96,7 +96,7 @@ def agree(
 def _inputs(network: Network, given: object, samples: int, seed: int) -> list[IntArray]:
     shapes = [stage.type.shape for stage in network.inputs]
     if given is not None:
-        arrays = [np.asarray(a) for a in (given if isinstance(given, list | tuple) else [given])]  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+        arrays = [np.asarray(a) for a in (given if isinstance(given, list | tuple) else [given])]  # pyright: ignore[reportUnknownVariableType]
         fits = [a.shape[1:] == s and a.dtype.kind in "iu" for a, s in zip(arrays, shapes, strict=False)]
         if len(arrays) != len(shapes) or not all(fits):
             shown = [(a.shape, str(a.dtype)) for a in arrays]

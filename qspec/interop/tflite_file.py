@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from math import isfinite, prod
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import numpy as np
 
@@ -182,5 +182,5 @@ def _array(value: Any) -> IntArray:
 
 
 def _name_of(enumeration: Any, value: int) -> str:
-    members: dict[str, object] = dict(vars(enumeration))
+    members = cast("dict[str, object]", vars(enumeration))
     return next((name for name, v in members.items() if v == value and not name.startswith("_")), f"number {value}")

@@ -13,9 +13,11 @@ import numpy as np
 from qspec.formats import Format
 from qspec.network.activations import Activation, Linear, Lookup, ReLU
 from qspec.network.graph import Network
+from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, Requantize
 from qspec.semantics.exact import Numbers, Whole, contracted, packed, plus, shared, spread
 from qspec.semantics.functions import piecewise, rounded_activation
+from qspec.semantics.kernels import kernel
 from qspec.semantics.storing import Channel, Stored, channels_of, overflowed, rounded
 from qspec.semantics.windows import convolved, members, views
 
@@ -72,6 +74,8 @@ def computed(layer: Layer, x: Sequence[Stored], free: Mapping[str, Whole]) -> Ta
             return Taps(joined) if layer.output is None else _finished(joined.exact, layer.output)
         case Requantize():
             return _finished(x[0].exact, layer.output, layer.activation)
+        case Reinterpret() | Reshape() | Transpose() | Pad() | Constant() | Multiplier() | Thresholds():
+            return Taps(kernel(layer, x))
         case _:
             assert_never(layer)
 

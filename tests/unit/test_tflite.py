@@ -90,7 +90,7 @@ def test_quantize_multiplier_is_that_of_tensorflow():
 def test_a_multiplier_is_its_formula(scaling):
     """Every rule against its definition in fractions, in the scales and codes where roundings meet."""
     for (m, s), left, zero in itertools.product([(2**30, 0), (2**31 - 1, -3), (3 << 29, -2), (1 << 30, 2), (0, 0)], (0, 3), (0, -8, 5)):
-        net = qs.Sequential(qs.Input((1,), qs.Fixed(7, 0)), qs.Multiplier(qs.Affine(8, True, 1, zero), (m,), (s,), (scaling,), left=left))
+        net = qs.Sequential(qs.Input((1,), qs.Fixed(7, 0)), qs.Multiplier(qs.int8(1, zero), (m,), (s,), (scaling,), left=left))
         x = np.arange(-64, 64)
         expected = [min(max(_scaled(int(v) << left, m, s, scaling) + zero, -128), 127) for v in x]
         assert net.evaluate(x[:, None]).reshape(-1).tolist() == expected, (m, s, left, zero)
@@ -123,7 +123,7 @@ def test_files_read_back_as_they_were_written(tmp_path):
         assert one.options.items() <= two.options.items()
     for one, two in zip(model.tensors, again.tensors, strict=True):
         assert (one.name, one.shape, one.type, one.zeros) == (two.name, two.shape, two.type, two.zeros)
-        np.testing.assert_array_equal(np.float32(one.scales), np.float32(two.scales))
+        np.testing.assert_array_equal(np.array(one.scales, dtype=np.float32), np.array(two.scales))
         assert (one.data is None) == (two.data is None)
         if one.data is not None:
             np.testing.assert_array_equal(one.data, two.data)

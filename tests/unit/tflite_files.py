@@ -13,8 +13,8 @@ TIES = ((0.05, 0.05, 0.1), (0.5, 0.125, 0.0625), (0.1, 0.1, 0.4), (0.3, 0.1, 0.6
 
 def scales(random: Random) -> tuple[float, float, float]:
     """Return three float32 scales: tie-rich ones half of the time."""
-    drawn = TIES[random.integers(len(TIES))] if random.random() < 0.5 else tuple(random.uniform(0.004, 0.3, 3))
-    return tuple(float(np.float32(s)) for s in drawn)
+    a, b, c = TIES[random.integers(len(TIES))] if random.random() < 0.5 else random.uniform(0.004, 0.3, 3)
+    return float(np.float32(a)), float(np.float32(b)), float(np.float32(c))
 
 
 def zero(random: Random) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 
 import qspec as qs
@@ -134,19 +136,22 @@ def _inner_signal() -> qs.Property:
     return qs.exists(x, then=qs.max(net.signal(x, layer="dense_1").code) == 7, name="inner signal")
 
 
-CODES = qs.Affine(4, True, 1, -3)
+ONE = Fraction(1)
+CODES = qs.Affine(4, True, ONE, -3)
 
 
 def _multiplier() -> qs.Network:
-    dense = qs.Dense(qs.Tensor([[3, -2], [-1, 4]], qs.Affine(4, True, 1)), qs.Tensor([1, -2], qs.Affine(8, True, 1)))
+    kernel = qs.Tensor(np.array([[3, -2], [-1, 4]]), qs.Affine(4, True, ONE))
+    dense = qs.Dense(kernel, qs.Tensor(np.array([1, -2]), qs.Affine(8, True, ONE)))
     rules = (qs.Scaling.AWAY, qs.Scaling.UP)
-    return qs.Sequential(qs.Input((2,), qs.Affine(3, True, 1, 1)), dense, qs.Multiplier(CODES, (1 << 30, 3 << 29), (-1, -2), rules))
+    return qs.Sequential(qs.Input((2,), qs.Affine(3, True, ONE, 1)), dense, qs.Multiplier(CODES, (1 << 30, 3 << 29), (-1, -2), rules))
 
 
 def _thresholds() -> qs.Network:
     image = qs.Input((1, 2, 1), qs.Fixed(3, 0))
-    moved = (qs.Pad((0, 1, 0), (0, 0, 0), -2), qs.Transpose((1, 0, 2)), qs.Reshape((3,)), qs.Reinterpret(qs.Affine(3, True, 1, -1)))
-    return qs.Sequential(image, *moved, qs.Thresholds(CODES, [-4, -5, -8], [[-1, 1, 4], [0, 0, 2], [1, 2, 3]]))
+    moved = (qs.Pad((0, 1, 0), (0, 0, 0), -2), qs.Transpose((1, 0, 2)), qs.Reshape((3,)), qs.Reinterpret(qs.Affine(3, True, ONE, -1)))
+    steps = np.array([[-1, 1, 4], [0, 0, 2], [1, 2, 3]])
+    return qs.Sequential(image, *moved, qs.Thresholds(CODES, np.array([-4, -5, -8]), steps))
 
 
 def _constant() -> qs.Network:
