@@ -80,8 +80,8 @@ def compile_property(spec: Property, parameters: Mapping[str, object] | None = N
         )
     compiler = Compiler(spec)
     given = lower_formula(compiler, spec.given)
-    then = lower_formula(compiler, spec.then)
-    goal = conjunction([given, then if spec.kind == "exists" else compiler.builder.negate(then)])
+    then = lower_formula(compiler, spec.then, negated=spec.kind == "forall")
+    goal = conjunction([given, then])
     program = compiler.builder.program
     return Compiled(Query(program, goal), Query(program, given), dict(compiler.variables))
 

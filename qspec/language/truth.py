@@ -27,31 +27,50 @@ from qspec.language.formulas import (
 )
 
 
-def lower_formula(compiler: Compiler, formula: Formula) -> Goal:
-    """Add the nodes of a formula and return it over them."""
+def lower_formula(compiler: Compiler, formula: Formula, *, negated: bool = False) -> Goal:
+    """Add the nodes of a formula, or of its negation, and return it over them.
+
+    Negations go inwards as far as classes: a network has exactly one, so that not to have one is to have another. That leaves a class
+    and what denies it side by side, where negated inequalities would be as many disjunctions as there are classes.
+    """
     f = cast(AnyFormula, formula)
     match f:
         case Constantly(value):
-            return Truth(value)
+            return Truth(value is not negated)
+        case Conjunction(children) | Disjunction(children):
+            parts = [lower_formula(compiler, c, negated=negated) for c in children]
+            return conjunction(parts) if isinstance(f, Conjunction) is not negated else disjunction(parts)
+        case Negation(child):
+            return lower_formula(compiler, child, negated=not negated)
+        case ClassIn(scores, classes, ties):
+            if negated and len(classes) > 1:
+                others = sorted(set(range(scores.size)) - {cast(int, c) for c in classes})
+                return disjunction([_wins(compiler, scores, k, ties) for k in others])
+            return _negated(compiler, disjunction([_wins(compiler, scores, cast(int, c), ties) for c in classes]), negated)
+        case SameClass(left, right, ties):
+            both = [(_wins(compiler, left, k, ties), _wins(compiler, right, k, ties)) for k in range(left.size)]
+            return disjunction([conjunction([ours, _negated(compiler, theirs, negated)]) for ours, theirs in both])
+        case Comparison() | Quantified() | Same():
+            return _negated(compiler, _lower_atom(compiler, f), negated)
+        case _:
+            assert_never(f)
+
+
+def _negated(compiler: Compiler, goal: Goal, negated: bool) -> Goal:
+    return compiler.builder.negate(goal) if negated else goal
+
+
+def _lower_atom(compiler: Compiler, f: Comparison | Quantified | Same) -> Goal:
+    """Add the nodes of a formula about sums."""
+    match f:
         case Comparison(difference, relation):
             return _compare(compiler, difference, relation, every=True)
         case Quantified(comparison, every):
             return _compare(compiler, comparison.difference, comparison.relation, every)
-        case Conjunction(children):
-            return conjunction([lower_formula(compiler, c) for c in children])
-        case Disjunction(children):
-            return disjunction([lower_formula(compiler, c) for c in children])
-        case Negation(child):
-            return compiler.builder.negate(lower_formula(compiler, child))
         case Same(left, right, positions):
             b = compiler.builder
             a, c = (b.select(compiler.variables[v.name], positions) for v in (left, right))
             return conjunction([All(b.difference(a, c)), All(b.difference(c, a))])
-        case ClassIn(scores, classes, ties):
-            return disjunction([_wins(compiler, scores, cast(int, c), ties) for c in classes])
-        case SameClass(left, right, ties):
-            both = [(_wins(compiler, left, k, ties), _wins(compiler, right, k, ties)) for k in range(left.size)]
-            return disjunction([conjunction(pair) for pair in both])
         case _:
             assert_never(f)
 
