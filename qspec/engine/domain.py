@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from qspec.bounds.interval import Interval, bound_node
 from qspec.engine.dual import Knobs
 from qspec.engine.view import Shape
-from qspec.ir import Affine, All, And, Any, Formula, Or, Program, Truth
+from qspec.ir import Affine, All, And, Any, Formula, Or, Program, Truth, arguments
 from qspec.linear import take_rows, to_sparse
 
 Mask = npt.NDArray[np.bool_]
@@ -41,6 +42,8 @@ class Domain:
     """How many cuts have led to it."""
     cut: tuple[int, int] | None = None
     """Node and element of the last cut."""
+    chosen: bool = False
+    """Whether what led to it last was a disjunct."""
     implied: tuple[Anchor, ...] = ()
     """The bounds that a fact implied."""
     anchors: tuple[Anchor, ...] = ()
@@ -99,15 +102,24 @@ def halves(domain: Domain, node: int, element: int, threshold: int) -> list[tupl
     return [None if known[node].lower[element] > known[node].upper[element] else known for known in both]
 
 
-def propagated(program: Program, known: tuple[Interval, ...]) -> tuple[Interval, ...] | None:
-    """Return the bounds intersected with intervals propagated forwards; None if some exclude each other."""
+def propagated(program: Program, known: tuple[Interval, ...], moved: Container[int] | None = None) -> tuple[Interval, ...] | None:
+    """Return the bounds intersected with intervals propagated forwards; None if some exclude each other.
+
+    If it is said which nodes have moved, only what depends on them is looked at.
+    """
     result: list[Interval] = []
-    for node, old in zip(program, known, strict=True):
-        new = bound_node(node, result)
-        lower, upper = np.maximum(old.lower, new.lower), np.minimum(old.upper, new.upper)
-        if np.any(lower > upper):
-            return None
-        result.append(Interval(lower, upper))
+    changed: set[int] = set()
+    for k, (node, old) in enumerate(zip(program, known, strict=True)):
+        new = old
+        if moved is None or not changed.isdisjoint(arguments(node)):
+            new = bound_node(node, result)
+            lower, upper = np.maximum(old.lower, new.lower), np.minimum(old.upper, new.upper)
+            if np.any(lower > upper):
+                return None
+            new = old if np.array_equal(lower, old.lower) and np.array_equal(upper, old.upper) else Interval(lower, upper)
+        result.append(new)
+        if new is not old or (moved is not None and k in moved):
+            changed.add(k)
     return tuple(result)
 
 

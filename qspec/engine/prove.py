@@ -20,6 +20,7 @@ from qspec.bounds.layout import Layout
 from qspec.deadline import Deadline
 from qspec.engine import domain as domains
 from qspec.engine import listing
+from qspec.engine.apart import Apart, compound, with_sharp_facts
 from qspec.engine.ascent import Found
 from qspec.engine.batch import Assembly, Runner
 from qspec.engine.close import close_hopeful, fact_rows, recording
@@ -34,7 +35,7 @@ from qspec.engine.split import Cut, cuts, input_cuts
 from qspec.engine.view import make_view
 from qspec.evaluate.reference import evaluate, holds
 from qspec.integers import IntArray
-from qspec.ir import Input, Query
+from qspec.ir import TRUE, Input, Query
 
 SCALE = 1 << 28
 ROUNDS = 4
@@ -43,6 +44,10 @@ FEW_INPUTS = 8
 """Free input elements up to which inputs are cut before steps."""
 FEW_POINTS = 1 << 12
 """Assignments up to which they are, however many elements share them: one-hot groups and flags of a table, say."""
+MANY = 64
+"""Domains from which on disjunctions are left as they are until the search has tried to do without."""
+EARLY = 1
+"""Batches that are bounded before the attack, where that needs no compiler."""
 SOME_INPUTS, TURN = 64, 4
 """Up to so many, an input is cut every fourth time, too: that steps exclude each other may never be seen otherwise."""
 MAX_BYTES = 1 << 30
@@ -116,10 +121,8 @@ class _Search:
             small = few <= FEW_INPUTS or points <= FEW_POINTS
             self.by_inputs = small if self.options.branching is None else self.options.branching == "input"
             self.mixed = few <= SOME_INPUTS
-            self._take_apart([root])
-            if self.open and self.solution is None and self.attack is not None:
-                found = self.attack(_boxed(self.query, root))
-                self.solution = None if found is None else dict(found)
+            self.apart = Apart(self.query.program, self.view.shape, self.proof)
+            self._take_apart(root)
             if self.open and self.solution is None:
                 self._search(root)
         return self._outcome()
@@ -144,48 +147,40 @@ class _Search:
         """Return whether so many domains are open that they are to be left to others."""
         return self.options.leave is not None and len(self.open) >= self.options.leave
 
-    def _take_apart(self, waiting: list[Domain]) -> None:
-        """Replace every domain with a pending disjunction by one for each disjunct, and close those that plain slopes close."""
-        while waiting and self.solution is None:
-            ready = [d for d in waiting if not d.pending]
-            self._close_plainly(ready)
-            waiting = [d for d in waiting if d.pending]
-            parts: list[Domain] = []
-            for d in waiting:
-                choices = [domains.disjuncts(d, k, self.view.shape) for k in range(len(d.pending))]
-                which, children = min(enumerate(choices), key=lambda c: len(c[1]))
-                numbers = self.proof.choose(d.proof, which, len(children))
-                for child, number in zip(children, numbers, strict=True):
-                    if child.false:
-                        self.proof.empty(number)
-                    else:
-                        parts.append(replace(child, proof=number))
-            waiting = parts
-            if self.deadline.passed():
-                self.open += waiting
-                return
+    def _take_apart(self, root: Domain) -> None:
+        """Take disjunctions apart while that leaves few domains, and close those that plain slopes close; all others are open then."""
+        if compound(root.pending):
+            root = with_sharp_facts(root, self.query.program, self.layout, (self.low, self.high), self.proof)
+        start = self.apart.settled(root)
+        waiting = [] if start is None else self._close_plainly(self.apart.forced(start), root)
+        while waiting:
+            d = waiting.pop(0)
+            shortest = self.apart.shortest(d)
+            if shortest is None or len(waiting) + len(self.open) >= MANY or self.deadline.passed():
+                self._push(d)
+            else:
+                waiting += self._close_plainly(self.apart.divided(d, shortest[0]), d)
 
-    def _close_plainly(self, ready: list[Domain]) -> None:
-        """Try each fact chosen last on its own, with the slopes of the root, all domains of the same bounds at once."""
-        if not ready:
-            return
+    def _close_plainly(self, ready: list[Domain], parent: Domain) -> list[Domain]:
+        """Try the facts chosen last, with the slopes of the root, in all parts of one domain at once, and return those that stay open."""
         shape = self.view.shape
-        rows = np.stack([d.main for d in ready]).astype(np.int64) * SCALE
+        rows = np.stack([d.main for d in ready]).astype(np.int64) * SCALE if ready else np.zeros((0, shape.weights), dtype=np.int64)
         held = {n: -rows[:, first:end] for n, first, end in shape.facts if np.any(rows[:, first:end])}
         if not held:
-            self.open += ready
-            return
+            return ready
         choose = by_slopes(self.layout, self.low, self.high, repeats(self.query.program, self.layout))
         recorded, chosen = recording(choose, self.layout, len(ready))
-        known = list(ready[0].known)
+        known = list(parent.known)
         least = derive(self.query.program, held, recorded, known)
         plain = derive(self.query.program, held, self._none, known)
+        left: list[Domain] = []
         for d, row, value, p, flat in zip(ready, rows, least, chosen, plain, strict=True):
             self.visited += 1
             if max(value, flat) > 0:
                 self.proof.close(d.proof, p if value > 0 else np.zeros_like(p), fact_rows(shape, row))
             else:
-                self._push(replace(d, value=float(value) / SCALE))
+                left.append(replace(d, value=float(value) / SCALE))
+        return left
 
     def _none(self, node: int, c: IntArray) -> IntArray:
         """Choose no multipliers, so that a derivation uses intervals alone."""
@@ -217,10 +212,17 @@ class _Search:
         self.open.append(d)
 
     def _search(self, root: Domain) -> None:
+        """Bound what is open once where that needs no compiler, try the attack, then bound and cut until nothing is left."""
         runner = Runner(self.view, self.query.program, root, self.options)
         inputs = listing.box(self.query.program, root)
         price = listing.price(self.query, inputs) if self.options.leave is None else None
+        early = EARLY if self.view.plain and len(self.open) <= runner.size else 0
         for rounds in count():
+            if rounds == early and self.open and self.solution is None and self.attack is not None:
+                found = self.attack(_boxed(self.query, root))
+                self.solution = None if found is None else dict(found)
+            if self.solution is not None:
+                return
             if rounds == 1:  # what closes at once needs no sharper bounds
                 self._sharpen(runner, root)
             if not self.open or self.deadline.passed() or self._enough():
@@ -228,18 +230,19 @@ class _Search:
             if price is not None and self.visited >= price:
                 self._list(root, inputs)
                 return
-            batch = self._next(runner.size)
-            assembly = runner.assemble(batch)
-            found = runner.ascend(assembly)
-            self.visited += len(batch)
-            closing = self._close(batch, assembly, found)
-            if self._try_corners(found, len(batch)):
-                return
+            self._round(runner)
+
+    def _round(self, runner: Runner) -> None:
+        """Bound some open domains together, and close them, or find a solution, or cut them."""
+        batch = self._next(runner.size)
+        assembly = runner.assemble(batch)
+        found = runner.ascend(assembly)
+        self.visited += len(batch)
+        closing = self._close(batch, assembly, found)
+        if not self._try_corners(found, len(batch)):
             left = [k for k in range(len(batch)) if not closing[k]]
             if left:
                 self._cut(batch, left, assembly, found)
-            if self.solution is not None:
-                return
 
     def _list(self, root: Domain, inputs: listing.Box) -> None:
         """Begin again, and look at every assignment; the first domain stays open if the time does not suffice."""
@@ -291,13 +294,29 @@ class _Search:
                     np.broadcast_to(node.lower, (count, node.lower.size)) if corner is None else np.rint(corner[:count]).astype(np.int64)
                 )
                 assignment[node.name] = np.clip(whole, node.lower, node.upper)
-        hits = np.flatnonzero(holds(self.query.goal, evaluate(self.query.program, assignment)))
+        self.corners = evaluate(self.query.program, assignment)
+        hits = np.flatnonzero(holds(self.query.goal, self.corners))
         if hits.size:
             self.solution = {name: x[hits[0]] for name, x in assignment.items()}
         return bool(hits.size)
 
+    def _choose(self, d: Domain, place: int, *, must: bool) -> bool:
+        """Take a disjunction of a domain apart that is false at its corner, or any if one must be; return whether there was one.
+
+        One after another would multiply them out: after each, a cut comes first.
+        """
+        if d.chosen and not must:
+            return False
+        corner = [x[place : place + 1] if x.ndim > 1 else x[None] for x in self.corners] if d.pending else []
+        found = self.apart.shortest(d, None if must else lambda f: not bool(np.all(holds(f, corner))))
+        if found is None:
+            return False
+        for child in self._close_plainly(self.apart.divided(d, found[0]), d):
+            self._push(replace(child, chosen=True, main=child.main | d.main))
+        return True
+
     def _cut(self, batch: list[Domain], left: list[int], assembly: Assembly, found: Found) -> None:
-        """Replace every domain that is left, by its place in the batch, by the two sides of its best cut."""
+        """Replace every domain that is left, by its place in the batch, by the two sides of its best cut, or by those of a disjunction."""
         rows = np.array(left)
         known = {k: Interval(x.lower[rows], x.upper[rows]) for k, x in assembly.known.items()}
         coefficients = [None if c is None else c[rows] for c in found.coefficients]
@@ -309,9 +328,10 @@ class _Search:
             turn = self.mixed and batch[k].depth % TURN == TURN - 1
             by_input = steps.score[place] <= 0 or ((prefer or turn) and inputs.score[place] > 0)
             knobs = Knobs(*(v[k] for v in found.knobs))
-            self._divide(
-                replace(batch[k], value=float(found.bound[k]), knobs=knobs, depth=batch[k].depth + 1), inputs if by_input else steps, place
-            )
+            d = replace(batch[k], value=float(found.bound[k]), knobs=knobs, depth=batch[k].depth + 1)
+            cut = inputs if by_input else steps
+            if not self._choose(d, k, must=bool(cut.score[place] <= 0)):
+                self._divide(replace(d, chosen=False), cut, place)
 
     def _divide(self, d: Domain, cut: Cut, place: int) -> None:
         """Replace a domain by the two sides of a cut; a single point that is still open would be a solution, which the attack has tried."""
@@ -321,16 +341,19 @@ class _Search:
             return
         where = int(cut.node[place]), int(cut.element[place]), int(cut.threshold[place])
         node, element, threshold = domains.traced(program, *where)
+        pending = any(f != TRUE for f in d.pending)
         moved = node != where[0] or isinstance(program[node], Input)
         numbers = self.proof.split(d.proof, node, element, threshold)
         for side, number in zip(domains.halves(d, node, element, threshold), numbers, strict=True):
-            if side is not None and moved:
+            if side is not None and (moved or pending):
                 self.proof.propagate(number)
-                side = domains.propagated(program, side)
+                side = domains.propagated(program, side, (node,))
             if side is None:
                 self.proof.empty(number)
-            else:
-                self._push(replace(d, known=side, proof=number, cut=where[:2]))
+                continue
+            part = replace(d, known=side, proof=number, cut=where[:2])
+            for child in self.apart.after_cut(part) if pending else [part]:
+                self._push(child)
 
     def _last(self, d: Domain) -> None:
         """Decide a domain of a single point: evaluate it; where it is no solution some fact is false there, which closes it."""
