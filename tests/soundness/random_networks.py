@@ -7,7 +7,9 @@ properties hold. Every space of variables has at most `max_points` points.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from math import prod
+from operator import and_, or_
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from qspec.language.formulas import Formula
 from qspec.language.interpret import Interpreter
 from qspec.network.graph import Network
 from qspec.network.layers import Conv2D, Dense, Input
+from qspec.testing.examples.parts import mlp
 from tests.unit.random_networks import Dice, random_network
 
 
@@ -35,6 +38,32 @@ def random_property(seed: int, *, max_points: int = 200) -> qs.Property:
     elif r.random() < 0.3:
         spec = _two_copies(r, net, max_points)
     return spec or _plain(r, net, max_points)
+
+
+def random_classes(seed: int, *, max_points: int = 40) -> qs.Property:
+    """Return a random property of the classes of two tiny networks on one input, one a coarser copy of the other as often as not."""
+    r = Dice(seed)
+    classes = r.randint(2, 4)
+    seeds = [r.randrange(1000)] * 2 if r.random() < 0.5 else r.sample(range(1000), 2)
+    formats = r.sample([qs.Fixed(2, 0), qs.Fixed(3, 0), qs.Fixed(4, 1), None], 2)
+    a, b = (mlp(outputs=classes, seed=seed, output=output) for seed, output in zip(seeds, formats, strict=True))
+    xs = narrowed(r, a, "", max_points)
+    scores = [a(*xs), b(*xs)]
+    given = _about_classes(r, xs, scores, r.choice([0, 1])) if r.random() < 0.4 else None
+    then = _about_classes(r, xs, scores, r.choice([0, 0, 1, 2, 3, 4]))
+    return (qs.forall if r.random() < 0.7 else qs.exists)(*xs, given=given, then=then, name="classes")
+
+
+def _about_classes(r: Dice, variables: Sequence[Variable], scores: Sequence[Expression], depth: int) -> Formula:
+    if depth == 0:
+        y, z = r.sample(list(scores), 2)
+        own, others = r.choice([(qs.argmax(y), qs.argmax(z)), (qs.argmax(y, ties="last"), qs.argmax(z, ties="last"))])
+        some = r.sample(range(y.size), r.randint(1, y.size))
+        few = r.choice([own == others, own == others, own != others, own == some[0], own != some[0], own.isin(some), ~own.isin(some)])
+        return few if r.random() < 0.7 else _comparison(r, variables, [*scores, variables[0].flatten()])
+    parts = [_about_classes(r, variables, scores, depth - 1) for _ in range(r.randint(2, 3))]
+    joined = reduce(r.choice([and_, or_]), parts)
+    return ~joined if r.random() < 0.4 else joined
 
 
 def narrowed(r: Dice, net: Network, suffix: str, max_points: int) -> list[Variable]:

@@ -30,8 +30,13 @@ MAX_ENTRIES = 80
 MAX_SIZE = 5
 
 
-def random_query(rng: np.random.Generator, *, max_points: int = 1500, max_nodes: int = 7, kinds: Sequence[Kind] = KINDS) -> Query:
-    """Return a random query with at most `max_points` assignments, and `max_nodes` nodes of these kinds between inputs and goal."""
+def random_query(
+    rng: np.random.Generator, *, max_points: int = 1500, max_nodes: int = 7, kinds: Sequence[Kind] = KINDS, nested: tuple[int, int] = (0, 2)
+) -> Query:
+    """Return a random query with at most `max_points` assignments, and `max_nodes` nodes of these kinds between inputs and goal.
+
+    Formulas are `nested` so deep, at least and at most; beyond 3, multiplied out, they are thousands of disjuncts.
+    """
     grower = _Grower(rng, kinds)
     for k, (lower, upper) in enumerate(_random_boxes(rng, max_points)):
         grower.keep(grower.builder.input(f"x{k}", lower, upper))
@@ -43,7 +48,7 @@ def random_query(rng: np.random.Generator, *, max_points: int = 1500, max_nodes:
     query = Query((), TRUE)
     for _ in range(12):
         builder = grower.restart()
-        goal = _random_formula(rng, builder, values, int(rng.integers(0, 3)), hard=not wanted)
+        goal = _random_formula(rng, builder, values, int(rng.integers(nested[0], nested[1] + 1)), hard=not wanted)
         if rng.random() < 0.3:
             goal = And((goal, *_random_box_literals(rng, builder)))
         query = check(Query(builder.program, goal))
