@@ -15,6 +15,7 @@ from qspec.bounds.backward import MAX_CELLS, tightened
 from qspec.bounds.interval import Interval, decide
 from qspec.bounds.layout import Layout
 from qspec.bounds.points import Points
+from qspec.deadline import Deadline
 from qspec.engine.domain import Domain, disjuncts, propagated
 from qspec.engine.proof import Proof
 from qspec.engine.view import Shape
@@ -22,22 +23,36 @@ from qspec.integers import IntArray
 from qspec.ir import TRUE, Affine, Any, Formula, Or, Program, formula_nodes, sizes
 
 
+BETWEEN = 1 << 20
+"""Rows times elements that are bounded between two looks at the clock."""
+
+
 def compound(pending: tuple[Formula, ...]) -> bool:
     """Return whether disjunctions are more than a choice of one fact, so that it matters which disjunct bounds exclude."""
     return bool(pending) and not (len(pending) == 1 and isinstance(pending[0], Any))
 
 
-def with_sharp_facts(root: Domain, program: Program, layout: Layout, slopes: tuple[IntArray, IntArray], proof: Proof) -> Domain:
+def with_sharp_facts(
+    root: Domain, program: Program, layout: Layout, slopes: tuple[IntArray, IntArray], proof: Proof, deadline: Deadline
+) -> Domain:
     """Return the first domain with the nodes of its disjunctions tightened by slopes; the proof has a step for each."""
     size = sizes(program)
     known = list(root.known)
     listed: dict[int, Points] = {}
+    cells = 0
     for k in sorted(set[int]().union(*(formula_nodes(f) for f in root.pending))):
-        if isinstance(program[k], Affine) and 2 * size[k] * max(size) <= MAX_CELLS:
-            better = tightened(program, k, known, layout, slopes, listed)
-            if np.any(better.lower > known[k].lower) or np.any(better.upper < known[k].upper):
-                proof.tighten(root.proof, k, *slopes)
-                known[k] = better
+        own = 2 * size[k] * max(size)
+        if not isinstance(program[k], Affine) or own > MAX_CELLS:
+            continue
+        cells += own
+        if cells > BETWEEN:
+            cells = 0
+            if deadline.passed():
+                break
+        better = tightened(program, k, known, layout, slopes, listed)
+        if np.any(better.lower > known[k].lower) or np.any(better.upper < known[k].upper):
+            proof.tighten(root.proof, k, *slopes)
+            known[k] = better
     return replace(root, known=tuple(known))
 
 

@@ -150,7 +150,7 @@ class _Search:
     def _take_apart(self, root: Domain) -> None:
         """Take disjunctions apart while that leaves few domains, and close those that plain slopes close; all others are open then."""
         if compound(root.pending):
-            root = with_sharp_facts(root, self.query.program, self.layout, (self.low, self.high), self.proof)
+            root = with_sharp_facts(root, self.query.program, self.layout, (self.low, self.high), self.proof, self.deadline)
         start = self.apart.settled(root)
         waiting = [] if start is None else self._close_plainly(self.apart.forced(start), root)
         while waiting:
