@@ -22,7 +22,6 @@ from qspec.engine.view import Shape
 from qspec.integers import IntArray
 from qspec.ir import TRUE, Affine, Any, Formula, Or, Program, formula_nodes, sizes
 
-
 BETWEEN = 1 << 20
 """Rows times elements that are bounded between two looks at the clock."""
 

@@ -123,15 +123,15 @@ def test_verdicts_on_compiled_code_equal_enumeration(branching: Branching) -> No
 
 @cache
 def proofs() -> list[tuple[Query, Certificate]]:
-    """Return small queries without a solution, with the certificate that the engine found for each."""
+    """Return small queries without a solution, with the certificate that the engine found for each, where that derives anything."""
     found: list[tuple[Query, Certificate]] = []
-    for seed in range(1000, 1150):
+    for seed in range(1000, 1400):
         query = example(seed)
         if not len(solutions(query)):
             outcome = prove(query, budget(), Options(branching="input", compiled=False))
-            if outcome.proof is not None:
+            if outcome.proof is not None and len(outcome.proof.multipliers):
                 found.append((query, certificate(query, outcome)))
-        if len(found) == 32:
+        if len(found) == 25:
             break
     return found
 
@@ -145,9 +145,9 @@ def test_few_proofs_stand_without_a_step_or_a_weight() -> None:
     rng = np.random.default_rng(1)
     for name in ("without a step", "a step too many", "cut short", "no weight", "a negative weight"):
         mutants = [(q, m) for q, c in proofs() if (m := MUTATIONS[name](c, rng)) is not None]
-        assert len(mutants) >= 4
+        assert len(mutants) >= 5
         stood = sum(accepted(m, q) for q, m in mutants)
-        assert stood <= (3 if name == "without a step" else 0), name  # a choice of which one disjunct is left may be needless
+        assert stood <= (2 if name == "without a step" else 0), name  # a choice of which one disjunct is left may be needless
     steeper = [(q, flipped(c)) for q, c in proofs() if np.any(c.multipliers)]
     assert sum(not accepted(m, q) for q, m in steeper) >= len(steeper) // 4 > 0
 
