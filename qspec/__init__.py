@@ -88,6 +88,7 @@ from qspec.network.real_layers import Exp as Exp
 from qspec.network.real_layers import RealConv2D as RealConv2D
 from qspec.network.real_layers import RealDense as RealDense
 from qspec.network.real_layers import RealInput as RealInput
+from qspec.network.real_layers import RealSparse as RealSparse
 from qspec.network.real_layers import Softmax as Softmax
 from qspec.network.real_layers import Softplus as Softplus
 from qspec.optimize import Objective as Objective
@@ -213,6 +214,7 @@ __all__ = [
     "RealInput",
     "RealNetwork",
     "RealSequential",
+    "RealSparse",
     "Reinterpret",
     "Requantize",
     "Reshape",

@@ -39,6 +39,7 @@ def run(
         result = verify(spec, solver=solver, theory=theory, delta=delta, timeout=timeout, memory=memory, seed=seed)
     ended = status(result.verdict, [result])
     head = [painted(result.verdict.name), f"VNN-COMP: {word(result)}", verdict_line(result, len(spec.name))]
+    head += [f"note: {note}" for note in imported.notes]
     text = "\n".join([*head, *([] if result.point is None else ["", counterexample(imported, result)])])
     return Outcome(deliver(text, json, f"{network} {property}", [result], ended), ended)
 

@@ -1,10 +1,13 @@
-"""Read an ONNX file into plain values: nodes, constants as arrays, shapes of inputs; nothing is computed and no code is run."""
+"""Read an ONNX file into plain values: nodes that reach an output, constants as arrays, shapes of inputs; nothing is computed, no code run.
+
+Source: ONNX, https://onnx.ai/onnx/repo-docs/IR.html.
+"""
 
 from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -20,8 +23,27 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 LARGEST = 1 << 31
 """Bytes of a file, unpacked, at most."""
+OPSETS = (7, 26)
+"""The versions of the operators of ONNX that are read."""
 QONNX = ("qonnx", "brevitas", "finn")
 """What the names of domains contain whose operators quantise."""
+ONNX_DOMAIN = ("", "ai.onnx")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A tensor of the file, and the name of its type; half and brain floats are doubles, which hold them exactly."""
+
+    values: Array
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """What a file says of an input or output: its shape (None: unknown), and the name of its type."""
+
+    shape: tuple[int | None, ...]
+    type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,50 +59,40 @@ class OnnxNode:
     @property
     def place(self) -> str:
         """What a message calls this node."""
-        return f"{self.op} {self.name or self.outputs[0]!r}"
-
-    def integer(self, key: str, default: int) -> int:
-        """Return a whole attribute."""
-        return int(cast(int, self.attributes.get(key, default)))
-
-    def integers(self, key: str, default: Sequence[int]) -> list[int]:
-        """Return an attribute that is a list of whole numbers."""
-        return [int(v) for v in cast("Sequence[int]", self.attributes.get(key, default))]
-
-    def single(self, key: str, default: float) -> float:
-        """Return an attribute as the single-precision number that the file holds."""
-        return float(np.float32(cast(float, self.attributes.get(key, default))))
+        return f"{self.op} {self.name or next((o for o in self.outputs if o), '')!r}"
 
 
 @dataclass(frozen=True, slots=True)
 class OnnxGraph:
-    """Nodes in an order in which they can run, constants, the shape of each input that is no constant (None: unknown), and outputs."""
+    """Nodes in an order in which they can run, constants, inputs that are no constants, and outputs; what reaches no output is left out."""
 
     name: str
+    opset: int
     nodes: tuple[OnnxNode, ...]
-    constants: Mapping[str, Array]
-    inputs: Mapping[str, tuple[int | None, ...]]
-    outputs: tuple[str, ...]
+    constants: Mapping[str, Stored]
+    inputs: Mapping[str, Port]
+    outputs: Mapping[str, Port]
 
 
 def read_graph(path: str | Path) -> OnnxGraph:
     """Return the graph of an .onnx or .onnx.gz file.
 
-    Raises ModelFileError if the file is none, is damaged, or keeps weights elsewhere; UnsupportedError on QONNX; SolverMissingError
-    without the package `onnx`.
+    Raises ModelFileError if the file is none, is damaged, or keeps weights elsewhere; UnsupportedError on QONNX, functions of its own and
+    opsets outside `OPSETS`; SolverMissingError without the package `onnx`.
     """
     model = _model(Path(path))
     graph = model.graph
-    if graph.sparse_initializer:
-        raise ModelFileError("sparse weights are not read", given=str(path), expected="dense initializers")
-    constants = {t.name: _array(t, path) for t in graph.initializer}
+    used = {name for node in graph.node for name in node.input} | {o.name for o in graph.output}
+    constants = {t.name: _stored(t, path) for t in graph.initializer if t.name in used}
     nodes: list[OnnxNode] = []
     for node in graph.node:
         attributes = {a.name: _attribute(a, path) for a in node.attribute}
-        domain = "" if node.domain in ("", "ai.onnx") else f"{node.domain}."
+        domain = "" if node.domain in ONNX_DOMAIN else f"{node.domain}."
         nodes.append(OnnxNode(domain + node.op_type, node.name, tuple(node.input), tuple(node.output), attributes))
-    inputs = {i.name: _shape(i) for i in graph.input if i.name not in constants}
-    return OnnxGraph(graph.name or Path(path).name.split(".")[0], tuple(nodes), constants, inputs, tuple(o.name for o in graph.output))
+    stored = {t.name for t in graph.initializer}
+    inputs = {i.name: _port(i) for i in graph.input if i.name not in stored}
+    name = graph.name or Path(path).name.split(".")[0]
+    return OnnxGraph(name, _opset(model, path), tuple(nodes), constants, inputs, {o.name: _port(o) for o in graph.output})
 
 
 def _model(path: Path) -> onnx.ModelProto:
@@ -89,10 +101,41 @@ def _model(path: Path) -> onnx.ModelProto:
 
     try:
         model = package.load_model_from_string(_bytes(path))
-    except DecodeError as error:
+    except (DecodeError, ValueError) as error:
         raise _damaged(path, error) from None
-    for tensor in model.graph.initializer:
-        _expect_inside(tensor)
+    _expect_inside(model)
+    _keep_what_is_used(model.graph)
+    _expect_plain(model, path)
+    _opset(model, path)
+    for port in model.graph.output:
+        if port.type.HasField("tensor_type"):
+            port.type.tensor_type.shape.SetInParent()  # the checker wants one, and what is computed says what it is
+    try:
+        checker.check_model(model)
+    except (checker.ValidationError, RuntimeError, ValueError, TypeError) as error:
+        raise _damaged(path, error) from None
+    return model
+
+
+def _keep_what_is_used(graph: onnx.GraphProto) -> None:
+    """Drop the nodes whose results reach no output: whatever they are, they change nothing."""
+    wanted = {o.name for o in graph.output}
+    import onnx
+
+    kept: list[onnx.NodeProto] = []
+    for node in reversed(graph.node):
+        if any(o and o in wanted for o in node.output):
+            wanted |= set(node.input)
+            kept.append(node)
+    kept.reverse()
+    if len(kept) < len(graph.node):
+        copies = [onnx.NodeProto.FromString(n.SerializeToString()) for n in kept]
+        del graph.node[:]
+        graph.node.extend(copies)
+
+
+def _expect_plain(model: onnx.ModelProto, path: Path) -> None:
+    """Refuse sparse weights, quantisers, and functions that stand for operators."""
     foreign = sorted({f"{n.domain}.{n.op_type}" for n in model.graph.node if any(part in n.domain for part in QONNX)})
     if foreign:
         raise UnsupportedError(
@@ -101,11 +144,30 @@ def _model(path: Path) -> onnx.ModelProto:
             expected="a float network with operators of ONNX alone",
             advice="export it without quantisers and quantise it here (RealNetwork.quantize), or build its layers from their integers",
         )
-    try:
-        checker.check_model(model)
-    except (checker.ValidationError, RuntimeError, ValueError, TypeError) as error:
-        raise _damaged(path, error) from None
-    return model
+    if model.graph.sparse_initializer:
+        raise ModelFileError("sparse weights are not read", given=str(path), expected="dense initializers")
+    if model.functions:
+        raise UnsupportedError(
+            "an ONNX file with functions of its own is not read",
+            given=", ".join(sorted({f.name for f in model.functions})),
+            expected="operators of ONNX alone",
+            advice="inline them (onnx.inliner.inline_local_functions)",
+        )
+
+
+def _opset(model: onnx.ModelProto, path: str | Path) -> int:
+    versions = {o.version for o in model.opset_import if o.domain in ONNX_DOMAIN}
+    if len(versions) != 1:
+        raise ModelFileError("an ONNX file needs one opset", given=sorted(versions) or str(path), expected="one version of ai.onnx")
+    (version,) = versions
+    if not OPSETS[0] <= version <= OPSETS[1]:
+        raise UnsupportedError(
+            f"ONNX opset {version} is not read",
+            given=str(path),
+            expected=f"opset {OPSETS[0]} to {OPSETS[1]}",
+            advice="convert it (onnx.version_converter.convert_version), or export it for a version that is read",
+        )
+    return version
 
 
 def _onnx() -> tuple[Any, Any]:
@@ -134,27 +196,40 @@ def _damaged(path: str | Path, error: Exception) -> ModelFileError:
     )
 
 
-def _array(tensor: onnx.TensorProto, path: str | Path) -> Array:
-    """Return a stored tensor; half and brain floats as doubles, which hold them exactly."""
+def _stored(tensor: onnx.TensorProto, path: str | Path) -> Stored:
     import onnx
     import onnx.numpy_helper
 
-    _expect_inside(tensor)
+    name = type_name(tensor.data_type)
     try:
         array = np.asarray(onnx.numpy_helper.to_array(tensor))
-    except (ValueError, TypeError, KeyError, NotImplementedError) as error:
+    except (ValueError, TypeError, KeyError, NotImplementedError, OverflowError, MemoryError) as error:
         raise _damaged(path, error) from None
-    if array.dtype.kind in "fiub":
-        return array
+    if array.dtype.kind in "iub" or array.dtype == np.float64:
+        return Stored(array, name)
     try:
-        return array.astype(np.float64)
+        return Stored(array.astype(np.float64), name)
     except (ValueError, TypeError) as error:
-        raise _damaged(path, error) from None
+        raise UnsupportedError(
+            "an ONNX tensor of this type is not read", given=f"{tensor.name}: {name}", expected="numbers and booleans"
+        ) from error
 
 
-def _expect_inside(tensor: onnx.TensorProto) -> None:
-    if tensor.data_location == tensor.EXTERNAL:
-        raise ModelFileError("weights in other files are not read", given=tensor.name, expected="weights inside the model file")
+def type_name(code: int) -> str:
+    """Return what ONNX calls a type of elements."""
+    import onnx
+
+    try:
+        return onnx.TensorProto.DataType.Name(cast(Any, code))
+    except ValueError:
+        return f"type {code}"
+
+
+def _expect_inside(model: onnx.ModelProto) -> None:
+    stored = [*model.graph.initializer, *(a.t for n in model.graph.node for a in n.attribute if a.HasField("t"))]
+    for tensor in stored:
+        if tensor.data_location == tensor.EXTERNAL:
+            raise ModelFileError("weights in other files are not read", given=tensor.name, expected="weights inside the model file")
 
 
 def _attribute(attribute: onnx.AttributeProto, path: str | Path) -> object:
@@ -162,13 +237,28 @@ def _attribute(attribute: onnx.AttributeProto, path: str | Path) -> object:
     import onnx.helper
 
     if attribute.type == onnx.AttributeProto.TENSOR:
-        return _array(attribute.t, path)
+        return _stored(attribute.t, path)
     try:
         value: object = onnx.helper.get_attribute_value(attribute)
     except ValueError as error:
         raise _damaged(path, error) from None
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value if isinstance(value, int | float | str) else _items(value)
 
 
-def _shape(value: onnx.ValueInfoProto) -> tuple[int | None, ...]:
-    return tuple(d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else None for d in value.type.tensor_type.shape.dim)
+def _items(value: object) -> object:
+    """Return a list of numbers as a tuple, and anything else as it is."""
+    try:
+        items = tuple(cast("tuple[object, ...]", value))
+    except TypeError:
+        return value
+    return items if all(isinstance(v, int | float) for v in items) else value
+
+
+def _port(value: onnx.ValueInfoProto) -> Port:
+    if not value.type.HasField("tensor_type"):
+        raise UnsupportedError("an end of an ONNX network is no tensor", given=value.name, expected="a tensor of floats")
+    dims = value.type.tensor_type.shape.dim
+    shape = tuple(d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else None for d in dims)
+    return Port(shape, type_name(value.type.tensor_type.elem_type))

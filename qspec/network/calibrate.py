@@ -22,7 +22,7 @@ from qspec.network.graph import Network
 from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D
 from qspec.network.real import RealNetwork, RealStage
 from qspec.network.real_evaluate import signals
-from qspec.network.real_layers import Activate, Exp, RealConv2D, RealDense, RealInput, Softmax, Softplus, sum_activation
+from qspec.network.real_layers import Activate, Exp, RealConv2D, RealDense, RealInput, RealSparse, Softmax, Softplus, sum_activation
 from qspec.reals.ir import ExactArray
 from qspec.rounding import Overflow, Rounding
 
@@ -101,7 +101,7 @@ def _signed(stage: RealStage, arguments: list[bool]) -> bool:
             return not isinstance(stage.layer.activation, POSITIVE)
         case Add():
             return not isinstance(sum_activation(stage.layer), POSITIVE)
-        case RealInput():
+        case RealInput() | RealSparse():
             return True
         case AveragePool2D() | MaxPool2D() | Flatten() | Concat():
             return any(arguments)

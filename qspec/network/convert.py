@@ -23,6 +23,7 @@ from qspec.network.real_layers import (
     RealDense,
     RealInput,
     RealLayer,
+    RealSparse,
     Softmax,
     Softplus,
     real_shape,
@@ -139,6 +140,13 @@ def _fixed_layer(stage: RealStage, formats: Formats) -> Layer:
                 output,
                 formats.accumulator,
                 layer.name,
+            )
+        case RealSparse():
+            raise UnsupportedError(
+                "a sparse layer has no fixed-point layer",
+                given=stage.name,
+                expected="dense and convolution layers",
+                advice="it rearranges or sums what no dense layer, convolution or pooling says",
             )
         case Activate():
             return Requantize(output, _fixed_activation(layer.activation), layer.name)

@@ -11,7 +11,18 @@ from qspec.errors import ShapeError
 from qspec.network.activations import HardSigmoid, HardTanh, LeakyReLU, Linear, ReLU, Sigmoid, Sign, Tanh
 from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D
 from qspec.network.real import RealNetwork, Reals, RealStage
-from qspec.network.real_layers import Activate, Exp, RealActivation, RealConv2D, RealDense, RealInput, Softmax, Softplus, sum_activation
+from qspec.network.real_layers import (
+    Activate,
+    Exp,
+    RealActivation,
+    RealConv2D,
+    RealDense,
+    RealInput,
+    RealSparse,
+    Softmax,
+    Softplus,
+    sum_activation,
+)
 from qspec.network.shapes import padding_pairs
 from qspec.network.types import pool_counts, pool_windows
 from qspec.reals.ir import ExactArray
@@ -52,6 +63,8 @@ def _evaluate(stage: RealStage, x: list[Reals], shapes: list[tuple[int, ...]]) -
             return activate(layer.activation, x[0] @ doubles(layer.kernel) + _bias(layer.bias))
         case RealConv2D():
             return activate(layer.activation, _convolve(layer, x[0]) + _bias(layer.bias))
+        case RealSparse():
+            return _sparse(layer, x[0].reshape(x[0].shape[0], -1))
         case Activate():
             return activate(layer.activation, x[0])
         case AveragePool2D() | MaxPool2D():
@@ -73,6 +86,12 @@ def doubles(values: ExactArray) -> Reals:
 
 def _bias(bias: ExactArray | None) -> Reals | float:
     return 0.0 if bias is None else doubles(bias)
+
+
+def _sparse(layer: RealSparse, x: Reals) -> Reals:
+    result = np.zeros((x.shape[0], int(np.prod(layer.shape, dtype=np.int64))))
+    np.add.at(result.T, layer.rows, x.T[layer.columns] * doubles(layer.coefficients)[:, None])
+    return (result + _bias(layer.bias)).reshape(-1, *layer.shape)
 
 
 def _pool(layer: AveragePool2D | MaxPool2D, x: Reals, shape: tuple[int, ...]) -> Reals:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from math import prod
 from typing import assert_never
 
+import numpy as np
+
 from qspec.errors import ModelFileError
 from qspec.network import decode as quantised
 from qspec.network.cursor import Cursor
@@ -24,6 +26,7 @@ from qspec.network.real_layers import (
     RealDense,
     RealInput,
     RealLayer,
+    RealSparse,
     Softmax,
     Softplus,
     real_shape,
@@ -74,6 +77,15 @@ def _layer(layer: RealLayer) -> Json:
                 "dilation": [*layer.dilation],
                 "groups": layer.groups,
                 "activation": _activation(layer.activation),
+            }
+        case RealSparse():
+            return {
+                "kind": "Sparse",
+                "shape": [*layer.shape],
+                "rows": [int(r) for r in layer.rows],
+                "columns": [int(c) for c in layer.columns],
+                "coefficients": [exact_json(v) for v in fractions(layer.coefficients).flat],
+                "bias": _numbers(layer.bias),
             }
         case Activate():
             return {"kind": "Activate", "activation": _activation(layer.activation)}
@@ -137,6 +149,13 @@ def _read_conv2d(cursor: Cursor, name: str) -> RealLayer:
     )
 
 
+def _read_sparse(cursor: Cursor, name: str) -> RealLayer:
+    f = cursor.fields("kind", "shape", "rows", "columns", "coefficients", "bias")
+    rows, columns = ([c.whole() for c in f[key].items()] for key in ("rows", "columns"))
+    coefficients = exact([c.exact() for c in f["coefficients"].items()])
+    return RealSparse(shape_of(f["shape"]), np.array(rows), np.array(columns), coefficients, f["bias"].optional(_read_numbers), name)
+
+
 def _read_activate(cursor: Cursor, name: str) -> RealLayer:
     return Activate(_read_activation(cursor.fields("kind", "activation")["activation"]), name)
 
@@ -154,6 +173,7 @@ LAYERS: Mapping[str, Callable[[Cursor, str], RealLayer]] = {
     "Input": _read_input,
     "Dense": _read_dense,
     "Conv2D": _read_conv2d,
+    "Sparse": _read_sparse,
     "Activate": _read_activate,
     **{kind: _shared(kind) for kind in ("AveragePool2D", "MaxPool2D", "Flatten", "Add", "Concat")},
 }

@@ -14,6 +14,7 @@ from typing import assert_never, cast, get_args
 import numpy as np
 
 from qspec.errors import NetworkError, ShapeError
+from qspec.integers import IntArray
 from qspec.linear import window_count
 from qspec.network.activations import HardSigmoid, HardTanh, LeakyReLU, Linear, ReLU, Sigmoid, Sign, Tanh
 from qspec.network.expect import expect
@@ -87,6 +88,38 @@ class RealConv2D:
             raise NetworkError("groups must divide the output channels", given=self.groups, expected=f"a divisor of {self.kernel.shape[3]}")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RealSparse:
+    """`y[rows[k]] += coefficients[k] * x[columns[k]]` and `bias`, on flat positions: rearrangements, scalings and sums of any shape.
+
+    `shape` is that of the result, `bias` (elements of the result,).
+    """
+
+    shape: tuple[int, ...]
+    rows: IntArray
+    columns: IntArray
+    coefficients: ExactArray
+    bias: ExactArray | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", check_shape(self.shape))
+        size = int(np.prod(self.shape, dtype=np.int64))
+        for key in ("rows", "columns"):
+            object.__setattr__(self, key, _positions(getattr(self, key), key))
+        coefficients = _frozen(self.coefficients)
+        bias = None if self.bias is None else _frozen(self.bias)
+        if not self.rows.shape == self.columns.shape == coefficients.shape:
+            given = self.rows.shape, self.columns.shape, coefficients.shape
+            raise ShapeError("a sparse layer needs a row, a column and a coefficient for each entry", given=given, expected="one length")
+        if np.any(self.rows >= size):
+            raise ShapeError("a row of a sparse layer lies outside its result", given=int(self.rows.max()), expected=f"0 to {size - 1}")
+        if bias is not None and bias.shape != (size,):
+            raise ShapeError("bias does not fit the result", given=bias.shape, expected=f"({size},)")
+        object.__setattr__(self, "coefficients", coefficients)
+        object.__setattr__(self, "bias", bias)
+
+
 @dataclass(frozen=True, slots=True)
 class Activate:
     """An activation on its own."""
@@ -103,7 +136,7 @@ def sum_activation(layer: Add) -> RealActivation:
     return cast(RealActivation, layer.activation)
 
 
-RealLayer = RealInput | RealDense | RealConv2D | Activate | Flatten | MaxPool2D | AveragePool2D | Add | Concat
+RealLayer = RealInput | RealDense | RealConv2D | RealSparse | Activate | Flatten | MaxPool2D | AveragePool2D | Add | Concat
 
 
 def real_shape(layer: RealLayer, arguments: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
@@ -125,6 +158,12 @@ def real_shape(layer: RealLayer, arguments: Sequence[tuple[int, ...]]) -> tuple[
             return (layer.kernel.shape[1],)
         case RealConv2D():
             return _convolved(layer, _image(arguments[0], "convolution"))
+        case RealSparse():
+            size = int(np.prod(arguments[0], dtype=np.int64))
+            if np.any(layer.columns >= size):
+                given = int(layer.columns.max())
+                raise ShapeError(f"sparse layer {layer.name!r} does not fit its input", given=given, expected=f"columns 0 to {size - 1}")
+            return layer.shape
         case Activate():
             return arguments[0]
         case Flatten():
@@ -171,6 +210,16 @@ def _set_parameters(layer: RealDense | RealConv2D, *, axes: int, expected: str) 
     object.__setattr__(layer, "kernel", kernel)
     object.__setattr__(layer, "bias", bias)
     _check_activation(layer.activation)
+
+
+def _positions(values: object, what: str) -> IntArray:
+    """Return flat positions that nobody can change; raises ShapeError on anything but a list of whole numbers that are not negative."""
+    array = np.array(values)
+    if array.ndim != 1 or (array.size and (array.dtype.kind not in "iu" or array.min() < 0)):
+        raise ShapeError(f"{what} of a sparse layer are malformed", given=array, expected="flat positions from 0")
+    result = array.astype(np.int64)
+    result.setflags(write=False)
+    return result
 
 
 def _frozen(values: object) -> ExactArray:

@@ -14,7 +14,18 @@ from qspec.integers import IntArray, rational
 from qspec.network.activations import HardSigmoid, HardTanh, LeakyReLU, Linear, ReLU, Sigmoid, Sign, Tanh
 from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D
 from qspec.network.real import RealNetwork, RealStage
-from qspec.network.real_layers import Activate, Exp, RealActivation, RealConv2D, RealDense, RealInput, Softmax, Softplus, sum_activation
+from qspec.network.real_layers import (
+    Activate,
+    Exp,
+    RealActivation,
+    RealConv2D,
+    RealDense,
+    RealInput,
+    RealSparse,
+    Softmax,
+    Softplus,
+    sum_activation,
+)
 from qspec.network.shapes import padding_pairs
 from qspec.network.types import pool_counts, pool_windows
 from qspec.reals.builder import RealBuilder, placement
@@ -69,6 +80,9 @@ def _lower_stage(b: RealBuilder, stage: RealStage, shapes: list[tuple[int, ...]]
             raise AssertionError("inputs are lowered by the caller")
         case RealDense() | RealConv2D():
             return activate(b, layer.activation, _sum(b, stage, layer, shapes[0], x[0], free), stage.shape[-1])
+        case RealSparse():
+            entries = Entries(stage.size, b.size(x[0]), layer.rows, layer.columns, layer.coefficients)
+            return b.affine([(entries, x[0])], 0 if layer.bias is None else layer.bias)
         case Activate():
             return activate(b, layer.activation, x[0], stage.shape[-1])
         case Flatten():

@@ -12,6 +12,8 @@ from types import ModuleType
 import pytest
 
 from qspec import errors, properties, real_properties
+from qspec.interop.onnx_operators import OPERATORS
+from qspec.interop.onnx_table import markdown
 from qspec.solver import Reason, solver_entry_points
 from tests.unit.malformed_calls import CALLS
 from tests.unit.malformed_files import FILES
@@ -34,6 +36,11 @@ def sections(page: str) -> dict[str, str]:
 
 def classes() -> dict[str, type[errors.QspecError]]:
     return {name: c for name, c in vars(errors).items() if isinstance(c, type) and issubclass(c, errors.QspecError)}
+
+
+def test_the_table_of_onnx_is_the_one_that_the_reader_obeys() -> None:
+    """To write it anew: `markdown(OPERATORS)` of `qspec.interop`."""
+    assert text("onnx.md").split("<!-- table -->\n")[1].split("<!-- end -->")[0] == markdown(OPERATORS)
 
 
 def test_every_error_has_a_section_with_an_example() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import sys
+from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -15,23 +16,30 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import qspec as qs
 from qspec.errors import ModelFileError, QspecError, SolverMissingError, UnsupportedError
-from qspec.interop.onnx_real import import_onnx, read_onnx
-from qspec.network.real_layers import RealDense
+from qspec.interop.onnx_operators import OPERATORS
+from qspec.interop.onnx_real import READERS, import_onnx, read_onnx
+from qspec.interop.vnnlib import parse_vnnlib
+from qspec.network.real_layers import RealDense, RealSparse
+from tests.unit.onnx_families import Outcome, family, run
 
 Nodes = list[Any]
+Model = tuple[list[Any], dict[str, Any], tuple[int | str, ...]]
 
 
-def write(path: Path, nodes: Nodes, weights: dict[str, Any], shape: tuple[int | str, ...], axes: int = 2) -> Path:
+def write(
+    path: Path, nodes: Nodes, weights: dict[str, Any], shape: tuple[int | str, ...], axes: int = 2, *, opset: int = 13, type: int = 1
+) -> Path:
     """Write a model with one input x and one output y, which has so many axes."""
     graph = helper.make_graph(
         nodes,
         "test",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("x", type, shape)],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [f"d{k}" for k in range(axes)])],
         [numpy_helper.from_array(np.asarray(w), k) for k, w in weights.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     path.write_bytes(model.SerializeToString())
     return path
 
@@ -45,7 +53,7 @@ def floats(*shape: int, seed: int = 0) -> Any:
     return np.random.default_rng(seed + sum(shape)).normal(size=shape).astype(np.float32)
 
 
-def mlp() -> tuple[Nodes, dict[str, Any], tuple[int | str, ...]]:
+def mlp() -> Model:
     nodes = [
         node("Sub", "x mean", "a"),
         node("Flatten", "a", "b", axis=1),
@@ -61,7 +69,7 @@ def mlp() -> tuple[Nodes, dict[str, Any], tuple[int | str, ...]]:
     return nodes, weights, (1, 1, 1, 5)
 
 
-def convolutional() -> tuple[Nodes, dict[str, Any], tuple[int | str, ...]]:
+def convolutional() -> Model:
     nodes = [
         node("Sub", "x mean", "a"),
         node("Div", "a deviation", "b"),
@@ -79,7 +87,7 @@ def convolutional() -> tuple[Nodes, dict[str, Any], tuple[int | str, ...]]:
     return nodes, {**weights, "w": floats(90, 4), "b2": floats(4)}, ("batch", 3, 7, 8)
 
 
-def branching() -> tuple[Nodes, dict[str, Any], tuple[int | str, ...]]:
+def branching() -> Model:
     nodes = [
         node("Gemm", "x w1 b1", "a"),
         node("Relu", "a", "b"),
@@ -94,13 +102,104 @@ def branching() -> tuple[Nodes, dict[str, Any], tuple[int | str, ...]]:
     return nodes, {"w1": floats(3, 4), "b1": floats(4), "w2": floats(4, 4), "one": np.float32(1), "w3": floats(5, 8)}, (1, 3)
 
 
-def columns() -> tuple[Nodes, dict[str, Any], tuple[int | str, ...]]:
+def columns() -> Model:
     nodes = [node("MatMul", "w x", "a"), node("Add", "a b", "c"), node("Softplus", "c", "d"), node("Transpose", "d", "y")]
     return nodes, {"w": floats(4, 3), "b": floats(4, 1)}, (3, 1)
 
 
-@pytest.mark.parametrize("make", [mlp, convolutional, branching, columns])
-def test_agrees_with_onnxruntime(make: Callable[[], tuple[Nodes, dict[str, Any], tuple[int | str, ...]]], tmp_path: Path) -> None:
+def one_channel() -> Model:
+    """What tf2onnx writes of a Keras network for images of one channel, with `Rescaling` first."""
+    nodes = [
+        node("Div", "x scale", "a"),
+        node("Sub", "a mean", "b"),
+        node("Reshape", "b s1", "c"),
+        node("Conv", "c k", "d", auto_pad="SAME_UPPER", strides=[2, 2]),
+        node("Relu", "d", "e"),
+        node("Transpose", "e", "f", perm=[0, 2, 3, 1]),
+        node("Reshape", "f s2", "g"),
+        node("MatMul", "g w", "y"),
+    ]
+    weights = {"scale": np.float32(255), "mean": floats(1), "s1": np.array([-1, 1, 5, 6]), "k": floats(3, 1, 3, 3)}
+    return nodes, {**weights, "s2": np.array([-1, 27]), "w": floats(27, 4)}, (1, 5, 6, 1)
+
+
+def rescaled_channels() -> Model:
+    nodes = [
+        node("Div", "x scale", "a"),
+        node("Transpose", "a", "b", perm=[0, 3, 1, 2]),
+        node("Conv", "b k", "c"),
+        node("Flatten", "c", "y"),
+    ]
+    return nodes, {"scale": np.array([2, 4, 8], dtype=np.float32), "k": floats(2, 3, 2, 2)}, (1, 4, 5, 3)
+
+
+def computed_shape() -> Model:
+    """What PyTorch writes of `view(x.size(0), -1)`, after a convolution, and a constant through a ReLU."""
+    nodes = [
+        node("Conv", "x k", "a"),
+        node("Shape", "a", "s"),
+        node("Gather", "s zero", "n", axis=0),
+        node("Unsqueeze", "n axes", "m"),
+        node("Concat", "m rest", "t", axis=0),
+        node("Reshape", "a t", "b"),
+        node("Relu", "c", "d"),
+        node("Add", "b d", "e"),
+        node("Gemm", "e w", "y"),
+    ]
+    weights = {
+        "k": floats(2, 1, 2, 2),
+        "zero": np.array(0),
+        "axes": np.array([0]),
+        "rest": np.array([-1]),
+        "c": floats(8),
+        "w": floats(8, 3),
+    }
+    return nodes, weights, ("batch", 1, 3, 3)
+
+
+def many_layers() -> Model:
+    nodes = [
+        node("Pad", "x pads", "a"),
+        node("Conv", "a k", "b"),
+        node("BatchNormalization", "b s s s v", "c"),
+        node("Clip", "c zero six", "d"),
+        node("ConvTranspose", "d t", "e", strides=[2, 1], group=2),
+        node("PRelu", "e slope", "f"),
+        node("Neg", "f", "g"),
+        node("Slice", "g starts ends axes", "h"),
+        node("Concat", "h h", "i", axis=1),
+        node("Sub", "i i2", "j"),
+        node("Max", "j one", "l"),
+        node("ReduceMean", "l", "m", axes=[2, 3], keepdims=0),
+        node("Elu", "m", "n"),
+        node("LeakyRelu", "n", "y", alpha=-0.5),
+        node("Mul", "i half", "i2"),
+    ]
+    nodes.insert(9, nodes.pop())
+    weights = {"pads": np.array([0, 0, 1, 1, 0, 0, 0, 1]), "k": floats(2, 2, 2, 2), "s": np.abs(floats(2)), "v": np.abs(floats(2)) + 1}
+    weights |= {"zero": np.float32(0), "six": np.float32(6), "t": floats(2, 1, 2, 2), "slope": floats(2, 1, 1), "half": np.float32(0.5)}
+    weights |= {"starts": np.array([1, -3]), "ends": np.array([5, 9]), "axes": np.array([2, 3]), "one": np.float32(-0.25)}
+    return nodes, weights, (1, 2, 4, 5)
+
+
+def rows() -> Model:
+    """Several rows in a matrix product, a softmax of each, a flat input that becomes an image."""
+    nodes = [
+        node("Reshape", "x s1", "a"),
+        node("Conv", "a k", "b"),
+        node("Reshape", "b s2", "c"),
+        node("MatMul", "c w", "d"),
+        node("Softmax", "d", "e", axis=-1),
+        node("ReduceMax", "e", "y", axes=[0], keepdims=1),
+    ]
+    weights = {"s1": np.array([1, 1, 4, 4]), "k": floats(2, 1, 2, 2), "s2": np.array([6, 3]), "w": floats(3, 4)}
+    return nodes, weights, (1, 16)
+
+
+@pytest.mark.parametrize(
+    "make", [mlp, convolutional, branching, columns, one_channel, rescaled_channels, computed_shape, many_layers, rows]
+)
+def test_agrees_with_onnxruntime(make: Callable[[], Model], tmp_path: Path) -> None:
     """Up to the rounding of floats: what is tested is how the file is read."""
     nodes, weights, shape = make()
     path = write(tmp_path / "net.onnx", nodes, weights, shape)
@@ -167,19 +266,187 @@ def test_packed_file_is_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("nodes", "weights", "named"),
     [
-        ([node("BatchNormalization", "x s s s s", "y")], {"s": floats(2)}, "BatchNormalization"),
+        ([node("Erf", "x", "y")], {}, "Erf"),
+        ([node("Sign", "x", "y")], {}, "Sign"),
         ([node("MatMul", "x x", "y")], {}, "MatMul"),
         ([node("Mul", "x x", "y")], {}, "Mul"),
-        ([node("Div", "one x", "y")], {"one": np.float32(1)}, "division"),
-        ([node("Gemm", "x w", "y", transA=1)], {"w": floats(2, 2)}, "transA"),
-        ([node("Conv", "x w", "y")], {"w": floats(2, 2, 1, 1)}, "no image"),
-        ([node("Constant", "", "y", value_string=b"text")], {}, "constant"),
-        ([node("MatMul", "x w", "y")], {"w": floats(2, 3, 3)}, "MatMul"),
+        ([node("Div", "one x", "y")], {"one": np.float32(1)}, "divisor that varies"),
+        ([node("Div", "x zero", "y")], {"zero": np.float32(0)}, "divisor of zero"),
+        ([node("Gemm", "x w", "y", transB=7)], {"w": floats(2, 2)}, "transB = 7(.|\n)*0, 1"),
+        ([node("Conv", "x w", "y")], {"w": floats(2, 2, 1, 1)}, "2 axes"),
+        ([node("Constant", "", "y", value_string=b"text")], {}, "value_string"),
+        ([node("Cast", "x", "i", to=7), node("Cast", "i", "y", to=1)], {}, "INT64"),
+        ([node("Cast", "x", "i", to=10), node("Cast", "i", "y", to=1)], {}, "FLOAT16"),
+        ([node("Dropout", "x ratio train", "y")], {"ratio": np.float32(0.5), "train": np.bool_(True)}, "training_mode"),
+        ([node("Mul", "x c", "y")], {"c": np.float64(2)}, "different types(.|\n)*DOUBLE"),
+        ([node("Mul", "x c", "y")], {"c": np.float16(2)}, "the type FLOAT16"),
+        ([node("Pad", "x p", "y", mode="wrap")], {"p": np.array([0, 1, 0, 1])}, "mode = wrap(.|\n)*reflect"),
     ],
 )
 def test_what_is_not_understood_is_refused_by_name(nodes: Nodes, weights: dict[str, Any], named: str, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match=named):
         read_onnx(write(tmp_path / "net.onnx", nodes, weights, (2, 2)))
+
+
+def test_what_is_refused_says_operator_node_attribute_value_and_what_is_taken(tmp_path: Path) -> None:
+    last = helper.make_node("Gemm", ["x", "w"], ["y"], name="last", transB=7)
+    training = write(
+        tmp_path / "net.onnx", [node("BatchNormalization", "x s s s s", "y", training_mode=1)], {"s": floats(2)}, (1, 2), opset=15
+    )
+    with pytest.raises(UnsupportedError, match="training_mode = 1"):
+        read_onnx(training)
+    with pytest.raises(UnsupportedError, match=r"ONNX Gemm with transB = 7 is not read\n.*Gemm 'last': transB = 7\n.*transB: 0, 1"):
+        read_onnx(write(tmp_path / "net.onnx", [last], {"w": floats(2, 2)}, (1, 2)))
+
+
+@pytest.mark.parametrize("opset", [1, 6, 27, 9999])
+def test_opsets_that_are_not_read_are_refused(opset: int, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match=rf"opset {opset} is not read(.|\n)*opset 7 to 26"):
+        read_onnx(write(tmp_path / "net.onnx", [node("Relu", "x", "y")], {}, (1, 2), opset=opset))
+
+
+def test_axes_of_additions_before_opset_7_are_never_ignored(tmp_path: Path) -> None:
+    """There `axis` says with which axis the second argument begins: read as numpy does, the rows would be columns."""
+    nodes = [node("Reshape", "x s", "r"), node("Add", "r c", "y", broadcast=1, axis=0)]
+    weights = {"s": np.array([2, 2]), "c": np.array([10, 100], dtype=np.float32)}
+    with pytest.raises(UnsupportedError, match="opset 6"):
+        read_onnx(write(tmp_path / "net.onnx", nodes, weights, (1, 4), opset=6))
+
+
+def test_casts_of_signals_change_nothing_or_are_refused(tmp_path: Path) -> None:
+    nodes = [node("Cast", "x", "d", to=11), node("Mul", "d c", "e"), node("Cast", "e", "y", to=1)]
+    network = read_onnx(write(tmp_path / "net.onnx", nodes, {"c": np.float64(0.1)}, (1, 1)))
+    assert list(network.enclose([Fraction(1, 3)])[0]) == [Fraction(0.1) / 3]
+    with pytest.raises(UnsupportedError, match=r"type(.|\n)*INT64"):
+        read_onnx(write(tmp_path / "net.onnx", [node("Cast", "x", "y", to=1)], {}, (1, 1), type=7))
+
+
+def test_casts_of_constants_cut_off_and_round(tmp_path: Path) -> None:
+    nodes = [node("Cast", "c", "i", to=7), node("Cast", "i", "f", to=1), node("Add", "x f", "y")]
+    network = read_onnx(write(tmp_path / "net.onnx", nodes, {"c": np.array([1.7, -2.6], dtype=np.float32)}, (1, 2)))
+    assert network.evaluate([0.0, 0.0]).tolist() == [1, -2]
+    nodes = [node("Cast", "c", "h", to=10), node("Cast", "h", "f", to=1), node("Add", "x f", "y")]
+    network = read_onnx(write(tmp_path / "net.onnx", nodes, {"c": np.array([0.1, 2049], dtype=np.float32)}, (1, 2)))
+    assert network.evaluate([0.0, 0.0]).tolist() == [float(np.float16(0.1)), 2048]
+
+
+@pytest.mark.parametrize(("shape", "other"), [((3, 1), (3,)), ((1, 3), (3, 1)), ((1, 1), (3,))])
+def test_arguments_are_repeated_as_the_specification_says(shape: tuple[int, ...], other: tuple[int, ...], tmp_path: Path) -> None:
+    c, x = np.array([0.5, 0.25, 0.125], dtype=np.float32).reshape(other), np.arange(np.prod(shape)).reshape(shape)
+    network = read_onnx(write(tmp_path / "net.onnx", [node("Add", "x c", "y")], {"c": c}, shape))
+    assert network.evaluate(x.reshape(-1).astype(float)).tolist() == (x + c).reshape(-1).tolist()
+
+
+def test_dead_branches_may_be_anything(tmp_path: Path) -> None:
+    nodes = [node("Det", "x", "a"), node("Quant", "a", "b", domain="onnx.brevitas"), node("Nonsense", "b", "c"), node("Relu", "x", "y")]
+    assert read_onnx(write(tmp_path / "net.onnx", nodes, {}, (1, 2))).evaluate([-1.0, 2.0]).tolist() == [0, 2]
+
+
+def test_several_inputs_and_outputs_are_vectors_one_after_the_other(tmp_path: Path) -> None:
+    def port(name: str, *shape: int) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+    nodes = [
+        node("Sub", "a b", "d"),
+        node("Concat", "d b", "e", axis=1),
+        node("Gemm", "e w", "y"),
+        node("Transpose", "d", "z"),
+    ]
+    w = np.array([[1, 0], [0, 1], [2, 0], [0, -1]], dtype=np.float32)
+    graph = helper.make_graph(
+        nodes, "g", [port("a", 1, 2), port("b", 1, 2)], [port("y", 1, 2), port("z", 2, 1)], [numpy_helper.from_array(w, "w")]
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), tmp_path / "net.onnx")
+    imported = import_onnx(tmp_path / "net.onnx")
+    assert (imported.inputs, imported.outputs) == ({"a": (1, 2), "b": (1, 2)}, {"y": (1, 2), "z": (2, 1)})
+    own = np.empty(4)
+    own[imported.input_order] = [5, 7, 1, 2]
+    assert imported.network.evaluate(own)[imported.output_order].tolist() == [4 + 2, 5 - 2, 4, 5]
+
+
+def test_images_of_one_channel_are_images_however_they_are_turned(tmp_path: Path) -> None:
+    imported = import_onnx(write(tmp_path / "net.onnx", *one_channel()))
+    assert imported.network.inputs[0].shape == (5, 6, 1)
+    assert imported.input_order.tolist() == list(range(30))
+    assert not any(isinstance(s.layer, RealSparse) for s in imported.network.stages)
+    assert not import_onnx(write(tmp_path / "net.onnx", *rescaled_channels())).notes
+
+
+def test_batch_normalisation_is_exact_where_roots_are_rational_and_else_says_so(tmp_path: Path) -> None:
+    weights = {"s": np.array([3], dtype=np.float32), "b": np.array([1], dtype=np.float32), "m": np.array([0.5], dtype=np.float32)}
+    for variance, factor in ((2.0, Fraction(2)), (2.75, None)):
+        nodes = [node("BatchNormalization", "x s b m v", "y", epsilon=0.25)]
+        imported = import_onnx(write(tmp_path / "net.onnx", nodes, {**weights, "v": np.array([variance], dtype=np.float32)}, (1, 1)))
+        found = imported.network.enclose([Fraction(1, 3)])[0][0]
+        factor = Fraction(float(np.sqrt(3.0))) if factor is None else factor
+        assert found == (Fraction(1, 3) - Fraction(1, 2)) * factor + 1
+        assert bool(imported.notes) == (variance == 2.75)
+
+
+@pytest.mark.parametrize("alpha", [-2.0, -0.5, 0.0, 0.5, 1.0, 3.0])
+def test_leaky_slopes_are_exact_whatever_they_are(alpha: float, tmp_path: Path) -> None:
+    network = read_onnx(write(tmp_path / "net.onnx", [node("LeakyRelu", "x", "y", alpha=alpha)], {}, (1, 2)))
+    low, high = network.enclose([Fraction(-1, 3), Fraction(1, 3)])
+    assert list(low) == list(high) == [Fraction(-1, 3) * Fraction(alpha), Fraction(1, 3)]
+
+
+def test_verdicts_about_what_was_not_read_before(tmp_path: Path) -> None:
+    """The difference of two signals, a maximum and a Clip, over the reals: least and greatest values are known."""
+    nodes = [node("Relu", "x", "a"), node("Sub", "a x", "b"), node("Max", "b x", "c"), node("Clip", "c zero half", "y")]
+    imported = import_onnx(write(tmp_path / "net.onnx", nodes, {"zero": np.float32(0), "half": np.float32(0.5)}, (1, 1)))
+    box = "(declare-const X_0 Real)(declare-const Y_0 Real)(assert (>= X_0 -1))(assert (<= X_0 1))"
+    for solver in ("delta", "z3"):
+        for condition, verdict in (
+            ("(> Y_0 0.5)", "HOLDS"),
+            ("(>= Y_0 0.5)", "VIOLATED"),
+            ("(< Y_0 0)", "HOLDS"),
+            ("(<= Y_0 0)", "VIOLATED"),
+        ):
+            found = qs.verify(parse_vnnlib(f"{box}(assert {condition})").property(imported), solver=solver)
+            assert found.verdict.name in ({verdict, "UNKNOWN"} if solver == "delta" else {verdict})
+
+
+def test_sizes_that_no_memory_holds_are_refused(tmp_path: Path) -> None:
+    for nodes, weights in (
+        ([node("Expand", "x s", "y")], {"s": np.array([10**12, 2])}),
+        ([node("Pad", "x p", "y")], {"p": np.array([0, 0, 10**12, 0])}),
+        ([node("Tile", "x s", "y")], {"s": np.array([10**9, 10**9])}),
+        ([node("ConstantOfShape", "s", "c"), node("Add", "x c", "y")], {"s": np.array([10**10, 10**6])}),
+    ):
+        with pytest.raises(UnsupportedError, match="too large"):
+            read_onnx(write(tmp_path / "net.onnx", nodes, weights, (1, 2)))
+    with pytest.raises(UnsupportedError, match="too large"):
+        read_onnx(write(tmp_path / "net.onnx", [node("Relu", "x", "y")], {}, (2**40, 2**40)))
+
+
+def test_every_attribute_of_the_standard_is_in_the_table_or_refused() -> None:
+    """For each operator and opset that is read: no attribute or input of the table is not in the standard."""
+    for name, rule in OPERATORS.items():
+        for opset in range(rule.opsets[0], rule.opsets[1] + 1):
+            schema = onnx.defs.get_schema(name, opset)
+            assert set(rule.at(opset)) <= set(schema.attributes), (name, opset)
+            assert len(rule.inputs(opset)) == len(schema.inputs), (name, opset)
+            missing = set(schema.attributes) - set(rule.at(opset))
+            assert missing <= {"sparse_value", "value_string", "value_strings", "output_shape"}, (name, opset, missing)
+            for key, attribute in rule.at(opset).items():
+                given = schema.attributes[key].default_value
+                standard = onnx.helper.get_attribute_value(given) if given.name else None
+                standard = standard.decode() if isinstance(standard, bytes) else standard
+                assert attribute.default == pytest.approx(standard) if isinstance(standard, float) else attribute.default == standard
+                assert attribute.required == schema.attributes[key].required, (name, opset, key)
+    assert set(READERS) == set(OPERATORS)
+
+
+def test_generated_files_are_equal_or_refused(tmp_path: Path) -> None:
+    """Every 30th file of all families; `tests/benchmarks/onnx_families.py` runs all."""
+    files = [c for op in sorted(OPERATORS) for c in family(op)]
+    outcomes = Counter[Outcome]()
+    for c in files[::30]:
+        outcome = run(tmp_path / "net.onnx", c)
+        assert outcome not in (Outcome.DIFFERENT, Outcome.ALONE), c.text
+        outcomes[outcome] += 1
+    assert outcomes[Outcome.EXACT] + outcomes[Outcome.EQUAL] > 100
+    assert outcomes[Outcome.REFUSED] > 20
 
 
 def test_qonnx_is_refused_with_the_way_out(tmp_path: Path) -> None:
@@ -191,8 +458,10 @@ def test_qonnx_is_refused_with_the_way_out(tmp_path: Path) -> None:
 def test_layers_that_do_not_fit_are_an_error_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="fit"):
         read_onnx(write(tmp_path / "net.onnx", [node("Gemm", "x w b", "y")], {"w": floats(2, 3), "b": floats(2, 2)}, (1, 2)))
-    with pytest.raises(ModelFileError, match="damaged"):
+    with pytest.raises(ModelFileError, match="Reshape does not fit"):
         read_onnx(write(tmp_path / "net.onnx", [node("Reshape", "x s", "y")], {"s": np.array([7])}, (1, 2)))
+    with pytest.raises(ModelFileError, match="MatMul does not fit"):
+        read_onnx(write(tmp_path / "net.onnx", [node("MatMul", "x w", "y")], {"w": floats(2, 3, 3)}, (1, 2)))
 
 
 def test_weights_elsewhere_are_refused(tmp_path: Path) -> None:

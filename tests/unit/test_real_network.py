@@ -204,3 +204,34 @@ def test_rounding_is_inside_its_box_of_parameters() -> None:
         assert isinstance(layer, qs.RealDense)
         rounded = qs.quantize(layer.kernel, qs.Fixed(32, 4, rounding=mode)).codes * Fraction(1, 16)
         assert np.all((fractions(box.lower) <= rounded) & (rounded <= fractions(box.upper)))
+
+
+def sparse() -> qs.RealNetwork:
+    """A sum with an element that occurs twice, a row with a bias alone, and a result that is an image."""
+    rows, columns = np.array([0, 0, 1, 3, 3]), np.array([1, 1, 0, 2, 0])
+    layer = qs.RealSparse((2, 1, 2), rows, columns, ["1/3", 2, -1, 4, "1/7"], [0, 1, "1/5", 0])  # pyright: ignore[reportArgumentType]
+    return qs.RealSequential(qs.RealInput((3,)), layer, qs.Activate(qs.ReLU()), qs.MaxPool2D((2, 1)), name="sparse")
+
+
+def test_sparse_layers_are_exact_and_come_back_from_files(tmp_path: Path) -> None:
+    x = [Fraction(1, 2), Fraction(-3), Fraction(2, 3)]
+    wanted = [max(Fraction(0), Fraction(1, 5)), max(Fraction(1, 2), Fraction(8, 3) + Fraction(1, 14))]
+    sparse().save(tmp_path / "sparse.qspec")
+    for network in (sparse(), qs.load_real(tmp_path / "sparse.qspec")):
+        low, high = network.enclose(x)
+        assert low.reshape(-1).tolist() == high.reshape(-1).tolist() == wanted
+        assert_enclosed(network, np.array([0.5, -3, 0.75]))
+
+
+def test_sparse_layers_that_do_not_fit_are_refused() -> None:
+    one = np.zeros(1, dtype=int)
+    for make in (
+        lambda: qs.RealSparse((2,), np.array([2]), one, np.ones(1)),
+        lambda: qs.RealSparse((2,), one, -one - 1, np.ones(1)),
+        lambda: qs.RealSparse((2,), one, one, np.ones(2)),
+        lambda: qs.RealSparse((2,), one, one, np.ones(1), np.ones(1)),
+        lambda: qs.RealSequential(qs.RealInput((2,)), qs.RealSparse((2,), one, one + 2, np.ones(1))),
+        lambda: sparse().quantize(input=qs.Fixed(6, 2), weights=qs.Fixed(6, 2), activations=qs.Fixed(6, 2)),
+    ):
+        with pytest.raises(QspecError, match=r"sparse layer|bias"):
+            make()
