@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from math import lcm
+from math import lcm, prod
 from typing import assert_never, cast
 
 import numpy as np
@@ -12,7 +12,18 @@ import numpy as np
 from qspec.network.activations import HardSigmoid, HardTanh, LeakyReLU, Linear, ReLU, Sigmoid, Sign, Tanh
 from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D
 from qspec.network.real import RealNetwork
-from qspec.network.real_layers import Activate, Exp, RealActivation, RealConv2D, RealDense, RealInput, RealLayer, Softmax, Softplus
+from qspec.network.real_layers import (
+    Activate,
+    Exp,
+    RealActivation,
+    RealConv2D,
+    RealDense,
+    RealInput,
+    RealLayer,
+    RealSparse,
+    Softmax,
+    Softplus,
+)
 from qspec.semantics import series
 from qspec.semantics.enclosed import Enclosures, constants, enclosures, product_sum, total
 from qspec.semantics.exact import Whole, contracted, packed, shared, times
@@ -47,6 +58,8 @@ def computed(layer: RealLayer, x: Sequence[Enclosures], free: Mapping[str, Value
             raise AssertionError("the values of an input are given")
         case RealDense() | RealConv2D():
             return activated(layer.activation, weighted(layer, x[0], free), bits)
+        case RealSparse():
+            return scattered(layer, x[0].listed())
         case Activate():
             return activated(layer.activation, x[0], bits)
         case Flatten():
@@ -74,6 +87,18 @@ def weighted(layer: RealDense | RealConv2D, x: Enclosures, free: Mapping[str, Va
     if "bias" in free:
         return total([sums, enclosures(free["bias"], layer.kernel.shape[-1:])])
     return sums if layer.bias is None else total([sums, constants(layer.bias)])
+
+
+def scattered(layer: RealSparse, x: Sequence[Enclosure]) -> Enclosures:
+    """Return the bias, or nothing, and every entry of a sparse layer times the element that it reads."""
+    size = prod(layer.shape)
+    low = [Fraction(0)] * size if layer.bias is None else [Fraction(b) for b in layer.bias.tolist()]
+    high = list(low)
+    for row, column, coefficient in zip(layer.rows.tolist(), layer.columns.tolist(), layer.coefficients.tolist(), strict=True):
+        read, weight = x[int(column)], Fraction(coefficient)
+        ends = sorted((weight * read.lower, weight * read.upper))
+        low[row], high[row] = low[row] + ends[0], high[row] + ends[1]
+    return enclosures([Enclosure(a, b) for a, b in zip(low, high, strict=True)], layer.shape)
 
 
 def averaged(layer: AveragePool2D, x: Enclosures) -> Enclosures:
@@ -135,7 +160,7 @@ def _constant(value: Fraction) -> Enclosures:
 def _clipped(v: Enclosures, lower: Fraction, upper: Fraction) -> Enclosures:
     fine = v.scaled(shared([v.unit, lower, upper]))
     least, most = int(lower / fine.unit), int(upper / fine.unit)
-    return fine.each(lambda end: packed(np.where(end < least, least, np.where(end > most, most, end))))
+    return fine.each(lambda end: packed(np.minimum(np.maximum(end.astype(object), least), most)))  # the ends may be wider than a word
 
 
 def _increasing(function: Callable[[Fraction, int], Enclosure], v: Enclosures, bits: int) -> Enclosures:

@@ -28,7 +28,18 @@ from qspec.network.activations import Activation, HardSigmoid, HardTanh, LeakyRe
 from qspec.network.graph import Network, Sequential, Signal, apply
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, Requantize
 from qspec.network.real import RealNetwork, RealSequential, real_apply
-from qspec.network.real_layers import Activate, Exp, RealActivation, RealConv2D, RealDense, RealInput, RealLayer, Softmax, Softplus
+from qspec.network.real_layers import (
+    Activate,
+    Exp,
+    RealActivation,
+    RealConv2D,
+    RealDense,
+    RealInput,
+    RealLayer,
+    RealSparse,
+    Softmax,
+    Softplus,
+)
 from qspec.reals import lower as real_lower
 from qspec.rounding import Overflow, Rounding
 from qspec.tensor import Tensor, quantize
@@ -227,6 +238,7 @@ REAL_LAYERS: dict[type, Callable[[RealInput], RealNetwork]] = {
     RealInput: lambda x: RealSequential(x, Flatten()),
     RealDense: lambda x: RealSequential(x, Flatten(), RealDense(np.ones((8, 2)) / 4, np.array([1.0, -0.5]))),
     RealConv2D: lambda x: RealSequential(x, RealConv2D(np.arange(16.0).reshape(2, 2, 2, 2), padding="same")),
+    RealSparse: lambda x: RealSequential(x, RealSparse((2,), np.array([0, 0, 1]), np.array([5, 2, 7]), np.array([1.0, -2.0, 0.5]))),
     Activate: lambda x: RealSequential(x, Activate(ReLU())),
     Flatten: lambda x: RealSequential(x, Flatten()),
     MaxPool2D: lambda x: RealSequential(x, MaxPool2D((2, 2))),

@@ -151,13 +151,13 @@ REFUSED: list[tuple[str, Callable[[], object], str]] = [
     ("quantised layer", lambda: qs.RealSequential(qs.RealInput((2,)), qs.Dense(qs.Tensor([[1], [1]], qs.Fixed(3, 0)))), "wrong kind"),  # pyright: ignore[reportArgumentType]
     ("no input", lambda: qs.RealSequential(qs.Flatten()), "begins with an input"),
     ("two of one name", lambda: qs.RealSequential(qs.RealInput((1,)), qs.Flatten("x")), "one name"),
-    ("values of another shape", lambda: dense(qs.Linear()).evaluate([1.0, 2.0, 3.0]), "do not fit the input"),
+    ("values of another shape", lambda: dense(qs.Linear()).evaluate([1.0, 2.0, 3.0]), "wrong shape"),
     ("no box", lambda: dense(qs.Linear()).input("x"), "bounded box"),
     ("half a box", lambda: dense(qs.Linear()).input("x", lower=0), "no upper end"),
     ("unbounded box", lambda: dense(qs.Linear()).input("x", lower=0, upper=float("inf")), "not finite"),
     ("box of no number", lambda: dense(qs.Linear()).input("x", lower=[0, float("nan")], upper=1), "not finite"),
     ("empty box", lambda: dense(qs.Linear()).input("x", lower=[0, 1], upper=[1, "0.5"]), "empty domain"),
-    ("box of another shape", lambda: dense(qs.Linear()).input("x", lower=[0, 0, 0], upper=1), "do not fit"),
+    ("box of another shape", lambda: dense(qs.Linear()).input("x", lower=[0, 0, 0], upper=1), "wrong shape"),
     ("no such layer", lambda: dense(qs.Linear()).perturb(rho=1, layers=["dense_9"]), "no such layer"),
     ("layer without parameters", lambda: dense(qs.Linear()).perturb(rho=1, layers=["x"]), "stores no parameters"),
     ("nothing perturbed", lambda: dense(qs.Linear()).perturb(rho=1, weights=False, biases=False), "nothing to perturb"),
@@ -235,3 +235,10 @@ def test_sparse_layers_that_do_not_fit_are_refused() -> None:
     ):
         with pytest.raises(QspecError, match=r"sparse layer|bias"):
             make()
+
+
+def test_ends_wider_than_a_word_are_clipped_when_a_counterexample_is_replayed() -> None:
+    """The unit of the point is so fine that the end of a ReLU-N is more than 2^63 of it."""
+    network = qs.RealSequential(qs.RealInput((1,)), qs.Activate(qs.ReLU(Fraction(1, 2))))
+    x = network.input("x", lower=Fraction(1, 3 * 2**70), upper=Fraction(1, 3 * 2**70))
+    assert qs.verify(qs.forall(x, then=qs.all(network(x) <= 0)), solver="z3").verdict is qs.Verdict.VIOLATED
