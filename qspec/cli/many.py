@@ -62,12 +62,12 @@ def read_over(file: str) -> list[dict[str, object]]:
     try:
         match path.suffix:
             case ".json":
-                return _from_json(json.loads(path.read_text(encoding="utf-8"), parse_float=str), file)
+                return _from_json(json.loads(path.read_text(encoding="utf-8-sig"), parse_float=str), file)
             case ".npz":
                 with np.load(path, allow_pickle=False) as arrays:
                     return together(**{str(k): arrays[k] for k in arrays.files})
             case ".csv":
-                with path.open(encoding="utf-8", newline="") as rows:
+                with path.open(encoding="utf-8-sig", newline="") as rows:
                     return [dict(setting(f"{k}={v}") for k, v in row.items()) for row in csv.DictReader(rows, strict=True)]
             case _:
                 raise SpecError("cannot read parameters from this", given=file, expected="a file .json, .npz or .csv")

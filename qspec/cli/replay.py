@@ -57,7 +57,7 @@ def run(*, results: str, target: str | None) -> Outcome:
 def read_results(file: str) -> tuple[list[Stored], str]:
     """Return the results in a file that have codes or points, and the specification it names; raises SpecError if there are none."""
     try:
-        content: object = json.loads(Path(file).read_text(encoding="utf-8"))
+        content: object = json.loads(Path(file).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise SpecError("cannot read stored results", given=file, expected=f"what `qspec verify --json` wrote ({error})") from None
     whole = _mapping(content, file)

@@ -153,7 +153,7 @@ def _array(path: Path) -> object:
     try:
         if path.suffix == ".npy":
             return np.load(path, allow_pickle=False)
-        return _json(path.read_text(encoding="utf-8"), path.name)
+        return _json(path.read_text(encoding="utf-8-sig"), path.name)
     except (OSError, ValueError, EOFError) as error:
         if isinstance(error, SpecError):
             raise

@@ -213,3 +213,24 @@ def test_a_stored_counterexample_in_another_layout_is_refused(tmp_path: Path) ->
         else:
             with pytest.raises(QspecError):
                 _codes(stored, spec)
+
+
+def test_byte_order_marks_are_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Tables, JSON, specifications and stored results as editors on Windows write them."""
+    spec, mark = tmp_path / "spec.py", "\ufeff"
+    spec.write_text(
+        f'{mark}import qspec as qs\nnet = qs.load("iris-4bit")\n'
+        'robust = qs.properties.local_robustness(net, [50, 30, 14, 2], qs.parameter("radius"), qs.parameter("label"))\n',
+        encoding="utf-8",
+    )
+    tables = {"t.csv": "radius,label\n1,0\n", "t.json": '[{"radius": 1, "label": 0}]', "radius.json": "1"}
+    for name, text in tables.items():
+        (tmp_path / name).write_text(mark + text, encoding="utf-8")
+    for table in ("t.csv", "t.json"):
+        assert main(["verify-many", str(spec), "--over", str(tmp_path / table), "--workers", "1"]) == 0
+    assert main(["verify", str(spec), "--param", f"radius=@{tmp_path / 'radius.json'}", "--param", "label=0"]) == 0
+    stored = tmp_path / "r.json"
+    assert main(["verify", str(spec), "--param", "radius=20", "--param", "label=0", "--json", str(stored)]) == 1
+    stored.write_text(mark + stored.read_text(encoding="utf-8"), encoding="utf-8")
+    assert main(["replay", str(stored), str(spec)]) == 1
+    assert "VIOLATED" in capsys.readouterr().out
