@@ -116,10 +116,13 @@ if TYPE_CHECKING:
     from qspec.certification.certification import Certification as Certification
     from qspec.certification.certify import certify as certify
     from qspec.comparison import compare as compare
+    from qspec.conformance.agree import Agreement as Agreement
+    from qspec.conformance.agree import agree as agree
     from qspec.export import to_lp as to_lp
     from qspec.export import to_mps as to_mps
     from qspec.export import to_pysmt as to_pysmt
     from qspec.export import to_smtlib as to_smtlib
+    from qspec.interop.tflite_export import to_tflite as to_tflite
     from qspec.layer_bits import LayerWidths as LayerWidths
     from qspec.many import Finished as Finished
     from qspec.many import grid as grid
@@ -132,6 +135,7 @@ if TYPE_CHECKING:
     from qspec.quantization_errors import largest_error as largest_error
     from qspec.radius import Radius as Radius
     from qspec.radius import largest_radius as largest_radius
+    from qspec.runtimes.int8 import quantize_int8 as quantize_int8
     from qspec.schema import Categorical as Categorical
     from qspec.schema import Link as Link
     from qspec.schema import Ordinal as Ordinal
@@ -151,12 +155,15 @@ _LATER = {
     "qspec.certification.certification": ("Certification",),
     "qspec.certification.certify": ("certify",),
     "qspec.comparison": ("compare",),
+    "qspec.conformance.agree": ("Agreement", "agree"),
     "qspec.export": ("to_lp", "to_mps", "to_pysmt", "to_smtlib"),
+    "qspec.interop.tflite_export": ("to_tflite",),
     "qspec.layer_bits": ("LayerWidths",),
     "qspec.many": ("Finished", "grid", "together", "verify_many"),
     "qspec.network.real_file": ("load_real",),
     "qspec.quantization_errors": ("ErrorBounds", "LargestError", "error_bounds", "largest_error"),
     "qspec.radius": ("Radius", "largest_radius"),
+    "qspec.runtimes.int8": ("quantize_int8",),
     "qspec.schema": ("Categorical", "Link", "Ordinal", "Schema", "Whole", "determines"),
     "qspec.sweeps": ("Sweep", "sweep"),
     "qspec.threshold": ("Threshold", "largest_value", "least_value"),
@@ -168,6 +175,7 @@ __all__ = [
     "Activate",
     "Add",
     "Affine",
+    "Agreement",
     "AveragePool2D",
     "Categorical",
     "CertificateError",
@@ -241,6 +249,7 @@ __all__ = [
     "Verdict",
     "Whole",
     "Widths",
+    "agree",
     "all",
     "any",
     "apply",
@@ -282,6 +291,7 @@ __all__ = [
     "properties",
     "q",
     "quantize",
+    "quantize_int8",
     "query",
     "real_apply",
     "real_properties",
@@ -297,6 +307,7 @@ __all__ = [
     "to_mps",
     "to_pysmt",
     "to_smtlib",
+    "to_tflite",
     "together",
     "uint8",
     "verify",

@@ -14,7 +14,7 @@ from qspec.errors import InternalError, QspecError, SoundnessError
 if TYPE_CHECKING:
     from qspec.cli.outcome import Outcome
 
-MODULES = {"verify-many": "many", "check-certificate": "certificate", "report": "page"}
+MODULES = {"import": "import_", "verify-many": "many", "check-certificate": "certificate", "report": "page"}
 """Where the code of a command is, if not in the module of its name."""
 FAILURE, USAGE, INTERRUPTED, CLOSED_PIPE = 4, 2, 130, 141
 

@@ -227,6 +227,33 @@ def _demo(parser: Parser) -> None:
     )
 
 
+def _agree(parser: Parser) -> None:
+    parser.add_argument("file", metavar="FILE.tflite", help="quantised TensorFlow Lite file")
+    _semantics(parser)
+    parser.add_argument("--runtime", metavar="NAME", help="the real runtime (default: the one that the semantics names)")
+    parser.add_argument("--inputs", metavar="FILE.npy", help="codes of the input, shape (samples, *shape) (default: random ones)")
+    parser.add_argument("--samples", metavar="N", type=int, default=100, help="how many random inputs (default: 100)")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of the random inputs (default: 0)")
+
+
+def _import(parser: Parser) -> None:
+    parser.add_argument("file", metavar="FILE.tflite", help="quantised TensorFlow Lite file")
+    _semantics(parser)
+    parser.add_argument("-o", "--out", metavar="FILE.qspec", required=True, help="where the network goes")
+
+
+def _evaluate(parser: Parser) -> None:
+    parser.add_argument("network", metavar="NETWORK", help="a .qspec or .tflite file, or the name of a shipped model")
+    parser.add_argument("inputs", metavar="INPUTS.npy", help="integer codes of the input, shape (samples, *shape)")
+    _semantics(parser, None)
+    parser.add_argument("-o", "--out", metavar="OUTPUTS.npy", required=True, help="where the integer codes of the output go")
+
+
+def _semantics(parser: Parser, default: str | None = "tflm") -> None:
+    text = "whose arithmetic a .tflite file has: tflm, litert-reference, litert-optimized, xnnpack (default: tflm)"
+    parser.add_argument("--semantics", metavar="NAME", default=default, help=text)
+
+
 def _target(parser: Parser) -> None:
     parser.add_argument("target", metavar=TARGET, help="Python file with properties at top level; :NAME picks among them")
 
@@ -288,12 +315,15 @@ COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "vnnlib": ("decide a VNN-LIB property of a float network in ONNX, over the reals", _vnnlib),
     "replay": ("run stored counterexamples again on the reference integers", _replay),
     "check-certificate": ("check a proof again, with integers alone; status 0 if it is right", _check_certificate),
+    "agree": ("run a .tflite file in its real runtime and here, and compare every tensor", _agree),
+    "import": ("write a .tflite file as a .qspec file, under a runtime's semantics", _import),
+    "evaluate": ("run codes through a network", _evaluate),
     "show": ("print what a specification says, or how a network is built", _show),
     "solvers": ("list solvers: what is installed, and how to get the others", _solvers),
     "demo": ("verify, attack and picture a small network", _demo),
 }
 
-QUIET = frozenset({"sweep", "report", "export", "show", "solvers", "demo"})
+QUIET = frozenset({"sweep", "import", "evaluate", "report", "export", "show", "solvers", "demo"})
 """Commands that reach no verdict of their own."""
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "verify": (
@@ -315,6 +345,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "vnnlib": ("network.onnx property.vnnlib --timeout 60",),
     "replay": ("result.json", "result.json spec.py:robust"),
     "check-certificate": ("robust.certificate digits-6bit spec.py:robust",),
+    "agree": ("net.tflite", "net.tflite --semantics tflm --runtime xnnpack --inputs images.npy"),
+    "import": ("net.tflite -o net.qspec", "net.tflite --semantics xnnpack -o net.qspec"),
+    "evaluate": ("net.qspec images.npy -o outputs.npy", "net.tflite images.npy --semantics xnnpack -o outputs.npy"),
     "show": ("digits-6bit", "net.qspec", "spec.py:robust"),
     "solvers": ("",),
     "demo": ("", "-o picture.png"),

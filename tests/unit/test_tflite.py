@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import qspec as qs
+from qspec.cli import main
 from qspec.conformance.agree import agree
 from qspec.conformance.runtime import PACKAGES, run_runtime
 from qspec.interop.tflite_file import TfliteModel, TfliteOperator, read_model
@@ -211,3 +212,49 @@ def test_properties_of_a_file_are_decided_as_enumeration_says(solver, tmp_path):
         violated = qs.forall(x, given=near, then=net(x).code[0] <= greatest - 1, name="below")
         assert qs.verify(holds, solver=solver, timeout=60).verdict is qs.Verdict.HOLDS
         assert qs.verify(violated, solver=solver, timeout=60).verdict is qs.Verdict.VIOLATED
+
+
+def test_a_real_network_becomes_a_file_that_the_runtime_computes(tmp_path):
+    random = np.random.default_rng(2)
+    convolution = qs.RealConv2D(random.normal(size=(3, 3, 1, 4)), random.normal(size=4), activation=qs.ReLU())
+    dense = qs.RealDense(random.normal(size=(16, 5)), random.normal(size=5))
+    real = qs.RealSequential(qs.RealInput((6, 6, 1)), convolution, qs.MaxPool2D((2, 2)), qs.Flatten(), dense)
+    values = random.normal(size=(50, 6, 6, 1))
+    net = qs.quantize_int8(real, values)
+    qs.to_tflite(net, tmp_path / "net.tflite")
+    again = qs.load(tmp_path / "net.tflite")
+    codes = random.integers(-128, 128, (50, 6, 6, 1))
+    np.testing.assert_array_equal(net.evaluate(codes), again.evaluate(codes))
+    assert qs.agree(tmp_path / "net.tflite", inputs=codes).differing == 0
+    unit, zero = float(net.inputs[0].type.grid.units[0]), net.inputs[0].type.grid.zeros[0]
+    near = np.clip(np.rint(values / unit) + zero, -128, 127).astype(int)
+    out = net.output_types[0].grid
+    approximate = (net.evaluate(near) - out.zeros[0]) * float(out.units[0])
+    exact = np.array([[float(v) for v in real.evaluate(x)] for x in values])
+    assert np.abs(approximate - exact).max() < 0.05 * np.abs(exact).max()
+
+
+def test_what_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(qs.UnsupportedError, match="semantics 'tflm'"):
+        qs.to_tflite(qs.load("iris-4bit"), tmp_path / "a.tflite")
+    x = qs.RealSequential(qs.RealInput((2,)), qs.RealDense(np.eye(2), activation=qs.Tanh()))
+    with pytest.raises(qs.UnsupportedError, match="not quantised to int8"):
+        qs.quantize_int8(x, np.ones((3, 2)))
+    with pytest.raises(qs.SpecError, match="nothing to calibrate with"):
+        qs.quantize_int8(x, np.ones((0, 2)))
+
+
+def test_commands_agree_import_and_evaluate(tmp_path, capsys):
+    path = tmp_path / "net.tflite"
+    write_model(chain(8), path)
+    assert main(["agree", str(path), "--samples", "10"]) == 0
+    assert "0 differ" in capsys.readouterr().out
+    assert main(["import", str(path), "-o", str(tmp_path / "net.qspec"), "--semantics", "xnnpack"]) == 0
+    net = qs.load(tmp_path / "net.qspec")
+    codes = np.random.default_rng(0).integers(-128, 128, (4, *net.inputs[0].type.shape))
+    np.save(tmp_path / "x.npy", codes)
+    assert main(["evaluate", str(tmp_path / "net.qspec"), str(tmp_path / "x.npy"), "-o", str(tmp_path / "y.npy")]) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), net.evaluate(codes))
+    np.save(tmp_path / "x.npy", codes * 0.5)
+    assert main(["evaluate", str(tmp_path / "net.qspec"), str(tmp_path / "x.npy"), "-o", str(tmp_path / "y.npy")]) == 2
+    assert "no array of integers" in capsys.readouterr().err

@@ -1,0 +1,14 @@
+"""`qspec agree`: a file in its real runtime and here, tensor by tensor."""
+
+from __future__ import annotations
+
+from qspec.cli.arrays import read_array
+from qspec.cli.outcome import Exit, Outcome
+from qspec.conformance.agree import agree
+
+
+def run(*, file: str, semantics: str, runtime: str | None, inputs: str | None, samples: int, seed: int) -> Outcome:
+    """Return what was compared, with status 1 if anything differs."""
+    given = None if inputs is None else read_array(inputs)
+    found = agree(file, semantics, runtime, inputs=given, samples=samples, seed=seed)
+    return Outcome(str(found), Exit.VIOLATED if found.differing else Exit.HOLDS)

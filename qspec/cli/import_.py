@@ -1,0 +1,13 @@
+"""`qspec import`: a file of a runtime as a file of qspec."""
+
+from __future__ import annotations
+
+from qspec.cli.outcome import Outcome
+from qspec.interop.tflite import read_tflite
+
+
+def run(*, file: str, semantics: str, out: str) -> Outcome:
+    """Write the network; returns its summary."""
+    network = read_tflite(file, semantics)
+    network.save(out)
+    return Outcome(f"{network.summary()}\n\n{out}")
