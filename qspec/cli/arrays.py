@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
 from qspec.errors import ModelFileError
@@ -14,7 +16,8 @@ def read_array(path: str) -> IntArray:
         array: object = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ModelFileError("no array of integers", given=path, expected="a .npy file of whole numbers", advice=str(error)) from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iu":
-        given = f"{path}: {getattr(array, 'dtype', 'several arrays')}"
+    kept = cast(IntArray, array) if isinstance(array, np.ndarray) else None
+    if kept is None or kept.dtype.kind not in "iu":
+        given = f"{path}: {'several arrays' if kept is None else kept.dtype}"
         raise ModelFileError("no array of integers", given=given, expected="a .npy file of whole numbers, codes of the input")
-    return array.astype(np.int64)
+    return kept.astype(np.int64)
