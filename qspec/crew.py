@@ -45,7 +45,7 @@ class Member:
         self.key = ""
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", BOOT, json.dumps([str(p) for p in sys.path]), str(theirs.fileno())],
+                [sys.executable, "-P", "-c", BOOT, json.dumps([str(p) for p in sys.path]), str(theirs.fileno())],
                 stdin=subprocess.PIPE,
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,

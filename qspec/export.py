@@ -7,7 +7,7 @@ from importlib import import_module
 from io import StringIO
 from typing import Any
 
-from qspec import milp_text
+from qspec import checks, milp_text
 from qspec.errors import SolverMissingError, UnsupportedError
 from qspec.ir import Query
 from qspec.language.compile import compile_property
@@ -65,6 +65,7 @@ def to_mps(spec: Property, *, presolve: bool = True, **parameters: object) -> st
 
 
 def _reduced(spec: Property, parameters: Mapping[str, object], presolve: bool) -> Query:
+    checks.flag(presolve, "presolve")
     query = compile_property(spec, parameters).query
     parts = Pipeline().apply(query) if presolve else ()
     return parts[0].query if len(parts) == 1 else query

@@ -18,8 +18,8 @@ from qspec.errors import SpecError
 from qspec.formats import Format, code_range
 from qspec.integers import IntArray, integers
 from qspec.language.domains import Domain, OneHot, Piece, Range
-from qspec.language.expressions import Expression, Operand, Variable
-from qspec.language.formulas import Conjunction, Constantly, Disjunction, Formula, Property, argmax, forall, same
+from qspec.language.expressions import Expression, Operand, Variable, expression
+from qspec.language.formulas import Conjunction, Constantly, Disjunction, Formula, Property, Requirement, argmax, forall, requiring, same
 from qspec.language.functions import maximum
 from qspec.network.graph import Network
 from qspec.network.layers import Input
@@ -55,7 +55,8 @@ def close_values(network: Network | RealNetwork, schema: Schema, tolerance: Oper
     """State that the outputs for alike rows differ by at most `tolerance` (in values) in every element."""
     a, b = rows(network, schema, "a", "b")
     gap = maximum(_output(network, a) - _output(network, b))  # of a and b in both orders, so that no absolute value is needed
-    return forall(a, b, given=_alike(schema, a, b, delta), then=gap <= tolerance, name="close_values")
+    spec = forall(a, b, given=_alike(schema, a, b, delta), then=gap <= tolerance, name="close_values")
+    return requiring(spec, Requirement("the tolerance", expression(tolerance)))
 
 
 def largest_gap(network: Network, schema: Schema, *, delta: Delta | None = None) -> Objective:

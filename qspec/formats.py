@@ -7,8 +7,10 @@ and ONNX and TensorFlow Lite for affine formats.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import cast
 
 import numpy as np
 
@@ -125,12 +127,10 @@ class Affine:
     def __post_init__(self) -> None:
         _check_width(self.width, self.signed)
         _check_modes(self.rounding, self.overflow)
-        scales = self.scale if isinstance(self.scale, tuple | list | np.ndarray) else (self.scale,)
-        exact = tuple(rational(s) for s in scales)
+        exact = tuple(rational(s) for s in _entries(self.scale))
         if not exact or any(s <= 0 for s in exact):
             raise FormatError("scale must be positive", given=self.scale, expected="a positive finite number, or one per channel")
-        zeros = self.zero_point if isinstance(self.zero_point, tuple | list | np.ndarray) else (self.zero_point,)
-        codes = tuple(int(z) for z in integers(list(zeros)))
+        codes = tuple(int(z) for z in integers(_entries(self.zero_point)))
         if len(codes) not in (1, len(exact)) or any(not self.lower <= z <= self.upper for z in codes):
             raise FormatError(
                 "zero point outside the codes", given=self.zero_point, expected=f"{self.lower}..{self.upper}, one or as many as scales"
@@ -159,13 +159,14 @@ class Affine:
 
 @dataclass(frozen=True, slots=True)
 class PerChannel:
-    """One fixed-point format per channel (last axis); rounding, overflow may differ too."""
+    """One fixed-point format per channel (last axis): widths, signs and binary points may differ, rounding and overflow may not."""
 
     formats: tuple[Fixed, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "formats", tuple(self.formats))
-        if not self.formats or not all(isinstance(f, Fixed) for f in self.formats):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if isinstance(self.formats, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            object.__setattr__(self, "formats", tuple(self.formats))
+        if not isinstance(self.formats, tuple) or not self.formats or not all(isinstance(f, Fixed) for f in self.formats):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise FormatError("one Fixed format per channel is expected", given=self.formats, expected="a non-empty sequence of Fixed")
         if len({(f.rounding, f.overflow) for f in self.formats}) > 1:
             raise FormatError(
@@ -185,6 +186,15 @@ class PerChannel:
 
     def __str__(self) -> str:
         return f"per channel({self.formats[0]} … {len(self.formats)})"
+
+
+def _entries(value: object) -> list[object]:
+    """Return one number, or one per channel, as a list; exact numbers of the language count as what they are."""
+    held = getattr(value, "values", None)
+    given = cast(object, held if isinstance(held, np.ndarray) else value)
+    if isinstance(given, np.ndarray):
+        return cast("list[object]", given.tolist() if given.ndim == 1 else [given.item() if given.ndim == 0 else given])
+    return list(cast("Sequence[object]", given)) if isinstance(given, tuple | list) else [given]
 
 
 def _short(value: Fraction) -> str:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, cast
+from typing import Any, cast, get_args
 
+from qspec import checks
 from qspec.errors import QspecError, SolverMissingError, SoundnessError, SpecError
 from qspec.language.formulas import Property
 from qspec.language.walk import networks
@@ -20,7 +21,7 @@ from qspec.show.rows import rows_of
 from qspec.show.tally import tally
 from qspec.solver import Limits, Reason, Solver
 from qspec.store import Store, opened
-from qspec.verify import DEFAULT_SOLVER, verify
+from qspec.verify import DEFAULT_SOLVER, Presolve, verify
 from qspec.worker import Death, Desk, Job, Reply, Task
 
 Specs = Property | Sequence[Property] | Mapping[str, Property]
@@ -85,6 +86,8 @@ def grid(*parts: Iterable[Values], **columns: Iterable[object]) -> list[dict[str
     Raises SpecError if a name occurs twice.
     """
     axes = [[dict(element) for element in part] for part in parts]
+    if not all(axes):
+        raise SpecError("no values in a part of a grid", given="an empty list", expected="at least one mapping of names to values")
     axes += [[{name: value} for value in _elements(name, values)] for name, values in columns.items()]
     found: list[dict[str, object]] = []
     for combination in product(*axes):
@@ -100,7 +103,10 @@ def _elements(name: str, values: Iterable[object]) -> list[object]:
         raise SpecError(
             f"no values for {name!r}", given=cast(object, values), expected="a list or an array of values", advice=f"{name}=[…]"
         )
-    return list(values)
+    found = list(values)
+    if not found:
+        raise SpecError(f"no values for {name!r}", given="an empty list", expected="at least one", advice=f"{name}=[…]")
+    return found
 
 
 def verify_many(
@@ -126,8 +132,15 @@ def verify_many(
     SpecError on malformed arguments, or a store that cannot be used, and SolverMissingError if the solver cannot run.
     """
     properties = _properties(spec)
+    checks.flag(progress, "progress")
     settings = every_option({"solver": solver, "timeout": timeout, **options})
     elements = grid(**cast(Mapping[str, Iterable[object]], over)) if isinstance(over, Mapping) else over
+    if isinstance(elements, str) or not isinstance(elements, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise SpecError(
+            "not values of parameters", given=repr(elements), expected="mappings of names to values", advice="qs.grid, qs.together"
+        )
+    if isinstance(elements, Sized) and not len(elements):
+        raise SpecError("there is nothing to ask", given="no values of parameters", expected="at least one mapping of names to values")
     return Batch(properties, settings, elements, workers).run(store, progress)
 
 
@@ -152,7 +165,13 @@ def every_option(given: Mapping[str, object]) -> dict[str, object]:
             "verify has no such option", given=stray, expected=", ".join(known), advice="values of parameters belong into `over`"
         )
     settings = {**known, **given}
-    settings["without"] = sorted(listed(cast(Sequence[str], settings["without"]), "without"))
+    settings["without"] = sorted(
+        checks.text(name, "the name of a pass") for name in listed(cast(Sequence[str], settings["without"]), "without")
+    )
+    for name in ("attack", "split"):
+        checks.flag(settings[name], name)
+    checks.positive(settings["delta"], "delta")
+    checks.choice(settings["presolve"], "presolving", get_args(Presolve))
     return settings
 
 
@@ -177,15 +196,13 @@ class Batch:
         workers: int | None,
         tags: Tags | None = None,
     ) -> None:
-        if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise SpecError("no number of workers", given=workers, expected="a whole number, at least 1")
         self._properties = properties
         self._networks = [tuple(networks(p)) for p in properties]
         self._settings = settings
         self._stamp = _stamp(settings)
         self._limits = Limits(*(cast(Any, settings[k]) for k in ("timeout", "memory", "seed")))
         self._over = over
-        self._workers = workers or cores()
+        self._workers = checks.workers(workers) or cores()
         self._tags = tags
 
     def run(self, where: str | os.PathLike[str] | None, progress: bool) -> Generator[Finished]:
@@ -215,6 +232,7 @@ class Batch:
         return len(self._over) * len(self._properties) if isinstance(self._over, Sized) else None
 
     def _tasks(self) -> Iterator[Task]:
+        k = -1
         for k, values in enumerate(self._over):
             if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise SpecError(
@@ -222,6 +240,8 @@ class Batch:
                 )
             for position in range(len(self._properties)):
                 yield Task(k * len(self._properties) + position, position, dict(values))
+        if k < 0:
+            raise SpecError("there is nothing to ask", given="no values of parameters", expected="at least one mapping of names to values")
 
     def _finished(self, store: Store | None) -> Generator[Finished]:
         settled = frozenset[str]() if store is None else store.settled(self._limits)

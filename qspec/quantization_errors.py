@@ -8,6 +8,7 @@ from fractions import Fraction
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from qspec import checks
 from qspec.errors import SoundnessError, SpecError
 from qspec.integers import IntArray
 from qspec.reals.ir import exact
@@ -88,8 +89,7 @@ def largest_error(
     allowed = Fraction(exact(gap).item())
     if allowed < 0:
         raise SpecError("no gap", given=gap, expected="a number of at least 0")
-    if timeout is not None and not timeout >= 0:
-        raise SpecError("no time limit", given=timeout, expected="seconds, 0 for the first bounds alone, or None for no limit")
+    checks.seconds(timeout, zero=True)
     found = None
     for found in narrowing_error(fixed, real, lower=lower, upper=upper, outputs=outputs, seed=seed):
         late = timeout is not None and perf_counter() - began >= timeout
@@ -114,4 +114,4 @@ def narrowing_error(
     """Yield the interval of `largest_error` after the attack and the first bounds, and after each round of cuts, until it is closed."""
     from qspec.difference.largest import Question, narrow
 
-    return narrow(Question.of(fixed, real, lower, upper, outputs), seed)
+    return narrow(Question.of(fixed, real, lower, upper, outputs), checks.seed(seed))

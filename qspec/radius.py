@@ -55,12 +55,18 @@ class Radius:
     verdicts: tuple[tuple[Fraction, Result], ...] = field(repr=False)
     """Each value asked about with its verdict, in the order of asking."""
 
+    @property
+    def vacuous(self) -> bool:
+        """Whether what holds at `holds` does so because nothing meets the assumption."""
+        return any(value == self.holds and r.verdict is Verdict.HOLDS and r.vacuous is True for value, r in self.verdicts)
+
     def __str__(self) -> str:
+        empty = "vacuously: nothing meets the assumption; " if self.vacuous else ""
         until = f"holds up to {self.parameter} = {exact(self.holds)}" if self.holds is not None else "not known to hold"
         end = f", violated from {exact(self.violated)}" if self.violated is not None else ", violated nowhere" if self.everywhere else ""
         why = f", open ({self.reason.value})" if self.reason else ""
         seconds = sum(r.times.total for _, r in self.verdicts)
-        return f"{self.name} {until}{end}{why}, {self.solver}, {len(self.verdicts)} verdicts, {seconds:.2f} s"
+        return f"{empty}{self.name} {until}{end}{why}, {self.solver}, {len(self.verdicts)} verdicts, {seconds:.2f} s"
 
 
 def largest_radius(
@@ -92,7 +98,8 @@ def largest_radius(
     if parameter in parameters:
         raise SpecError("the parameter that is searched for has a value", given=parameter, expected="low=…, high=…, step=…")
     ask = partial(verify, solver=chosen, theory=theory, memory=memory, seed=seed, attack=attack, without=without)
-    top = None if last is None else (last - first) // width
+    limit = _limit(spec, parameter, first, width)
+    top = None if last is None else (last - first) // width if limit is None else min(limit, (last - first) // width)
     run = _Run(spec, parameter, first, width, parameters, ask, deadline, top)
     run.search()
     return run.result(chosen.name)
@@ -109,6 +116,12 @@ def _check(spec: Property, parameter: str, low: Fraction, high: Fraction | None,
         raise SpecError("a parameter has the name of an argument", given=taken, expected="other names", advice="rename the parameter")
     if step <= 0 or (high is not None and high < low):
         raise SpecError("nothing to search", given=f"from {low} to {high} by {step}", expected="low <= high and step > 0")
+
+
+def _limit(spec: Property, parameter: str, first: Fraction, step: Fraction) -> int | None:
+    """Return how many steps lead to the greatest value that the property accepts of its parameter; None if it accepts all."""
+    most = [r.most for r in spec.requires if isinstance(r.value, Parameter) and r.value.name == parameter and r.most is not None]
+    return max(0, int((min(most) - first) // step)) if most else None
 
 
 @dataclass(slots=True)
@@ -140,9 +153,12 @@ class _Run:
 
     def _doubling(self) -> Iterator[tuple[int, float | None]]:
         """Yield 0, 1, 2, 4, … until a counterexample is found or nothing changes any more."""
+        limit = _limit(self.spec, self.parameter, self.first, self.width)
         for k in (0, *(1 << n for n in range(DOUBLINGS))):
             if self.counterexample is not None or self.deadline.passed():
                 return
+            if limit is not None and k >= limit:
+                self.top = limit if self.top is None else min(self.top, limit)
             if self.top is None and self._is_everything(k):
                 self.top = k
             yield (k if self.top is None else min(k, self.top)), part(self.deadline, 8)
@@ -202,8 +218,9 @@ class _Run:
         if self.counterexample is None:
             return
         k, codes = self.counterexample
-        above = {k + 1, 2 * k if self.top is None else self.top}
-        for j in sorted(j for j in above if j > k and (self.top is None or j <= self.top)):
+        end = _limit(self.spec, self.parameter, self.first, self.width) if self.top is None else self.top
+        above = {k + 1, 2 * k if end is None else end}
+        for j in sorted(j for j in above if j > k and (end is None or j <= end)):
             if not self._refutes(j, codes) and not self.deadline.passed():
                 result = self._verdict(j, part(self.deadline, 2))
                 if result.verdict is Verdict.HOLDS:

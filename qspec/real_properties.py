@@ -16,8 +16,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qspec.errors import ShapeError
+from qspec.language.domains import extremes
 from qspec.language.expressions import Expression, Operand, expression, fit
-from qspec.language.formulas import Conjunction, Disjunction, Formula, Property, argmax, every, forall
+from qspec.language.formulas import Conjunction, Disjunction, Formula, Property, Requirement, argmax, every, forall, requiring
 from qspec.language.functions import linf
 from qspec.network.graph import Network
 from qspec.network.real import RealNetwork
@@ -32,7 +33,8 @@ def local_deviation(perturbed: PerturbedRealNetwork, centre: Operand, tolerance:
     Source: our reading of Murthy, Das, Islam 2019 (local robustness, confidence form).
     """
     apart = linf(perturbed(centre) - perturbed.network(centre))
-    return forall(perturbed.parameters, then=apart <= tolerance, name="local_deviation")
+    spec = forall(perturbed.parameters, then=apart <= tolerance, name="local_deviation")
+    return requiring(spec, Requirement("the tolerance", expression(tolerance)))
 
 
 def global_deviation(perturbed: PerturbedRealNetwork, tolerance: Operand, *, lower: object, upper: object) -> Property:
@@ -42,7 +44,8 @@ def global_deviation(perturbed: PerturbedRealNetwork, tolerance: Operand, *, low
     """
     x = perturbed.input("x", lower=lower, upper=upper)
     apart = linf(perturbed(x) - perturbed.network(x))
-    return forall(x, perturbed.parameters, then=apart <= tolerance, name="global_deviation")
+    spec = forall(x, perturbed.parameters, then=apart <= tolerance, name="global_deviation")
+    return requiring(spec, Requirement("the tolerance", expression(tolerance)))
 
 
 def local_label(perturbed: PerturbedRealNetwork, centre: Operand, *, threshold: Operand = HALF) -> Property:
@@ -66,7 +69,8 @@ def global_label(
     x = perturbed.input("x", lower=lower, upper=upper)
     stored, changed = perturbed.network(x), perturbed(x)
     given = decided(stored, margin, threshold)
-    return forall(x, perturbed.parameters, given=given, then=same_label(changed, stored, threshold), name="global_label")
+    spec = forall(x, perturbed.parameters, given=given, then=same_label(changed, stored, threshold), name="global_label")
+    return requiring(spec, Requirement("the margin", expression(margin)))
 
 
 def quantization_error(
@@ -90,7 +94,10 @@ def quantization_error(
         raise ShapeError("networks with different outputs", given=f"{ours.shape} and {theirs.shape}", expected="one shape")
     ours, theirs = ours.flatten(), theirs.flatten()
     apart = ours - theirs if outputs is None else ours[list(outputs)] - theirs[list(outputs)]
-    return forall(x, given=given, then=every(abs(apart) <= tolerance), name="quantization_error")
+    spec = forall(x, given=given, then=every(abs(apart) <= tolerance), name="quantization_error")
+    low, high = extremes(x.domain)
+    near = Requirement("the radius", expression(radius), most=int((high - low).max()), whole=True)
+    return requiring(requiring(spec, Requirement("the tolerance", expression(tolerance))), near)
 
 
 def same_label(left: Expression, right: Expression, threshold: Operand) -> Formula:

@@ -88,7 +88,7 @@ def verify_real(
     refuted by exact arithmetic.
     """
     since = perf_counter()
-    if not 0 < delta < 1:
+    if not delta < 1:
         raise SpecError("delta is out of range", given=delta, expected="0 < delta < 1")
     chosen = _theory(solver, theory)
     bound = bind(spec, parameters)

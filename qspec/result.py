@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SCHEMA = "qspec.result/1"
+VACUOUSLY = "(vacuously: nothing meets the assumption)"
 Proof = Mapping[str, IntArray | int | tuple[Assumption, ...]]
 
 
@@ -99,6 +100,7 @@ class Result:
     reason: Reason | None = None
     detail: str = ""
     vacuous: bool | None = None
+    """Whether a `forall` property holds because nothing meets its assumption; None where nobody could tell, or nothing was to be told."""
     solver: str = ""
     solver_version: str = ""
     said: tuple[Said, ...] = ()
@@ -170,7 +172,7 @@ class Result:
     def __str__(self) -> str:
         parts = [self.verdict.name]
         if self.vacuous:
-            parts.append("(vacuously: nothing meets the assumption)")
+            parts.append(VACUOUSLY)
         if self.verdict is Verdict.UNKNOWN and self.reason is not None:
             parts.append(f"({self.reason.value})")
         parts.append(f"{self.name}, {self.solver or 'bounds'}, {self.times.total:.2f} s")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self, assert_never
 from qspec.certificate.file import Certificate
 from qspec.deadline import Deadline, OutOfTime
 from qspec.digest import digest
-from qspec.errors import CertificateError, SolverMissingError, SoundnessError, SpecError
+from qspec.errors import CertificateError, QspecError, SolverMissingError, SoundnessError, SpecError, UnsupportedError
 from qspec.evaluate import reference
 from qspec.integers import IntArray
 from qspec.ir import FALSE, TRUE, Assignment, Query
@@ -189,12 +189,28 @@ def _ask_one(run: Run, solver: Solver, theory: str | None, part: Query) -> tuple
 def said_of(run: Clocked, solver: Solver, problem: Problem) -> tuple[Said, Assignment | None, Proof | None]:
     """Hand a problem to a solver and record what it says."""
     since = perf_counter()
-    answer = solver.solve(problem, run.left)
+    answer = answered(solver, problem, run.left)
     run.spend("solve", since)
     said = _checked(answer, problem, _size(problem))
     run.said.append(said)
     model = answer.model if said.status in ("sat", "delta-sat") else None
     return said, None if model is None else problem.decode(model), answer.proof
+
+
+def answered(solver: Solver, problem: Problem, limits: Limits) -> Answer:
+    """Return what a solver says; an adapter of somebody else that fails, or says what is no answer, is named in an UNKNOWN."""
+    home = type(solver).__module__
+    try:
+        answer = solver.solve(problem, limits)
+    except QspecError:
+        raise
+    except Exception as error:
+        if home.partition(".")[0] == "qspec_solvers":
+            raise
+        return Answer("unknown", reason=Reason.CRASH, detail=f"the adapter {home} raised {type(error).__name__}: {error}")
+    if not isinstance(answer, Answer):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return Answer("unknown", reason=Reason.GARBAGE, detail=f"the adapter {home} returned {type(answer).__name__} and no Answer")
+    return answer
 
 
 def _checked(answer: Answer, problem: Problem, size: int) -> Said:
@@ -297,10 +313,15 @@ def attacked(run: Run, target: Query) -> Assignment | None:
 def searched(run: Run, target: Query, deadline: Deadline) -> Assignment | None:
     """Search the box that the assumption leaves; other passes would give every query a shape of its own, to be compiled anew."""
     from qspec.search.falsify import falsify as search
+    from qspec.search.reach import check_reach
 
     since = perf_counter()
     (part,) = Pipeline().only("box").apply(target)
-    hit = None if part.query.goal == FALSE else search(part.query, deadline, seed=run.limits.seed)
+    try:
+        check_reach(part.query)
+        hit = None if part.query.goal == FALSE else search(part.query, deadline, seed=run.limits.seed)
+    except UnsupportedError:
+        hit = None  # numbers that floats cannot search with: nothing is found
     run.spend("attack", since)
     return None if hit is None else part.lift(hit)
 
@@ -308,7 +329,11 @@ def searched(run: Run, target: Query, deadline: Deadline) -> Assignment | None:
 def available(solver: str | Solver) -> Solver:
     """Return a solver by its name; raises SolverMissingError if it cannot run here."""
     chosen = get_solver(solver)
-    state = chosen.availability()
+    try:
+        state = chosen.availability()
+    except Exception as error:
+        home = f"the adapter {type(chosen).__module__} failed: {type(error).__name__}: {error}"
+        raise SolverMissingError(f"solver {chosen.name!r} cannot run here", given=home, expected="an installed solver") from error
     if not state.ok:
         raise SolverMissingError(
             f"solver {chosen.name!r} cannot run here", given=state.missing, expected="an installed solver", advice=state.install

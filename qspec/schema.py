@@ -10,13 +10,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, assert_never
+from typing import Any, assert_never, cast
 
 import numpy as np
 
 from qspec.errors import SpecError
 from qspec.formats import Affine, Fixed, Format
 from qspec.integers import common_unit, rational
+from qspec.json_text import parse
 from qspec.names import listed
 from qspec.network.layers import Feature, Input
 from qspec.reals.ir import ExactArray, exact, fractions
@@ -256,7 +257,7 @@ class Schema:
     def from_json(cls, text: str) -> Schema:
         """Read a schema back; raises SpecError if the text is none."""
         try:
-            data = json.loads(text)
+            data = cast("dict[str, Any]", parse(text))
             if data["schema"] != JSON_SCHEMA:
                 raise KeyError(data["schema"])
             features = tuple(_feature_of(f) for f in data["features"])

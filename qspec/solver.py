@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
+from qspec import checks
 from qspec.deadline import NEVER, Deadline
-from qspec.errors import SolverMissingError, SpecError
+from qspec.errors import SolverMissingError
 from qspec.integers import IntArray
 from qspec.problem import Model, Problem
 
@@ -43,13 +44,9 @@ class Limits:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for what, value in (("time limit", self.seconds), ("memory limit", self.memory), ("seed", self.seed)):
-            if isinstance(value, bool) or not isinstance(value, int | float | None):  # pyright: ignore[reportUnnecessaryIsInstance]
-                raise SpecError(f"the {what} is not a number", given=value, expected="a number")
-        if self.seconds is not None and not 0 < self.seconds < 1e9:
-            raise SpecError("the time limit must be positive", given=self.seconds, expected="seconds > 0, or None for no limit")
-        if self.memory is not None and not 16 <= self.memory < 2**30:
-            raise SpecError("the memory limit is out of range", given=self.memory, expected="MiB, at least 16, or None for no limit")
+        checks.seconds(self.seconds)
+        checks.memory(self.memory)
+        checks.seed(self.seed)
 
     def deadline(self) -> Deadline:
         """Return what engines in this process keep to: these limits, from now on."""
@@ -138,12 +135,21 @@ def get_solver(solver: str | Solver) -> Solver:
             raise SolverMissingError(
                 "no such solver", given=solver, expected=", ".join(points), advice="`qspec solvers` lists what is installed"
             )
-        made = points[solver].load()()
+        try:
+            made = points[solver].load()()
+        except Exception as error:
+            package = points[solver].dist
+            raise SolverMissingError(
+                f"solver {solver!r} of the package {package.name if package else '?'} cannot be loaded",
+                given=f"{points[solver].value}: {type(error).__name__}: {error}",
+                expected="an adapter that can be imported and made without arguments",
+                advice="update or remove that package",
+            ) from error
         if not isinstance(made, Solver):
             raise SolverMissingError(
                 f"{points[solver].value} is not a solver", given=made, expected="an object with name, theories, availability, solve"
             )
         return made
-    if not isinstance(solver, Solver):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if isinstance(solver, type) or not isinstance(solver, Solver):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SolverMissingError("not a solver", given=solver, expected="a name, or an object with name, theories, availability, solve")
     return solver

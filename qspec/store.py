@@ -19,13 +19,18 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, cast
 
+from qspec.atomic import check_plain, write_all, writing
 from qspec.errors import SpecError
+from qspec.json_text import parse
 from qspec.result import Result
 from qspec.solver import Limits, Reason
 
 SCHEMA = "qspec.store/1"
 HEAD = f'{{"schema": "{SCHEMA}", "key": '.encode()
 """What every line begins with, so that no file is taken for a store that is none."""
+
+BOM = b"\xef\xbb\xbf"
+"""A byte order mark, which some editors put before the first line."""
 
 COLUMNS = (
     "name",
@@ -91,7 +96,7 @@ class Store:
         return Result.from_dict(json.loads(os.pread(self._descriptor, entry.length, entry.offset))["result"])
 
     def keep(self, key: str, index: int, result: str, tags: Mapping[str, object]) -> None:
-        """Write a result, given as JSON text in one line; it is on the disk when this returns. Raises OSError if it cannot be.
+        """Write a result, given as JSON text in one line; it is on the disk when this returns. Raises SpecError if it cannot be.
 
         Without a result, that of an earlier run is kept; it is written again if its tags have changed.
         """
@@ -102,16 +107,15 @@ class Store:
             return
         told = f'"tags": {json.dumps(tags)}, ' if tags else ""
         line = HEAD + f'{json.dumps(key)}, "index": {index}, {told}"result": {result}}}\n'.encode()
-        written = 0
-        while written < len(line):
-            written += os.write(self._descriptor, line[written:])
-        os.fsync(self._descriptor)
+        with writing(self._path):
+            write_all(self._descriptor, line)
 
 
 @contextmanager
 def opened(where: str | os.PathLike[str]) -> Generator[Store]:
     """Open a store for one run, made if it is not there; raises SpecError if another run has it, or if the file is something else."""
     path = Path(where)
+    check_plain(path, "a store")
     try:
         new = not path.exists()
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
@@ -191,7 +195,8 @@ def _lines(path: Path, file: BufferedReader) -> Iterator[tuple[int, int, dict[st
     """
     offset = 0
     damaged = ""
-    for number, text in enumerate(file, 1):
+    for number, given in enumerate(file, 1):
+        text = given.removeprefix(BOM) if number == 1 else given
         if damaged:
             raise SpecError(
                 "a store is damaged", given=damaged, expected=f"lines of schema {SCHEMA}", advice="restore it, or name another file"
@@ -202,17 +207,18 @@ def _lines(path: Path, file: BufferedReader) -> Iterator[tuple[int, int, dict[st
         if content is None:
             damaged = f"{path}, line {number}"
         else:
-            yield offset, len(text), content
-        offset += len(text)
+            yield offset + len(given) - len(text), len(text), content
+        offset += len(given)
 
 
 def _content(text: bytes) -> dict[str, Any] | None:
     """Return the content of a line, None if it is cut off or damaged."""
     try:
-        line: dict[str, Any] = json.loads(text)
+        line = cast("dict[str, Any]", parse(text))
         placed = isinstance(line["key"], str) and isinstance(line["index"], int) and isinstance(line.get("tags", {}), dict)
         result: dict[str, Any] = line["result"]
-        told = isinstance(result["times"], dict) and {"verdict", "reason", "limits"} <= set(result)
+        told = isinstance(result["times"], dict) and {"verdict", "reason"} <= set(result)
+        Limits(**result["limits"])
         return line if text.endswith(b"\n") and placed and told else None
     except (ValueError, KeyError, TypeError):
         return None
@@ -220,6 +226,7 @@ def _content(text: bytes) -> dict[str, Any] | None:
 
 @contextmanager
 def _reading(path: Path) -> Generator[BufferedReader]:
+    check_plain(path, "a store")
     try:
         file = path.open("rb")
     except OSError as error:

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
+from qspec import checks
 from qspec.errors import SpecError, UnsupportedError
 from qspec.ir import Query
 from qspec.language.compile import compile_property
@@ -74,6 +75,10 @@ def verify(
     Raises SpecError on a malformed specification, SolverMissingError or UnsupportedError if the solver cannot be asked, SoundnessError
     if an answer is refuted by the reference integers; limits and crashes are UNKNOWN.
     """
+    checks.flag(attack, "attack")
+    checks.flag(split, "split")
+    checks.positive(delta, "delta")
+    checks.choice(presolve, "presolving", get_args(Presolve))
     if isinstance(spec, Property) and is_real(spec):  # pyright: ignore[reportUnnecessaryIsInstance]
         if without or split or presolve != "passes":
             raise UnsupportedError(
@@ -91,12 +96,8 @@ def verify(
     run.linear = "linear" not in without
     pipeline = pipeline.adding("split") if split else pipeline
     native = (theory or chosen.theories[0]) == "query"
-    if presolve not in ("passes", "branch") or (native and presolve == "branch"):
-        raise SpecError(
-            "no such presolving" if not native else f"{chosen.name} branches by itself",
-            given=f"presolve={presolve!r}",
-            expected='"passes", or of other solvers than the native engine "branch"',
-        )
+    if native and presolve == "branch":
+        raise SpecError(f"{chosen.name} branches by itself", given='presolve="branch"', expected='"passes", or another solver')
 
     def decide() -> Result:
         if native:

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
+from qspec import checks
 from qspec.certification.certification import Certification, Outcome
 from qspec.certification.journal import Journal, opened
 from qspec.certification.question import Question, question
@@ -117,14 +118,11 @@ class _Work:
             raise SpecError(
                 "a label that is no class", given=f"{own.min()}..{own.max()}", expected=f"0..{classes - 1}, two classes at least"
             )
-        if isinstance(radius, bool) or not isinstance(radius, int | np.integer) or radius < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise SpecError("no radius", given=radius, expected="a whole number of LSB, at least 0")
-        if branching not in ("steps", "input"):
-            raise SpecError("no such branching", given=branching, expected='"steps" or "input"')
-        if timeout is not None and not timeout >= 0:
-            raise SpecError("no time limit", given=timeout, expected="seconds, 0 for bounds and attacks alone, or None for no limit")
-        if isinstance(workers, bool) or workers < 1:
-            raise SpecError("no number of workers", given=workers, expected="a whole number, at least 1")
+        checks.whole(radius, "the radius", least=0, most=int((high - low).max()))
+        checks.choice(branching, "branching", get_args(Branching))
+        checks.seconds(timeout, zero=True)
+        checks.whole(workers, "the number of workers", least=1, most=4096)
+        checks.seed(seed)
         lower, upper = np.maximum(flat - int(radius), low), np.minimum(flat + int(radius), high)
         return cls(network, flat, own, int(radius), lower, upper, stage.type.shape, branching, timeout, workers, seed)
 

@@ -15,10 +15,13 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
+from qspec.atomic import check_plain, write_all, writing
 from qspec.certification.certification import Outcome
 from qspec.errors import SpecError
 from qspec.integers import IntArray
+from qspec.json_text import parse
 from qspec.result import Verdict
+from qspec.store import BOM
 
 SCHEMA = "qspec.certify/1"
 
@@ -26,7 +29,8 @@ SCHEMA = "qspec.certify/1"
 class Journal:
     """A file that is open for one run; made by `opened`."""
 
-    def __init__(self, stream: BinaryIO | None, kept: dict[int, Outcome], limit: float | None) -> None:
+    def __init__(self, path: str | os.PathLike[str], stream: BinaryIO | None, kept: dict[int, Outcome], limit: float | None) -> None:
+        self._path = path
         self._stream = stream
         self.kept = kept
         self._limit = limit
@@ -34,9 +38,8 @@ class Journal:
     def write(self, outcomes: Mapping[int, Outcome]) -> None:
         """Write outcomes by the index of their sample; they are on the disk when this returns."""
         if self._stream is not None and outcomes:
-            self._stream.write(b"".join(_line(k, o, self._limit) for k, o in outcomes.items()))
-            self._stream.flush()
-            os.fsync(self._stream.fileno())
+            with writing(self._path):
+                write_all(self._stream.fileno(), b"".join(_line(k, o, self._limit) for k, o in outcomes.items()))
 
 
 def _line(index: int, o: Outcome, limit: float | None) -> bytes:
@@ -53,11 +56,12 @@ def opened(where: str | os.PathLike[str] | None, key: str, shape: tuple[int, ...
     Raises SpecError if the file cannot be used, is in use, or is about something else.
     """
     if where is None:
-        yield Journal(None, {}, limit)
+        yield Journal("", None, {}, limit)
         return
     path = Path(where)
+    check_plain(path, "a store")
     try:
-        stream = path.open("a+b")
+        stream = path.open("a+b", buffering=0)
     except OSError as error:
         raise SpecError("cannot open a store there", given=str(path), expected=f"a file in a folder ({error.strerror})") from None
     with stream:
@@ -70,23 +74,24 @@ def opened(where: str | os.PathLike[str] | None, key: str, shape: tuple[int, ...
         stream.truncate(end)
         stream.seek(0, os.SEEK_END)
         if not end:
-            stream.write((json.dumps({"schema": SCHEMA, "key": key}) + "\n").encode())
-            stream.flush()
-        yield Journal(stream, kept, limit)
+            with writing(path):
+                write_all(stream.fileno(), (json.dumps({"schema": SCHEMA, "key": key}) + "\n").encode())
+        yield Journal(path, stream, kept, limit)
 
 
 def _read(path: Path, data: bytes, key: str, shape: tuple[int, ...], limit: float | None) -> tuple[dict[int, Outcome], int]:
     """Return the outcomes in a file, and where its last whole line ends."""
-    lines = data.splitlines(keepends=True)
+    mark = len(data) - len(data.removeprefix(BOM))
+    lines = data[mark:].splitlines(keepends=True)
     whole = [line for line in lines if line.endswith(b"\n")]
     if not whole:
         if data and not json.dumps({"schema": SCHEMA}).encode().startswith(data[:10]):
             raise _stray(path)
         return {}, 0
     try:
-        head = cast("dict[str, Any]", json.loads(whole[0]))
+        head = cast("dict[str, Any]", parse(whole[0]))
         same = head["schema"] == SCHEMA and head["key"] == key
-        found = [cast("dict[str, Any]", json.loads(line)) for line in whole[1:]] if same else []
+        found = [cast("dict[str, Any]", parse(line)) for line in whole[1:]] if same else []
         kept = {int(line["index"]): _outcome(line, shape) for line in found if _stays(line, limit)}
     except (ValueError, KeyError, TypeError):
         raise _stray(path) from None
@@ -97,7 +102,7 @@ def _read(path: Path, data: bytes, key: str, shape: tuple[int, ...], limit: floa
             expected="the same network, images, labels, radius and branching",
             advice="name another file",
         )
-    return kept, sum(map(len, whole))
+    return kept, mark + sum(map(len, whole))
 
 
 def _stays(line: dict[str, Any], limit: float | None) -> bool:

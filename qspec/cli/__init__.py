@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, cast
 
 from qspec.cli.parser import COMMANDS, parse
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     stdout begins with the verdict; errors, notes and progress go to stderr. Raises SystemExit on `--help` and on bad usage.
     """
+    _take_any_text()
     options = parse(arguments)
     debug = bool(options.pop("debug"))
     try:
@@ -34,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _drop_stdout()
         return CLOSED_PIPE
+    except MemoryError:
+        return _say("error: memory ran out, outside of any solver\n  try:      a larger limit of the system, or a smaller network", FAILURE)
     except QspecError as error:
         if debug:
             raise
@@ -59,13 +63,25 @@ def _run(options: dict[str, object]) -> Outcome:
 
 def _print(text: str, status: int) -> int:
     """Write text to stdout and return the status, which a reader that has gone away does not change."""
+    if sys.stdout is None:
+        return int(status)  # closed before the program began: the status says what was found
     try:
         if text:
             sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
         _drop_stdout()
+    except OSError as error:
+        _drop_stdout()
+        return _say(f"error: cannot write to stdout ({error.strerror}); the status would have been {int(status)}", FAILURE)
     return int(status)
+
+
+def _take_any_text() -> None:
+    """Let stdout and stderr replace what their encoding has no characters for, so that a verdict is shown whatever it is."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _drop_stdout() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from qspec.cli.outcome import Outcome, overall, status
-from qspec.cli.report import check_writable, deliver, grounds, solution
+from qspec.cli.report import caveat, check_writable, deliver, grounds, solution
 from qspec.cli.solvers import installed
 from qspec.cli.specs import Case, read_specs
 from qspec.cli.terminal import Report, painted, progress, table
@@ -27,6 +27,7 @@ def run(
     without: Sequence[str],
     param: Sequence[str],
     json: str | None,
+    allow_vacuous: bool,
 ) -> Outcome:
     """Return the verdict on every property, then for each what every solver said, how long it took, and who agrees."""
     check_writable(json)
@@ -46,8 +47,8 @@ def run(
     results = list(chain.from_iterable(c.results for c in comparisons))
     decided = [_decisive(c) for c in comparisons]
     verdict = overall(decided)
-    parts = [painted(verdict.name), *(compared(*both) for both in zip(cases, comparisons, strict=True))]
-    ended = status(verdict, decided)
+    parts = [painted(verdict.name) + caveat(decided), *(compared(*both) for both in zip(cases, comparisons, strict=True))]
+    ended = status(verdict, decided, allow_vacuous=allow_vacuous)
     return Outcome(deliver("\n\n".join(parts), json, target, results, ended), ended)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from qspec.atomic import replacing, writing
 from qspec.cli.outcome import Outcome
 from qspec.cli.report import check_writable
 from qspec.cli.specs import read_specs
@@ -35,5 +36,6 @@ def run(*, target: str, theory: str, format: str | None, presolve: bool, param: 
     text = f"{COMMENTS[written]} {case.name}, written by qspec: {words[0]} means {found}, {words[1]} means {absent}\n{script}"
     if out is None:
         return Outcome(text)
-    Path(out).write_text(text, encoding="utf-8")
+    with writing(out), replacing(Path(out)) as stream:
+        stream.write(text.encode())
     return Outcome("")

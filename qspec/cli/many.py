@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,10 +11,13 @@ from typing import cast
 
 import numpy as np
 
+from qspec.atomic import check_plain
 from qspec.cli.outcome import Exit, Outcome, overall, status
+from qspec.cli.report import caveat
 from qspec.cli.specs import choose, read_file, setting, split_target
 from qspec.cli.terminal import painted, table
 from qspec.errors import InternalError, SpecError
+from qspec.json_text import parse
 from qspec.language.bind import parameter_names
 from qspec.language.formulas import Property
 from qspec.many import Finished, grid, together, verify_many
@@ -33,6 +35,7 @@ def run(
     workers: int | None,
     by: Sequence[str],
     param: Sequence[str],
+    allow_vacuous: bool,
     **options: object,
 ) -> Outcome:
     """Return the verdict on all queries, a table of how many have which, and the errors of queries that could not be asked."""
@@ -45,8 +48,8 @@ def run(
     results = [f.result for f in done if f.error is None]
     verdict = overall(results) if results else Verdict.UNKNOWN
     failed = [f for f in done if f.error is not None]
-    parts = [painted(verdict.name), summary(done, by), *([errors(failed)] if failed else [])]
-    ended = status(verdict, results)
+    parts = [painted(verdict.name) + caveat(results), summary(done, by), *([errors(failed)] if failed else [])]
+    ended = status(verdict, results, allow_vacuous=allow_vacuous)
     if failed:
         ended = Exit.FAILURE if any(isinstance(f.error, InternalError) for f in failed) else Exit.USAGE
     return Outcome("\n\n".join(parts), ended)
@@ -59,10 +62,11 @@ def read_over(file: str) -> list[dict[str, object]]:
     `.csv`: a row for each, with the names of parameters above. Raises SpecError on anything else.
     """
     path = Path(file)
+    check_plain(path, "a table of values")
     try:
         match path.suffix:
             case ".json":
-                return _from_json(json.loads(path.read_text(encoding="utf-8-sig"), parse_float=str), file)
+                return _from_json(parse(path.read_bytes(), floats=str), file)
             case ".npz":
                 with np.load(path, allow_pickle=False) as arrays:
                     return together(**{str(k): arrays[k] for k in arrays.files})
@@ -113,6 +117,7 @@ def summary(done: Sequence[Finished], by: Sequence[str]) -> str:
         group = (f.name, *(" ".join(str(np.asarray(f.parameters[k]).tolist()).split()) for k in by))
         counts.setdefault(group, Counter())["error" if f.error else f.verdict.name] += 1
         counts[group]["resumed"] += f.resumed
+        counts[group]["vacuous"] += f.error is None and f.result.vacuous is True
         seconds[group] += 0.0 if f.error else f.result.times.total  # pyright: ignore[reportArgumentType]
     words = ("HOLDS", "VIOLATED", "UNKNOWN", "error")
     rows = [
@@ -120,7 +125,9 @@ def summary(done: Sequence[Finished], by: Sequence[str]) -> str:
         for group, c in counts.items()
     ]
     header = ("property", *by, "queries", "holds", "violated", "unknown", "errors", "resumed", "seconds")
-    return table(header, rows, right=tuple(range(1, len(header))))
+    empty = sum(c["vacuous"] for c in counts.values())
+    note = f"\n{empty} of those that hold do so vacuously: nothing meets the assumption" if empty else ""
+    return table(header, rows, right=tuple(range(1, len(header)))) + note
 
 
 def errors(failed: Sequence[Finished]) -> str:

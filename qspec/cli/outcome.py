@@ -18,6 +18,7 @@ class Exit(IntEnum):
     USAGE = 2
     UNKNOWN = 3
     FAILURE = 4
+    VACUOUS = 5
     INTERRUPTED = 130
 
 
@@ -39,15 +40,20 @@ def overall(results: Sequence[Result]) -> Verdict:
     return next((v for v in (Verdict.VIOLATED, Verdict.UNKNOWN) if v in verdicts), Verdict.HOLDS)
 
 
-def status(verdict: Verdict, results: Sequence[Result]) -> Exit:
-    """Return the exit status of a verdict; where none was reached it says whether a solver failed."""
+def status(verdict: Verdict, results: Sequence[Result], *, allow_vacuous: bool = False) -> Exit:
+    """Return the exit status of a verdict: of one that holds whether nothing meets an assumption, of none whether a solver failed."""
     match verdict:
         case Verdict.HOLDS:
-            return Exit.HOLDS
+            return Exit.VACUOUS if vacuous(results) and not allow_vacuous else Exit.HOLDS
         case Verdict.VIOLATED:
             return Exit.VIOLATED
         case Verdict.UNKNOWN:
             return Exit.FAILURE if any(r.reason in FAILURES for r in results) else Exit.UNKNOWN
+
+
+def vacuous(results: Sequence[Result]) -> bool:
+    """Return whether some property holds only because nothing meets its assumption."""
+    return any(r.vacuous is True for r in results)
 
 
 def version() -> Outcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from qspec.atomic import replacing
+from qspec.atomic import replacing, writing
 from qspec.cli.outcome import Outcome
 from qspec.cli.report import check_writable
 from qspec.errors import SpecError
@@ -21,6 +21,6 @@ def run(*, results: Sequence[str], out: str, title: str | None, by: Sequence[str
     records, sources = read(results)
     text = page(records, sources, title=title or f"Results: {', '.join(s.name for s in sources)}", by=by, most=most)
     data = text.encode(errors="replace")  # JSON may have halves of characters
-    with replacing(Path(out)) as stream:
+    with writing(out), replacing(Path(out)) as stream:
         stream.write(data)
     return Outcome(f"{out}: {len(records)} rows, {len(data) / 2**20:.1f} MiB")

@@ -11,6 +11,7 @@ exit status:
   0  every property holds          1  some property is violated
   2  bad usage or specification    3  unknown: nobody could tell in time
   4  a solver failed, or answers contradict each other
+  5  everything holds, but something only because nothing meets its assumption
 """
 DONE = """\
 exit status:
@@ -89,6 +90,7 @@ def _verify(parser: Parser) -> None:
     _query(parser)
     _limits(parser)
     _json(parser)
+    _vacuous(parser)
 
 
 def _verify_many(parser: Parser) -> None:
@@ -109,6 +111,7 @@ def _verify_many(parser: Parser) -> None:
     _presolve(parser)
     _query(parser)
     _limits(parser)
+    _vacuous(parser)
 
 
 def _certify(parser: Parser) -> None:
@@ -144,6 +147,7 @@ def _radius(parser: Parser) -> None:
     parser.add_argument("--no-attack", dest="attack", action="store_false", help="do not search for counterexamples first")
     _query(parser)
     _limits(parser, "all verdicts on a property together")
+    _vacuous(parser)
 
 
 def _compare(parser: Parser) -> None:
@@ -153,6 +157,7 @@ def _compare(parser: Parser) -> None:
     _query(parser)
     _limits(parser)
     _json(parser)
+    _vacuous(parser)
 
 
 def _sweep(parser: Parser) -> None:
@@ -194,6 +199,7 @@ def _vnnlib(parser: Parser) -> None:
     parser.add_argument("--delta", metavar="D", type=float, default=1e-3, help="by how much UNKNOWN may miss the property (default: 0.001)")
     _limits(parser)
     _json(parser)
+    _vacuous(parser)
 
 
 def _replay(parser: Parser) -> None:
@@ -262,6 +268,12 @@ def _query(parser: Parser) -> None:
     _param(parser)
     parser.add_argument("--theory", metavar="T", help="QF_BV (bit-vectors), QF_LIA (integers), … (default: what suits the solver best)")
     parser.add_argument("--without", metavar="PASS", action="append", default=[], help="switch off a simplification; may be repeated")
+
+
+def _vacuous(parser: Parser) -> None:
+    parser.add_argument(
+        "--allow-vacuous", action="store_true", help="status 0, and not 5, also where nothing meets the assumption of what holds"
+    )
 
 
 def _presolve(parser: Parser) -> None:

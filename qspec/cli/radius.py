@@ -30,6 +30,7 @@ def run(
     attack: bool,
     without: Sequence[str],
     param: Sequence[str],
+    allow_vacuous: bool,
 ) -> Outcome:
     """Return for each property that has the parameter up to where it holds and from where it is violated, then counterexamples."""
     cases = [c for c in read_specs(target, param) if parameter in parameter_names(c.spec)]
@@ -61,13 +62,13 @@ def run(
         for c, r in zip(cases, found, strict=True)
         if r.counterexample is not None
     ]
-    return Outcome("\n\n".join(["\n".join(map(str, found)), *refuted[:MOST]]), _status(found))
+    return Outcome("\n\n".join(["\n".join(map(str, found)), *refuted[:MOST]]), _status(found, allow_vacuous))
 
 
-def _status(found: Sequence[Radius]) -> Exit:
-    """Return violated if some property holds for no value at all, unknown if a gap is left, else holds."""
+def _status(found: Sequence[Radius], allow_vacuous: bool) -> Exit:
+    """Return violated if some property holds for no value at all, unknown if a gap is left, else holds, vacuously or not."""
     if any(r.closed and r.holds is None for r in found):
         return Exit.VIOLATED
     if all(r.closed for r in found):
-        return Exit.HOLDS
+        return Exit.VACUOUS if any(r.vacuous for r in found) and not allow_vacuous else Exit.HOLDS
     return Exit.FAILURE if any(r.reason in FAILURES for r in found) else Exit.UNKNOWN

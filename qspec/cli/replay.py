@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from qspec.atomic import check_plain
 from qspec.cli.outcome import Exit, Outcome
 from qspec.cli.report import SCHEMA, solution
 from qspec.cli.specs import Case, choose, read_file, split_target
@@ -15,6 +15,7 @@ from qspec.cli.terminal import painted
 from qspec.digest import digest
 from qspec.errors import SpecError
 from qspec.integers import IntArray, integers
+from qspec.json_text import parse
 from qspec.language import real_interpret
 from qspec.language.bind import bind
 from qspec.language.expressions import constant
@@ -56,8 +57,9 @@ def run(*, results: str, target: str | None) -> Outcome:
 
 def read_results(file: str) -> tuple[list[Stored], str]:
     """Return the results in a file that have codes or points, and the specification it names; raises SpecError if there are none."""
+    check_plain(file, "what is read")
     try:
-        content: object = json.loads(Path(file).read_text(encoding="utf-8-sig"))
+        content = parse(Path(file).read_bytes())
     except (OSError, ValueError) as error:
         raise SpecError("cannot read stored results", given=file, expected=f"what `qspec verify --json` wrote ({error})") from None
     whole = _mapping(content, file)

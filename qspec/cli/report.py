@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from qspec.atomic import writable
+from qspec.atomic import check_plain, replacing, writable, writing
 from qspec.certificate.claim import domains
-from qspec.cli.outcome import Exit, overall
+from qspec.cli.outcome import Exit, overall, vacuous
 from qspec.cli.specs import Case
 from qspec.cli.terminal import colour, columns, painted
 from qspec.errors import SpecError
@@ -17,7 +18,7 @@ from qspec.integers import IntArray
 from qspec.language.bind import bind
 from qspec.language.walk import is_real
 from qspec.reals.ir import ExactArray
-from qspec.result import Evidence, Result, Verdict
+from qspec.result import VACUOUSLY, Evidence, Result, Verdict
 from qspec.show.counterexample import explain
 from qspec.show.point import explain_point
 from qspec.solver import Reason
@@ -31,6 +32,11 @@ def verdict_line(result: Result, width: int) -> str:
     """Return `name: VERDICT`, padded, and on what it stands."""
     verdict = painted(result.verdict.name) + " " * (8 - len(result.verdict.name))
     return f"{result.name + ':':<{width + 1}} {verdict}  {grounds(result)}, {result.times.total:.2f} s"
+
+
+def caveat(results: Sequence[Result]) -> str:
+    """Return what to add to the verdict on several properties, if something holds only because nothing meets its assumption."""
+    return f" {VACUOUSLY}" if overall(results) is Verdict.HOLDS and vacuous(results) else ""
 
 
 def grounds(result: Result) -> str:
@@ -85,6 +91,9 @@ def check_writable(where: str | None) -> None:
         return
     if not writable(Path(where)):
         raise SpecError("cannot write there", given=where, expected="a file in a folder that exists")
+    check_plain(where, "what is written to")
+    if not os.access(where if Path(where).exists() else Path(where).resolve().parent, os.W_OK):
+        raise SpecError("cannot write there", given=where, expected="a place that you may write to")
 
 
 def write_json(where: str, target: str, results: Sequence[Result], status: Exit) -> None:
@@ -94,19 +103,28 @@ def write_json(where: str, target: str, results: Sequence[Result], status: Exit)
         "target": target,
         "verdict": overall(results).name,
         "status": int(status),
+        "vacuous": vacuous(results),
         "results": [r.to_dict() for r in results],
     }
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     if where == "-":
         sys.stdout.write(text)
     else:
-        Path(where).write_text(text, encoding="utf-8")
+        with writing(where), replacing(Path(where)) as stream:
+            stream.write(text.encode())
 
 
 def deliver(text: str, json_to: str | None, target: str, results: Sequence[Result], status: Exit) -> str:
-    """Write JSON if asked to, and return what is left for stdout: the text, or nothing if JSON went there and the text to stderr."""
+    """Write JSON if asked to, and return what is left for stdout: the text, or nothing if JSON went there and the text to stderr.
+
+    If it cannot be written, the text is shown all the same, and then the error raised.
+    """
     if json_to is not None:
-        write_json(json_to, target, results, status)
+        try:
+            write_json(json_to, target, results, status)
+        except SpecError:
+            sys.stdout.write(text + "\n")
+            raise
         if json_to == "-":
             sys.stderr.write(text + "\n")
             return ""

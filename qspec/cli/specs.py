@@ -14,7 +14,9 @@ from typing import cast
 
 import numpy as np
 
+from qspec.atomic import check_plain
 from qspec.errors import QspecError, SpecError
+from qspec.json_text import parse
 from qspec.language.bind import parameter_names
 from qspec.language.formulas import Property
 from qspec.network.graph import Network
@@ -112,13 +114,15 @@ def _properties(name: str, value: object) -> Iterator[tuple[str, Property]]:
 
 
 def read_values(path: Path) -> dict[str, object]:
-    """Return the globals of a file after it ran; its folder is searched for modules, as Python does for a script."""
+    """Return the globals of a file after it ran; its folder is searched for modules after all others."""
     folder = str(path.resolve().parent)
-    sys.path.insert(0, folder)
+    sys.path.append(folder)  # last, so that a file called json.py or numpy.py stands for nothing but itself
     try:
         with redirect_stdout(sys.stderr):
             return dict(runpy.run_path(str(path), run_name="qspec_specification"))
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise _blame(path, error) from error
     finally:
         if folder in sys.path:
@@ -150,6 +154,7 @@ def setting(text: str) -> tuple[str, object]:
 
 
 def _array(path: Path) -> object:
+    check_plain(path, "a parameter's value")
     try:
         if path.suffix == ".npy":
             return np.load(path, allow_pickle=False)
@@ -163,9 +168,13 @@ def _array(path: Path) -> object:
 def _json(text: str, name: str) -> object:
     """Return numbers, or nested lists of them, as JSON has them; decimals and ratios stay text, which is exact."""
     try:
-        value: object = json.loads(text, parse_float=str, parse_constant=_refuse)
+        value = parse(text, floats=str, words=_refuse)
     except json.JSONDecodeError:
-        value = text
+        value = text.removeprefix("\ufeff")
+    except SpecError:
+        raise
+    except ValueError as error:  # deeper, or with more digits, than Python reads
+        raise SpecError(f"no value for parameter {name!r}", given=text, expected=f"a number, or a list of them ({error})") from None
     if isinstance(value, dict) or value is None or isinstance(value, bool):
         raise SpecError(f"no value for parameter {name!r}", given=text, expected="a number such as 3, 0.05 or 1/3, or a list [1, 2, 3]")
     return value

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from qspec.certificate.claim import domains
 from qspec.cli.outcome import Outcome, overall, status
-from qspec.cli.report import check_writable, deliver, solutions, verdict_line
+from qspec.cli.report import caveat, check_writable, deliver, solutions, verdict_line
 from qspec.cli.specs import Case, read_specs
 from qspec.cli.terminal import painted, progress
-from qspec.errors import SpecError, UnsupportedError
+from qspec.errors import QspecError, SpecError, UnsupportedError
 from qspec.result import Result
 from qspec.solver import get_solver
 from qspec.verify import DEFAULT_SOLVER, Presolve, default_solver, verify
@@ -32,6 +33,7 @@ def run(
     param: Sequence[str],
     json: str | None,
     certificate: str | None,
+    allow_vacuous: bool,
 ) -> Outcome:
     """Return the verdict on every property, then one line for each, then where certificates are, then counterexamples."""
     check_writable(json)
@@ -59,8 +61,13 @@ def run(
             )
     verdict = overall(results)
     width = max(len(c.name) for c in cases)
-    head = "\n".join([painted(verdict.name), *(verdict_line(r, width) for r in results), *_saved(places, certificate, results)])
-    ended = status(verdict, results)
+    lines = [painted(verdict.name) + caveat(results), *(verdict_line(r, width) for r in results)]
+    try:
+        head = "\n".join([*lines, *_saved(places, certificate, results)])
+    except QspecError:
+        sys.stdout.write("\n".join(lines) + "\n")  # what was found is not lost for a certificate that cannot be written
+        raise
+    ended = status(verdict, results, allow_vacuous=allow_vacuous)
     return Outcome(deliver("\n\n".join([head, *solutions(cases, results)]), json, target, results, ended), ended)
 
 

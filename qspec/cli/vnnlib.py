@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from qspec.cli.outcome import Outcome, status
-from qspec.cli.report import check_writable, deliver, verdict_line
+from qspec.cli.report import caveat, check_writable, deliver, verdict_line
 from qspec.cli.terminal import painted, progress
 from qspec.interop.onnx_real import ImportedNetwork, import_onnx
 from qspec.interop.vnnlib import read_vnnlib
@@ -29,6 +29,7 @@ def run(
     memory: int | None,
     seed: int,
     json: str | None,
+    allow_vacuous: bool,
 ) -> Outcome:
     """Return the verdict, the word that VNN-COMP has for it, one line on what it stands, and a counterexample in the form of VNN-COMP."""
     check_writable(json)
@@ -37,8 +38,8 @@ def run(
     with progress(1) as report:
         report(f"{spec.name} · {solver}")
         result = verify(spec, solver=solver, theory=theory, delta=delta, timeout=timeout, memory=memory, seed=seed)
-    ended = status(result.verdict, [result])
-    head = [painted(result.verdict.name), f"VNN-COMP: {word(result)}", verdict_line(result, len(spec.name))]
+    ended = status(result.verdict, [result], allow_vacuous=allow_vacuous)
+    head = [painted(result.verdict.name) + caveat([result]), f"VNN-COMP: {word(result)}", verdict_line(result, len(spec.name))]
     head += [f"note: {note}" for note in imported.notes]
     text = "\n".join([*head, *([] if result.point is None else ["", counterexample(imported, result)])])
     return Outcome(deliver(text, json, f"{network} {property}", [result], ended), ended)

@@ -8,7 +8,8 @@ from typing import assert_never, cast
 
 import numpy as np
 
-from qspec.errors import SpecError
+from qspec import checks
+from qspec.errors import QspecError, SpecError
 from qspec.integers import IntArray
 from qspec.language.domains import Domain, OneHot, Range
 from qspec.language.expressions import (
@@ -48,17 +49,32 @@ from qspec.shapes import check_one
 
 def bind(spec: Property, parameters: Mapping[str, object]) -> Property:
     """Return the property with every parameter replaced by its value; raises SpecError on one missing, unknown or misshapen."""
+    checks.kind(spec, Property, "a property", "qs.forall(…), qs.exists(…) or a named property")
     binder = _Binder(parameters)
     try:
-        bound = replace(spec, given=binder.formula(spec.given), then=binder.formula(spec.then))
+        for r in spec.requires:
+            r.check(binder.expression(r.value))
+        bound = replace(spec, given=binder.formula(spec.given), then=binder.formula(spec.then), requires=())
     except RecursionError:
         raise SpecError("an expression is nested too deeply", given=spec.name, expected="qs.sum, qs.all, qs.any over arrays") from None
+    _check_distances(bound)
     _check_variables(spec, binder.variables)
     _check_reals(spec, binder.reals)
     unused = sorted(set(parameters) - binder.used)
     if unused:
         raise SpecError("the specification has no such parameter", given=unused, expected=", ".join(sorted(binder.used)) or "no parameters")
     return bound
+
+
+def _check_distances(spec: Property) -> None:
+    """Raise SpecError if a distance is assumed to be at most a negative number, so that nothing meets the assumption."""
+    for f in spec.given.children if isinstance(spec.given, Conjunction) else (spec.given,):
+        match f:
+            case Comparison(Sum(Constant(limit), Product(Constant(), Reduce(Gather(Absolute() | NonZero())))), ">=" | ">"):
+                if limit.size == 1 and limit.item() < 0:
+                    raise SpecError("a distance is never below zero", given=f"at most {limit.item()}", expected="a radius of at least 0")
+            case _:
+                pass
 
 
 def _check_variables(spec: Property, used: list[Variable]) -> None:
@@ -234,7 +250,12 @@ class _Binder:
         if p.name not in self._values:
             raise SpecError("a parameter has no value", given=p.name, expected=f"verify(spec, {p.name}=…), or --param {p.name}=…")
         self.used.add(p.name)
-        given = constant(self._values[p.name])
+        try:
+            given = constant(self._values[p.name])
+        except QspecError as error:
+            raise type(error)(
+                f"parameter {p.name!r}: {error.what}", given=error.given, expected=error.expected, advice=error.advice
+            ) from None
         check_one(given.shape, p.shape, f"parameter {p.name!r}")
         return Constant(given.values.reshape(p.shape))
 
@@ -246,7 +267,9 @@ class _Binder:
             return value
         number = cast(Constant, value).values.item()
         if number.denominator != 1 or not 0 <= number < classes:
-            raise SpecError("no such class", given=str(number), expected=f"a whole number from 0 to {classes - 1}")
+            raise SpecError(
+                f"parameter {label.name!r}: no such class", given=str(number), expected=f"a whole number from 0 to {classes - 1}"
+            )
         return int(number)
 
 

@@ -70,6 +70,14 @@ class Expression:
             raise SpecError("division is by constants that are not zero", given=other, expected="a number")
         return self * Constant(np.array([1 / v for v in divisor.values.flat], dtype=object).reshape(divisor.shape))
 
+    def __pow__(self, exponent: object) -> NoReturn:
+        raise SpecError("powers are not in the language", given=exponent, expected="products", advice="e * e for e ** 2")
+
+    def __mod__(self, divisor: object) -> NoReturn:
+        raise SpecError("remainders are not in the language", given=divisor, expected="sums, products and comparisons")
+
+    __floordiv__ = __mod__
+
     def __abs__(self) -> Expression:
         return Absolute(self)
 

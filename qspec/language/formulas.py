@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal, NoReturn, SupportsIndex, cast
+from dataclasses import dataclass, replace
+from numbers import Integral
+from typing import Literal, NoReturn, cast
 
 import numpy as np
 
+from qspec import checks
 from qspec.errors import ShapeError, SpecError
 from qspec.integers import IntArray
-from qspec.language.expressions import Expression, Operand, Parameter, Variable, expression
+from qspec.language.expressions import Constant, Expression, Operand, Parameter, Variable, expression
 from qspec.language.real_expressions import RealVariable
 from qspec.names import listed
 
@@ -152,8 +154,8 @@ class Argmax:
         for c in classes:
             if isinstance(c, Parameter) and c.shape == ():
                 checked.append(c)
-            elif isinstance(c, SupportsIndex) and not isinstance(c, bool) and 0 <= c.__index__() < self.scores.size:
-                checked.append(c.__index__())
+            elif isinstance(c, Integral) and c is not True and c is not False and 0 <= int(c) < self.scores.size:
+                checked.append(int(c))
             else:
                 raise SpecError("no such class", given=c, expected=f"an index from 0 to {self.scores.size - 1}, or a parameter")
         return ClassIn(self.scores, tuple(checked), self.ties)
@@ -161,8 +163,8 @@ class Argmax:
 
 def argmax(scores: Operand, *, ties: Literal["first", "last"] = "first") -> Argmax:
     """Return the argmax of all elements; among equal scores the first index wins (or the last, if so stated)."""
-    if ties not in ("first", "last"):
-        raise SpecError("unknown tie rule", given=ties, expected='"first" or "last"')
+    if not isinstance(ties, str) or ties not in ("first", "last"):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise SpecError("unknown tie rule", given=repr(ties), expected='"first" or "last"')
     return Argmax(expression(scores).flatten(), ties)
 
 
@@ -178,13 +180,16 @@ def some(formula: Formula) -> Formula:
 
 def same(left: Variable | RealVariable, right: Variable | RealVariable, *, except_for: Sequence[str | int] = ()) -> Formula:
     """Return that two variables agree in every element but those of the named features (or flat indices)."""
+    for v in (left, right):
+        if not isinstance(v, Variable | RealVariable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise SpecError("only variables can be the same", given=repr(v), expected='net.input("x")')
     if isinstance(left, RealVariable) or isinstance(right, RealVariable):
         return _same_reals(left, right, except_for)
     if left.type.shape != right.type.shape or left.type.grid != right.type.grid:
         raise ShapeError("variables of different types", given=(left.type.shape, right.type.shape), expected="two inputs of one network")
     free = np.zeros(left.size, dtype=bool)
     for name in listed(except_for, "except_for"):
-        if not isinstance(name, str) and not 0 <= name < left.size:
+        if not isinstance(name, str) and not (isinstance(name, Integral) and 0 <= int(name) < left.size):
             raise SpecError("has no such element", given=name, expected=f"a feature, or a flat index from 0 to {left.size - 1}")
         free[left.columns(name) if isinstance(name, str) else name] = True
     return Same(left, right, np.flatnonzero(~free))
@@ -201,6 +206,27 @@ def _same_reals(left: Variable | RealVariable, right: Variable | RealVariable, e
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Requirement:
+    """What a named property asks of a number that may be given later: to be at least `least`, at most `most`, and whole if so said."""
+
+    what: str
+    value: Expression
+    least: int = 0
+    most: int | None = None
+    whole: bool = False
+
+    def check(self, value: Expression) -> None:
+        """Raise SpecError if this is a constant that does not do."""
+        ends = f"at least {self.least}" if self.most is None else f"from {self.least} to {self.most}"
+        expected = f"a whole number, {ends}" if self.whole else f"a number, {ends}"
+        for number in value.values.reshape(-1).tolist() if isinstance(value, Constant) else ():
+            if self.whole and number.denominator != 1:
+                raise SpecError(f"{self.what} is no whole number", given=str(number), expected=expected)
+            if number < self.least or (self.most is not None and number > self.most):
+                raise SpecError(f"{self.what} is out of range", given=str(number), expected=expected)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Property:
     """`forall variables: given implies then`, or `exists variables: given and then`; `reals` are the variables that are real."""
 
@@ -210,6 +236,8 @@ class Property:
     then: Formula
     name: str = "property"
     reals: tuple[RealVariable, ...] = ()
+    requires: tuple[Requirement, ...] = ()
+    """What its parameters must be; nothing once they have their values."""
 
 
 def forall(*variables: object, given: Formula | None = None, then: Formula | None = None, name: str = "property") -> Property:
@@ -225,9 +253,16 @@ def exists(*variables: object, given: Formula | None = None, then: Formula | Non
     return _property("exists", variables, given, then, name)
 
 
+def requiring(spec: Property, requirement: Requirement) -> Property:
+    """Return a property that asks this of a number in it; raises SpecError if the number is known and does not do."""
+    requirement.check(requirement.value)
+    return spec if isinstance(requirement.value, Constant) else replace(spec, requires=(*spec.requires, requirement))
+
+
 def _property(
     kind: Literal["forall", "exists"], variables: tuple[object, ...], given: Formula | None, then: Formula | None, name: str
 ) -> Property:
+    checks.text(name, "the name of a property")
     flat = tuple(_flatten(variables))
     if not flat:
         raise SpecError(f"{kind} quantifies nothing", given="no variables", expected=f'{kind}(x, …) with x = net.input("x")')

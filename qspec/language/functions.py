@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Literal
 
 import numpy as np
 
+from qspec import checks
 from qspec.errors import ShapeError, SpecError
 from qspec.language.expressions import (
     Absolute,
@@ -24,9 +26,12 @@ from qspec.language.expressions import (
     expression,
 )
 from qspec.language.real_expressions import Applied, SoftmaxOf
+from qspec.names import listed
 from qspec.reals.ir import Function
 
-RESERVED = ("solver", "theory", "timeout", "memory", "seed", "attack", "without", "split", "solvers", "seconds", "spec", "delta")
+RESERVED = (
+    *("solver", "theory", "timeout", "memory", "seed", "attack", "without", "split", "solvers", "seconds", "spec", "delta", "presolve"),
+)
 """Names of arguments of `verify` and its relatives, which parameters cannot have."""
 
 
@@ -37,14 +42,17 @@ def q(value: object) -> Constant:
 
 def parameter(name: str, shape: int | tuple[int, ...] = ()) -> Parameter:
     """Return a named placeholder of this shape, given by `verify(spec, name=value)`."""
-    if not name.isidentifier() or name in RESERVED:
+    if not checks.text(name, "the name of a parameter").isidentifier() or name in RESERVED:
         raise SpecError("a parameter needs a Python name of its own", given=name, expected=f"an identifier, none of {', '.join(RESERVED)}")
-    return Parameter(name, (shape,) if isinstance(shape, int) else tuple(shape))
+    axes = (shape,) if isinstance(shape, Integral) else shape
+    if not isinstance(axes, tuple | list) or not all(isinstance(n, Integral) and not isinstance(n, bool) and int(n) > 0 for n in axes):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ShapeError("the shape of a parameter is malformed", given=repr(shape), expected="positive whole numbers")
+    return Parameter(name, tuple(int(n) for n in axes))
 
 
 def dot(matrix: object, vector: Expression) -> Expression:
     """Return `matrix @ vector` for a constant matrix (or vector) and an expression with one axis."""
-    weights = constant(matrix)
+    weights, vector = constant(matrix), expression(vector)
     if len(weights.shape) not in (1, 2) or len(vector.shape) != 1 or weights.shape[-1] != vector.shape[0]:
         raise ShapeError("matrix and vector do not fit", given=(weights.shape, vector.shape), expected="(m, n) and (n,)")
     repeated = Gather(vector, np.broadcast_to(np.arange(vector.size), weights.shape))
@@ -53,7 +61,7 @@ def dot(matrix: object, vector: Expression) -> Expression:
 
 def join(parts: Sequence[Operand]) -> Expression:
     """Return several arrays flattened into one."""
-    return Join(tuple(expression(p) for p in parts))
+    return Join(tuple(expression(p) for p in listed(parts, "parts")))
 
 
 def total(value: Operand, axis: Literal["last", "all"] = "all") -> Expression:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from qspec import checks
 from qspec.errors import SpecError
 from qspec.formats import code_range
 from qspec.integers import integers
@@ -22,6 +23,7 @@ def input_variable(network: Network, name: str, *, of: str | None = None, lower:
     `lower` and `upper` are codes, scalars or arrays, that narrow the box. Features of the input (integer ranges, one-hot groups) are kept.
     Raises SpecError on an empty domain.
     """
+    checks.text(name, "the name of a variable")
     stage = _input_stage(network, of)
     layer = stage.layer
     assert isinstance(layer, Input)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from qspec import checks
 from qspec.errors import FormatError, SpecError
 from qspec.language.expressions import Expression, Operand, expression, fit
 from qspec.language.real_expressions import RealApplication, RealOutput, RealVariable
@@ -23,6 +24,7 @@ def real_input_variable(
 
 def real_variable(name: str, shape: tuple[int, ...], lower: object, upper: object) -> RealVariable:
     """Return a variable of this shape in a closed box; raises SpecError if an end is missing, is no finite number, or the box is empty."""
+    checks.text(name, "the name of a variable")
     low, high = (_end(values, shape, which, name) for values, which in ((lower, "lower"), (upper, "upper")))
     empty = low.reshape(-1) > high.reshape(-1)
     if np.any(empty):

@@ -20,7 +20,7 @@ from qspec.names import listed
 from qspec.network.activations import Activation, Linear
 from qspec.network.expect import expect
 from qspec.network.kernel_layers import KernelLayer
-from qspec.network.shapes import check_shape, pair
+from qspec.network.shapes import check_shape, padding_pairs, pair
 from qspec.tensor import Tensor
 
 
@@ -44,6 +44,8 @@ class Feature:
             expect(end, int, f"the range of feature {self.name!r}", "whole numbers")
         for category in self.categories:
             expect(category, str, f"a category of feature {self.name!r}", "a text")
+        if len(set(self.categories)) < len(self.categories):
+            raise NetworkError(f"two categories of feature {self.name!r} have one name", given=self.categories, expected="distinct names")
         if (self.lower, self.upper) == (0, -1):  # neither was given
             if not self.categories:
                 raise NetworkError(
@@ -72,7 +74,7 @@ class Input:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", check_shape(self.shape))
-        object.__setattr__(self, "features", tuple(self.features))
+        object.__setattr__(self, "features", listed(self.features, "features"))
         expect(self.format, Format, "the format of an input", "Fixed, Affine or PerChannel")
         for feature in self.features:
             expect(feature, Feature, "a feature of an input", 'objects such as qs.Feature("age", 18, 80)')
@@ -130,6 +132,7 @@ class Conv2D:
             )
         object.__setattr__(self, "stride", pair(self.stride, "stride", least=1))
         object.__setattr__(self, "dilation", pair(self.dilation, "dilation", least=1))
+        _check_padding(self.padding)
         expect(self.groups, int, "groups", "a whole number")
         if self.groups < 1 or self.kernel.shape[3] % self.groups:
             raise NetworkError("groups must divide the output channels", given=self.groups, expected=f"a divisor of {self.kernel.shape[3]}")
@@ -152,6 +155,7 @@ class AveragePool2D:
         expect(self.count_padding, bool, "count_padding", "True or False")
         object.__setattr__(self, "window", pair(self.window, "window", least=1))
         object.__setattr__(self, "stride", pair(self.window if self.stride is None else self.stride, "stride", least=1))
+        _check_padding(self.padding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +170,7 @@ class MaxPool2D:
     def __post_init__(self) -> None:
         object.__setattr__(self, "window", pair(self.window, "window", least=1))
         object.__setattr__(self, "stride", pair(self.window if self.stride is None else self.stride, "stride", least=1))
+        _check_padding(self.padding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,21 +227,37 @@ def fold_batch_norm(
     default in Keras, 1e-5 in PyTorch and ONNX. Raises ShapeError if a vector does not fit, FormatError if variance + epsilon is not
     positive. Source: Jacob et al. 2018, section 3.2.
     """
-    weights = np.asarray(kernel, dtype=np.float64)
+    weights = _floats(kernel, "kernel")
     vectors = {"bias": bias, "gamma": gamma, "beta": beta, "mean": mean, "variance": variance}
     b, g, shift, centre, spread = (_channels(values, weights, what) for what, values in vectors.items())
     with np.errstate(invalid="ignore", divide="ignore"):
-        factor = g / np.sqrt(spread + epsilon)
+        factor = g / np.sqrt(spread + _floats(epsilon, "epsilon"))
     if not np.all(np.isfinite(factor)):
         raise FormatError("batch normalisation with a variance that is not positive", given=variance, expected="variance + epsilon > 0")
     return weights * factor, (b - centre) * factor + shift
 
 
 def _channels(values: object, kernel: npt.NDArray[np.float64], what: str) -> npt.NDArray[np.float64]:
-    vector = np.asarray(values, dtype=np.float64)
-    if vector.shape != kernel.shape[-1:]:
+    vector = _floats(values, what)
+    if not kernel.shape or vector.shape != kernel.shape[-1:]:
         raise ShapeError(f"{what} needs a number for each output channel", given=vector.shape, expected=f"{kernel.shape[-1:]}")
     return vector
+
+
+def _floats(value: object, what: str) -> npt.NDArray[np.float64]:
+    """Return an array of finite floats; raises FormatError on anything else."""
+    try:
+        found = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise FormatError(f"{what} is no array of numbers", given=repr(value), expected="floats") from None
+    if not np.all(np.isfinite(found)):
+        raise FormatError(f"{what} is not finite", given=repr(value), expected="finite numbers")
+    return found
+
+
+def _check_padding(padding: object) -> None:
+    """Raise NetworkError on padding that means nothing, whatever it is applied to."""
+    padding_pairs(padding, (1, 1), (1, 1), (1, 1), (1, 1))
 
 
 def dense_misfit(name: str, given: Sequence[int], kernel: Sequence[int]) -> ShapeError:

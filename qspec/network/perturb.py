@@ -81,7 +81,7 @@ def perturb(network: Network, weights: int, biases: int, layers: Sequence[str] |
 
 def flip_bits(network: Network, count: int, layers: Sequence[str] | None) -> PerturbedNetwork:
     """Return the network with at most `count` stored bits flipped; one variable, `flips`, has a 1 for each flipped bit."""
-    if count < 1:
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise NetworkError("nothing is flipped", given=count, expected="count >= 1")
     stored = stored_parameters(network, layers)
     effects = {key: _flip_effects(t) for key, t in stored.items()}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import SupportsIndex, cast
+from numbers import Integral
+from typing import cast
 
 from qspec.errors import NetworkError, ShapeError
 
@@ -14,7 +15,7 @@ MAX_ELEMENTS = 2**27
 
 def pair(value: object, what: str, *, least: int) -> tuple[int, int]:
     """Return an integer or a pair as a pair; raises NetworkError unless both are whole, at least `least` and at most `MAX_ELEMENTS`."""
-    both = _whole([value, value] if isinstance(value, SupportsIndex) else value)
+    both = _whole([value, value] if isinstance(value, Integral) else value)
     if both is None or len(both) != 2 or not least <= min(both) <= max(both) <= MAX_ELEMENTS:
         raise NetworkError(f"{what} is malformed", given=value, expected=f"one or two whole numbers from {least} to {MAX_ELEMENTS}")
     return both[0], both[1]
@@ -24,9 +25,9 @@ def padding_pairs(
     padding: object, image: Sequence[int], kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
 ) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return padding as ((top, bottom), (left, right)); "same" follows TensorFlow (the odd place goes to the end)."""
-    if padding == "valid":
+    if isinstance(padding, str) and padding == "valid":
         return (0, 0), (0, 0)
-    if padding == "same":
+    if isinstance(padding, str) and padding == "same":
         missing = [max(0, (-(-image[a] // stride[a]) - 1) * stride[a] + dilation[a] * (kernel[a] - 1) + 1 - image[a]) for a in (0, 1)]
         return (missing[0] // 2, missing[0] - missing[0] // 2), (missing[1] // 2, missing[1] - missing[1] // 2)
     sides = _items(padding)
@@ -37,7 +38,7 @@ def padding_pairs(
 
 def check_shape(shape: object) -> tuple[int, ...]:
     """Return a shape of positive whole numbers; raises ShapeError otherwise, or if it has more than `MAX_ELEMENTS` elements."""
-    axes = _whole([shape] if isinstance(shape, SupportsIndex) else shape)
+    axes = _whole([shape] if isinstance(shape, Integral) else shape)
     if not axes or min(axes) < 1:
         raise ShapeError("shape is malformed", given=shape, expected="positive whole numbers")
     if prod(axes) > MAX_ELEMENTS:
@@ -48,7 +49,7 @@ def check_shape(shape: object) -> tuple[int, ...]:
 def _whole(values: object) -> tuple[int, ...] | None:
     """Return a sequence of whole numbers as integers, or None if it is not one."""
     items = _items(values)
-    numbers = tuple(v.__index__() for v in items or () if isinstance(v, SupportsIndex) and not isinstance(v, bool))
+    numbers = tuple(int(v) for v in items or () if isinstance(v, Integral) and v is not True and v is not False)
     return None if items is None or len(numbers) < len(items) else numbers
 
 

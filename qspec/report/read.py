@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 from qspec import store
+from qspec.atomic import check_plain
 from qspec.curves import methods, widths
 from qspec.errors import SpecError
+from qspec.json_text import parse
 from qspec.records import Record, of_line, of_result, of_row
 from qspec.result import SCHEMA
 
@@ -35,8 +36,9 @@ def read(paths: Sequence[str | Path]) -> tuple[list[Record], list[Source]]:
     records: list[Record] = []
     sources: list[Source] = []
     for path in map(Path, paths):
+        check_plain(path, "what is read")
         try:
-            data = path.read_bytes()
+            data = path.read_bytes().removeprefix(store.BOM)
         except OSError as error:
             raise SpecError("cannot read results", given=str(path), expected=f"a file ({error.strerror})") from None
         found = list(_records(path, data))
@@ -115,6 +117,6 @@ def _damaged(path: Path, number: int, why: str) -> SpecError:
 
 def _json(data: bytes) -> object:
     try:
-        return json.loads(data)
+        return parse(data)
     except ValueError:
         return None

@@ -45,10 +45,12 @@ class Bounds:
             return Answer("unknown", reason=Reason.UNSUPPORTED, detail=f"it takes the query itself, not {problem.theory}")
         # Imported here, because listing the solvers must not load the engine.
         from qspec.engine.prove import Options, prove
+        from qspec.search.reach import check_reach
 
         deadline = limits.deadline()
         attack = _attack(limits, deadline) if problem.attack else None
         try:
+            check_reach(problem.query)
             outcome = prove(problem.query, deadline, Options(branching=self.branching), attack)
         except UnsupportedError as error:
             return self._listed(problem, deadline, began, error)

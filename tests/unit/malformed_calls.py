@@ -110,7 +110,20 @@ MADE: dict[str, tuple[type[QspecError], str, Callable[[], object]]] = {
     "a stride of True": (NetworkError, "stride is malformed", lambda: conv(stride=True)),
     "an absurd dilation": (NetworkError, "dilation is malformed", lambda: conv(dilation=(1, 10**30))),
     "absurd padding": (ShapeError, "tensor is too large", lambda: image(conv(padding=(10**5, 10**5)))),
-    "padding of words": (NetworkError, "padding is malformed", lambda: image(conv(padding="around"))),
+    "padding of words": (NetworkError, "padding is malformed", lambda: conv(padding="zz")),
+    "padding of a number": (NetworkError, "padding is malformed", lambda: conv(padding=1)),
+    "padding of three": (NetworkError, "padding is malformed", lambda: qs.MaxPool2D(2, padding=(1, 1, 1))),
+    "padding of less than nothing": (NetworkError, "padding is malformed", lambda: qs.AveragePool2D(2, padding=(-1, 0))),
+    "two categories of one name": (NetworkError, "have one name", lambda: qs.Feature("a", categories=("x", "x"))),
+    "a batch norm of too few channels": (
+        ShapeError,
+        "gamma needs a number for each",
+        lambda: qs.fold_batch_norm([[1.0, 1.0]], [0.0, 0.0], epsilon=0.0, gamma=[2], beta=[0.0, 0.0], mean=[0.0, 0.0], variance=[1.0, 1.0]),
+    ),
+    "a batch norm of words": (FormatError, "mean is no array", lambda: normed(mean=["a"])),
+    "a batch norm of NaN": (FormatError, "beta is not finite", lambda: normed(beta=[float("nan")])),
+    "a scale that is a matrix": (FormatError, "a number is expected", lambda: qs.int8(np.ones((1, 2)))),
+    "one format without channels": (FormatError, "one Fixed format per channel", lambda: qs.PerChannel(qs.Fixed(4, 2))),
     "no groups": (NetworkError, "groups must divide", lambda: conv(groups=0)),
     "groups of words": (NetworkError, "groups is of the wrong kind", lambda: conv(groups="one")),
     "a window of words": (NetworkError, "window is malformed", lambda: qs.MaxPool2D("2x2")),
@@ -172,7 +185,15 @@ MADE: dict[str, tuple[type[QspecError], str, Callable[[], object]]] = {
     "no such solver": (SolverMissingError, "no such solver", lambda: get_solver("simplex-2000")),
     "a time limit of zero": (SpecError, "the time limit must be positive", lambda: Limits(seconds=0)),
     "a time limit of NaN": (SpecError, "the time limit must be positive", lambda: Limits(seconds=float("nan"))),
+    "a time limit of words": (SpecError, "the time limit is not a number", lambda: Limits(seconds="5")),
+    "a time limit of True": (SpecError, "the time limit is not a number", lambda: Limits(seconds=True)),
+    "a time limit of infinity": (SpecError, "the time limit is out of range", lambda: Limits(seconds=float("inf"))),
     "a memory limit of one": (SpecError, "the memory limit is out of range", lambda: Limits(memory=1)),
+    "a memory limit of half a MiB": (SpecError, "the memory limit is no whole number", lambda: Limits(memory=99.5)),
+    "a seed below zero": (SpecError, "the seed is out of range", lambda: Limits(seed=-1)),
+    "a seed of 33 bits": (SpecError, "the seed is out of range", lambda: Limits(seed=2**32)),
+    "half a seed": (SpecError, "the seed is no whole number", lambda: Limits(seed=0.5)),
+    "no seed": (SpecError, "the seed is no whole number", lambda: Limits(seed=None)),
 }
 
 NET = vector(dense(output=EIGHT))
@@ -180,6 +201,8 @@ X, Y = NET.input("x"), NET.input("y")
 SCORES = vector(qs.Dense(qs.Tensor([[1, 2, 3], [3, 2, 1]], FOUR), output=EIGHT))
 EPSILON = qs.parameter("epsilon")
 ROBUST = qs.forall(X, given=qs.linf(X) <= EPSILON, then=qs.argmax(SCORES(X)) == qs.parameter("label"))
+NEAR = qs.properties.local_robustness(SCORES, [0, 0], qs.parameter("radius"), 0)
+PAIR = qs.properties.global_robustness(NET, 1, qs.parameter("tolerance"))
 CENTRED = qs.forall(X, given=qs.linf(X - qs.parameter("centre", (2,))) <= 1, then=NET(X)[0] >= 0)
 
 
@@ -263,6 +286,65 @@ SAID: dict[str, tuple[type[QspecError], str, Callable[[], object]]] = {
     "an exception that is not there": (SpecError, "has no such feature", lambda: qs.same(X, Y, except_for=["age"])),
     "an exception beyond the end": (SpecError, "has no such element", lambda: qs.same(X, Y, except_for=[2])),
     "equivalence of different inputs": (SpecError, "networks with different inputs", lambda: qs.properties.equivalence(NET, image())),
+    "a radius below zero": (SpecError, "the radius is out of range", lambda: qs.properties.local_robustness(SCORES, [0, 0], -1, 0)),
+    "a radius below zero, later": (SpecError, "the radius is out of range", lambda: qs.verify(NEAR, radius=-1)),
+    "a radius of 1.5": (SpecError, "the radius is no whole number", lambda: qs.properties.local_robustness(SCORES, [0, 0], 1.5, 0)),
+    "a radius of 3/2, later": (SpecError, "the radius is no whole number", lambda: qs.verify(NEAR, radius="3/2")),
+    "a radius beyond the input": (
+        SpecError,
+        "the radius is out of range",
+        lambda: qs.properties.targeted_robustness(SCORES, [0, 0], 16, 0),
+    ),
+    "a radius beyond the input, later": (SpecError, "the radius is out of range", lambda: qs.verify(NEAR, radius=10**310)),
+    "a radius of NaN": (FormatError, "parameter 'radius': a number is expected", lambda: qs.verify(NEAR, radius=float("nan"))),
+    "an infinite radius": (FormatError, "parameter 'radius': a number is expected", lambda: qs.verify(NEAR, radius=float("inf"))),
+    "a global radius below zero": (SpecError, "the radius is out of range", lambda: qs.properties.global_robustness(NET, -1, 1)),
+    "a perturbed radius of a half": (
+        SpecError,
+        "the radius is no whole number",
+        lambda: qs.properties.parameter_robustness(NET.perturb(weights=1), [0, 0], 0, radius=qs.q("1/2")),
+    ),
+    "a radius of codes against reals": (
+        SpecError,
+        "the radius is out of range",
+        lambda: qs.real_properties.quantization_error(NET, NET.real(), 1, centre=[0, 0], radius=-1),
+    ),
+    "a distance below zero": (
+        SpecError,
+        "a distance is never below zero",
+        lambda: qs.verify(qs.forall(X, given=qs.linf(X.code) <= -1, then=NET(X)[0] >= 0)),
+    ),
+    "a distance below zero, later": (SpecError, "a distance is never below zero", lambda: qs.verify(ROBUST, epsilon=-1, label=0)),
+    "a tolerance below zero": (SpecError, "the tolerance is out of range", lambda: qs.properties.equivalence(NET, NET, tolerance=-1)),
+    "a tolerance below zero, later": (SpecError, "the tolerance is out of range", lambda: qs.verify(PAIR, tolerance="-1/2")),
+    "a time limit of words, asked": (SpecError, "the time limit is not a number", lambda: qs.verify(NEAR, radius=1, timeout="5")),
+    "an attack that may be": (SpecError, "attack is yes or no", lambda: qs.verify(NEAR, radius=1, attack="maybe")),
+    "a split by number": (SpecError, "split is yes or no", lambda: qs.verify(NEAR, radius=1, split=1)),
+    "a delta below zero": (SpecError, "delta is out of range", lambda: qs.verify(NEAR, radius=1, delta=-1)),
+    "a delta of NaN": (SpecError, "delta is out of range", lambda: qs.verify(NEAR, radius=1, delta=float("nan"))),
+    "a seed below zero, asked": (SpecError, "the seed is out of range", lambda: qs.verify(NEAR, radius=1, seed=-1)),
+    "a seed below zero, searched": (SpecError, "the seed is out of range", lambda: qs.falsify(NEAR, radius=1, seed=-1)),
+    "presolving that is none": (SpecError, "no such presolving", lambda: qs.verify(NEAR, radius=1, presolve="all")),
+    "no queries": (SpecError, "there is nothing to ask", lambda: qs.verify_many(NEAR, [])),
+    "queries that are none": (SpecError, "not values of parameters", lambda: qs.verify_many(NEAR, None)),
+    "an empty generator of queries": (SpecError, "there is nothing to ask", lambda: list(qs.verify_many(NEAR, iter(()), workers=1))),
+    "an empty grid": (SpecError, "no values for 'radius'", lambda: qs.grid(radius=[])),
+    "an empty part of a grid": (SpecError, "no values in a part", lambda: qs.grid([], radius=[1])),
+    "an empty table": (SpecError, "no values for 'radius'", lambda: qs.together(radius=np.zeros(0))),
+    "a batch with an attack that may be": (SpecError, "attack is yes or no", lambda: qs.verify_many(NEAR, [{"radius": 1}], attack="maybe")),
+    "half a worker": (SpecError, "the number of workers is no whole number", lambda: qs.verify_many(NEAR, [{"radius": 1}], workers=0.5)),
+    "certifying within -1": (SpecError, "the radius is out of range", lambda: qs.certify(SCORES, [[0, 0]], [0], -1)),
+    "certifying within 1.5": (SpecError, "the radius is no whole number", lambda: qs.certify(SCORES, [[0, 0]], [0], 1.5)),
+    "certifying beyond the input": (SpecError, "the radius is out of range", lambda: qs.certify(SCORES, [[0, 0]], [0], 16)),
+    "certifying by NaN seconds": (
+        SpecError,
+        "the time limit must be positive",
+        lambda: qs.certify(SCORES, [[0, 0]], [0], 1, timeout=float("nan")),
+    ),
+    "certifying by a seed of words": (SpecError, "the seed is no whole number", lambda: qs.certify(SCORES, [[0, 0]], [0], 1, seed="a")),
+    "optimising by words": (SpecError, "the time limit is not a number", lambda: qs.optimize(qs.maximize(NET(X)[0], X), timeout="1")),
+    "an export that may presolve": (SpecError, "presolve is yes or no", lambda: qs.to_smtlib(NEAR, radius=1, presolve="no")),
+    "a parameter called presolve": (SpecError, "a parameter needs a Python name", lambda: qs.parameter("presolve")),
     "an overflow that cannot be": (SpecError, "nothing can overflow", lambda: qs.properties.no_overflow(NET)),
 }
 

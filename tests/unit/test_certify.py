@@ -118,12 +118,12 @@ def test_a_stored_counterexample_is_replayed(tmp_path: Path) -> None:
         (IMAGES[:0], LABELS[:0], 1, {}, r"n at least 1"),
         (IMAGES + 3, LABELS, 1, {}, r"outside the format(.|\n)*0\.\.7"),
         (IMAGES, LABELS + 1, 1, {}, r"no class(.|\n)*0\.\.1"),
-        (IMAGES, LABELS, -1, {}, r"no radius"),
-        (IMAGES, LABELS, 0.5, {}, r"no radius"),
+        (IMAGES, LABELS, -1, {}, r"radius is out of range"),
+        (IMAGES, LABELS, 0.5, {}, r"radius is no whole number"),
         (IMAGES, LABELS, 1, {"branching": "random"}, r"no such branching"),
-        (IMAGES, LABELS, 1, {"timeout": -1}, r"no time limit"),
-        (IMAGES, LABELS, 1, {"timeout": float("nan")}, r"no time limit"),
-        (IMAGES, LABELS, 1, {"workers": 0}, r"number of workers(.|\n)*at least 1"),
+        (IMAGES, LABELS, 1, {"timeout": -1}, r"time limit must be positive"),
+        (IMAGES, LABELS, 1, {"timeout": float("nan")}, r"time limit must be positive"),
+        (IMAGES, LABELS, 1, {"workers": 0}, r"number of workers(.|\n)*from 1"),
     ],
 )
 def test_what_does_not_fit_is_refused(images: object, labels: object, radius: int, options: dict[str, Any], message: str) -> None:

@@ -423,8 +423,8 @@ def test_workers_end_with_the_process_that_started_them(tmp_path: Path, how: sig
 def test_arguments_are_checked_before_anything_starts(honest: Honest) -> None:
     counts: list[Any] = [0, -1, 1.5, True, "two"]
     for bad in counts:
-        with pytest.raises(SpecError, match="no number of workers"):
-            qs.verify_many(MISSED, [], workers=bad)
+        with pytest.raises(SpecError, match="the number of workers"):
+            qs.verify_many(MISSED, [{}], workers=bad)
     with pytest.raises(SpecError, match="no such option"):
         qs.verify_many(MISSED, [], radius=3)
     specs: list[Any] = ["text", [], [3], {}, {"a": 3}, 3]
@@ -432,14 +432,15 @@ def test_arguments_are_checked_before_anything_starts(honest: Honest) -> None:
         with pytest.raises(SpecError, match="not a property"):
             qs.verify_many(spec, [])
     with pytest.raises(SpecError, match="time limit"):
-        qs.verify_many(MISSED, [], timeout=-1)
+        qs.verify_many(MISSED, [{}], timeout=-1)
     with pytest.raises(SolverMissingError, match="no such solver"):
         ask([7], "nobody")
     odd: list[Any] = [[3], [{3: 4}]]
     for over in odd:
         with pytest.raises(SpecError, match="not values of parameters"):
             list(qs.verify_many(MISSED, over, solver=honest, workers=1))
-    assert list(qs.verify_many(MISSED, [], solver=honest)) == []
+    with pytest.raises(SpecError, match="there is nothing to ask"):
+        qs.verify_many(MISSED, [], solver=honest)
 
 
 def test_a_solver_that_cannot_travel_is_refused(honest: Honest) -> None:

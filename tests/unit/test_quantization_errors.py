@@ -116,7 +116,7 @@ def test_malformed_questions() -> None:
         qs.largest_error(FIXED, REAL, gap="wide")
     with pytest.raises(qs.SpecError, match=r"no gap(.|\n)*-1"):
         qs.largest_error(FIXED, REAL, gap=-1)
-    with pytest.raises(qs.SpecError, match="no time limit"):
+    with pytest.raises(qs.SpecError, match="the time limit must be positive"):
         qs.largest_error(FIXED, REAL, timeout=-1)
     with pytest.raises(qs.SpecError, match=r"quantised network against a real one(.|\n)*RealNetwork and Network"):
         qs.error_bounds(REAL, FIXED)  # pyright: ignore[reportArgumentType]

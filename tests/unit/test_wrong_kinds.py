@@ -1,0 +1,160 @@
+"""Public functions with arguments of a wrong kind: each is taken, or refused with a QspecError, and nothing else comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+import qspec as qs
+
+FOUR = qs.Fixed(4, 0)
+CODES = qs.Tensor(np.array([[1, -1], [-1, 1]]), qs.Fixed(2, 0))
+NET = qs.Sequential(qs.Input((2,), FOUR), qs.Dense(CODES), name="net")
+ONE = qs.Sequential(qs.Input((2,), FOUR), qs.Dense(qs.Tensor(np.array([[1], [1]]), FOUR), output=qs.Fixed(6, 0)))
+IMAGE = qs.Tensor(np.ones((1, 1, 1, 1)), FOUR)
+REAL = NET.real()
+X, Y = NET.input("x"), NET.input("y")
+TRUE = qs.forall(X, then=NET(X)[0] <= 100)
+P, R = qs.properties, qs.real_properties
+RADIUS = P.local_robustness(NET, [5, 3], qs.parameter("radius"), 0)
+
+CALLS: dict[str, tuple[Callable[..., object], Mapping[str, object]]] = {
+    "Fixed": (qs.Fixed, {"width": 4, "frac": 0, "signed": True, "rounding": qs.Rounding.RND, "overflow": qs.Overflow.SAT}),
+    "Affine": (qs.Affine, {"width": 4, "signed": True, "scale": 1}),
+    "PerChannel": (qs.PerChannel, {"formats": (FOUR,)}),
+    "int8": (qs.int8, {"scale": 1}),
+    "Tensor": (qs.Tensor, {"codes": [1], "format": FOUR}),
+    "quantize": (qs.quantize, {"values": [1], "format": FOUR}),
+    "Input": (qs.Input, {"shape": (2,), "format": FOUR, "name": "x", "features": ()}),
+    "Feature": (qs.Feature, {"name": "a", "lower": 0, "upper": 1}),
+    "Feature of categories": (qs.Feature, {"name": "a", "categories": ("u", "v")}),
+    "Dense": (qs.Dense, {"kernel": CODES, "bias": None, "activation": qs.ReLU(), "output": FOUR, "accumulator": FOUR}),
+    "Conv2D": (
+        qs.Conv2D,
+        {"kernel": IMAGE, "bias": None, "stride": 1, "padding": "same", "dilation": 1, "groups": 1, "activation": qs.ReLU()},
+    ),
+    "AveragePool2D": (qs.AveragePool2D, {"window": 2, "stride": 1, "padding": "valid", "count_padding": False, "output": FOUR}),
+    "MaxPool2D": (qs.MaxPool2D, {"window": 2, "stride": 1, "padding": "valid"}),
+    "Add": (qs.Add, {"activation": qs.ReLU(), "output": FOUR}),
+    "Concat": (qs.Concat, {"output": FOUR}),
+    "Requantize": (qs.Requantize, {"output": FOUR, "activation": qs.ReLU()}),
+    "fold_batch_norm": (
+        qs.fold_batch_norm,
+        {"kernel": [[1.0]], "bias": [0.0], "gamma": [1.0], "beta": [0.0], "mean": [0.0], "variance": [1.0], "epsilon": 1e-3},
+    ),
+    "ReLU": (qs.ReLU, {"maximum": 1}),
+    "LeakyReLU": (qs.LeakyReLU, {"slope": "1/8"}),
+    "Lookup": (qs.Lookup, {"input": qs.Fixed(1, 0, False), "outputs": qs.Tensor(np.array([0, 1]), FOUR)}),
+    "load": (qs.load, {"name": "iris-4bit"}),
+    "evaluate": (NET.evaluate, {"codes": [1, 2]}),
+    "input": (NET.input, {"name": "x", "lower": 0, "upper": 1}),
+    "call": (NET, {"x": X}),
+    "flip_bits": (NET.flip_bits, {"count": 1}),
+    "parameter": (qs.parameter, {"name": "p", "shape": (2,)}),
+    "q": (qs.q, {"value": "0.1"}),
+    "dot": (qs.dot, {"matrix": [1, 2], "vector": X}),
+    "join": (qs.join, {"parts": [X]}),
+    "sum": (qs.sum, {"value": X}),
+    "max": (qs.max, {"value": X}),
+    "linf": (qs.linf, {"value": X}),
+    "l0": (qs.l0, {"value": X}),
+    "clip": (qs.clip, {"value": X, "lower": 0, "upper": 1}),
+    "relu": (qs.relu, {"value": X}),
+    "argmax": (qs.argmax, {"scores": X, "ties": "first"}),
+    "all": (qs.all, {"formula": X >= 0}),
+    "any": (qs.any, {"formula": X >= 0}),
+    "same": (qs.same, {"left": X, "right": Y, "except_for": [0]}),
+    "forall": (qs.forall, {"variable": X, "given": X[0] >= 0, "then": X[0] >= 0, "name": "p"}),
+    "local_robustness": (P.local_robustness, {"network": NET, "centre": [0, 0], "radius": 1, "label": 0}),
+    "targeted_robustness": (P.targeted_robustness, {"network": NET, "centre": [0, 0], "radius": 1, "target": 0}),
+    "global_robustness": (P.global_robustness, {"network": NET, "radius": 1, "tolerance": 1}),
+    "bit_flip_robustness": (P.bit_flip_robustness, {"network": NET, "centre": [0, 0], "label": 0, "flips": 1}),
+    "parameter_robustness": (P.parameter_robustness, {"perturbed": NET.perturb(weights=1), "centre": [0, 0], "label": 0, "radius": 1}),
+    "individual_fairness": (P.individual_fairness, {"network": NET, "protected": [0], "tolerance": 1}),
+    "decision_fairness": (P.decision_fairness, {"network": ONE, "protected": [0], "threshold": 1}),
+    "monotonicity": (P.monotonicity, {"network": ONE, "feature": 0, "increasing": True}),
+    "equivalence": (P.equivalence, {"first": NET, "second": NET, "tolerance": 1}),
+    "no_overflow": (P.no_overflow, {"network": ONE, "saturation": True}),
+    "reachable_class": (P.reachable_class, {"network": NET, "label": 0}),
+    "quantization_error": (lambda **given: R.quantization_error(NET, REAL, **given), {"tolerance": 1, "centre": [0, 0], "radius": 0}),
+    "verify": (
+        qs.verify,
+        {"spec": TRUE, "timeout": 5, "memory": 99, "seed": 0, "attack": False},
+    ),
+    "verify more": (qs.verify, {"spec": TRUE, "split": False, "presolve": "passes", "delta": 0.1}),
+    "verify a parameter": (qs.verify, {"spec": RADIUS, "radius": 1}),
+    "falsify": (qs.falsify, {"spec": TRUE, "seconds": 1, "seed": 0}),
+    "query": (qs.query, {"spec": TRUE}),
+    "compare": (lambda **given: qs.compare(solvers=["bounds"], **given), {"spec": TRUE, "timeout": 5, "memory": 99, "seed": 0}),
+    "verify_many": (
+        lambda **given: list(qs.verify_many(RADIUS, **given)),
+        {"over": [{"radius": 1}], "workers": 1, "timeout": 5},
+    ),
+    "grid": (qs.grid, {"radius": [1]}),
+    "together": (qs.together, {"radius": [1], "label": [2]}),
+    "certify": (
+        qs.certify,
+        {"network": NET, "images": [[5, 3]], "labels": [0], "radius": 1, "branching": "steps", "timeout": 5, "workers": 1, "seed": 0},
+    ),
+    "largest_radius": (
+        qs.largest_radius,
+        {"spec": RADIUS, "low": 0, "high": 1, "step": 1, "timeout": 5},
+    ),
+    "optimize": (qs.optimize, {"objective": qs.maximize(NET(X)[0], X), "timeout": 5, "seed": 0, "step": 1}),
+    "to_smtlib": (qs.to_smtlib, {"spec": TRUE, "presolve": True}),
+    "to_lp": (qs.to_lp, {"spec": TRUE, "presolve": True}),
+    "RealDense": (qs.RealDense, {"kernel": [[1]], "bias": [1], "activation": qs.ReLU()}),
+    "RealInput": (qs.RealInput, {"shape": (2,), "name": "x"}),
+    "calibrate": (
+        lambda **given: REAL.calibrate([[1.0, 2.0]], **given),
+        {"input": FOUR, "rounding": qs.Rounding.RND, "overflow": qs.Overflow.SAT},
+    ),
+    "Whole": (qs.Whole, {"name": "a", "lower": 0, "upper": 3, "step": 1, "scale": 1, "shift": 0}),
+    "Limits": (qs.Limits, {"seconds": 1, "memory": 99, "seed": 0}),
+}
+POSITIONAL = ("variable", "x")
+WRONG: dict[str, object] = {
+    "None": None,
+    "a number": 3,
+    "a negative number": -1,
+    "a fraction": 0.5,
+    "NaN": float("nan"),
+    "a text": "x",
+    "bytes": b"x",
+    "True": True,
+    "a list": [],
+    "a dictionary": {},
+    "an object": object(),
+    "a function": len,
+    "a class": dict,
+    "an array": np.ones((2, 3)),
+    "a complex number": 1j,
+}
+
+
+def cases() -> Iterator[Any]:
+    for call, (_, given) in CALLS.items():
+        for argument in given:
+            yield pytest.param(call, argument, id=f"{call}-{argument}")
+
+
+@pytest.mark.parametrize(("call", "argument"), list(cases()))
+def test_an_argument_of_a_wrong_kind_is_refused_by_name_or_taken(call: str, argument: str) -> None:
+    function, given = CALLS[call]
+    strange: list[str] = []
+    for kind, wrong in WRONG.items():
+        changed = {**given, argument: wrong}
+        first = [changed.pop(name) for name in POSITIONAL if name in changed and (call, name) != ("evaluate", "codes")]
+        try:
+            if call in ("evaluate", "max", "sum") or first:
+                function(*(first or [changed.pop(next(iter(changed)))]), **changed)
+            else:
+                function(**changed)
+        except qs.QspecError:
+            pass
+        except Exception as error:  # noqa: BLE001 - that is what is looked for
+            strange.append(f"{kind}: {type(error).__name__}: {error}")
+    assert not strange, "\n".join(strange)
