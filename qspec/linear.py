@@ -21,6 +21,8 @@ EXACT = 2**53
 """Integers below this are doubles: a sum of products is exact in whatever order if no partial sum can reach it."""
 FEW = 256
 """Products so few that converting them to doubles is not worth it."""
+CELLS = 1 << 22
+"""Numbers that are copied at a time to apply a map to many vectors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,9 +244,30 @@ def row_sums(groups: int, length: int) -> Sparse:
 
 
 def apply(linear: LinearMap, x: IntArray) -> IntArray:
-    """Apply a map to vectors `x` of shape (..., inputs); exact."""
+    """Apply a map to vectors `x` of shape (..., inputs), in blocks of what memory allows; exact."""
     if x.shape[-1] != linear.inputs:
         raise ShapeError("vector does not fit the map", given=x.shape, expected=f"(..., {linear.inputs})")
+    flat, block = x.reshape(-1, linear.inputs), max(1, CELLS // max(1, _copies(linear)))
+    if len(flat) > block:
+        parts = [_apply(linear, flat[k : k + block]) for k in range(0, len(flat), block)]
+        return np.concatenate(parts).reshape(*x.shape[:-1], linear.outputs)
+    return _apply(linear, x)
+
+
+def _copies(linear: LinearMap) -> int:
+    """Return how many numbers are copied to apply a map to one vector."""
+    match linear:
+        case Dense():
+            return linear.inputs + linear.outputs
+        case Sparse():
+            return linear.columns.size + linear.outputs
+        case Convolution():
+            return linear.windows.size * linear.kernel.shape[2] + linear.outputs
+        case _:
+            assert_never(linear)
+
+
+def _apply(linear: LinearMap, x: IntArray) -> IntArray:
     bound = max(1, linear.gain) * max(1, magnitude(x))
     x = widen(x, bound)
     match linear:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from qspec.deadline import NEVER, Deadline
 from qspec.errors import UnsupportedError
 from qspec.ir import Query, formula_nodes
 from qspec.problem import Fidelity, GridProblem, Problem, RealProblem
 from qspec.solver import Solver
 
 
-def compile_problem(part: Query, solver: Solver, theory: str | None = None, *, linear: bool = True) -> Problem:
+def compile_problem(part: Query, solver: Solver, theory: str | None = None, *, linear: bool = True, deadline: Deadline = NEVER) -> Problem:
     """Return the problem of a query in a theory that the solver decides; raises UnsupportedError if there is none."""
     if theory is not None and theory not in solver.theories:
         raise UnsupportedError(f"{solver.name} does not decide this theory", given=theory, expected=", ".join(solver.theories))
-    problem = lower_query(part, theory or solver.theories[0], linear=linear)
+    problem = lower_query(part, theory or solver.theories[0], linear=linear, deadline=deadline)
     if problem.theory not in solver.theories:
         raise UnsupportedError(
             f"{solver.name} does not decide {problem.theory}",
@@ -25,11 +26,11 @@ def compile_problem(part: Query, solver: Solver, theory: str | None = None, *, l
     return problem
 
 
-def lower_query(part: Query, theory: str, *, linear: bool = True) -> Problem:
+def lower_query(part: Query, theory: str, *, linear: bool = True, deadline: Deadline = NEVER) -> Problem:
     """Return a query as a problem of a theory: "QF_BV", "QF_LIA" (QF_NIA if variables are multiplied), "milp", or "grid".
 
     "QF_LRA" (QF_NRA if variables are multiplied) and "real" relax it to reals: their problems have more solutions than the query.
-    Widths and constants come from linear bounds of the nodes, or from intervals alone if not `linear`.
+    Widths and constants come from linear bounds of the nodes, or from intervals alone if not `linear`. Raises OutOfTime.
     """
     from qspec.bounds import backward, interval
     from qspec.reals import smtlib
@@ -37,7 +38,7 @@ def lower_query(part: Query, theory: str, *, linear: bool = True) -> Problem:
     from qspec.theories import bitvector, integer, milp
 
     def bounds(wanted: Sequence[int] = ()) -> list[interval.Interval]:
-        return backward.bound(part.program, wanted) if linear else interval.bound(part.program)
+        return backward.bound(part.program, wanted, deadline) if linear else interval.bound(part.program)
 
     match theory:
         case "grid" | "query":

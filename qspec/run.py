@@ -112,7 +112,9 @@ def check_proof(run: Run, proof: Proof, *, partial: bool = False) -> Checked:
     since = perf_counter()
     made = Certificate(digest(run.compiled.query), run.spec.name, run.spec.kind, {}, (), **dict(proof))  # pyright: ignore[reportArgumentType]
     try:
-        checked = check(made, run.compiled.query, partial=partial)
+        checked = check(made, run.compiled.query, partial=partial, deadline=run.deadline)
+    except OutOfTime:
+        raise OutOfTime("a proof was found, but there was no time to check it") from None
     except CertificateError as error:
         where = write_reproducer(run.compiled.query, run.spec, run.parameters, {"solver": run.solver, "proof": str(error)}, {})
         raise SoundnessError(f"a proof of {run.solver} fails", given=str(error), expected="a proof", advice=f"report {where}") from error
@@ -133,7 +135,7 @@ class Asked:
 def presolved(run: Run, query: Query, pipeline: Pipeline) -> tuple[Assignment | None, list[Reduced]]:
     """Return a solution of a query if the passes find one, else what they leave to be asked: nothing if they prove that there is none."""
     since = perf_counter()
-    left = [p for p in pipeline.apply(query) if p.query.goal != FALSE]
+    left = [p for p in pipeline.apply(query, run.deadline) if p.query.goal != FALSE]
     run.spend("presolve", since)
     true = next((p for p in left if p.query.goal == TRUE), None)
     return (None, left) if true is None else (true.lift(_corner(true.query)), [])
@@ -173,15 +175,15 @@ def limited(run: Run, decide: Callable[[], Result]) -> Result:
     """Return what comes of a run, which is UNKNOWN if it meets a limit."""
     try:
         return decide()
-    except OutOfTime:
-        return unknown(run, Reason.TIMEOUT, "")
+    except OutOfTime as error:
+        return unknown(run, Reason.TIMEOUT, str(error))
     except MemoryError as error:
         return unknown(run, Reason.MEMORY, str(error))
 
 
 def _ask_one(run: Run, solver: Solver, theory: str | None, part: Query) -> tuple[Said, Assignment | None]:
     since = perf_counter()
-    problem = compile_problem(part, solver, theory, linear=run.linear)
+    problem = compile_problem(part, solver, theory, linear=run.linear, deadline=run.deadline)
     run.spend("lower", since)
     return said_of(run, solver, problem)[:2]
 
@@ -293,7 +295,7 @@ def absent(run: Run, evidence: Evidence, solver: Solver, theory: str | None, *, 
 
 def _vacuous(run: Run, solver: Solver, theory: str | None) -> bool | None:
     """Return whether nothing meets the assumption: by bounds, else by search, else by the solver; None if that stays open."""
-    parts = [p for p in Pipeline().apply(run.compiled.assumption) if p.query.goal != FALSE]
+    parts = [p for p in Pipeline().apply(run.compiled.assumption, run.deadline) if p.query.goal != FALSE]
     if not parts or any(p.query.goal == TRUE for p in parts):
         return not parts
     if attacked(run, run.compiled.assumption) is not None:

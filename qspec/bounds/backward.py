@@ -14,6 +14,7 @@ from qspec.bounds.interval import Interval, bound_node
 from qspec.bounds.layout import Layout
 from qspec.bounds.points import Points
 from qspec.bounds.slopes import node_slopes, rounded
+from qspec.deadline import NEVER, Deadline
 from qspec.integers import IntArray, shrink, widen
 from qspec.ir import Affine, Input, Maximum, Product, Program, Staircase, Wrap, arguments, sizes
 
@@ -21,9 +22,11 @@ SCALE = 1 << 20
 """What the rows that are bounded are multiplied by, so that multipliers can be fractions."""
 MAX_CELLS = 1 << 24
 """Rows times elements above which a node is left at its interval."""
+CELLS = 1 << 20
+"""Rows times elements that are substituted together; the deadline is looked at in between."""
 
 
-def bound(program: Program, wanted: Sequence[int] = ()) -> list[Interval]:
+def bound(program: Program, wanted: Sequence[int] = (), deadline: Deadline = NEVER) -> list[Interval]:
     """Return an interval for every node, tightened by linear bounds where another than an affine node reads it, or where it is `wanted`."""
     known: list[Interval] = []
     layout = Layout.of(program)
@@ -33,10 +36,11 @@ def bound(program: Program, wanted: Sequence[int] = ()) -> list[Interval]:
     deep: list[bool] = []
     listed: dict[int, Points] = {}
     for k, node in enumerate(program):
+        deadline.check()
         known.append(bound_node(node, known))
         deep.append(any(deep[a] for a in arguments(node)) or not isinstance(node, Input | Affine))
         if k in read and deep[k] and isinstance(node, Affine) and 2 * size[k] * max(size) <= MAX_CELLS:
-            known[k] = tightened(program, k, known, layout, (low, high), listed)
+            known[k] = tightened(program, k, known, layout, (low, high), listed, deadline)
         if not isinstance(node, Input | Affine):
             first, end = layout.places[k]
             low[first:end], high[first:end] = (rounded(s) for s in node_slopes(node, known))
@@ -50,22 +54,26 @@ def tightened(
     layout: Layout,
     slopes: tuple[IntArray, IntArray],
     listed: dict[int, Points] | None = None,
+    deadline: Deadline = NEVER,
 ) -> Interval:
     """Return the interval of one node, tightened by substituting backwards for the elements that are not fixed.
 
     `slopes` are low and high ones of all earlier relaxed nodes, in units of `2**-SLOPE_BITS`, shape (multipliers,); `listed` has the
-    points of such nodes, and is filled: their arguments must not be tightened any more.
+    points of such nodes, and is filled: their arguments must not be tightened any more. Raises OutOfTime.
     """
     own = known[node]
     free = np.flatnonzero(own.lower < own.upper)
     if free.size == 0:
         return own
-    rows = np.zeros((2 * free.size, own.lower.size), dtype=np.int64)
-    rows[np.arange(free.size), free] = SCALE
-    rows[free.size + np.arange(free.size), free] = -SCALE
-    least = derive(program, {node: rows}, by_slopes(layout, *slopes, repeats(program, layout)), known, listed)
-    least = -(-widen(least, SCALE) // SCALE)
+    choose, listed = by_slopes(layout, *slopes, repeats(program, layout)), {} if listed is None else listed
     lower, upper = own.lower.astype(object), own.upper.astype(object)
-    lower[free] = np.maximum(lower[free], least[: free.size])
-    upper[free] = np.minimum(upper[free], -least[free.size :])
+    block = max(1, CELLS // max(sizes(program)))
+    for some in (free[k : k + block] for k in range(0, free.size, block)):
+        rows = np.zeros((2 * some.size, own.lower.size), dtype=np.int64)
+        rows[np.arange(some.size), some] = SCALE
+        rows[some.size + np.arange(some.size), some] = -SCALE
+        least = derive(program, {node: rows}, choose, known, listed, deadline)
+        least = -(-widen(least, SCALE) // SCALE)
+        lower[some] = np.maximum(lower[some], least[: some.size])
+        upper[some] = np.minimum(upper[some], -least[some.size :])
     return Interval(shrink(lower), shrink(upper))

@@ -18,6 +18,7 @@ from qspec.bounds.interval import Interval
 from qspec.bounds.layout import Layout
 from qspec.bounds.points import Points, points
 from qspec.bounds.slopes import SLOPE_BITS
+from qspec.deadline import NEVER, Deadline
 from qspec.integers import IntArray, magnitude, shrink, widen
 from qspec.ir import Affine, Input, Maximum, Product, Program, Staircase, Table, Wrap
 
@@ -28,12 +29,17 @@ KEPT = 1 << 20
 
 
 def derive(
-    program: Program, held: Mapping[int, IntArray], choose: Chooser, known: list[Interval], listed: dict[int, Points] | None = None
+    program: Program,
+    held: Mapping[int, IntArray],
+    choose: Chooser,
+    known: list[Interval],
+    listed: dict[int, Points] | None = None,
+    deadline: Deadline = NEVER,
 ) -> IntArray:
     """Return integers, shape (...), that `sum of held[k] @ node k` never falls below.
 
     `held` are rows of coefficients (..., size); `known` are intervals (size,) or (..., size) that broadcast against them. Points of
-    operations on these intervals are taken from `listed`, and added to it.
+    operations on these intervals are taken from `listed`, and added to it. The deadline is looked at before each node.
     """
     rows, listed = dict(held), {} if listed is None else listed
     batch = np.broadcast_shapes(*(r.shape[:-1] for r in rows.values()))
@@ -41,6 +47,7 @@ def derive(
     for k in range(max(rows, default=-1), -1, -1):
         if k not in rows:
             continue
+        deadline.check(rows[k].nbytes)
         c, node = rows.pop(k), program[k]
         match node:
             case Input():

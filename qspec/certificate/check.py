@@ -18,6 +18,7 @@ from qspec.certificate.facts import InputFacts
 from qspec.certificate.file import ASSUME, BOUND, CHOOSE, EMPTY, KINDS, LIST, PROPAGATE, SPLIT, TIGHTEN, Certificate
 from qspec.certificate.forward import Forward, Pair
 from qspec.certificate.listing import MOST, count, solvable
+from qspec.deadline import NEVER, Deadline
 from qspec.digest import digest
 from qspec.errors import CertificateError
 from qspec.integers import IntArray, shrink, widen
@@ -57,10 +58,10 @@ class Checked:
     assumed: tuple[OpenDomain, ...] = ()
 
 
-def check(certificate: Certificate, query: Query, *, partial: bool = False) -> Checked:
+def check(certificate: Certificate, query: Query, *, partial: bool = False, deadline: Deadline = NEVER) -> Checked:
     """Check the proof that a query has no solution; raises CertificateError with the step that fails, and why.
 
-    A certificate that assumes anything is refused unless a `partial` one will do.
+    A certificate that assumes anything is refused unless a `partial` one will do. Raises OutOfTime if the deadline passes before the end.
     """
     started = perf_counter()
     if certificate.assumed and not partial:
@@ -79,7 +80,7 @@ def check(certificate: Certificate, query: Query, *, partial: bool = False) -> C
             expected=found,
             advice="use the same specification, parameters, network and version of qspec as when it was written",
         )
-    proof = _Proof(certificate, query)
+    proof = _Proof(certificate, query, deadline)
     proof.run()
     assumed = tuple(proof.assumed[k] for k in range(len(certificate.assumed)))
     return Checked(certificate.steps.shape[0], proof.domains, perf_counter() - started, assumed)
@@ -106,7 +107,8 @@ class _Domain:
 class _Proof:
     """A proof under way: a stack of domains, and how much of each array has been used."""
 
-    def __init__(self, certificate: Certificate, query: Query) -> None:
+    def __init__(self, certificate: Certificate, query: Query, deadline: Deadline) -> None:
+        self.deadline = deadline
         self.certificate, self.query, self.program = certificate, query, query.program
         self.forward = Forward(query.program)
         self.inputs = InputFacts(query.program, formula_nodes(query.goal))
@@ -117,7 +119,7 @@ class _Proof:
         self._assert(first, query.goal)
         self._propagate(first)
         self.stack = [first]
-        self.derivation = Derivation(query.program, first.bounds)
+        self.derivation = Derivation(query.program, first.bounds, deadline)
         width: int = certificate.multipliers.shape[1]
         if width != self.derivation.multipliers:
             raise CertificateError("multipliers do not fit the query", given=width, expected=f"{self.derivation.multipliers} for each step")
@@ -132,6 +134,7 @@ class _Proof:
         """Do every step; `domains` then says how many domains were closed, and `assumed` which were not, by their numbers."""
         for position, (kind, node, element, threshold) in enumerate(self.certificate.steps.tolist()):
             self.position = position
+            self.deadline.check()
             if not self.stack:
                 self._fail("no domain is left", given=f"{self.certificate.steps.shape[0] - self.position} more steps", expected="the end")
             self._step(kind, node, element, threshold)

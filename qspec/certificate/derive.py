@@ -15,7 +15,18 @@ import numpy as np
 
 from qspec import linear
 from qspec.certificate.forward import Pair, add
-from qspec.certificate.points import MAX_CODES, Points, clamp_points, evenly_spaced, rescale_points, steps_points, table_points, wrap_points
+from qspec.certificate.points import (
+    MAX_CODES,
+    Points,
+    clamp_points,
+    evenly_spaced,
+    period,
+    rescale_points,
+    steps_points,
+    table_points,
+    wrap_points,
+)
+from qspec.deadline import NEVER, Deadline
 from qspec.integers import IntArray, magnitude, shrink, widen
 from qspec.ir import Affine, Input, Maximum, Node, Product, Program, Staircase, Table, Wrap, sizes
 from qspec.linear import LinearMap
@@ -31,7 +42,8 @@ Multipliers = Callable[[slice, IntArray], IntArray]
 class Derivation:
     """Derives bounds for one program; `known` may be any bounds within `outer`, the widest that ever occur."""
 
-    def __init__(self, program: Program, outer: Sequence[Pair]) -> None:
+    def __init__(self, program: Program, outer: Sequence[Pair], deadline: Deadline = NEVER) -> None:
+        self.deadline = deadline
         self.program, self.sizes = program, sizes(program)
         self._outer = tuple(outer)  # a copy: points of staircases are made from it later, and must serve every domain
         ends = np.cumsum([0, *(_count(n, s) for n, s in zip(program, self.sizes, strict=True))]).tolist()
@@ -50,6 +62,7 @@ class Derivation:
         for k in range(max(held), -1, -1):
             if k not in held:
                 continue
+            self.deadline.check()
             c, node = held.pop(k), self.program[k]
             if isinstance(node, Input):
                 constant = add(constant, _total(_least_at(c, *known[k])))
@@ -139,7 +152,7 @@ def _kept(steps: Rescale | Steps, outer: Pair) -> Points | Rescale:
         return steps_points(steps, *outer)
     if evenly_spaced(steps):
         return steps
-    count = int((climb(steps, outer[1]) - climb(steps, outer[0])).max(initial=0))
+    count = min(2 * period(steps, MAX_CODES), int((climb(steps, outer[1]) - climb(steps, outer[0])).max(initial=0)))
     return steps if count > MAX_CODES or count * outer[0].size > CELLS else rescale_points(steps, *outer)
 
 
@@ -179,7 +192,7 @@ def _least_of_rescale(steps: Rescale, lower: IntArray, upper: IntArray, c: IntAr
     """Elements with few codes are looked at step by step; others between the two lines that rounding cannot leave."""
     if evenly_spaced(steps):
         return _least_of(c, p, rescale_points(steps, lower, upper))
-    few = climb(steps, upper) - climb(steps, lower) <= MAX_CODES
+    few = (climb(steps, upper) - climb(steps, lower) <= MAX_CODES) | (2 * period(steps, MAX_CODES) <= MAX_CODES)
     result = np.zeros(c.shape, dtype=object)
     columns = np.flatnonzero(few)
     block = max(1, CELLS // MAX_CODES)

@@ -35,13 +35,26 @@ def evenly_spaced(steps: Rescale) -> bool:
     return steps.rounding in EVEN and bool(np.all(steps.numerator == 1))
 
 
+def period(steps: Rescale, most: int) -> int:
+    """Return after how many codes the lengths of steps repeat, at most `most`; `most` if the rounding treats codes differently.
+
+    With numerator n and denominator d, in lowest terms, code j + n begins exactly d after code j.
+    """
+    if steps.rounding not in EVEN:
+        return most
+    return min(most, int((steps.numerator // np.gcd(steps.numerator, steps.denominator)).max(initial=1)))
+
+
 def rescale_points(steps: Rescale, lower: IntArray, upper: IntArray) -> Points:
-    """Return both ends of every step within the bounds, of evenly spaced ones those of the first and of the last; others should be few."""
+    """Return both ends of the steps within the bounds: all of them, or those of the first and of the last period if they repeat.
+
+    From a step to that one period later, any `c·y - p·x` changes by the same amount, so it is least in the first period or in the last.
+    """
     first, last = climb(steps, lower), climb(steps, upper)
     count = max(0, int((last - first).max(initial=0)))
-    index = np.arange(count)
-    codes = np.minimum(first[:, None] + 1 + (index[:1] if evenly_spaced(steps) else index), last[:, None])
-    codes = np.concatenate([codes, last[:, None]], axis=1) if count else codes
+    index = np.arange(period(steps, count))
+    codes = np.minimum(first[:, None] + 1 + index, last[:, None])
+    codes = np.concatenate([codes, last[:, None] - index], axis=1) if count else codes
     start = np.clip(reach(steps, codes), lower[:, None], upper[:, None]) if count else lower[:, None]
     x = _with_ends(start, lower, upper)
     return x, climb(steps, x.T).T

@@ -8,6 +8,7 @@ the steps of staircases as places to cut, and an exact conclusion.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from math import prod
@@ -17,7 +18,7 @@ import numpy as np
 from qspec.bounds.derive import by_slopes, derive, repeats
 from qspec.bounds.interval import Interval
 from qspec.bounds.layout import Layout
-from qspec.deadline import Deadline
+from qspec.deadline import Deadline, OutOfTime
 from qspec.engine import domain as domains
 from qspec.engine import listing
 from qspec.engine.apart import Apart, compound, with_sharp_facts
@@ -113,7 +114,12 @@ class _Search:
 
     def run(self) -> Outcome:
         """Search until the query is decided or the limits are reached."""
-        root = root_domain(self.query, self.view, self.layout, self.proof)
+        with suppress(OutOfTime):  # what was under way stays open in the proof
+            self._run()
+        return self._outcome()
+
+    def _run(self) -> None:
+        root = root_domain(self.query, self.view, self.layout, self.proof, self.deadline)
         if root is not None:
             self.view, root = relevant(self.query, self.view, root)
             self.low, self.high = root_slopes(self.query.program, self.layout, root.known)
@@ -125,7 +131,6 @@ class _Search:
             self._take_apart(root)
             if self.open and self.solution is None:
                 self._search(root)
-        return self._outcome()
 
     def _free_inputs(self, root: Domain) -> tuple[int, int]:
         """Return how many elements of inputs are not fixed, and how many assignments there are."""
@@ -135,7 +140,8 @@ class _Search:
 
     def _outcome(self) -> Outcome:
         done = self.solution is None and not self.open and self.proof.open == 0
-        partial = self._partial() if self.options.leave is not None and self.solution is None and self.open else None
+        left = self.options.leave is not None and self.solution is None and len(self.open) == self.proof.open > 0  # none under way
+        partial = self._partial() if left else None
         return Outcome(self.solution, self.proof.arrays() if done else None, self.visited, self.proof.leaves, len(self.open), partial)
 
     def _partial(self) -> Arrays:
@@ -171,8 +177,8 @@ class _Search:
         choose = by_slopes(self.layout, self.low, self.high, repeats(self.query.program, self.layout))
         recorded, chosen = recording(choose, self.layout, len(ready))
         known = list(parent.known)
-        least = derive(self.query.program, held, recorded, known)
-        plain = derive(self.query.program, held, self._none, known)
+        least = derive(self.query.program, held, recorded, known, deadline=self.deadline)
+        plain = derive(self.query.program, held, self._none, known, deadline=self.deadline)
         left: list[Domain] = []
         for d, row, value, p, flat in zip(ready, rows, least, chosen, plain, strict=True):
             self.visited += 1
@@ -259,7 +265,7 @@ class _Search:
         for node in deep(self.query.program, self.view.shape):
             if not self.open or self.deadline.passed():
                 return
-            x = sharpened(runner, self.query.program, self.proof, root, node)
+            x = sharpened(runner, self.query.program, self.proof, root, node, self.deadline)
             root = replace(root, known=(*root.known[:node], x, *root.known[node + 1 :]))
             waiting, self.open = self.open, []
             for d in waiting:

@@ -10,6 +10,7 @@ from qspec.bounds.backward import MAX_CELLS, tightened
 from qspec.bounds.interval import Interval, bound_node
 from qspec.bounds.layout import Layout
 from qspec.bounds.slopes import node_slopes, rounded, slopes
+from qspec.deadline import Deadline
 from qspec.engine.domain import Domain, asserted, propagated
 from qspec.engine.proof import Proof
 from qspec.engine.view import View, make_view
@@ -36,7 +37,7 @@ from qspec.ir import (
 from qspec.passes.box import Box
 
 
-def root_domain(query: Query, view: View, layout: Layout, proof: Proof) -> Domain | None:
+def root_domain(query: Query, view: View, layout: Layout, proof: Proof, deadline: Deadline) -> Domain | None:
     """Return the first domain with every node tightened, None if that alone shows that there is no solution."""
     program = query.program
     known = _boxed(query)
@@ -48,7 +49,7 @@ def root_domain(query: Query, view: View, layout: Layout, proof: Proof) -> Domai
     if start.false:
         proof.empty(0)
         return None
-    return _tightened(start, program, layout, proof)
+    return _tightened(start, program, layout, proof, deadline)
 
 
 def relevant(query: Query, view: View, root: Domain) -> tuple[View, Domain]:
@@ -102,7 +103,7 @@ def _affine(program: Program) -> set[int]:
     return found
 
 
-def _tightened(start: Domain, program: Program, layout: Layout, proof: Proof) -> Domain | None:
+def _tightened(start: Domain, program: Program, layout: Layout, proof: Proof, deadline: Deadline) -> Domain | None:
     """Tighten, in order, every affine node that another kind of node or the goal reads; each use of slopes is a step of the proof."""
     known = list(start.known)
     low, high = (np.zeros(layout.total, dtype=np.int64) for _ in range(2))
@@ -110,10 +111,11 @@ def _tightened(start: Domain, program: Program, layout: Layout, proof: Proof) ->
     read = {a for node in program if isinstance(node, Staircase | Maximum | Wrap | Product | Table) for a in arguments(node)}
     deep: list[bool] = []
     for k, node in enumerate(program):
+        deadline.check()
         known[k] = _refreshed(node, known, k)
         deep.append(any(deep[a] for a in arguments(node)) or not isinstance(node, Input | Affine))
         if k in read and deep[k] and isinstance(node, Affine) and 2 * size[k] * max(size) <= MAX_CELLS:
-            better = tightened(program, k, known, layout, (low, high))
+            better = tightened(program, k, known, layout, (low, high), deadline=deadline)
             if np.any(better.lower > known[k].lower) or np.any(better.upper < known[k].upper):
                 proof.tighten(0, k, low.copy(), high.copy())
                 known[k] = better

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from qspec.bounds.interval import Interval
+from qspec.deadline import Deadline
 from qspec.engine.batch import Runner, Target
 from qspec.engine.close import close
 from qspec.engine.domain import Domain
@@ -32,12 +33,14 @@ def deep(program: Program, shape: Shape) -> list[int]:
     return sorted({a for k in relaxed for a in arguments(program[k]) if isinstance(program[a], Affine) and below[a]})
 
 
-def sharpened(runner: Runner, program: Program, proof: Proof, domain: Domain, node: int) -> Interval:
+def sharpened(runner: Runner, program: Program, proof: Proof, domain: Domain, node: int, deadline: Deadline) -> Interval:
     """Return sharper bounds of one node in a domain, for which its proof has steps then."""
     known = domain.known[node]
     lower, upper = known.lower.copy(), known.upper.copy()
     asked = _targets(program, runner.view.shape, domain, node)
     for begin in range(0, len(asked) if len(asked) <= MOST else 0, runner.size):
+        if deadline.passed():
+            break
         _bound(runner, program, proof, domain, asked[begin : begin + runner.size], lower, upper)
     return Interval(lower, upper)
 

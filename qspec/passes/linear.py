@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from qspec.bounds import backward
 from qspec.bounds.interval import bound_node
+from qspec.deadline import NEVER, Deadline
 from qspec.ir import Query, Truth, formula_nodes
 from qspec.passes.base import Reduced, is_empty, trivial
 from qspec.passes.decide import decided
@@ -20,11 +21,12 @@ class Linear:
     """Do what `stairs` and `decide` do, with backward linear bounds."""
 
     name: str = "linear"
+    deadline: Deadline = NEVER
 
     def apply(self, query: Query) -> tuple[Reduced, ...]:
         if is_empty(query):
             return trivial(query, False)
-        known = backward.bound(query.program, tuple(formula_nodes(query.goal)))
+        known = backward.bound(query.program, tuple(formula_nodes(query.goal)), self.deadline)
         (left,) = decided(query, known)
         if isinstance(left.query.goal, Truth):
             return (left,)

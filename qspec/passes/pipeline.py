@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
 
+from qspec.deadline import NEVER, Deadline
 from qspec.errors import SpecError
 from qspec.integers import IntArray
 from qspec.ir import FALSE, TRUE, Affine, Assignment, Query, check, sizes
@@ -76,17 +77,19 @@ class Pipeline:
     rounds: int = 8
     name: str = "pipeline"
 
-    def apply(self, query: Query) -> tuple[Reduced, ...]:
-        return self.run(query).parts
+    def apply(self, query: Query, deadline: Deadline = NEVER) -> tuple[Reduced, ...]:
+        return self.run(query, deadline).parts
 
-    def run(self, query: Query) -> Reduction:
-        """Reduce a query; raises InternalError if it is malformed, or a pass leaves a malformed one."""
+    def run(self, query: Query, deadline: Deadline = NEVER) -> Reduction:
+        """Reduce a query; raises InternalError if it is malformed, or a pass leaves a malformed one, and OutOfTime."""
         parts: tuple[Reduced, ...] = rewritten(check(query))
+        passes = tuple(replace(p, deadline=deadline) if isinstance(p, Linear) else p for p in self.passes)
         records: list[Record] = []
         size = measure([query])
         for _ in range(self.rounds):
             before = [part.query for part in parts]
-            for step in self.passes:
+            for step in passes:
+                deadline.check()
                 start = perf_counter()
                 parts = _settled([new for part in parts for new in _applied(step, part)])
                 seconds = perf_counter() - start

@@ -27,8 +27,8 @@ from tests.soundness.random_queries import KINDS, Kind, random_query, solutions
 from tests.soundness.test_certificate_check import MUTATIONS, accepted, relaxed, widened
 
 BRANCHINGS: tuple[Branching | None, ...] = (None, "steps", "input")
-ROUNDS = 40
-"""Batches that a search may take; no clock."""
+ROUNDS = 600
+"""Looks at the deadline that a search may take; no clock."""
 
 
 def budget() -> Deadline:
