@@ -59,7 +59,7 @@ class Deadline:
     def after(cls, seconds: float | None = None, memory: int | None = None) -> Deadline:
         """Return the deadline so many seconds from now, with a limit of so many MiB; None is no limit."""
         end = inf if seconds is None else _now() + seconds
-        return cls(end) if memory is None else cls(end, most=max(memory, resident() / MEBIBYTE + memory / SHARE) * MEBIBYTE)
+        return cls(end, _now) if memory is None else cls(end, _now, most=max(memory, resident() / MEBIBYTE + memory / SHARE) * MEBIBYTE)
 
     def left(self) -> float:
         """Return the seconds that are left, at least 0; infinity if there is no limit."""

@@ -53,7 +53,8 @@ class Clocked:
     def left(self) -> Left:
         """What remains of the limits, for a solver; raises OutOfTime if nothing does, and OutOfMemory."""
         self.deadline.check()
-        return Left(self.deadline.seconds and max(LEAST, self.deadline.left()), self.limits.memory, self.limits.seed, self.deadline)
+        seconds = self.deadline.seconds
+        return Left(None if seconds is None else max(LEAST, seconds), self.limits.memory, self.limits.seed, self.deadline)
 
     def within(self, share: float) -> Self:
         """Return this run with a part of the time that is left; what it spends, and what solvers say, is kept here as well."""

@@ -1,0 +1,119 @@
+"""Deadlines: what a clock and a memory that tests move say, and that every stage looks at them; and proofs that are checked fast."""
+
+from __future__ import annotations
+
+from itertools import count
+from math import inf
+
+import numpy as np
+import pytest
+
+import qspec as qs
+from qspec import deadline as module
+from qspec.certificate.check import check
+from qspec.certificate.derive import _least_of_rescale  # pyright: ignore[reportPrivateUsage]
+from qspec.certificate.points import period, rescale_points
+from qspec.deadline import NEVER, Deadline, OutOfMemory, OutOfTime
+from qspec.engine.prove import prove
+from qspec.linear import apply, sparse
+from qspec.passes import Pipeline
+from qspec.rounding import Rounding
+from qspec.solver import Limits, Reason, get_solver
+from qspec.staircase import Rescale, climb
+from tests.clocks import looks
+
+
+def test_a_deadline_says_what_is_left() -> None:
+    now = [10.0]
+    deadline = Deadline(14.0, lambda: now[0])
+    assert (deadline.left(), deadline.seconds, deadline.passed(), deadline.affords(4.5)) == (4.0, 4.0, False, False)
+    assert deadline.part(0.25).end == 11.0
+    assert deadline.within(100).end == 14.0
+    now[0] = 15.0
+    assert (deadline.left(), deadline.passed()) == (0.0, True)
+    with pytest.raises(OutOfTime):
+        deadline.check()
+    assert (NEVER.left(), NEVER.seconds, NEVER.passed(), NEVER.room()) == (inf, None, False, inf)
+
+
+def test_memory_is_asked_for_before_it_is_taken() -> None:
+    deadline = Deadline(most=100.0, held=lambda: 60)
+    deadline.check(40)
+    assert deadline.room() == 40
+    with pytest.raises(OutOfMemory):
+        deadline.check(41)
+    assert Limits(None, 16).deadline().most >= module.resident() > 1 << 20
+
+
+@pytest.mark.parametrize("rounding", list(Rounding))
+def test_periods_of_steps_have_the_least_value_of_all_arguments(rounding: Rounding) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        n, d, o = int(rng.integers(1, 12)), int(rng.integers(1, 20)), int(rng.integers(-40, 40))
+        low = int(rng.integers(-90, 60))
+        lower, upper = np.array([low]), np.array([low + int(rng.integers(0, 120))])
+        ends = (np.array([-15]), np.array([20])) if rng.random() < 0.5 else (None, None)
+        steps = Rescale(np.array([n]), np.array([o]), np.array([d]), rounding, *ends)
+        x = np.arange(lower[0], upper[0] + 1)
+        y = climb(steps, x[:, None])[:, 0]
+        c, p = rng.integers(-30, 31, (8, 1)), rng.integers(-30, 31, (8, 1))
+        assert np.array_equal(_least_of_rescale(steps, lower, upper, c, p)[:, 0], (c * y - p * x).min(axis=1))
+        at, values = rescale_points(steps, lower, upper)
+        assert np.array_equal(values[0], climb(steps, at[0][:, None])[:, 0])
+        assert at.min() >= lower[0]
+        assert at.max() <= upper[0]
+
+
+def test_wide_leaky_steps_have_few_points() -> None:
+    steps = Rescale(np.array([51]), np.array([0]), np.array([512]), Rounding.TRN, None, None)
+    at, _ = rescale_points(steps, np.array([-(10**6)]), np.array([10**6]))
+    assert period(steps, 4096) == 51
+    assert at.shape[1] < 300
+
+
+def test_maps_are_applied_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    entries = sparse(5, 7, rng.integers(0, 5, 20), rng.integers(0, 7, 20), rng.integers(-9, 10, 20))
+    x = rng.integers(-9, 10, (3, 11, 7))
+    whole = apply(entries, x)
+    monkeypatch.setattr("qspec.linear.CELLS", 64)
+    assert np.array_equal(apply(entries, x), whole)
+    assert whole.shape == (3, 11, 5)
+
+
+def robust(radius: int) -> qs.Property:
+    return qs.properties.local_robustness(qs.load("iris-4bit"), [50, 30, 14, 2], radius, 0)
+
+
+@pytest.mark.parametrize("solver", ["bounds", "z3", "highs", "enumerate"])
+def test_whenever_time_ends_the_verdict_is_right_or_unknown(solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock stands still until it is looked at for the n-th time, and has then passed every limit."""
+    if not get_solver(solver).availability().ok:
+        pytest.skip("not installed")
+    late = 0
+    for number in (1, 2, 3, 5, 8, 13, 21, 34, 55):
+        clock = count()
+
+        def now(clock: count[int] = clock, number: int = number) -> float:
+            return 0.0 if next(clock) < number else 1e6
+
+        monkeypatch.setattr(module, "_now", now)
+        result = qs.verify(robust(1), solver=solver, timeout=5.0)
+        assert result.verdict is qs.Verdict.HOLDS or result.reason is Reason.TIMEOUT, (number, result)
+        late += result.reason is Reason.TIMEOUT
+    assert late >= 1
+
+
+def test_every_stage_ends_at_the_first_look() -> None:
+    query = qs.query(robust(1))
+    for stage in (lambda: Pipeline().apply(query, looks(0)), lambda: Pipeline().only("linear").apply(query, looks(1))):
+        with pytest.raises(OutOfTime):
+            stage()
+    outcome = prove(query, looks(0))
+    assert not outcome.decided
+    proof = qs.verify(robust(1)).certificate
+    with pytest.raises(OutOfTime):
+        check(proof, query, deadline=looks(0))
+    with pytest.raises(OutOfTime):
+        check(proof, query, deadline=looks(len(proof.steps)))
+    assert check(proof, query).domains > 0
