@@ -50,7 +50,7 @@ GIVEN = 'bounded = qs.forall(x, then=distance(x) <= qs.parameter("bound"))\n'
 BY_BOUNDS = "loose = qs.forall(x, then=distance(x) <= 14)\n"
 IMAGE = """
 net = qs.Sequential(qs.Input((4, 4, 1), _coordinate), qs.Flatten(), qs.Dense(qs.Tensor([[1, -1]] * 16, _weight)), name="bright")
-centre = [[0, 1, 2, 3]] * 4
+centre = [0, 1, 2, 3] * 4  # flat, row by row
 dark = qs.properties.local_robustness(net, centre, 1, 1)
 """
 
