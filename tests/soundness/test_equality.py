@@ -18,10 +18,14 @@ from qspec.ir import All, And, Any, Formula, Or, Query
 from qspec.language.compile import compile_property
 from qspec.testing.exhaustive import census
 from qspec_models import samples
+from tests.benchmarks.equality import by_channel
 from tests.soundness.random_networks import random_classes
 from tests.soundness.random_queries import random_query, solutions
 from tests.soundness.test_certificate_check import MUTATIONS, accepted
 from tests.soundness.test_engine import BRANCHINGS, budget, certificate, judged
+
+DOMAINS = 32
+"""Domains that may be bounded where bounds decide nearly everything."""
 
 
 def about_classes(seed: int) -> str:
@@ -94,4 +98,33 @@ def test_two_networks_give_one_class(radius: int) -> None:
     assert outcome.proof is not None
     assert outcome.visited <= 4
     assert len(outcome.proof.steps) <= 100
+    check(certificate(query, outcome), query)
+
+
+def test_weights_of_8_and_of_4_bits_with_scales_for_each_channel_give_one_class() -> None:
+    """Within two codes of an image, as in `tests/benchmarks/equality.py`; few domains are bounded, whatever the machine."""
+    a, b, images = by_channel()
+    decided: Counter[str] = Counter()
+    for image in images[3:7]:
+        query = same_class(a, b, image, 2)
+        outcome = prove(query, budget(), Options(compiled=False))
+        assert outcome.visited <= DOMAINS
+        if outcome.proof is not None:
+            assert len(outcome.proof.steps) <= 200
+            check(certificate(query, outcome), query)
+        decided["proof" if outcome.proof is not None else "solution" if outcome.solution is not None else "open"] += 1
+    assert decided["proof"] >= 2
+    assert decided["open"] == 0
+
+
+def test_forty_three_classes_are_not_multiplied_out() -> None:
+    """Every network of 43 classes agrees with itself, and with a copy whose scores are scaled."""
+    rng = np.random.default_rng(0)
+    wide = qs.Fixed(8, 0)
+    kernel = qs.Tensor(rng.integers(-7, 8, (6, 43)), wide)
+    a, b = (qs.Sequential(qs.Input((6,), qs.Fixed(4, 0)), qs.Dense(kernel, output=output)) for output in (None, qs.Fixed(12, 1)))
+    query = same_class(a, b, np.zeros(6, dtype=np.int64), 1)
+    outcome = prove(query, budget(), Options(compiled=False))
+    assert outcome.proof is not None
+    assert outcome.visited <= 2000
     check(certificate(query, outcome), query)
