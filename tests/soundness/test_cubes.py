@@ -21,7 +21,7 @@ from qspec.evaluate.reference import evaluate, holds
 from qspec.integers import IntArray
 from qspec.ir import All, And, Any, Input, Query, Staircase, formula_nodes, sizes
 from qspec.rounding import Rounding
-from tests.clocks import looks
+from tests.clocks import rounds
 from tests.soundness.naive_proofs import SOMEBODY, State, Writer
 from tests.soundness.random_queries import KINDS, Kind, assignments, random_query, solutions
 from tests.soundness.test_certificate_check import MUTATIONS
@@ -33,7 +33,7 @@ def partial(query: Query, *, batches: int, leave: int, branching: Branching | No
         return None
     options = Options(2, 3, branching, compiled=False, leave=leave)
     try:
-        outcome = prove(query, looks(batches), options)
+        outcome = prove(query, rounds(batches), options)
     except UnsupportedError:
         return None
     if outcome.partial is None:

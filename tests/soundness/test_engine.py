@@ -22,17 +22,17 @@ from qspec.engine.prove import Outcome, prove
 from qspec.errors import CertificateError, InternalError, UnsupportedError
 from qspec.evaluate.reference import satisfies
 from qspec.ir import Query
-from tests.clocks import looks
+from tests.clocks import rounds
 from tests.soundness.random_queries import KINDS, Kind, random_query, solutions
 from tests.soundness.test_certificate_check import MUTATIONS, accepted, relaxed, widened
 
 BRANCHINGS: tuple[Branching | None, ...] = (None, "steps", "input")
-ROUNDS = 600
-"""Looks at the deadline that a search may take; no clock."""
+ROUNDS = 40
+"""Batches that a search may take; no clock."""
 
 
 def budget() -> Deadline:
-    return looks(ROUNDS)
+    return rounds(ROUNDS)
 
 
 def certificate(query: Query, outcome: Outcome) -> Certificate:
@@ -141,7 +141,7 @@ def flipped(proof: Certificate) -> Certificate:
 
 
 def test_few_proofs_stand_without_a_step_or_a_weight() -> None:
-    """Each could be accepted without harm, since the queries have no solution; but a checker that looks finds most of them out."""
+    """Each could be accepted without harm, since the queries have no solution; but a checker that rounds finds most of them out."""
     rng = np.random.default_rng(1)
     for name in ("without a step", "a step too many", "cut short", "no weight", "a negative weight"):
         mutants = [(q, m) for q, c in proofs() if (m := MUTATIONS[name](c, rng)) is not None]

@@ -26,7 +26,7 @@ from qspec.result import Evidence
 from qspec.solver import Answer, Reason, get_solver, solver_entry_points
 from qspec.testing import theories_to_check
 from qspec.testing.check import RELAXING
-from tests.clocks import looks
+from tests.clocks import rounds
 from tests.contract.conftest import available
 from tests.soundness.random_queries import solutions
 from tests.unit.fake_solvers.in_process import Fake, enumerated
@@ -41,7 +41,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = prove.prove
 
     def early(query: Query, deadline: Deadline, options: Options, attack: object) -> prove.Outcome:
-        return whole(query, looks(4), Options(2, 2, compiled=False, leave=options.leave))
+        return whole(query, rounds(4), Options(2, 2, compiled=False, leave=options.leave))
 
     monkeypatch.setattr(prove, "prove", early)
     monkeypatch.setattr(run, "attacked", lambda *_: None)
