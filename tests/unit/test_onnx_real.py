@@ -23,6 +23,7 @@ from qspec.interop.onnx_real import READERS, import_onnx, read_onnx
 from qspec.interop.vnnlib import parse_vnnlib
 from qspec.network.real_layers import RealDense, RealSparse
 from tests.unit.onnx_families import Outcome, family, run
+from tests.unit.onnx_graphs import random_graph
 
 Nodes = list[Any]
 Model = tuple[list[Any], dict[str, Any], tuple[int | str, ...]]
@@ -447,6 +448,30 @@ def test_generated_files_are_equal_or_refused(tmp_path: Path) -> None:
         outcomes[outcome] += 1
     assert outcomes[Outcome.EXACT] + outcomes[Outcome.EQUAL] > 100
     assert outcomes[Outcome.REFUSED] > 20
+
+
+@pytest.mark.parametrize("first", [0, 20])
+def test_random_graphs_are_what_onnxruntime_computes(first: int, tmp_path: Path) -> None:
+    """All numbers are dyadic, so that both are equal to the last bit."""
+    for seed in range(first, first + 20):
+        c = random_graph(seed)
+        assert run(tmp_path / "net.onnx", c) is Outcome.EXACT, c.text
+
+
+@pytest.mark.data
+def test_published_networks_are_what_onnxruntime_computes(data: Path) -> None:
+    names = ["mnist_fc/onnx/mnist-net_256x2.onnx.gz", "acasxu/onnx/ACASXU_run2a_1_1_batch_2000.onnx.gz", "onnx_int8/mnist-12.onnx"]
+    for name in (*names, "mlperf_tiny/kws_float.onnx", "mlperf_tiny/ad_float.onnx", "hls4ml_models/three_layer_keras.onnx"):
+        stored = (data / name).read_bytes()
+        session = onnxruntime.InferenceSession(gzip.decompress(stored) if name.endswith(".gz") else stored)
+        imported = import_onnx(data / name)
+        ((key, shape),) = imported.inputs.items()
+        x = np.random.default_rng(0).random(shape).astype(np.float32)
+        own = np.empty(x.size)
+        own[imported.input_order] = x.reshape(-1)
+        found = imported.network.evaluate(own.reshape(imported.network.inputs[0].shape)).reshape(-1)[imported.output_order]
+        expected = np.asarray(session.run(None, {key: x})[0]).reshape(-1)
+        assert np.allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max()), name
 
 
 def test_qonnx_is_refused_with_the_way_out(tmp_path: Path) -> None:
