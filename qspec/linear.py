@@ -14,6 +14,7 @@ from typing import assert_never
 import numpy as np
 import numpy.typing as npt
 
+from qspec import convolve
 from qspec.errors import ShapeError
 from qspec.integers import IntArray, integers, magnitude, shrink, widen
 
@@ -157,6 +158,14 @@ class Convolution:
         return magnitude(np.abs(widen(self.kernel, bound)).sum(axis=(0, 1, 2)))
 
     @cached_property
+    def reach(self) -> int:
+        """Bound of the absolute column sums: coefficients `c` of outputs give at most `reach * max|c|` for an input."""
+        bound = magnitude(self.kernel) * max(1, self.kernel.size)
+        kh, kw, depth, outputs = self.kernel.shape
+        by_group = np.abs(widen(self.kernel, bound)).reshape(kh, kw, depth, self.groups, outputs // self.groups)
+        return magnitude(by_group.sum(axis=(0, 1, 4)))
+
+    @cached_property
     def windows(self) -> IntArray:
         """Flat input index read at (output row, output column, kernel row, kernel column) for channel 0, or -1 in the padding."""
         return windows(self.image, self.kernel.shape[:2], self.stride, self.padding, self.dilation)
@@ -290,19 +299,23 @@ def _apply(linear: LinearMap, x: IntArray) -> IntArray:
 def _convolve(conv: Convolution, x: IntArray, bound: int) -> IntArray:
     batch = x.shape[:-1]
     fast = np.float64 if bound < EXACT else x.dtype
-    height, width, channels = conv.shape
-    kh, kw = conv.kernel.shape[:2]
-    depth: int = conv.kernel.shape[2]
-    padded = np.concatenate([x.reshape(-1, conv.inputs), np.zeros((int(np.prod(batch)), 1), dtype=x.dtype)], axis=1)
-    parts: list[IntArray] = []
-    for g in range(conv.groups):
-        offsets = np.arange(g * depth, (g + 1) * depth)
-        index = np.where(conv.windows[..., None] >= 0, conv.windows[..., None] + offsets, conv.inputs)
-        patches = padded[:, index.reshape(height * width, kh * kw * depth)]
-        out = channels // conv.groups
-        kernel = conv.kernel[..., g * out : (g + 1) * out].reshape(kh * kw * depth, out)
-        parts.append((patches.astype(fast) @ kernel.astype(fast)).astype(x.dtype))
-    return np.concatenate(parts, axis=-1).reshape(*batch, conv.outputs)
+    images = x.reshape(-1, *conv.image).astype(fast)
+    result = convolve.forward(images, conv.kernel.astype(fast), conv.shape, conv.stride, conv.padding, conv.dilation)
+    return result.astype(x.dtype).reshape(*batch, conv.outputs)
+
+
+def apply_transposed(linear: LinearMap, c: IntArray) -> IntArray:
+    """Apply a transposed map to rows of coefficients `c` of shape (..., outputs), which gives rows of shape (..., inputs); exact."""
+    if not isinstance(linear, Convolution):
+        return apply(transpose(linear), c)
+    if c.shape[-1] != linear.outputs:
+        raise ShapeError("rows do not fit the map", given=c.shape, expected=f"(..., {linear.outputs})")
+    bound = max(1, linear.reach) * max(1, magnitude(c))
+    c = widen(c, bound)
+    fast = np.float64 if bound < EXACT else c.dtype
+    rows = c.reshape(-1, *linear.shape).astype(fast)
+    found = convolve.transposed(rows, linear.kernel.astype(fast), linear.image, linear.stride, linear.padding, linear.dilation)
+    return shrink(found.astype(c.dtype).reshape(*c.shape[:-1], linear.inputs))
 
 
 def absolute(linear: LinearMap) -> LinearMap:
@@ -392,7 +405,7 @@ def compose(outer: LinearMap, inner: LinearMap) -> LinearMap:
     if isinstance(inner, Dense):
         return Dense(apply(outer, np.ascontiguousarray(inner.matrix.T)).T)
     if isinstance(outer, Dense):
-        return Dense(apply(transpose(inner), outer.matrix))
+        return Dense(apply_transposed(inner, outer.matrix))
     a, b = to_sparse(outer), to_sparse(inner)
     counts = np.diff(b.starts)[a.columns]
     picked = np.repeat(b.starts[a.columns], counts) + _ramps(counts)

@@ -55,7 +55,7 @@ def derive(
             case Affine(terms, bias):
                 constant = add(constant, linear.apply(linear.Dense(bias[None, :]), c)[..., 0])
                 for m, a in terms:
-                    _hold(rows, a, linear.apply(linear.transpose(m), c))
+                    _hold(rows, a, linear.apply_transposed(m, c))
             case Staircase(a) | Table(a) | Wrap(a):
                 p = choose(k, c)
                 found = listed[k] if k in listed else points(node, known[a].lower, known[a].upper)

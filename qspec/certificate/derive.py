@@ -50,7 +50,6 @@ class Derivation:
         self.places = [slice(a, b) for a, b in pairwise(ends)]
         self.multipliers: int = ends[-1]
         """How many multipliers a derivation takes."""
-        self._transposed: dict[int, list[LinearMap]] = {}
         self._members: dict[int, LinearMap] = {}
         self._points: dict[int, Points | Rescale] = {}
 
@@ -69,7 +68,7 @@ class Derivation:
                 continue
             if isinstance(node, Affine):
                 constant = add(constant, linear.apply(linear.Dense(node.bias[None]), c)[:, 0])
-                passed = [(a, linear.apply(m, c)) for m, (_, a) in zip(self._maps(k, node), node.terms, strict=True)]
+                passed = [(a, linear.apply_transposed(m, c)) for m, a in node.terms]
             else:
                 p = multipliers(self.places[k], _concerned(node, c))
                 constant = add(constant, _total(self._least(k, node, known, c, p)))
@@ -77,11 +76,6 @@ class Derivation:
             for a, rows in passed:
                 held[a] = add(held[a], rows) if a in held else rows
         return constant
-
-    def _maps(self, k: int, node: Affine) -> list[LinearMap]:
-        if k not in self._transposed:
-            self._transposed[k] = [linear.transpose(m) for m, _ in node.terms]
-        return self._transposed[k]
 
     def _passed(self, k: int, node: Node, p: IntArray) -> list[tuple[int, IntArray]]:
         """Return what the multipliers of a node add to the coefficients of its arguments."""

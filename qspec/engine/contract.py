@@ -54,7 +54,7 @@ def term(program: Program, node: int, element: int) -> Term | None:
         if isinstance(current, Affine):
             constant += int(linear.apply(linear.Dense(current.bias[None, :]), c)[0, 0])
             for m, a in current.terms:
-                passed = linear.apply(linear.transpose(m), c)
+                passed = linear.apply_transposed(m, c)
                 rows[a] = rows[a] + passed if a in rows else passed
         elif np.any(c):
             if not isinstance(current, Staircase):

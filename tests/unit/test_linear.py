@@ -127,3 +127,33 @@ def test_absolute_and_transposed_maps_have_the_entries_they_should() -> None:
         for _ in range(2):
             assert np.array_equal(matrix_of(linear.absolute(m)), np.abs(matrix_of(m)))
             assert np.array_equal(matrix_of(linear.transpose(m)), matrix_of(m).T)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_convolutions_forwards_and_transposed_are_their_matrices(seed: int) -> None:
+    """Strides, dilations, paddings, groups and depthwise kernels; in doubles, in int64 and in Python integers."""
+    random = np.random.default_rng(seed)
+    groups, depth, per_group = (int(n) for n in random.integers(1, 4, 3))
+    if seed % 3 == 0:
+        depth = 1
+    image = (int(random.integers(4, 8)), int(random.integers(4, 8)), groups * depth)
+    kernel = random.integers(-9, 10, (*random.integers(1, 4, 2), depth, groups * per_group))
+    stride, dilation = ((int(a), int(b)) for a, b in random.integers(1, 3, (2, 2)))
+    top, bottom, left, right = (int(n) for n in random.integers(0, 3, 4))
+    dilation = dilation if seed % 2 else (1, 1)
+    factor = (1, 2**40, 2**70)[seed % 3]
+    m = Convolution(integers(kernel.astype(object) * factor), image, stride, ((top, bottom), (left, right)), dilation, groups)
+    matrix = matrix_of(m)
+    x = random.integers(-(2**20), 2**20, (3, m.inputs))
+    assert linear.apply(m, x).astype(object).tolist() == exactly(matrix, x)
+    c = random.integers(-(2**20), 2**20, (2, 3, m.outputs))
+    expected = c.astype(object).reshape(6, -1) @ matrix
+    assert linear.apply_transposed(m, c).astype(object).reshape(6, -1).tolist() == expected.tolist()
+    assert m.reach >= int(np.abs(matrix).sum(axis=0).max())
+
+
+def test_transposed_doubles_stop_at_the_limit() -> None:
+    kernel = np.array([2**52, 2**52 - 1, 2]).reshape(1, 3, 1, 1)
+    m = Convolution(kernel, (1, 5, 1))
+    assert m.reach == EXACT + 1
+    assert linear.apply_transposed(m, np.array([1, 1, 1])).tolist() == [2**52, EXACT - 1, EXACT + 1, 2**52 + 1, 2]
