@@ -32,6 +32,8 @@ SLICE = 8
 PATIENCE = 12
 """Greedy moves go on while the gain of the last slice, this many times over, would reach the goal."""
 
+_compiled: set[tuple[Target, int]] = set()
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attack:
@@ -64,8 +66,13 @@ class Attack:
         arrays = Arrays(groups[:first], groups[first:second], groups[second:-2], groups[-2][0], groups[-2][1], groups[-1])
         return cls(box, target, arrays, disjunctions(query.goal, known))
 
+    def is_compiled(self, restarts: int) -> bool:
+        """Return whether this process has compiled the attack on such programs, from so many points."""
+        return (self.target, restarts) in _compiled
+
     def run(self, rng: np.random.Generator, deadline: Deadline, *, restarts: int, rounds: int) -> IntArray | None:
         """Return a point that makes the goal true by the device's arithmetic, or None; the deadline is looked at between slices of work."""
+        _compiled.add((self.target, restarts))
         favoured: npt.NDArray[np.int32] | None = None
         with device.wide():
             for _ in range(rounds):
