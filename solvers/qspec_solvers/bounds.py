@@ -1,6 +1,6 @@
 """The native engine: exact bounds, attack, and branch and bound, with a certificate for every `unsat`; needs nothing but JAX.
 
-In this process, because it is our own engine and looks at the clock between batches of bounded size; the memory limit does not apply to it.
+In this process, because it is our own engine and looks at clock and memory between blocks of bounded size.
 """
 
 from __future__ import annotations
