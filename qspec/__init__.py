@@ -17,6 +17,10 @@ from qspec.errors import SolverMissingError as SolverMissingError
 from qspec.errors import SoundnessError as SoundnessError
 from qspec.errors import SpecError as SpecError
 from qspec.errors import UnsupportedError as UnsupportedError
+from qspec.face import Network as Network
+from qspec.face import RealNetwork as RealNetwork
+from qspec.face import RealSequential as RealSequential
+from qspec.face import Sequential as Sequential
 from qspec.formats import Affine as Affine
 from qspec.formats import Fixed as Fixed
 from qspec.formats import PerChannel as PerChannel
@@ -57,8 +61,6 @@ from qspec.network.activations import ReLU as ReLU
 from qspec.network.activations import Sigmoid as Sigmoid
 from qspec.network.activations import Sign as Sign
 from qspec.network.activations import Tanh as Tanh
-from qspec.network.graph import Network as Network
-from qspec.network.graph import Sequential as Sequential
 from qspec.network.graph import apply as apply
 from qspec.network.kernel_layers import Constant as Constant
 from qspec.network.kernel_layers import Multiplier as Multiplier
@@ -80,8 +82,7 @@ from qspec.network.layers import MaxPool2D as MaxPool2D
 from qspec.network.layers import Requantize as Requantize
 from qspec.network.layers import fold_batch_norm as fold_batch_norm
 from qspec.network.load import load as load
-from qspec.network.real import RealNetwork as RealNetwork
-from qspec.network.real import RealSequential as RealSequential
+from qspec.network.load import load_real as load_real
 from qspec.network.real import real_apply as real_apply
 from qspec.network.real_layers import Activate as Activate
 from qspec.network.real_layers import Exp as Exp
@@ -128,7 +129,6 @@ if TYPE_CHECKING:
     from qspec.many import grid as grid
     from qspec.many import together as together
     from qspec.many import verify_many as verify_many
-    from qspec.network.real_file import load_real as load_real
     from qspec.quantization_errors import ErrorBounds as ErrorBounds
     from qspec.quantization_errors import LargestError as LargestError
     from qspec.quantization_errors import error_bounds as error_bounds
@@ -160,7 +160,6 @@ _LATER = {
     "qspec.interop.tflite_export": ("to_tflite",),
     "qspec.layer_bits": ("LayerWidths",),
     "qspec.many": ("Finished", "grid", "together", "verify_many"),
-    "qspec.network.real_file": ("load_real",),
     "qspec.quantization_errors": ("ErrorBounds", "LargestError", "error_bounds", "largest_error"),
     "qspec.radius": ("Radius", "largest_radius"),
     "qspec.runtimes.int8": ("quantize_int8",),

@@ -12,11 +12,11 @@ from functools import partial
 from typing import cast, overload
 
 from qspec.errors import SpecError
+from qspec.face import Network
 from qspec.language.formulas import Property
 from qspec.layer_bits import LayerWidths, descend
 from qspec.names import listed
 from qspec.network.accuracy import Labelled
-from qspec.network.graph import Network
 from qspec.result import Result, Verdict
 from qspec.solver import Solver, get_solver
 from qspec.verify import DEFAULT_SOLVER, verify

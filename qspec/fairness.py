@@ -15,15 +15,14 @@ from typing import Literal
 import numpy as np
 
 from qspec.errors import SpecError
+from qspec.face import Network, RealNetwork
 from qspec.formats import Format, code_range
 from qspec.integers import IntArray, integers
 from qspec.language.domains import Domain, OneHot, Piece, Range
 from qspec.language.expressions import Expression, Operand, Variable, expression
 from qspec.language.formulas import Conjunction, Constantly, Disjunction, Formula, Property, Requirement, argmax, forall, requiring, same
 from qspec.language.functions import maximum
-from qspec.network.graph import Network
 from qspec.network.layers import Input
-from qspec.network.real import RealNetwork
 from qspec.network.types import Type
 from qspec.optimize import Objective, maximize
 from qspec.schema import Categorical, Column, Link, Schema, Whole, Word

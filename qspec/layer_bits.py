@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qspec.errors import SpecError
+from qspec.face import Network
 from qspec.formats import code_range
 from qspec.network.accuracy import Labelled, accuracy
-from qspec.network.graph import Network
 from qspec.network.layers import Conv2D, Dense
 from qspec.result import Result, Verdict
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from qspec import checks
 from qspec.errors import SpecError
+from qspec.face import Network
 from qspec.formats import Format, code_range
 from qspec.language.domains import extremes
 from qspec.language.expressions import Expression, Operand, Parameter, Tap, Variable, expression, fit
@@ -29,7 +30,7 @@ from qspec.language.formulas import (
 )
 from qspec.language.functions import linf
 from qspec.names import listed
-from qspec.network.graph import Network, Stage
+from qspec.network.graph import Stage
 from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, Requantize
 from qspec.network.perturb import PerturbedNetwork

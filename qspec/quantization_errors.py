@@ -16,8 +16,7 @@ from qspec.threads import single_threaded
 
 if TYPE_CHECKING:
     from qspec.delta.interval import Floats
-    from qspec.network.graph import Network
-    from qspec.network.real import RealNetwork
+    from qspec.face import Network, RealNetwork
 
 
 @dataclass(frozen=True, slots=True, eq=False)

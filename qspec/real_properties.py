@@ -16,12 +16,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qspec.errors import ShapeError
+from qspec.face import Network, RealNetwork
 from qspec.language.domains import extremes
 from qspec.language.expressions import Expression, Operand, expression, fit
 from qspec.language.formulas import Conjunction, Disjunction, Formula, Property, Requirement, argmax, every, forall, requiring
 from qspec.language.functions import linf
-from qspec.network.graph import Network
-from qspec.network.real import RealNetwork
 from qspec.network.real_perturb import PerturbedRealNetwork
 
 HALF = "1/2"
@@ -32,7 +31,7 @@ def local_deviation(perturbed: PerturbedRealNetwork, centre: Operand, tolerance:
 
     Source: our reading of Murthy, Das, Islam 2019 (local robustness, confidence form).
     """
-    apart = linf(perturbed(centre) - perturbed.network(centre))
+    apart = linf(perturbed(centre) - perturbed.unchanged(centre))
     spec = forall(perturbed.parameters, then=apart <= tolerance, name="local_deviation")
     return requiring(spec, Requirement("the tolerance", expression(tolerance)))
 
@@ -43,7 +42,7 @@ def global_deviation(perturbed: PerturbedRealNetwork, tolerance: Operand, *, low
     Source: our reading of Murthy, Das, Islam 2019 (global robustness, confidence form).
     """
     x = perturbed.input("x", lower=lower, upper=upper)
-    apart = linf(perturbed(x) - perturbed.network(x))
+    apart = linf(perturbed(x) - perturbed.unchanged(x))
     spec = forall(x, perturbed.parameters, then=apart <= tolerance, name="global_deviation")
     return requiring(spec, Requirement("the tolerance", expression(tolerance)))
 
@@ -54,7 +53,7 @@ def local_label(perturbed: PerturbedRealNetwork, centre: Operand, *, threshold: 
     The class is the argmax of the outputs or, of one output, whether it reaches `threshold`. Source: our reading of Murthy, Das, Islam 2019
     (local robustness, label form).
     """
-    then = same_label(perturbed(centre), perturbed.network(centre), threshold)
+    then = same_label(perturbed(centre), perturbed.unchanged(centre), threshold)
     return forall(perturbed.parameters, then=then, name="local_label")
 
 
@@ -67,7 +66,7 @@ def global_label(
     reading of Murthy, Das, Islam 2019 (global robustness, label form).
     """
     x = perturbed.input("x", lower=lower, upper=upper)
-    stored, changed = perturbed.network(x), perturbed(x)
+    stored, changed = perturbed.unchanged(x), perturbed(x)
     given = decided(stored, margin, threshold)
     spec = forall(x, perturbed.parameters, given=given, then=same_label(changed, stored, threshold), name="global_label")
     return requiring(spec, Requirement("the margin", expression(margin)))

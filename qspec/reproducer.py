@@ -36,6 +36,7 @@ def write_reproducer(
 ) -> Path:
     """Write the compiled query as SMT-LIB, the assignment, the parameters, the facts and every network into a new folder; return it."""
     from qspec.language.walk import networks
+    from qspec.network.file import save
     from qspec.theories import bitvector
 
     folder = Path(tempfile.mkdtemp(prefix=f"qspec-reproducer-{digest(query)[:8]}-", dir=Path.cwd()))
@@ -45,5 +46,5 @@ def write_reproducer(
     (folder / "parameters.json").write_text(json.dumps({k: np.asarray(v).tolist() for k, v in parameters.items()}, indent=2, default=str))
     (folder / "problem.smt2").write_text(bitvector.lower(query, bound(query.program)).text + "(check-sat)\n")
     for k, network in enumerate(networks(spec)):
-        network.save(str(folder / f"network-{k}.qspec"))
+        save(network, str(folder / f"network-{k}.qspec"))
     return folder

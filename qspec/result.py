@@ -16,7 +16,7 @@ from qspec.errors import InternalError, SpecError
 from qspec.integers import IntArray, integers
 from qspec.language.expressions import constant
 from qspec.network.file import content_hash
-from qspec.network.graph import Network
+from qspec.network.graph import Graph
 from qspec.network.layers import Input
 from qspec.problem import Fidelity
 from qspec.reals.ir import ExactArray, fractions
@@ -108,7 +108,7 @@ class Result:
     times: Times = field(default_factory=Times)
     parameters: Mapping[str, object] = field(default_factory=dict[str, object])
     hashes: Mapping[str, str] = field(default_factory=dict[str, str])
-    networks: tuple[Network, ...] = field(default=(), repr=False)
+    networks: tuple[Graph, ...] = field(default=(), repr=False)
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     violations: int | None = None
     """Exact number of violating (or witnessing) assignments, where it was counted."""

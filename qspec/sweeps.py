@@ -17,6 +17,7 @@ import numpy as np
 from qspec.curves import Judged, Share, Step, judged, shares, steps
 from qspec.errors import SolverMissingError, SpecError
 from qspec.extras import need
+from qspec.face import Network
 from qspec.integers import IntArray, integers
 from qspec.language.bind import bind
 from qspec.language.formulas import Property
@@ -25,7 +26,6 @@ from qspec.language.walk import is_real, real_networks
 from qspec.many import Batch, Finished, Values, every_option
 from qspec.names import listed
 from qspec.network.accuracy import Labelled, accuracy, real_accuracy
-from qspec.network.graph import Network
 from qspec.reals.ir import fractions
 from qspec.records import ERROR, REAL, Bits, Record, of_line
 from qspec.result import Result, Verdict

@@ -18,13 +18,13 @@ from qspec.certification.journal import Journal, opened
 from qspec.certification.question import Question, question
 from qspec.digest import digest
 from qspec.errors import QspecError, SoundnessError, SpecError, UnsupportedError
+from qspec.face import Network
 from qspec.formats import code_range
 from qspec.integers import IntArray, in_common_unit, integers
 from qspec.ir import Query, Truth
 from qspec.language.formulas import Property
 from qspec.language.functions import parameter
 from qspec.network.evaluate import evaluate, program
-from qspec.network.graph import Network
 from qspec.network.layers import Input
 from qspec.properties import local_robustness
 from qspec.result import Verdict

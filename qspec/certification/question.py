@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, assert_never
 import numpy as np
 
 from qspec.errors import UnsupportedError
+from qspec.face import Network
 from qspec.integers import SAFE, IntArray
 from qspec.ir import All, And, Any, Formula, Input, Or, Query, Truth, formula_nodes
 from qspec.language.compile import compile_property
 from qspec.language.formulas import argmax, forall
-from qspec.network.graph import Network
 from qspec.passes import Pipeline
 
 if TYPE_CHECKING:

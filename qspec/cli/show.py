@@ -5,8 +5,9 @@ from __future__ import annotations
 from qspec.cli.outcome import Outcome
 from qspec.cli.specs import choose, read_file, split_target
 from qspec.language.walk import networks
-from qspec.network.graph import Network
+from qspec.network.graph import Graph
 from qspec.network.load import load
+from qspec.network.summary import summary
 from qspec.show.formula import describe
 
 
@@ -21,6 +22,6 @@ def run(*, target: str) -> Outcome:
     if not contents.properties and not name and contents.networks:
         return Outcome("\n\n".join(n.summary() for n in contents.networks.values()))
     properties = choose(contents.properties, name, path)
-    used: dict[int, Network] = {id(n): n for p in properties.values() for n in networks(p)}
+    used: dict[int, Graph] = {id(n): n for p in properties.values() for n in networks(p)}
     titled = [describe(p, name=label) for label, p in properties.items()]
-    return Outcome("\n\n".join([*titled, *(n.summary() for n in used.values())]))
+    return Outcome("\n\n".join([*titled, *(summary(n) for n in used.values())]))

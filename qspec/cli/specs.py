@@ -16,10 +16,10 @@ import numpy as np
 
 from qspec.atomic import check_plain
 from qspec.errors import QspecError, SpecError
+from qspec.face import Network
 from qspec.json_text import parse
 from qspec.language.bind import parameter_names
 from qspec.language.formulas import Property
-from qspec.network.graph import Network
 
 
 @dataclass(frozen=True, slots=True, eq=False)

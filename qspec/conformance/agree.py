@@ -9,12 +9,12 @@ import numpy as np
 
 from qspec.conformance.runtime import run_runtime
 from qspec.errors import ShapeError
+from qspec.face import Network
 from qspec.formats import code_range
 from qspec.integers import IntArray
 from qspec.interop.tflite import read_tensors
 from qspec.interop.tflite_file import TfliteModel, read_model
 from qspec.network.evaluate import trace
-from qspec.network.graph import Network
 from qspec.network.layers import Input
 
 BLOCK = 64

@@ -21,11 +21,14 @@ from qspec.difference.search import AGAIN, Search
 from qspec.errors import SpecError, UnsupportedError
 from qspec.integers import IntArray, integers
 from qspec.language.domains import extremes
-from qspec.network.graph import Network
+from qspec.language.inputs import input_variable
+from qspec.network.evaluate import evaluate
+from qspec.network.graph import Graph
 from qspec.network.layers import Input
-from qspec.network.real import RealNetwork
+from qspec.network.real import RealGraph
 from qspec.quantization_errors import ErrorBounds, LargestError
 from qspec.reals.ir import ExactArray, exact, fractions
+from qspec.reals.lower import enclose
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,9 +42,9 @@ class Question:
     outputs: tuple[int, ...]
 
     @classmethod
-    def of(cls, fixed: Network, real: RealNetwork, lower: object, upper: object, outputs: Sequence[int] | None) -> Question:
+    def of(cls, fixed: Graph, real: RealGraph, lower: object, upper: object, outputs: Sequence[int] | None) -> Question:
         """Check a question; raises UnsupportedError if the networks are no pair, SpecError on an empty box or on missing outputs."""
-        if not isinstance(fixed, Network) or not isinstance(real, RealNetwork):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(fixed, Graph) or not isinstance(real, RealGraph):  # pyright: ignore[reportUnnecessaryIsInstance]
             given = f"{type(fixed).__name__} and {type(real).__name__}"
             raise SpecError("an error is that of a quantised network against a real one", given=given, expected="Network and RealNetwork")
         both, first = pair(fixed, real), fixed.stages[0].layer
@@ -56,7 +59,7 @@ class Question:
         chosen = tuple(range(n)) if outputs is None else tuple(int(k) for k in outputs)
         if not chosen or any(not 0 <= k < n for k in chosen):
             raise SpecError("no such output", given=list(chosen), expected=f"positions from 0 to {n - 1}")
-        low, high = extremes(fixed.input("x", lower=lower, upper=upper).domain)
+        low, high = extremes(input_variable(fixed, "x", lower=lower, upper=upper).domain)
         return cls(both, first.shape, integers(low), integers(high), chosen)
 
     @property
@@ -95,14 +98,14 @@ def narrow(question: Question, seed: int) -> Iterator[LargestError]:
             return
 
 
-def exact_errors(fixed: Network, real: RealNetwork, codes: object) -> ExactArray:
+def exact_errors(fixed: Graph, real: RealGraph, codes: object) -> ExactArray:
     """Return the error of every output at one input of codes, as Fractions, (outputs,), by the references of both networks."""
     source, last = fixed.inputs[0].type, fixed.output_types[0]
     given = integers(codes).reshape(source.shape)
     units, zeros = source.grid.per_element(source.shape)
-    signals, _ = real.enclose(exact(units * (given.reshape(-1).astype(object) - zeros)))
+    signals, _ = enclose(real, exact(units * (given.reshape(-1).astype(object) - zeros)))
     units, zeros = last.grid.per_element(last.shape)
-    return fractions(units * (fixed.evaluate(given).reshape(-1).astype(object) - zeros)) - fractions(signals.reshape(-1))
+    return fractions(units * (evaluate(fixed, given).reshape(-1).astype(object) - zeros)) - fractions(signals.reshape(-1))
 
 
 class _Largest:

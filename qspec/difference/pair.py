@@ -18,12 +18,12 @@ from qspec.delta.interval import SMALLEST_MAGNITUDE, UNIT, Dense, Floats, neares
 from qspec.integers import magnitude
 from qspec.ir import Affine, Staircase
 from qspec.network.activations import Linear, ReLU
-from qspec.network.graph import Network, Stage
+from qspec.network.graph import Graph, Stage
 from qspec.network.layers import Conv2D, Flatten, Input
 from qspec.network.layers import Dense as FixedDense
 from qspec.network.lower import Taps
 from qspec.network.lower import lower as lower_fixed
-from qspec.network.real import RealNetwork, RealStage
+from qspec.network.real import RealGraph, RealStage
 from qspec.network.real_layers import RealConv2D, RealDense, RealInput
 from qspec.reals.builder import times
 from qspec.reals.ir import Entries, ExactArray, Matrix, RealMap, exact, fractions
@@ -76,7 +76,7 @@ class Pair:
 
 
 @lru_cache(maxsize=16)
-def pair(fixed: Network, real: RealNetwork) -> Pair | None:
+def pair(fixed: Graph, real: RealGraph) -> Pair | None:
     """Return two networks layer by layer; None where they are not made alike of dense and convolution layers with ReLU or nothing.
 
     The result is kept for the next question about the same objects.
@@ -117,7 +117,7 @@ def _chain(stages: tuple[Stage, ...] | tuple[RealStage, ...], outputs: tuple[int
     return outputs == (len(stages) - 1,) and all(s.arguments == ((k - 1,) if k else ()) for k, s in enumerate(stages))
 
 
-def _fixed_layers(network: Network) -> list[_Sums] | None:
+def _fixed_layers(network: Graph) -> list[_Sums] | None:
     if not _chain(network.stages, network.outputs):
         return None
     builder = Builder()
@@ -164,7 +164,7 @@ def _sums(program: ir.Program, taps: Taps, source: int) -> _Sums | None:
     return _Sums(matrix, bias.astype(np.float64), steps, taps.accumulator_units)
 
 
-def _real_layers(network: RealNetwork) -> list[tuple[RealStage, tuple[int, ...]]] | None:
+def _real_layers(network: RealGraph) -> list[tuple[RealStage, tuple[int, ...]]] | None:
     if not _chain(network.stages, network.outputs):
         return None
     found: list[tuple[RealStage, tuple[int, ...]]] = []

@@ -20,11 +20,11 @@ from typing import Any, cast
 import numpy as np
 
 from qspec.errors import FormatError, ModelFileError, NetworkError, ShapeError, SolverMissingError, UnsupportedError
+from qspec.face import RealNetwork, RealSequential
 from qspec.interop.keras_config import Described, described, parsed
 from qspec.interop.keras_layers import Arrays, Chain
 from qspec.interop.keras_table import IDLE, LAYERS, VERSIONS
 from qspec.network.activations import Linear, Sigmoid
-from qspec.network.real import RealNetwork, RealSequential
 from qspec.network.real_layers import Activate, RealActivation, RealDense, RealInput, RealLayer, Softmax
 from qspec.network.shapes import MAX_ELEMENTS
 

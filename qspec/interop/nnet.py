@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from qspec.errors import ModelFileError, QspecError, SpecError, UnsupportedError
+from qspec.face import RealNetwork, RealSequential
 from qspec.integers import rational
 from qspec.network.activations import Linear, ReLU
-from qspec.network.real import RealNetwork, RealSequential
 from qspec.network.real_layers import RealDense, RealInput
 from qspec.reals.ir import ExactArray, exact
 

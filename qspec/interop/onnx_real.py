@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from qspec.errors import FormatError, ModelFileError, NetworkError, ShapeError, UnsupportedError
+from qspec.face import RealNetwork
 from qspec.integers import IntArray
 from qspec.interop.onnx_arithmetic import ARITHMETIC
 from qspec.interop.onnx_file import OnnxGraph, OnnxNode, Port, read_graph
@@ -22,7 +23,7 @@ from qspec.interop.onnx_moves import MOVES, known
 from qspec.interop.onnx_operators import OPERATORS
 from qspec.interop.onnx_table import REALS, checked
 from qspec.interop.onnx_tensors import Relayout, Tensor, View, concatenated, expect_size, laid_out, moved, settled
-from qspec.network.real import RealNetwork, real_apply
+from qspec.network.real import real_apply
 from qspec.network.real_layers import RealInput
 
 READERS = {**MOVES, **ARITHMETIC, **LAYERS}

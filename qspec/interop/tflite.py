@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from qspec.errors import UnsupportedError
+from qspec.face import Network
 from qspec.formats import Affine, Fixed
 from qspec.integers import IntArray, integers, rational
 from qspec.interop.tflite_file import TfliteModel, TfliteOperator, TfliteTensor, read_model
 from qspec.network.activations import Lookup
-from qspec.network.graph import Network, Signal, apply
+from qspec.network.graph import Signal, apply
 from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Scaling, Thresholds, Transpose
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Input, MaxPool2D, Requantize
 from qspec.rounding import Rounding

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from qspec.errors import UnsupportedError
+from qspec.face import Network
 from qspec.formats import Affine
 from qspec.integers import IntArray
 from qspec.interop.tflite_file import TfliteModel, TfliteOperator, TfliteTensor
 from qspec.interop.tflite_write import write_model
-from qspec.network.graph import Network, Stage
+from qspec.network.graph import Stage
 from qspec.network.kernel_layers import Multiplier, Reshape
 from qspec.network.layers import Conv2D, Dense, Flatten, Input, MaxPool2D
 from qspec.runtimes.arithmetic import Quantized

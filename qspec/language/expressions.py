@@ -17,7 +17,7 @@ import numpy.typing as npt
 from qspec.errors import ShapeError, SpecError
 from qspec.integers import IntArray, exact_array, rational
 from qspec.language.domains import Domain
-from qspec.network.graph import Network
+from qspec.network.graph import Graph
 from qspec.network.types import Type
 from qspec.shapes import check_one
 
@@ -210,7 +210,7 @@ class Variable(Expression):
 class Application:
     """A network applied to expressions, with some stored parameters replaced by variables."""
 
-    network: Network
+    network: Graph
     arguments: tuple[Expression, ...]
     parameters: tuple[tuple[tuple[str, str], Expression], ...] = ()
 

@@ -12,12 +12,12 @@ from qspec.formats import code_range
 from qspec.integers import integers
 from qspec.language.domains import Domain, OneHot, Piece, Range, box
 from qspec.language.expressions import Application, Expression, Operand, Output, Tap, Variable, expression, fit
-from qspec.network.graph import Network, Stage
+from qspec.network.graph import Graph, Stage
 from qspec.network.layers import Feature, Input
 from qspec.shapes import check_one
 
 
-def input_variable(network: Network, name: str, *, of: str | None = None, lower: object = None, upper: object = None) -> Variable:
+def input_variable(network: Graph, name: str, *, of: str | None = None, lower: object = None, upper: object = None) -> Variable:
     """Return a variable that ranges over every code of an input of the network (the only one, or the one called `of`).
 
     `lower` and `upper` are codes, scalars or arrays, that narrow the box. Features of the input (integer ranges, one-hot groups) are kept.
@@ -38,7 +38,7 @@ def input_variable(network: Network, name: str, *, of: str | None = None, lower:
     return Variable(name, stage.type, domain, tuple(columns), {f.name: f.categories for f in layer.features if f.categories})
 
 
-def apply_network(network: Network, arguments: tuple[Operand, ...], parameters: Mapping[tuple[str, str], Expression]) -> Application:
+def apply_network(network: Graph, arguments: tuple[Operand, ...], parameters: Mapping[tuple[str, str], Expression]) -> Application:
     """Return the application of a network to one expression per input; raises ShapeError if they do not fit."""
     values = tuple(expression(a) for a in arguments)
     stages = network.inputs
@@ -65,7 +65,7 @@ def layer_signal(application: Application, stage: str, tap: Tap) -> Output:
     return Output(application, stage, tap)
 
 
-def _input_stage(network: Network, of: str | None) -> Stage:
+def _input_stage(network: Graph, of: str | None) -> Stage:
     stages = network.inputs
     for s in stages:
         if s.name == of:

@@ -44,7 +44,7 @@ from qspec.language.formulas import (
     Same,
     SameClass,
 )
-from qspec.network.graph import Network
+from qspec.network.graph import Graph
 from qspec.semantics import fixed
 from qspec.semantics.exact import Numbers, spread
 
@@ -210,7 +210,7 @@ class Interpreter:
             self._applied[id(a)] = fixed.evaluate(a.network, inputs, free)
         return self._applied[id(a)][e.stage]
 
-    def _input_codes(self, network: Network, which: int, values: RationalArray) -> IntArray:
+    def _input_codes(self, network: Graph, which: int, values: RationalArray) -> IntArray:
         stage = network.inputs[which]
         units, zeros = stage.type.grid.per_element(stage.type.shape)
         return integers([v / u + z for v, u, z in zip(values.reshape(-1), units, zeros, strict=True)])

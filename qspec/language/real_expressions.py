@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qspec.language.expressions import AnyExpression, Expression
-from qspec.network.real import RealNetwork
+from qspec.network.real import RealGraph
 from qspec.reals.ir import ExactArray, Function
 
 
@@ -28,7 +28,7 @@ class RealVariable(Expression):
 class RealApplication:
     """A real network applied to expressions, with some stored parameters replaced by expressions."""
 
-    network: RealNetwork
+    network: RealGraph
     arguments: tuple[Expression, ...]
     parameters: tuple[tuple[tuple[str, str], Expression], ...] = ()
 

@@ -10,13 +10,13 @@ from qspec import checks
 from qspec.errors import FormatError, SpecError
 from qspec.language.expressions import Expression, Operand, expression, fit
 from qspec.language.real_expressions import RealApplication, RealOutput, RealVariable
-from qspec.network.real import RealNetwork, RealStage
+from qspec.network.real import RealGraph, RealStage
 from qspec.reals.ir import ExactArray, exact
 from qspec.shapes import check_one
 
 
 def real_input_variable(
-    network: RealNetwork, name: str, *, of: str | None = None, lower: object = None, upper: object = None
+    network: RealGraph, name: str, *, of: str | None = None, lower: object = None, upper: object = None
 ) -> RealVariable:
     """Return a variable over a closed box of an input (the only one, or the one called `of`); raises SpecError on a box that is none."""
     return real_variable(name, _input_stage(network, of).shape, lower, upper)
@@ -35,7 +35,7 @@ def real_variable(name: str, shape: tuple[int, ...], lower: object, upper: objec
     return RealVariable(name, low, high)
 
 
-def apply_real(network: RealNetwork, arguments: tuple[Operand, ...], parameters: Mapping[tuple[str, str], Expression]) -> RealApplication:
+def apply_real(network: RealGraph, arguments: tuple[Operand, ...], parameters: Mapping[tuple[str, str], Expression]) -> RealApplication:
     """Return the application of a real network to one expression per input; raises SpecError or ShapeError if they do not fit."""
     values = tuple(expression(a) for a in arguments)
     if len(values) != len(network.inputs):
@@ -60,7 +60,7 @@ def real_signal(application: RealApplication, stage: str) -> RealOutput:
     return RealOutput(application, stage)
 
 
-def _input_stage(network: RealNetwork, of: str | None) -> RealStage:
+def _input_stage(network: RealGraph, of: str | None) -> RealStage:
     stages = network.inputs
     for s in stages:
         if s.name == of:

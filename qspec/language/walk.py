@@ -9,23 +9,23 @@ from typing import TypeVar, cast
 from qspec.language.expressions import Application, Expression
 from qspec.language.formulas import Formula, Property
 from qspec.language.real_expressions import Applied, RealApplication, RealVariable, SoftmaxOf
-from qspec.network.graph import Network
-from qspec.network.real import RealNetwork
+from qspec.network.graph import Graph
+from qspec.network.real import RealGraph
 
 Kind = TypeVar("Kind")
 
 
-def networks(spec: Property) -> list[Network]:
+def networks(spec: Property) -> list[Graph]:
     """Return every network that a property applies, each once, in order of appearance."""
-    found: dict[int, Network] = {}
+    found: dict[int, Graph] = {}
     for application in occurrences(spec, Application):
         found.setdefault(id(application.network), application.network)
     return list(found.values())
 
 
-def real_networks(spec: Property) -> list[RealNetwork]:
+def real_networks(spec: Property) -> list[RealGraph]:
     """Return every real network that a property applies, each once, in order of appearance."""
-    found: dict[int, RealNetwork] = {}
+    found: dict[int, RealGraph] = {}
     for application in occurrences(spec, RealApplication):
         found.setdefault(id(application.network), application.network)
     return list(found.values())
@@ -47,7 +47,7 @@ def _walk(value: object, kinds: tuple[type[Kind], ...]) -> Iterator[Kind]:
     pending = [value]
     while pending:
         item = pending.pop()
-        if isinstance(item, Network | RealNetwork) or id(item) in seen:
+        if isinstance(item, Graph | RealGraph) or id(item) in seen:
             continue
         if isinstance(item, tuple):
             pending.extend(reversed(cast(tuple[object, ...], item)))

@@ -6,8 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from qspec.integers import IntArray, integers
-from qspec.network.graph import Network
-from qspec.network.real import RealNetwork
+from qspec.network.evaluate import evaluate
+from qspec.network.graph import Graph
+from qspec.network.real import RealGraph
+from qspec.network.real_evaluate import evaluate as real_evaluate
 from qspec.network.types import Type
 from qspec.shapes import check_labelled
 
@@ -15,21 +17,21 @@ Labelled = tuple[object, object]
 """Input codes, shape (n, *input shape), and their n classes."""
 
 
-def accuracy(network: Network, labelled: Labelled) -> float:
+def accuracy(network: Graph, labelled: Labelled) -> float:
     """Return the share of input codes that are classified as labelled; raises ShapeError if they do not fit, or if there are none."""
     shape = network.inputs[0].type.shape
     codes, classes = _fitting(labelled, shape)
-    outputs = network.evaluate(codes.reshape(-1, *shape)).reshape(classes.size, -1)
+    outputs = evaluate(network, codes.reshape(-1, *shape)).reshape(classes.size, -1)
     end = network.output_types[0]
     return _share(_values(outputs, end), classes)
 
 
-def real_accuracy(network: RealNetwork, like: Network, labelled: Labelled) -> float:
+def real_accuracy(network: RealGraph, like: Graph, labelled: Labelled) -> float:
     """Return the same of a real network, which reads the values that codes have in the input of `like`."""
     start = like.inputs[0].type
     codes, classes = _fitting(labelled, start.shape)
     values = _values(codes.reshape(classes.size, -1), start)
-    outputs = network.evaluate(values.reshape(-1, *network.inputs[0].shape)).reshape(classes.size, -1)
+    outputs = real_evaluate(network, values.reshape(-1, *network.inputs[0].shape)).reshape(classes.size, -1)
     return _share(outputs, classes)
 
 

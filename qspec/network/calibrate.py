@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Generic
 
 import numpy as np
 
@@ -18,9 +19,9 @@ from qspec.formats import MAX_WIDTH, Fixed, Format
 from qspec.integers import rational
 from qspec.network.activations import HardSigmoid, ReLU, Sigmoid
 from qspec.network.convert import Formats, quantized
-from qspec.network.graph import Network
+from qspec.network.graph import GraphKind
 from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D
-from qspec.network.real import RealNetwork, RealStage
+from qspec.network.real import RealGraph, RealStage
 from qspec.network.real_evaluate import signals
 from qspec.network.real_layers import Activate, Exp, RealConv2D, RealDense, RealInput, RealSparse, Softmax, Softplus, sum_activation
 from qspec.reals.ir import ExactArray
@@ -43,15 +44,17 @@ class Peaks:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Calibration:
+class Calibration(Generic[GraphKind]):
     """A real network that knows its magnitudes; call it with a number of bits, or bits by layer, to quantise it."""
 
-    network: RealNetwork
+    network: RealGraph
     input: Format
     peaks: Mapping[str, Peaks]
     """By layer, of those that round."""
-    rounding: Rounding = Rounding.RND
-    overflow: Overflow = Overflow.SAT
+    rounding: Rounding
+    overflow: Overflow
+    kind: type[GraphKind]
+    """The class of networks to make."""
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -65,7 +68,7 @@ class Calibration:
         frac = bits - peak.signed - _exponent(peak.signal)
         return Formats(weights, biases, Fixed(bits, frac, peak.signed, self.rounding, self.overflow))
 
-    def __call__(self, bits: int | Mapping[str, int]) -> Network:
+    def __call__(self, bits: int | Mapping[str, int]) -> GraphKind:
         """Return the network in fixed point, every layer with `bits`, or each with its own; raises SpecError if a layer has none."""
         widths = dict(bits) if isinstance(bits, Mapping) else dict.fromkeys(self.layers, bits)
         if set(widths) != set(self.layers):
@@ -74,10 +77,13 @@ class Calibration:
             if isinstance(width, bool) or not isinstance(width, int) or not 2 <= width <= MAX_WIDTH:  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise SpecError(f"no number of bits for {layer}", given=width, expected=f"a whole number from 2 to {MAX_WIDTH}")
         unused = Formats(self.input, self.input, self.input)
-        return quantized(self.network, lambda stage: self.formats(stage.name, widths[stage.name]) if stage.name in widths else unused)
+        made = quantized(self.network, lambda stage: self.formats(stage.name, widths[stage.name]) if stage.name in widths else unused)
+        return made.into(self.kind)
 
 
-def calibrated(network: RealNetwork, values: object, input: Format, rounding: Rounding, overflow: Overflow) -> Calibration:
+def calibrated(
+    network: RealGraph, values: object, input: Format, rounding: Rounding, overflow: Overflow, kind: type[GraphKind]
+) -> Calibration[GraphKind]:
     """Return the calibration of a network; see `RealNetwork.calibrate`."""
     x = np.asarray(values, dtype=np.float64)
     if x.size == 0 or not np.all(np.isfinite(x)):
@@ -91,7 +97,7 @@ def calibrated(network: RealNetwork, values: object, input: Format, rounding: Ro
         if isinstance(stage.layer, STORED):
             most = rational(float(np.abs(signal).max()))
             peaks[stage.name] = Peaks(*_parameters(stage), most, signed[-1])
-    return Calibration(network, input, peaks, rounding, overflow)
+    return Calibration(network, input, peaks, rounding, overflow, kind)
 
 
 def _signed(stage: RealStage, arguments: list[bool]) -> bool:

@@ -11,10 +11,10 @@ import numpy as np
 from qspec.errors import UnsupportedError
 from qspec.formats import Fixed, Format
 from qspec.network.activations import Activation, Lookup, Sigmoid, Tanh
-from qspec.network.graph import Network, Stage
+from qspec.network.graph import Graph, Stage
 from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, Requantize
-from qspec.network.real import RealNetwork, RealStage
+from qspec.network.real import RealGraph, RealStage
 from qspec.network.real_layers import (
     Activate,
     Exp,
@@ -33,13 +33,13 @@ from qspec.reals.ir import ExactArray, exact
 from qspec.tensor import Tensor, quantize
 
 
-def to_real(network: Network) -> RealNetwork:
+def to_real(network: Graph) -> RealGraph:
     """Return the same graph with the stored parameters read as exact numbers; raises UnsupportedError on tables."""
     stages: list[RealStage] = []
     for s in network.stages:
         layer = _real_layer(s)
         stages.append(RealStage(s.name, layer, s.arguments, real_shape(layer, [stages[a].shape for a in s.arguments])))
-    return RealNetwork(tuple(stages), network.outputs, network.name)
+    return RealGraph(tuple(stages), network.outputs, network.name)
 
 
 def _real_layer(stage: Stage) -> RealLayer:
@@ -111,13 +111,13 @@ class Formats:
     accumulator: Fixed | None = None
 
 
-def quantized(network: RealNetwork, formats: Callable[[RealStage], Formats]) -> Network:
+def quantized(network: RealGraph, formats: Callable[[RealStage], Formats]) -> Graph:
     """Return the network in fixed point, each stage in its formats; raises UnsupportedError on an activation that has no layer there."""
     stages: list[Stage] = []
     for s in network.stages:
         layer = _fixed_layer(s, formats(s))
         stages.append(Stage(s.name, layer, s.arguments, infer(layer, [stages[a].type for a in s.arguments])))
-    return Network(tuple(stages), network.outputs, network.name)
+    return Graph(tuple(stages), network.outputs, network.name)
 
 
 def _fixed_layer(stage: RealStage, formats: Formats) -> Layer:

@@ -14,7 +14,7 @@ from qspec.network.activations import Activation, HardSigmoid, HardTanh, LeakyRe
 from qspec.network.arrays import TYPES, from_npy
 from qspec.network.cursor import Cursor
 from qspec.network.encode import FORMAT, VERSION
-from qspec.network.graph import Network, Stage
+from qspec.network.graph import Graph, Stage
 from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Scaling, Thresholds, Transpose
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Feature, Flatten, Input, Layer, MaxPool2D, Requantize
 from qspec.network.shapes import check_shape
@@ -27,7 +27,7 @@ Arrays = dict[str, bytes]
 """The `.npy` files that no tensor has claimed yet."""
 
 
-def decode(root: Cursor, arrays: Mapping[str, bytes]) -> Network:
+def decode(root: Cursor, arrays: Mapping[str, bytes]) -> Graph:
     """Return the network of a document; raises ModelFileError on anything that is missing, superfluous or inconsistent."""
     if root.at("format").value != FORMAT:
         root.at("format").fail("not a network", repr(FORMAT), advice="qs.load_real reads real networks")
@@ -46,7 +46,7 @@ def decode(root: Cursor, arrays: Mapping[str, bytes]) -> Network:
     if unclaimed:
         raise ModelFileError("members that nothing refers to", given=sorted(unclaimed), expected="the arrays that network.json names")
     outputs = tuple(position_of(c, positions) for c in document["outputs"].items())
-    return located(root, lambda _: Network(tuple(stages), outputs, document["name"].text(), semantics))
+    return located(root, lambda _: Graph(tuple(stages), outputs, document["name"].text(), semantics))
 
 
 def located(cursor: Cursor, read: Callable[[Cursor], T]) -> T:

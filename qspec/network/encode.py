@@ -13,7 +13,7 @@ from qspec.integers import IntArray, rational
 from qspec.network.activations import Activation, HardSigmoid, HardTanh, LeakyReLU, Linear, Lookup, ReLU, Sigmoid, Sign, Tanh
 from qspec.network.arrays import to_npy, type_of
 from qspec.network.cursor import MAX_DIGITS
-from qspec.network.graph import Network
+from qspec.network.graph import Graph
 from qspec.network.kernel_layers import Constant, KernelLayer, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Feature, Flatten, Input, Layer, MaxPool2D, Requantize
 from qspec.network.shapes import pair
@@ -35,7 +35,7 @@ class Document:
     arrays: Arrays
 
 
-def encode(network: Network) -> Document:
+def encode(network: Graph) -> Document:
     """Return the document of a network; raises ModelFileError on a number too long to write."""
     arrays: Arrays = {}
     stages: list[Json] = [

@@ -13,14 +13,14 @@ from qspec.evaluate import reference
 from qspec.formats import code_range
 from qspec.integers import IntArray, integers
 from qspec.ir import Program
-from qspec.network.graph import Network, Stage
+from qspec.network.graph import Graph, Stage
 from qspec.network.layers import Input
 from qspec.network.lower import Taps, lower
 from qspec.shapes import batch_axes
 
 
 @lru_cache(maxsize=8)
-def program(network: Network) -> tuple[Program, Mapping[str, Taps]]:
+def program(network: Graph) -> tuple[Program, Mapping[str, Taps]]:
     """Return the network as a program over all codes of its inputs, and what can be observed of each stage; the last few are kept."""
     builder = Builder()
     nodes: list[int] = []
@@ -31,7 +31,7 @@ def program(network: Network) -> tuple[Program, Mapping[str, Taps]]:
     return builder.program, taps
 
 
-def evaluate(network: Network, codes: object) -> IntArray:
+def evaluate(network: Graph, codes: object) -> IntArray:
     """Return the codes of the first output, shape (..., *output shape), for codes of the one input, shape (..., *input shape)."""
     if len(network.inputs) != 1:
         raise ShapeError("several inputs", given=[s.name for s in network.inputs], expected="a network with one input", advice="use trace")
@@ -39,7 +39,7 @@ def evaluate(network: Network, codes: object) -> IntArray:
     return values[network.stages[network.outputs[0]].name]
 
 
-def trace(network: Network, codes: dict[str, object]) -> dict[str, IntArray]:
+def trace(network: Graph, codes: dict[str, object]) -> dict[str, IntArray]:
     """Return the output codes of every layer, shape (..., *layer shape), for codes of each input.
 
     Raises ShapeError or FormatError on a misfit.

@@ -23,7 +23,7 @@ from qspec.errors import ModelFileError
 from qspec.network.cursor import Cursor, parse
 from qspec.network.decode import decode
 from qspec.network.encode import encode
-from qspec.network.graph import Network
+from qspec.network.graph import Graph
 
 Content = TypeVar("Content")
 DESCRIPTION = "network.json"
@@ -39,13 +39,13 @@ BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError
 """What the standard library raises on damaged archives."""
 
 
-def save(network: Network, path: str | os.PathLike[str]) -> None:
+def save(network: Graph, path: str | os.PathLike[str]) -> None:
     """Write a network to a file, atomically: the file is there and complete, or as it was before. Raises ModelFileError if that fails."""
     document = encode(network)
     write_members({DESCRIPTION: document.text, **document.arrays}, path)
 
 
-def read(path: str | os.PathLike[str]) -> Network:
+def read(path: str | os.PathLike[str]) -> Graph:
     """Return the network in a file; raises ModelFileError on anything but a complete, consistent network."""
     return read_members(path, decode)
 
@@ -65,7 +65,7 @@ def read_members(path: str | os.PathLike[str], decode: Callable[[Cursor, Mapping
         raise ModelFileError(f"{place}: {error.what}", given=error.given, expected=error.expected, advice=error.advice) from error.__cause__
 
 
-def content_hash(network: Network) -> str:
+def content_hash(network: Graph) -> str:
     """Return the SHA-256 (hexadecimal) of what a file of the network holds: the same for the same network wherever it came from."""
     document = encode(network)
     state = hashlib.sha256()

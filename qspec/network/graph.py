@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from qspec.errors import NetworkError
 from qspec.network.expect import expect
 from qspec.network.layers import Input, Layer
 from qspec.network.types import Type, infer
-
-if TYPE_CHECKING:
-    from os import PathLike
-
-    from qspec.integers import IntArray
-    from qspec.language.expressions import Operand, Output, Tap, Variable
-    from qspec.network.perturb import PerturbedNetwork
-    from qspec.network.real import RealNetwork
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,8 +46,8 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Network:
-    """A quantised network: stages in topological order. Made by `Network.of` or `Sequential`; immutable.
+class Graph:
+    """A quantised network as plain data: stages in topological order; immutable. What users hold is its subclass `Network`.
 
     `semantics` names the runtime whose arithmetic the layers state, for example "tflm"; "exact" is that of qspec's own layers.
     Raises NetworkError if there is no input, two inputs share a name, or a stage reads a later one.
@@ -84,7 +76,7 @@ class Network:
             raise NetworkError("a network needs an output", given=self.outputs, expected="positions of its stages")
 
     @classmethod
-    def of(cls, outputs: Signal | Sequence[Signal], *, name: str = "network") -> Network:
+    def of(cls, outputs: Signal | Sequence[Signal], *, name: str = "network") -> Self:
         """Collect the network that computes these signals; an Input that stands for several signals is one input."""
         wanted = [outputs] if isinstance(outputs, Signal) else list(outputs)
         for signal in wanted:
@@ -111,93 +103,16 @@ class Network:
             raise NetworkError("no such layer", given=name, expected=", ".join(self._positions))
         return self.stages[self._positions[name]]
 
-    def renamed(self, name: str) -> Network:
+    def into(self, kind: type[GraphKind]) -> GraphKind:
+        """Return the same network as another class of graphs."""
+        return kind(self.stages, self.outputs, self.name, self.semantics)
+
+    def renamed(self, name: str) -> Self:
         """Return the same network under another name."""
         return replace(self, name=name)
 
-    def input(self, name: str, *, of: str | None = None, lower: object = None, upper: object = None) -> Variable:
-        """Return a variable called `name` over every code of the input (called `of` if there are several), narrowed to codes lower..upper.
 
-        Raises SpecError on an empty domain.
-        """
-        from qspec.language.inputs import input_variable
-
-        return input_variable(self, name, of=of, lower=lower, upper=upper)
-
-    def __call__(self, *arguments: Operand) -> Output:
-        """Return the symbolic output for one value per input (the first output; `outputs_of` gives all)."""
-        return self.outputs_of(*arguments)[0]
-
-    def outputs_of(self, *arguments: Operand) -> tuple[Output, ...]:
-        """Return every symbolic output for one value per input."""
-        from qspec.language.inputs import apply_network, output
-
-        application = apply_network(self, arguments, {})
-        return tuple(output(application, k) for k in range(len(self.outputs)))
-
-    def signal(self, *arguments: Operand, layer: str, tap: Tap = "output") -> Output:
-        """Return the symbolic signal of an inner layer.
-
-        `tap` is its "output", the exact "accumulator", the declared accumulator "held" before it overflows, or the "rounded" output code
-        before it overflows.
-        """
-        from qspec.language.inputs import apply_network, layer_signal
-
-        return layer_signal(apply_network(self, arguments, {}), layer, tap)
-
-    def evaluate(self, codes: object) -> IntArray:
-        """Return the output codes for input codes of shape (..., *input shape), exactly, by the reference integers."""
-        from qspec.network.evaluate import evaluate
-
-        return evaluate(self, codes)
-
-    def summary(self) -> str:
-        """Return a table of the layers: name, kind, shape, format, parameters, accumulator width."""
-        from qspec.network.summary import summary
-
-        return summary(self)
-
-    def real(self) -> RealNetwork:
-        """Return the real-valued network that this one approximates: the same parameters, without rounding and saturation of signals.
-
-        Raises UnsupportedError if an activation is a table, which has no real counterpart.
-        """
-        from qspec.network.convert import to_real
-
-        return to_real(self)
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the network to a file (see `qspec.network.file`); raises ModelFileError if that fails."""
-        from qspec.network.file import save
-
-        save(self, path)
-
-    def perturb(self, *, weights: int = 0, biases: int = 0, layers: Sequence[str] | None = None) -> PerturbedNetwork:
-        """Return this network with stored codes free within ± so many LSB (cut to their format), in the named layers or in all.
-
-        The freed parameters become variables of the specification. Raises NetworkError on negative or vacuous perturbations.
-        """
-        from qspec.network.perturb import perturb
-
-        return perturb(self, weights, biases, layers)
-
-    def flip_bits(self, count: int = 1, *, layers: Sequence[str] | None = None) -> PerturbedNetwork:
-        """Return this network with at most `count` bits of its stored parameters flipped, anywhere in the named layers or in all."""
-        from qspec.network.perturb import flip_bits
-
-        return flip_bits(self, count, layers)
-
-
-def Sequential(*layers: Layer, name: str = "network") -> Network:
-    """Return the network that applies layers one after the other; the first is an Input."""
-    if not layers or not isinstance(layers[0], Input):
-        raise NetworkError(
-            "a sequential network begins with an Input", given=type(layers[0]).__name__ if layers else "nothing", expected="Input"
-        )
-    signal = apply(layers[0])
-    for layer in layers[1:]:
-        signal = apply(layer, signal)
-    return Network.of(signal, name=name)
+GraphKind = TypeVar("GraphKind", bound=Graph)
 
 
 class AnySignal(Protocol):

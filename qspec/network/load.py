@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from qspec.errors import ModelFileError
-from qspec.network.graph import Network
+from qspec.face import Network, RealNetwork
 
 ENTRY_POINTS = "qspec.models"
 
@@ -26,7 +26,7 @@ def load(name: str | Path, *, semantics: str | None = None) -> Network:
     if text.endswith(".qspec") or Path(text).exists():
         from qspec.network.file import read
 
-        return read(text)
+        return read(text).into(Network)
     from importlib.metadata import entry_points  # here, because `import qspec` is to be quick
 
     points = {p.name: p for p in entry_points(group=ENTRY_POINTS)}
@@ -47,3 +47,10 @@ def _is_tflite(path: str) -> bool:
             return file.read(8)[4:] == b"TFL3" or path.endswith(".tflite")
     except OSError:
         return path.endswith(".tflite")
+
+
+def load_real(path: str | Path) -> RealNetwork:
+    """Return the real network in a file; raises ModelFileError on anything but a complete, consistent one."""
+    from qspec.network.real_file import read_real
+
+    return read_real(path).into(RealNetwork)

@@ -15,7 +15,7 @@ from qspec.builder import Builder
 from qspec.integers import IntArray, integers, magnitude, widen
 from qspec.linear import Convolution, LinearMap
 from qspec.network.activations import Activation, Linear, ReLU
-from qspec.network.graph import Network, Stage
+from qspec.network.graph import Graph, Stage
 from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, Requantize
 from qspec.network.lower_kernels import lower_kernel
@@ -43,7 +43,7 @@ class Taps:
 
 
 def lower(
-    builder: Builder, network: Network, inputs: Sequence[int], parameters: Mapping[ParameterName, int] | None = None
+    builder: Builder, network: Graph, inputs: Sequence[int], parameters: Mapping[ParameterName, int] | None = None
 ) -> dict[str, Taps]:
     """Add a network to a program, reading the codes of its inputs from `inputs`; returns what can be observed of each stage, by name.
 

@@ -13,9 +13,9 @@ from qspec.formats import Grid, PerChannel, code_range
 from qspec.integers import IntArray, integers, widen
 from qspec.language.domains import AtMost, Domain, box
 from qspec.language.expressions import Expression, Operand, Output, Reduce, Tap, Variable
-from qspec.language.inputs import apply_network, layer_signal, output
+from qspec.language.inputs import apply_network, input_variable, layer_signal, output
 from qspec.names import listed
-from qspec.network.graph import Network
+from qspec.network.graph import Graph
 from qspec.network.layers import Conv2D, Dense
 from qspec.network.lower import ParameterName
 from qspec.network.types import Type
@@ -26,7 +26,7 @@ from qspec.tensor import Tensor
 class PerturbedNetwork:
     """A network some of whose parameter codes are expressions over `parameters`, the variables to quantify."""
 
-    network: Network
+    network: Graph
     parameters: tuple[Variable, ...]
     codes: tuple[tuple[ParameterName, Expression], ...]
 
@@ -38,12 +38,12 @@ class PerturbedNetwork:
         """Return the symbolic signal of an inner layer of the perturbed network."""
         return layer_signal(apply_network(self.network, arguments, dict(self.codes)), layer, tap)
 
-    def input(self, name: str, **narrow: object) -> Variable:
+    def input(self, name: str, *, of: str | None = None, lower: object = None, upper: object = None) -> Variable:
         """Return a variable over the input, as `Network.input` does."""
-        return self.network.input(name, **narrow)  # pyright: ignore[reportArgumentType]
+        return input_variable(self.network, name, of=of, lower=lower, upper=upper)
 
 
-def stored_parameters(network: Network, layers: Sequence[str] | None = None) -> dict[ParameterName, Tensor]:
+def stored_parameters(network: Graph, layers: Sequence[str] | None = None) -> dict[ParameterName, Tensor]:
     """Return the stored tensors of the named layers, or of all; raises NetworkError on a layer that stores nothing."""
     found: dict[ParameterName, Tensor] = {}
     for stage in network.stages if layers is None else [network.stage(n) for n in listed(layers, "layers")]:
@@ -56,7 +56,7 @@ def stored_parameters(network: Network, layers: Sequence[str] | None = None) -> 
     return found
 
 
-def perturb(network: Network, weights: int, biases: int, layers: Sequence[str] | None) -> PerturbedNetwork:
+def perturb(network: Graph, weights: int, biases: int, layers: Sequence[str] | None) -> PerturbedNetwork:
     """Return the network with codes free within ± `weights` LSB (kernels) and ± `biases` LSB, cut to their formats."""
     if weights < 0 or biases < 0 or weights == biases == 0:
         raise NetworkError(
@@ -79,7 +79,7 @@ def perturb(network: Network, weights: int, biases: int, layers: Sequence[str] |
     return PerturbedNetwork(network, tuple(variables), tuple(codes))
 
 
-def flip_bits(network: Network, count: int, layers: Sequence[str] | None) -> PerturbedNetwork:
+def flip_bits(network: Graph, count: int, layers: Sequence[str] | None) -> PerturbedNetwork:
     """Return the network with at most `count` stored bits flipped; one variable, `flips`, has a 1 for each flipped bit."""
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise NetworkError("nothing is flipped", given=count, expected="count >= 1")

@@ -10,7 +10,7 @@ import numpy as np
 from qspec.errors import ShapeError
 from qspec.network.activations import HardSigmoid, HardTanh, LeakyReLU, Linear, ReLU, Sigmoid, Sign, Tanh
 from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D
-from qspec.network.real import RealNetwork, Reals, RealStage
+from qspec.network.real import RealGraph, Reals, RealStage
 from qspec.network.real_layers import (
     Activate,
     Exp,
@@ -29,14 +29,14 @@ from qspec.reals.ir import ExactArray
 from qspec.shapes import batch_axes
 
 
-def evaluate(network: RealNetwork, values: object) -> Reals:
+def evaluate(network: RealGraph, values: object) -> Reals:
     """Return the first output for input values of shape (..., *input shape); raises ShapeError if they do not fit the one input."""
     x = np.asarray(values, dtype=np.float64)
     out = signals(network, x)[network.outputs[0]]
     return out.reshape(*_batch(network, x), *out.shape[1:])
 
 
-def signals(network: RealNetwork, x: Reals) -> list[Reals]:
+def signals(network: RealGraph, x: Reals) -> list[Reals]:
     """Return the signal of every stage, shape (samples, *stage shape), for input values as `evaluate` takes them."""
     shape = network.inputs[0].shape
     _batch(network, x)
@@ -47,7 +47,7 @@ def signals(network: RealNetwork, x: Reals) -> list[Reals]:
     return found
 
 
-def _batch(network: RealNetwork, x: Reals) -> tuple[int, ...]:
+def _batch(network: RealGraph, x: Reals) -> tuple[int, ...]:
     """Return the axes of input values before those of the one input, in its shape or flat; raises ShapeError if they do not fit."""
     if len(network.inputs) != 1:
         raise ShapeError("several inputs", given=[s.name for s in network.inputs], expected="a network with one input")

@@ -17,7 +17,7 @@ from qspec.network.decode import located, padding_of, pair_of, plain_activation,
 from qspec.network.encode import Json, activation_json, exact_json, layer_json, padding_json
 from qspec.network.file import DESCRIPTION, read_members, write_members
 from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D
-from qspec.network.real import RealNetwork, RealStage
+from qspec.network.real import RealGraph, RealStage
 from qspec.network.real_layers import (
     Activate,
     Exp,
@@ -37,7 +37,7 @@ FORMAT = "qspec-real-network"
 VERSION = 1
 
 
-def save(network: RealNetwork, path: str | os.PathLike[str]) -> None:
+def save(network: RealGraph, path: str | os.PathLike[str]) -> None:
     """Write a real network to a file, atomically; raises ModelFileError if that fails."""
     root: Json = {
         "format": FORMAT,
@@ -51,7 +51,7 @@ def save(network: RealNetwork, path: str | os.PathLike[str]) -> None:
     write_members({DESCRIPTION: json.dumps(root, indent=1, allow_nan=False).encode("ascii")}, path)
 
 
-def load_real(path: str | os.PathLike[str]) -> RealNetwork:
+def read_real(path: str | os.PathLike[str]) -> RealGraph:
     """Return the real network in a file; raises ModelFileError on anything but a complete, consistent one."""
     return read_members(path, _decode)
 
@@ -103,7 +103,7 @@ def _numbers(array: ExactArray | None) -> Json:
     return None if array is None else {"shape": [*array.shape], "values": [exact_json(v) for v in fractions(array).flat]}
 
 
-def _decode(root: Cursor, arrays: Mapping[str, bytes]) -> RealNetwork:
+def _decode(root: Cursor, arrays: Mapping[str, bytes]) -> RealGraph:
     if root.at("format").value != FORMAT:
         root.at("format").fail("not a real network", repr(FORMAT), advice="qs.load reads quantised networks")
     if root.at("version").whole() != VERSION:
@@ -118,7 +118,7 @@ def _decode(root: Cursor, arrays: Mapping[str, bytes]) -> RealNetwork:
         positions[stage.name] = len(stages)
         stages.append(stage)
     outputs = tuple(position_of(c, positions) for c in document["outputs"].items())
-    return located(root, lambda _: RealNetwork(tuple(stages), outputs, document["name"].text()))
+    return located(root, lambda _: RealGraph(tuple(stages), outputs, document["name"].text()))
 
 
 def _stage(cursor: Cursor, stages: list[RealStage], positions: Mapping[str, int]) -> RealStage:

@@ -15,7 +15,7 @@ from qspec.language.expressions import Expression, Operand
 from qspec.language.real_expressions import RealOutput, RealVariable
 from qspec.language.real_inputs import apply_real, real_input_variable, real_output, real_signal, real_variable
 from qspec.names import listed
-from qspec.network.real import RealNetwork
+from qspec.network.real import RealGraph
 from qspec.network.real_layers import RealConv2D, RealDense
 from qspec.reals.ir import ExactArray, exact, fractions
 
@@ -27,13 +27,17 @@ ParameterName = tuple[str, str]
 class PerturbedRealNetwork:
     """A real network some of whose parameters are `parameters`, the variables to quantify."""
 
-    network: RealNetwork
+    network: RealGraph
     parameters: tuple[RealVariable, ...]
     values: tuple[tuple[ParameterName, Expression], ...]
 
     def __call__(self, *arguments: Operand) -> RealOutput:
         """Return the symbolic output of the perturbed network."""
         return real_output(apply_real(self.network, arguments, dict(self.values)))
+
+    def unchanged(self, *arguments: Operand) -> RealOutput:
+        """Return the symbolic output of the network as it is stored."""
+        return real_output(apply_real(self.network, arguments, {}))
 
     def signal(self, *arguments: Operand, layer: str) -> RealOutput:
         """Return the symbolic signal of an inner layer of the perturbed network."""
@@ -63,7 +67,7 @@ def radius(rho: object, bits: int | None, rounding: Rounded) -> Fraction:
     return rational(rho)
 
 
-def stored(network: RealNetwork, layers: Sequence[str] | None = None) -> dict[ParameterName, ExactArray]:
+def stored(network: RealGraph, layers: Sequence[str] | None = None) -> dict[ParameterName, ExactArray]:
     """Return the stored arrays of the named layers, or of all; raises NetworkError on a layer that stores nothing."""
     found: dict[ParameterName, ExactArray] = {}
     for stage in network.stages if layers is None else [network.stage(n) for n in listed(layers, "layers")]:
@@ -77,7 +81,7 @@ def stored(network: RealNetwork, layers: Sequence[str] | None = None) -> dict[Pa
 
 
 def perturb(
-    network: RealNetwork, rho: Fraction, *, relative: bool, layers: Sequence[str] | None, weights: bool, biases: bool
+    network: RealGraph, rho: Fraction, *, relative: bool, layers: Sequence[str] | None, weights: bool, biases: bool
 ) -> PerturbedRealNetwork:
     """Return the network with parameters free within ± rho, or ± rho times their magnitude; raises NetworkError if none is."""
     if rho < 0:

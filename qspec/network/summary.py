@@ -12,7 +12,7 @@ from qspec.formats import Format, PerChannel
 from qspec.integers import IntArray
 from qspec.network.activations import Lookup
 from qspec.network.evaluate import program
-from qspec.network.graph import Network, Stage
+from qspec.network.graph import Graph, Stage
 from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Feature, Flatten, Input, MaxPool2D, Requantize
 from qspec.network.lower import Taps
@@ -21,7 +21,7 @@ from qspec.tensor import Tensor
 HEADER = ("layer", "kind", "reads", "shape", "format", "parameters", "accumulator")
 
 
-def summary(network: Network) -> str:
+def summary(network: Graph) -> str:
     """Return a table of the layers, the totals, and the features of the inputs.
 
     `accumulator` is the width in bits, in two's complement, of the exact sum over all codes of the inputs, by interval bounds: no input
@@ -48,7 +48,7 @@ def signed_width(values: Interval) -> int:
     return 1 + max(most.bit_length() if most > 0 else 0, (~least).bit_length() if least < 0 else 0)
 
 
-def _row(network: Network, stage: Stage, tap: Taps, known: Sequence[Interval]) -> tuple[str, ...]:
+def _row(network: Graph, stage: Stage, tap: Taps, known: Sequence[Interval]) -> tuple[str, ...]:
     reads = ", ".join(network.stages[a].name for a in stage.arguments)
     shape = "x".join(map(str, stage.type.shape))
     count = sum(t.codes.size for t in _parameters(stage))

@@ -13,7 +13,7 @@ from qspec.errors import ShapeError, UnsupportedError
 from qspec.integers import IntArray, rational
 from qspec.network.activations import HardSigmoid, HardTanh, LeakyReLU, Linear, ReLU, Sigmoid, Sign, Tanh
 from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D
-from qspec.network.real import RealNetwork, RealStage
+from qspec.network.real import RealGraph, RealStage
 from qspec.network.real_layers import (
     Activate,
     Exp,
@@ -38,7 +38,7 @@ ParameterName = tuple[str, str]
 
 
 def lower(
-    builder: RealBuilder, network: RealNetwork, inputs: Sequence[int], parameters: Mapping[ParameterName, int] | None = None
+    builder: RealBuilder, network: RealGraph, inputs: Sequence[int], parameters: Mapping[ParameterName, int] | None = None
 ) -> dict[str, int]:
     """Add a network to a program, reading its inputs from `inputs`; returns the node of each stage, by name.
 
@@ -57,7 +57,7 @@ def lower(
     return {stage.name: node for stage, node in zip(network.stages, nodes, strict=True)}
 
 
-def enclose(network: RealNetwork, values: object, digits: int = DIGITS[0]) -> tuple[ExactArray, ExactArray]:
+def enclose(network: RealGraph, values: object, digits: int = DIGITS[0]) -> tuple[ExactArray, ExactArray]:
     """Return rationals below and above the first output, in its shape, for exact values of the one input."""
     point = exact(values)
     if len(network.inputs) != 1:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import numpy as np
 
 from qspec.errors import SpecError, UnsupportedError
+from qspec.face import Network, RealNetwork
 from qspec.formats import Affine
 from qspec.integers import integers, rational
 from qspec.network.activations import Linear, ReLU
-from qspec.network.graph import Network, Signal, apply
+from qspec.network.graph import Signal, apply
 from qspec.network.layers import Conv2D, Dense, Flatten, Input, Layer, MaxPool2D
-from qspec.network.real import RealNetwork, RealStage
+from qspec.network.real import RealStage
 from qspec.network.real_evaluate import signals
 from qspec.network.real_layers import RealConv2D, RealDense, RealInput
 from qspec.runtimes.arithmetic import Quantized

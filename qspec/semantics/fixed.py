@@ -12,7 +12,7 @@ import numpy as np
 
 from qspec.formats import Format
 from qspec.network.activations import Activation, Linear, Lookup, ReLU
-from qspec.network.graph import Network
+from qspec.network.graph import Graph
 from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, Requantize
 from qspec.semantics.exact import Numbers, Whole, contracted, packed, plus, shared, spread
@@ -39,7 +39,7 @@ class Taps:
     rounded: Stored | None = None
 
 
-def evaluate(network: Network, inputs: Sequence[Whole], parameters: Parameters | None = None) -> dict[str, Taps]:
+def evaluate(network: Graph, inputs: Sequence[Whole], parameters: Parameters | None = None) -> dict[str, Taps]:
     """Return what every layer computes from the codes of the inputs, in their order; `parameters` replace what is stored."""
     given, free = iter(inputs), parameters or {}
     found: list[Taps] = []

@@ -11,7 +11,7 @@ import numpy as np
 
 from qspec.network.activations import HardSigmoid, HardTanh, LeakyReLU, Linear, ReLU, Sigmoid, Sign, Tanh
 from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D
-from qspec.network.real import RealNetwork
+from qspec.network.real import RealGraph
 from qspec.network.real_layers import (
     Activate,
     Exp,
@@ -35,7 +35,7 @@ Parameters = Mapping[tuple[str, str], Values]
 """Flat enclosures by the name of a stage and "kernel" or "bias"."""
 
 
-def evaluate(network: RealNetwork, inputs: Sequence[Values], parameters: Parameters, bits: int) -> dict[str, Enclosures]:
+def evaluate(network: RealGraph, inputs: Sequence[Values], parameters: Parameters, bits: int) -> dict[str, Enclosures]:
     """Return what every layer computes from flat inputs, in their order; `parameters` are used in the place of what is stored.
 
     Raises UnsupportedError where exp of a huge number is needed.

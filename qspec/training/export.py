@@ -10,11 +10,11 @@ import numpy.typing as npt
 from qspec.errors import InternalError
 from qspec.evaluate import device
 from qspec.evaluate.jax import compile_program
+from qspec.face import Network, Sequential
 from qspec.formats import Fixed
 from qspec.integers import IntArray
 from qspec.network.activations import Linear, ReLU
 from qspec.network.evaluate import program
-from qspec.network.graph import Network, Sequential
 from qspec.network.layers import Conv2D, Feature, Flatten, Input
 from qspec.network.layers import Dense as DenseLayer
 from qspec.network.layers import Layer as NetworkLayer

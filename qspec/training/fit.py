@@ -16,8 +16,8 @@ import numpy as np
 from qspec.atomic import writable
 from qspec.errors import ShapeError, SpecError
 from qspec.evaluate import device, shards
+from qspec.face import Network
 from qspec.integers import IntArray, integers
-from qspec.network.graph import Network
 from qspec.training import checkpoint
 from qspec.training.augment import Augmentation
 from qspec.training.bounds import Bounded, Box, certified_loss, margins

@@ -15,12 +15,12 @@ import numpy as np
 
 import qspec as qs
 from qspec.errors import SpecError
+from qspec.face import Network
 from qspec.formats import code_range
 from qspec.language.domains import Range
 from qspec.language.expressions import Expression, Variable
 from qspec.language.formulas import Formula
 from qspec.language.interpret import Interpreter
-from qspec.network.graph import Network
 from qspec.network.layers import Conv2D, Dense, Input
 from qspec.testing.examples.parts import mlp
 from tests.unit.random_networks import Dice, random_network

@@ -21,13 +21,14 @@ import pytest
 import qspec as qs
 from qspec import semantics
 from qspec.errors import SoundnessError, UnsupportedError
+from qspec.face import Network, RealNetwork, RealSequential, Sequential
 from qspec.formats import Affine, Fixed
 from qspec.language import compile as compiler
 from qspec.network import lower, requantize
 from qspec.network.activations import Activation, HardSigmoid, HardTanh, LeakyReLU, Linear, Lookup, ReLU, Sigmoid, Sign, Tanh
-from qspec.network.graph import Network, Sequential, Signal, apply
+from qspec.network.graph import Signal, apply
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, Requantize
-from qspec.network.real import RealNetwork, RealSequential, real_apply
+from qspec.network.real import real_apply
 from qspec.network.real_layers import (
     Activate,
     Exp,

@@ -15,9 +15,9 @@ from itertools import product
 from math import ceil, floor
 from typing import cast
 
+from qspec.face import Network
 from qspec.formats import Fixed, Format, PerChannel
 from qspec.network.activations import Activation, HardSigmoid, HardTanh, LeakyReLU, Linear, Lookup, ReLU, Sigmoid, Sign, Tanh
-from qspec.network.graph import Network
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, Requantize
 from qspec.rounding import Overflow, Rounding
 from qspec.tensor import Tensor
@@ -292,4 +292,6 @@ def evaluate(
                 signals.append(concatenation(layer, x))
             case Requantize():
                 signals.append(finish(x[0].values, x[0].shape, layer))
+            case _:
+                raise AssertionError("kernels of runtimes are compared with the runtimes themselves")
     return {stage.name: signal for stage, signal in zip(network.stages, signals, strict=True)}

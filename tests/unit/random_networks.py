@@ -9,9 +9,10 @@ from random import Random
 
 import numpy as np
 
+from qspec.face import Network
 from qspec.formats import Affine, Fixed, Format, PerChannel
 from qspec.network.activations import Activation, HardSigmoid, HardTanh, LeakyReLU, Linear, Lookup, ReLU, Sigmoid, Sign, Tanh
-from qspec.network.graph import Network, Signal, apply
+from qspec.network.graph import Signal, apply
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, MaxPool2D, Requantize
 from qspec.rounding import Overflow, Rounding
 from qspec.tensor import Tensor

@@ -68,7 +68,7 @@ def test_codes_beyond_int64_are_texts(tmp_path: Path) -> None:
     kernel = qs.Tensor(np.array([[2**64 - 1], [2**63]], dtype=object), qs.Fixed(64, 0, False))
     network = qs.Sequential(qs.Input((2,), qs.Fixed(4, 0)), qs.Dense(kernel))
     save(network, tmp_path / "net.qspec")
-    assert read(tmp_path / "net.qspec").evaluate([1, -8]).tolist() == [2**64 - 1 - 8 * 2**63]
+    assert qs.load(tmp_path / "net.qspec").evaluate([1, -8]).tolist() == [2**64 - 1 - 8 * 2**63]
     with zipfile.ZipFile(tmp_path / "net.qspec") as archive:
         assert archive.namelist() == ["network.json"]
 

@@ -13,11 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qspec.errors import UnsupportedError
+from qspec.face import RealSequential, Sequential
 from qspec.formats import Affine, Fixed, PerChannel
 from qspec.network.activations import Sigmoid
-from qspec.network.graph import Sequential
 from qspec.network.layers import AveragePool2D, Conv2D, Dense, Input, Requantize
-from qspec.network.real import RealSequential
 from qspec.network.real_layers import Activate, Exp, RealConv2D, RealDense, RealInput, Softmax
 from qspec.rounding import Overflow, Rounding
 from qspec.semantics import enclosed, exact, fixed, reals, series, storing
