@@ -80,7 +80,13 @@ def shrink(array: IntArray) -> IntArray:
 
 def magnitude(array: IntArray) -> int:
     """Return the largest absolute value in `array` (0 if empty)."""
-    return 0 if array.size == 0 else max(abs(int(array.max())), abs(int(array.min())))
+    # Reductions are called as such: the methods of an array take half as long again, and proofs ask this a million times.
+    return 0 if array.size == 0 else max(abs(int(np.maximum.reduce(array, axis=None))), abs(int(np.minimum.reduce(array, axis=None))))
+
+
+def within(array: IntArray, bound: int) -> IntArray:
+    """Return the same integers as `shrink` would, if they are known not to exceed `bound` in magnitude."""
+    return array if bound < SAFE and array.dtype != object else shrink(array)
 
 
 def widen(array: IntArray, bound: int) -> IntArray:

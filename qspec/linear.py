@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from qspec import convolve
 from qspec.errors import ShapeError
-from qspec.integers import IntArray, integers, magnitude, shrink, widen
+from qspec.integers import IntArray, integers, magnitude, shrink, widen, within
 
 EXACT = 2**53
 """Integers below this are doubles: a sum of products is exact in whatever order if no partial sum can reach it."""
@@ -283,15 +283,15 @@ def _apply(linear: LinearMap, x: IntArray) -> IntArray:
         case Dense():
             if bound < EXACT and linear.matrix.size > FEW:
                 return (x.astype(np.float64) @ linear.floats).astype(np.int64)
-            return shrink(x @ linear.matrix.T.astype(x.dtype))
+            return within(x @ linear.matrix.T.astype(x.dtype), bound)
         case Sparse():
             result = np.zeros((*x.shape[:-1], linear.outputs), dtype=x.dtype)
             if linear.rows.size:
                 products = x[..., linear.columns] * linear.coefficients.astype(x.dtype)
                 result[..., linear.filled] = np.add.reduceat(products, linear.starts[linear.filled], axis=-1)
-            return shrink(result)
+            return within(result, bound)
         case Convolution():
-            return shrink(_convolve(linear, x, bound))
+            return within(_convolve(linear, x, bound), bound)
         case _:
             assert_never(linear)
 

@@ -8,7 +8,7 @@ read it. Source of the method: cube and conquer, Heule et al. 2011.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -93,8 +93,9 @@ def _engine(run: Run, solver: Solver, attack: bool) -> Outcome | None:
     def spent() -> float:
         return perf_counter() - since - run.times.get("attack", 0.0)
 
-    def search(_: Query) -> Assignment | None:
-        return attacked(run, run.compiled.query)
+    def search(_: Query) -> Callable[[], Assignment | None]:
+        before = [lambda: attacked(run, run.compiled.query)]
+        return lambda: before.pop()() if before else None
 
     try:
         options = Options(leave=max(CUBES, int(seconds)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from time import perf_counter
 from typing import TYPE_CHECKING, Self, assert_never
 
@@ -296,6 +297,8 @@ def absent(run: Run, evidence: Evidence, solver: Solver, theory: str | None, *, 
 
 def _vacuous(run: Run, solver: Solver, theory: str | None) -> bool | None:
     """Return whether nothing meets the assumption: by bounds, else by search, else by the solver; None if that stays open."""
+    if any(p.query.goal == TRUE for p in Pipeline().only("box").apply(run.compiled.assumption)):
+        return False  # a box, as most assumptions are: it has points, or its goal would be false
     parts = [p for p in Pipeline().apply(run.compiled.assumption, run.deadline) if p.query.goal != FALSE]
     if not parts or any(p.query.goal == TRUE for p in parts):
         return not parts
@@ -309,11 +312,11 @@ def _vacuous(run: Run, solver: Solver, theory: str | None) -> bool | None:
 
 
 def attacked(run: Run, target: Query) -> Assignment | None:
-    """Search for a solution within a quarter of the time, at most ten seconds."""
-    return searched(run, target, run.deadline.part(1 / ATTACK_SHARE).within(ATTACK_SECONDS))
+    """Search for a solution within a quarter of the time, at most ten seconds, and less where more of the same promises little."""
+    return searched(run, target, run.deadline.part(1 / ATTACK_SHARE).within(ATTACK_SECONDS), lasting=False)
 
 
-def searched(run: Run, target: Query, deadline: Deadline) -> Assignment | None:
+def searched(run: Run, target: Query, deadline: Deadline, *, lasting: bool = True) -> Assignment | None:
     """Search the box that the assumption leaves; other passes would give every query a shape of its own, to be compiled anew."""
     from qspec.search.falsify import falsify as search
     from qspec.search.reach import check_reach
@@ -322,7 +325,7 @@ def searched(run: Run, target: Query, deadline: Deadline) -> Assignment | None:
     (part,) = Pipeline().only("box").apply(target)
     try:
         check_reach(part.query)
-        hit = None if part.query.goal == FALSE else search(part.query, deadline, seed=run.limits.seed)
+        hit = None if part.query.goal == FALSE else search(part.query, deadline, seed=run.limits.seed, lasting=lasting)
     except UnsupportedError:
         hit = None  # numbers that floats cannot search with: nothing is found
     run.spend("attack", since)
@@ -358,12 +361,14 @@ def _add_count(count: int | None, said: Said, part: Reduced) -> int | None:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that a verdict may depend on."""
+    return {"python": ".".join(map(str, sys.version_info[:3])), **{package: _version(package) for package in ("qspec", "numpy", "jax")}}
+
+
+@cache
+def _version(package: str) -> str:
     from importlib.metadata import PackageNotFoundError, version  # here, because `import qspec` is to be quick
 
-    found = {"python": ".".join(map(str, sys.version_info[:3]))}
-    for package in ("qspec", "numpy", "jax"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

@@ -10,7 +10,7 @@ from typing import assert_never
 
 import numpy as np
 
-from qspec.integers import IntArray, magnitude, shrink, widen
+from qspec.integers import IntArray, magnitude, shrink, widen, within
 from qspec.rounding import Rounding, round_ratio
 
 
@@ -45,7 +45,7 @@ def climb(steps: Rescale | Steps, x: IntArray) -> IntArray:
             exact = widen(x, bound)
             codes = round_ratio(widen(numerator, bound) * exact + widen(offset, bound), widen(denominator, bound), rounding)
             codes = codes if lower is None else np.maximum(codes, lower)
-            return shrink(codes if upper is None else np.minimum(codes, upper))
+            return within(codes if upper is None else np.minimum(codes, upper), bound)
         case Steps(base, thresholds):
             return shrink(base + (x[..., None] >= thresholds).sum(axis=-1))
         case _:

@@ -27,7 +27,7 @@ from qspec.certificate.points import (
     wrap_points,
 )
 from qspec.deadline import NEVER, Deadline
-from qspec.integers import IntArray, magnitude, shrink, widen
+from qspec.integers import IntArray, magnitude, shrink, widen, within
 from qspec.ir import Affine, Input, Maximum, Node, Product, Program, Staircase, Table, Wrap, sizes
 from qspec.linear import LinearMap
 from qspec.staircase import Rescale, Steps, climb
@@ -179,7 +179,7 @@ def _least_of(c: IntArray, p: IntArray, points: Points) -> IntArray:
     c, p, x, y = (widen(v, bound) for v in (c, p, x, y))
     block = max(1, CELLS // max(1, x.size))
     found = [(c[r : r + block, :, None] * y - p[r : r + block, :, None] * x).min(axis=2) for r in range(0, max(1, c.shape[0]), block)]
-    return shrink(found[0] if len(found) == 1 else np.concatenate(found))
+    return within(found[0] if len(found) == 1 else np.concatenate(found), bound)
 
 
 def _least_of_rescale(steps: Rescale, lower: IntArray, upper: IntArray, c: IntArray, p: IntArray) -> IntArray:

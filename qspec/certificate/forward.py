@@ -9,7 +9,7 @@ import numpy as np
 
 from qspec import linear
 from qspec.certificate.points import table_points, wrap_points
-from qspec.integers import IntArray, magnitude, shrink, widen
+from qspec.integers import IntArray, magnitude, shrink, widen, within
 from qspec.ir import Affine, Input, Maximum, Product, Program, Staircase, Table, Wrap
 from qspec.linear import Convolution, Dense, LinearMap, Sparse
 from qspec.staircase import climb
@@ -84,4 +84,4 @@ def add(*parts: IntArray) -> IntArray:
     total = widen(parts[0], bound)
     for p in parts[1:]:
         total = total + widen(p, bound)
-    return shrink(total)
+    return within(total, bound)

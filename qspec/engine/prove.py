@@ -56,8 +56,8 @@ MAX_BYTES = 1 << 30
 MAX_FRONTIER = 1 << 16
 """Open domains from which the search goes depth first."""
 
-Attack = Callable[[Query], Mapping[str, IntArray] | None]
-"""Searches a query for a solution by other means, between what bounds say and the branching."""
+Attack = Callable[[Query], Callable[[], Mapping[str, IntArray] | None]]
+"""Searches a query for a solution by other means, a part of its search at every call: before the branching, and between its rounds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +111,7 @@ class _Search:
         self.solution: dict[str, IntArray] | None = None
         self.visited = 0
         self.open: list[Domain] = []
+        self.turn: Callable[[], Mapping[str, IntArray] | None] | None = None
 
     def run(self) -> Outcome:
         """Search until the query is decided or the limits are reached."""
@@ -130,6 +131,7 @@ class _Search:
             self.apart = Apart(self.query.program, self.view.shape, self.proof)
             self._take_apart(root)
             if self.open and self.solution is None:
+                self.turn = None if self.attack is None else self.attack(_boxed(self.query, root))
                 self._search(root)
 
     def _free_inputs(self, root: Domain) -> tuple[int, int]:
@@ -224,8 +226,8 @@ class _Search:
         price = listing.price(self.query, inputs) if self.options.leave is None else None
         early = EARLY if self.view.plain and len(self.open) <= runner.size else 0
         for rounds in count():
-            if rounds == early and self.open and self.solution is None and self.attack is not None:
-                found = self.attack(_boxed(self.query, root))
+            if rounds >= early and self.open and self.solution is None and self.turn is not None:
+                found = self.turn()
                 self.solution = None if found is None else dict(found)
             if self.solution is not None:
                 return

@@ -15,11 +15,11 @@ from qspec.evaluate import device
 from qspec.evaluate.plan import make_plan
 from qspec.integers import IntArray
 from qspec.ir import Query, formula_nodes, with_nodes
+from qspec.search.aims import FREE, disjunctions
 from qspec.search.ascend import Arrays, Climb, Target, ascend, draw_moves, leaders, polish, start
 from qspec.search.box import Box
 from qspec.search.local import draw
 from qspec.search.relax import cut, relax
-from qspec.search.score import FREE, disjunctions
 
 STEPS = 32
 """Gradient steps of a round."""

@@ -58,8 +58,11 @@ class Box:
 
     def listed(self, first: int, count: int) -> IntArray:
         """Return `count` points from number `first` on, shape (count, size), in lexicographic order (the last element runs fastest)."""
-        index = np.arange(first, first + count) if first + count < 2**62 else np.arange(count).astype(object) + first
-        points = np.zeros((count, self.size), dtype=index.dtype if self.lower.dtype != object else object)
+        return self.numbered(np.arange(first, first + count) if first + count < 2**62 else np.arange(count).astype(object) + first)
+
+    def numbered(self, index: IntArray) -> IntArray:
+        """Return the points with these numbers in lexicographic order, shape (count, size)."""
+        points = np.zeros((len(index), self.size), dtype=index.dtype if self.lower.dtype != object else object)
         for k in reversed(range(self.size)):
             radix = int(self.upper[k]) - int(self.lower[k]) + 1
             index, points[:, k] = index // radix, index % radix

@@ -15,29 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qspec.bounds.interval import Interval, decide
 from qspec.evaluate import device
-from qspec.integers import IntArray
 from qspec.ir import All, And, Any, Formula, Or, Truth
-
-FREE = -1
-"""No aim: the best member counts."""
-
-
-def disjunctions(formula: Formula, known: Sequence[Interval]) -> list[IntArray]:
-    """Return, for each `Any` and `Or` in the order in which `score` meets them, the members that bounds do not rule out."""
-    match formula:
-        case Truth() | All():
-            return []
-        case Any(node):
-            return [np.flatnonzero(known[node].upper >= 0)]
-        case And(children):
-            return [d for c in children for d in disjunctions(c, known)]
-        case Or(children):
-            open_members = np.array([k for k, c in enumerate(children) if decide(c, known) is not False], dtype=np.int64)
-            return [open_members, *(d for c in children for d in disjunctions(c, known))]
-        case _:
-            assert_never(formula)
+from qspec.search.aims import FREE
 
 
 def truth(formula: Formula, values: Sequence[jax.Array]) -> jax.Array:

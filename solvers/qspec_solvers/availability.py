@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-from importlib.metadata import PackageNotFoundError, distribution, version
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import version as installed
 from importlib.util import find_spec
 from pathlib import Path
 
 from qspec.solver import Availability
+
+
+@cache
+def version(project: str) -> str:
+    """Return the version of an installed package, looked up once; raises PackageNotFoundError."""
+    return installed(project)
 
 
 def package(module: str, project: str, install: str) -> Availability:

@@ -20,8 +20,6 @@ from qspec_solvers import availability
 
 POINTS = 1 << 20
 """Assignments that are listed at most where the engine cannot search."""
-ATTACK_SHARE, ATTACK_SECONDS = 4, 10.0
-"""The attack may take this part of the time, and so many seconds at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +77,12 @@ class Bounds:
         return Answer("unsat", seconds=seconds)
 
 
-def _attack(limits: Limits, deadline: Deadline) -> Callable[[Query], Mapping[str, IntArray] | None]:
-    """Return a search for solutions that keeps to its share of the time."""
+def _attack(limits: Limits, deadline: Deadline) -> Callable[[Query], Callable[[], Mapping[str, IntArray] | None]]:
+    """Return a search for solutions that takes turns with the proof."""
 
-    def attack(query: Query) -> Mapping[str, IntArray] | None:
-        from qspec.search.falsify import falsify
+    def attack(query: Query) -> Callable[[], Mapping[str, IntArray] | None]:
+        from qspec.search.falsify import turns
 
-        return falsify(query, deadline.part(1 / ATTACK_SHARE).within(ATTACK_SECONDS), seed=limits.seed)
+        return turns(query, deadline, seed=limits.seed)
 
     return attack

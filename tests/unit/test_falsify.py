@@ -21,13 +21,14 @@ from qspec.ir import FALSE, TRUE, All, And, Any, Formula, Or, Query
 from qspec.linear import Dense
 from qspec.rounding import Rounding
 from qspec.search import falsify as module
+from qspec.search.aims import FREE, disjunctions
 from qspec.search.ascend import ascend, judged, start
 from qspec.search.attack import Attack
 from qspec.search.box import Box
 from qspec.search.falsify import falsify, multiplications
 from qspec.search.local import draw
 from qspec.search.relax import cut, relax
-from qspec.search.score import FREE, disjunctions, score, truth
+from qspec.search.score import score, truth
 from tests.clocks import looks
 from tests.soundness.random_queries import random_query, solutions
 
@@ -64,6 +65,7 @@ def test_small_boxes_are_settled(seed: int) -> None:
 
 def test_walks_find_most_solutions_of_random_queries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LISTED", 0)
+    monkeypatch.setattr(module, "SIMPLE_WORK", 2**26)
     rng = np.random.default_rng(0)
     queries = [random_query(rng, max_points=2000) for _ in range(80)]
     solvable = [q for q in queries if len(solutions(q))]
