@@ -46,10 +46,8 @@ def in_numpy(node: Node, place: slice, dtype: npt.DTypeLike) -> Operation:
             return Read(place)
         case Affine(terms, bias):
             return Sum(tuple(in_floats(m, dtype) for m, _ in terms), bias.astype(dtype), bool(np.any(bias)))
-        case Staircase(_, Rescale() as steps):
-            return Ramp.of(steps, dtype)
-        case Staircase(_, Steps(base, thresholds)):
-            return Listed.climbing(base, thresholds, dtype)
+        case Staircase(_, steps):
+            return Ramp.of(steps, dtype) if isinstance(steps, Rescale) else Listed.climbing(steps, dtype)
         case Table(_, first, values):
             return Listed.of(first, values, dtype)
         case Product():
@@ -155,22 +153,23 @@ class Listed:
 
     @classmethod
     def of(cls, first: npt.NDArray[Any], entries: npt.NDArray[Any], dtype: npt.DTypeLike) -> Listed:
-        last, start = entries.shape[1] - 1, first.astype(dtype)
-        reach = max(1, entries.shape[1] // SPAN)
-        high, low = (np.clip(np.arange(last + 1) + r, 0, last) for r in (reach, -reach))
+        last: int = entries.shape[1] - 1
+        start: Floats = first.astype(dtype)
+        reach = max(1, (last + 1) // SPAN)
+        high, low = np.minimum(np.arange(last + 1) + reach, last), np.maximum(np.arange(last + 1) - reach, 0)
         rates = (entries[:, high] - entries[:, low]) / np.maximum(1, high - low)
         return cls(lambda a: np.clip(a - start, 0, last).astype(np.int64), entries.astype(dtype), rates.astype(dtype))
 
     @classmethod
-    def climbing(cls, base: npt.NDArray[Any], thresholds: npt.NDArray[Any], dtype: npt.DTypeLike) -> Listed:
+    def climbing(cls, steps: Steps, dtype: npt.DTypeLike) -> Listed:
+        thresholds: Floats = steps.thresholds.astype(np.float64)
         size, count = thresholds.shape
-        entries = base[:, None] + np.arange(count + 1)
+        entries: Floats = steps.base[:, None] + np.arange(count + 1)
         rates = np.zeros((size, count + 1))
         if count:
             reach = max(1, count // SPAN)
-            up, down = (np.clip(np.arange(count + 1) + r, 0, count - 1) for r in (reach, -reach - 1))
-            run = (thresholds[:, up] - thresholds[:, down]).astype(np.float64)
-            rates = np.maximum(1, up - down) / np.maximum(1, run)
+            up, down = np.minimum(np.arange(count + 1) + reach, count - 1), np.maximum(np.arange(count + 1) - reach - 1, 0)
+            rates = np.maximum(1, up - down) / np.maximum(1, thresholds[:, up] - thresholds[:, down])
         bars = thresholds.astype(dtype)
 
         def place(a: Floats) -> npt.NDArray[np.int64]:

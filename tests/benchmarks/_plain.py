@@ -59,9 +59,12 @@ class _Layer:
     def forward(self, x: Values) -> Values:
         if self.image is None:
             return x @ self.weights + self.bias
+        count = len(x)
         padded = np.pad(x.reshape(-1, *self.image), ((0, 0), *self.padding, (0, 0)))
-        total = sum(padded[:, i, j] @ self.weights[a, b] for a, b, i, j in self._places()) + self.bias
-        return total.reshape(len(x), -1)
+        total = np.zeros((count, *self._size(), self.weights.shape[3])) + self.bias
+        for a, b, i, j in self._places():
+            total += padded[:, i, j] @ self.weights[a, b]
+        return total.reshape(count, -1)
 
     def backward(self, g: Values) -> Values:
         if self.image is None:
