@@ -162,9 +162,11 @@ class Listed:
 
     @classmethod
     def climbing(cls, steps: Steps, dtype: npt.DTypeLike) -> Listed:
-        thresholds: Floats = steps.thresholds.astype(np.float64)
-        size, count = thresholds.shape
-        entries: Floats = steps.base[:, None] + np.arange(count + 1)
+        thresholds: npt.NDArray[np.float64] = steps.thresholds.astype(np.float64)
+        size: int = thresholds.shape[0]
+        count: int = thresholds.shape[1]
+        base: npt.NDArray[np.float64] = steps.base.astype(np.float64)
+        entries = base[:, None] + np.arange(count + 1)
         rates = np.zeros((size, count + 1))
         if count:
             reach = max(1, count // SPAN)

@@ -150,8 +150,8 @@ def _convolutions(*names: str, radii: tuple[int, ...]) -> Callable[[Path, int], 
 
 
 FAMILIES: dict[str, Callable[[Path, int], Iterator[Case]]] = {
-    "QVIP, one hidden layer": _qvip((("1blk_100", 6, (4, 6, 10)),)),
-    "QVIP, two hidden layers": _qvip((("2blk_64_32", 4, (4, 6, 10)), ("2blk_64_32", 8, (4, 6, 10)))),
+    "QVIP 1 hidden layer": _qvip((("1blk_100", 6, (4, 6, 10)),)),
+    "QVIP 2 hidden layers": _qvip((("2blk_64_32", 4, (4, 6, 10)), ("2blk_64_32", 8, (4, 6, 10)))),
     "AAAI 2021": _aaai,
     "adult": _fair(*(f"AC-{k}" for k in range(1, 13) if k != 2)),
     "bank": _fair(*(f"BM-{k}" for k in range(1, 9))),
