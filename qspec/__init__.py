@@ -123,6 +123,7 @@ if TYPE_CHECKING:
     from qspec.export import to_mps as to_mps
     from qspec.export import to_pysmt as to_pysmt
     from qspec.export import to_smtlib as to_smtlib
+    from qspec.figures.plot import plot as plot
     from qspec.interop.tflite_export import to_tflite as to_tflite
     from qspec.layer_bits import LayerWidths as LayerWidths
     from qspec.many import Finished as Finished
@@ -158,6 +159,7 @@ _LATER = {
     "qspec.conformance.agree": ("Agreement", "agree"),
     "qspec.export": ("to_lp", "to_mps", "to_pysmt", "to_smtlib"),
     "qspec.interop.tflite_export": ("to_tflite",),
+    "qspec.figures.plot": ("plot",),
     "qspec.layer_bits": ("LayerWidths",),
     "qspec.many": ("Finished", "grid", "together", "verify_many"),
     "qspec.quantization_errors": ("ErrorBounds", "LargestError", "error_bounds", "largest_error"),
@@ -287,6 +289,7 @@ __all__ = [
     "optimize",
     "optimizing",
     "parameter",
+    "plot",
     "properties",
     "q",
     "quantize",

@@ -6,7 +6,6 @@ not, because robustness is not monotone in bits. Source of the task: Quadapter, 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,7 +20,7 @@ from qspec.network.layers import Conv2D, Dense
 from qspec.result import Result, Verdict
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 Bits = Mapping[str, int]
 
@@ -85,22 +84,6 @@ class LayerWidths:
         least = min(min(c.bits.values()) for c in self.table)
         below = [_lowered(best.bits, name) for name, bits in best.bits.items() if bits > least]
         return all(tried.get(tuple(b.values())) is Verdict.VIOLATED for b in below)
-
-    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
-        """Return certified robustness and accuracy against the size of all parameters as a figure, and write it to `path` if given.
-
-        Choices at which a violation has ended the asking are left out; `every=True` asks all. Raises PackageMissingError without
-        matplotlib.
-        """
-        from qspec.figures.pareto import Offer, pareto
-        from qspec.figures.style import saved
-
-        offers = [
-            Offer(c.stored / 8192, c.certified, c.accuracy, c.verdict is Verdict.HOLDS, " ".join(map(str, c.bits.values())) + " bits")
-            for c in self.table
-            if c.certified is not None
-        ]
-        return saved(pareto(offers), path)
 
     def __str__(self) -> str:
         end = "none of these is proved" if self.best is None else f"fewest bits proved: {self.best}"

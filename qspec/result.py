@@ -17,15 +17,12 @@ from qspec.integers import IntArray, integers
 from qspec.language.expressions import constant
 from qspec.network.file import content_hash
 from qspec.network.graph import Graph
-from qspec.network.layers import Input
 from qspec.problem import Fidelity
 from qspec.reals.ir import ExactArray, fractions
 from qspec.solver import Limits, Reason, Status
 
 if TYPE_CHECKING:
-    from os import PathLike
-
-    from matplotlib.figure import Figure
+    pass
 
 SCHEMA = "qspec.result/1"
 VACUOUSLY = "(vacuously: nothing meets the assumption)"
@@ -177,23 +174,6 @@ class Result:
             parts.append(f"({self.reason.value})")
         parts.append(f"{self.name}, {self.solver or 'bounds'}, {self.times.total:.2f} s")
         return " ".join(parts)
-
-    def plot(self, path: str | PathLike[str] | None = None) -> Figure:
-        """Return the counterexample or witness as a matplotlib figure, and write it to `path` (.svg, .png or .pdf) if given.
-
-        An image is drawn beside the one that it was changed from, if that is a parameter; other inputs are bars. Raises SpecError if the
-        result has neither, and PackageMissingError without matplotlib.
-        """
-        from qspec.figures.solution import solution
-        from qspec.figures.style import saved
-        from qspec.show.solution import shown
-
-        if self._solution is None:
-            raise SpecError("there is nothing to draw", given=self.verdict.name, expected="a result with a counterexample or a witness")
-        inputs = [s.layer for n in self.networks for s in n.inputs]
-        named = next((i.features for i in inputs if isinstance(i, Input) and i.features), ())
-        columns = [f"{f.name} = {c}" if c else f.name for f in named for c in f.categories or ("",)]
-        return saved(solution(shown(self.codes, self.point, self.parameters), columns, f"{self.name}: {self.verdict.name}"), path)
 
     def to_dict(self) -> dict[str, object]:
         """Return the result as JSON values, schema `qspec.result/1`."""

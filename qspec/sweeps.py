@@ -36,7 +36,6 @@ from qspec.verify import DEFAULT_REAL, DEFAULT_SOLVER
 from qspec.worker import Task
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from polars import DataFrame
 
 Specs = Callable[[Network], Property | Iterable[Property]]
@@ -102,16 +101,6 @@ class Sweep:
         if any(isinstance(row["bits"], str) for row in rows):
             rows = [{**row, "bits": None if row["bits"] is None else str(row["bits"])} for row in rows]
         return polars.DataFrame(rows, infer_schema_length=None)
-
-    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
-        """Return the verdicts of every method and the accuracy against bits as a matplotlib figure, and write it to `path` if given.
-
-        A ring marks a step at which more bits have cost a property or accuracy. Raises PackageMissingError without matplotlib.
-        """
-        from qspec.figures.bits import against_bits
-        from qspec.figures.style import saved
-
-        return saved(against_bits(self.records), path)
 
     def __str__(self) -> str:
         lines = [

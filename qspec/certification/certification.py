@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from qspec.integers import IntArray
 from qspec.result import Verdict
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,20 +83,6 @@ class Certification:
             {"index": k, "label": int(label), "clean": bool(right), "verdict": o.verdict.name, "stage": o.stage, "detail": o.detail}
             for k, (label, right, o) in enumerate(zip(self.labels, self.right, self.outcomes, strict=True))
         ]
-
-    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
-        """Return stacked bars of the shares for each class and for all, and write them to a file, if one is named.
-
-        Raises PackageMissingError without matplotlib, SpecError if the file cannot be written.
-        """
-        from qspec.figures.bars import shares
-        from qspec.figures.style import saved
-
-        classes = {str(label): self.labels == label for label in np.unique(self.labels)} | {"all": np.ones(self.samples, np.bool_)}
-        kinds = {Verdict.HOLDS: "certified", Verdict.VIOLATED: "refuted", Verdict.UNKNOWN: "undecided"}
-        kind = [kinds[o.verdict] if right else "misclassified" for o, right in zip(self.outcomes, self.right, strict=True)]
-        counts = {n: Counter(kind[k] for k in np.flatnonzero(rows)) for n, rows in classes.items()}
-        return saved(shares(counts, f"class, samples within {self.radius} LSB"), path)
 
     def _share(self, verdict: Verdict) -> float:
         return float(np.mean([bool(r) and o.verdict is verdict for r, o in zip(self.right, self.outcomes, strict=True)]))

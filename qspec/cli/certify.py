@@ -9,6 +9,7 @@ from qspec.certification.certify import Branching, certify
 from qspec.cli.outcome import Exit, Outcome
 from qspec.cli.terminal import painted, table
 from qspec.errors import QspecError, SpecError
+from qspec.figures.plot import plot as draw
 from qspec.figures.style import check_drawable
 from qspec.integers import IntArray
 from qspec.network.load import load
@@ -50,7 +51,7 @@ def run(
     parts = [painted(verdict.name), str(found), table(("verdict (stage)", "samples"), rows, right=(1,))]
     if plot is not None:
         try:
-            found.plot(plot)
+            draw(found, plot)
         except QspecError as error:  # hours of work are not lost for a picture
             parts.append(f"no figure: {error}")
     return Outcome("\n\n".join(parts), {Verdict.HOLDS: Exit.HOLDS, Verdict.VIOLATED: Exit.VIOLATED, Verdict.UNKNOWN: Exit.UNKNOWN}[verdict])

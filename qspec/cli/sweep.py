@@ -11,6 +11,7 @@ from qspec.cli.outcome import Outcome
 from qspec.cli.specs import read_values, split_target
 from qspec.cli.terminal import table
 from qspec.errors import SpecError
+from qspec.figures.plot import plot
 from qspec.figures.style import check_drawable
 from qspec.result import Verdict
 from qspec.sweeps import Sweep, sweep
@@ -51,7 +52,7 @@ def run(
         **given,
     )
     if figure is not None:
-        found.plot(figure)
+        plot(found, figure)
     return Outcome("\n\n".join([shares(found), *([judged(found)] if len(found.shares) > 1 else []), *steps(found)]))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -28,7 +27,7 @@ from qspec.training.optimizer import Optimizer, adamw
 from qspec.training.schedule import Rate
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 CHECKED = 1000
 """Held-out samples that progress is measured on, and how many are evaluated at once."""
@@ -80,16 +79,6 @@ class Trained:
         if check is not None:
             checked(self.architecture, self.values, made, integers(check))
         return made
-
-    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
-        """Return clean and certified accuracy and the loss against steps, and write them to a file, if one is named.
-
-        Raises PackageMissingError without matplotlib, SpecError if the file cannot be written.
-        """
-        from qspec.figures.style import saved
-        from qspec.figures.training import curves
-
-        return saved(curves({"": self.history}), path)
 
 
 @dataclass(frozen=True, slots=True)

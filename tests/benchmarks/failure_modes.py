@@ -125,7 +125,7 @@ def main() -> None:
     parser.add_argument("--markdown", type=Path, help="write the page here, too")
     options = parser.parse_args()
     found = asked(network(options), options)
-    found.plot(options.figure)
+    qs.plot(found, options.figure)
     parts = [
         header("Robustness against bits, and failure modes", "qspec", "jax", "numpy").strip(),
         (__doc__ or "").strip(),

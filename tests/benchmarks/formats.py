@@ -67,7 +67,7 @@ def main() -> None:
         labelled=(images, labels),
         timeout=options.timeout,
     )
-    found.plot(options.figure)
+    qs.plot(found, options.figure)
     rows: list[list[object]] = [
         [
             " ".join(map(str, c.bits.values())),

@@ -146,7 +146,7 @@ def test_the_picture_is_written(tmp_path: Path) -> None:
     attacked, wrong = (Outcome(Verdict.VIOLATED, stage, np.array([1])) for stage in ("attack", "misclassified"))
     outcomes = (Outcome(Verdict.HOLDS, "intervals"), Outcome(Verdict.UNKNOWN, "open"), attacked, wrong)
     found = Certification("net", 1, np.array([0, 1, 1, 1]), np.array([True, True, True, False]), outcomes, {})
-    figure = found.plot(tmp_path / "shares.png")
+    figure = qs.plot(found, tmp_path / "shares.png")
     shares = {str(bars.get_label()): [b.get_height() for b in bars.patches] for bars in figure.axes[0].containers}  # pyright: ignore[reportAttributeAccessIssue]
     assert shares["misclassified"] == pytest.approx([0, 100 / 3, 25])
     assert shares["refuted"] == pytest.approx([0, 100 / 3, 25])

@@ -47,7 +47,7 @@ def test_codes_are_compared_with_the_parameter_of_their_size() -> None:
 def test_an_image_is_drawn_beside_what_it_was_changed_from(tmp_path: Path) -> None:
     after = np.full((8, 8), 3)
     after[2, 5] = 7
-    figure = violated({"x": after}, image=np.full(64, 3)).plot(tmp_path / "x.png")
+    figure = qs.plot(violated({"x": after}, image=np.full(64, 3)), tmp_path / "x.png")
     titles = [axis.get_title() for axis in figure.axes[:3]]
     assert titles == ["image", "x", "change, 1 pixel"]
     change = figure.axes[2].images[0].get_array()
@@ -60,14 +60,14 @@ def test_other_inputs_are_bars_with_the_names_of_features() -> None:
     features = (qs.Feature("age", 0, 7), qs.Feature("colour", categories=("red", "green")))
     weight = qs.Fixed(4, 0)
     net = qs.Sequential(qs.Input((3,), weight, features=features), qs.Dense(qs.quantize([[1], [1], [1]], weight)), name="n")
-    figure = violated({"a": [5, 1, 0], "b": [5, 0, 1]}, (net,)).plot()
+    figure = qs.plot(violated({"a": [5, 1, 0], "b": [5, 0, 1]}, (net,)))
     axis = figure.axes[0]
     assert [t.get_text() for t in axis.get_yticklabels()] == ["age", "colour = red", "colour = green"]
     assert [p.get_width() for p in axis.patches] == [5, 1, 0, 5, 0, 1]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_ticks_between_whole_codes_are_left_out() -> None:
-    axis = violated({"x": [-4, -3, -2]}).plot().axes[0]
+    axis = qs.plot(violated({"x": [-4, -3, -2]})).axes[0]
     assert all(float(t).is_integer() for t in axis.get_xticks())
 
 
@@ -75,7 +75,7 @@ def test_of_many_elements_those_that_changed_most_are_drawn() -> None:
     before = np.arange(120)
     after = before.copy()
     after[[3, 77]] += (9, -8)
-    axis = violated({"x": after}, centre=before).plot().axes[0]
+    axis = qs.plot(violated({"x": after}, centre=before)).axes[0]
     labels = [t.get_text() for t in axis.get_yticklabels()]
     assert len(labels) == 40
     assert {"3", "77"} <= set(labels)
@@ -84,11 +84,11 @@ def test_of_many_elements_those_that_changed_most_are_drawn() -> None:
 
 def test_there_must_be_something_to_draw_and_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SpecError, match="nothing to draw"):
-        Result(Verdict.HOLDS, "forall", "p", Evidence.PROOF).plot()
+        qs.plot(Result(Verdict.HOLDS, "forall", "p", Evidence.PROOF))
     find = importlib.util.find_spec
     monkeypatch.setattr("qspec.extras.find_spec", lambda name: None if name == "matplotlib" else find(name))
     with pytest.raises(PackageMissingError, match=r"qspec\[plot\]"):
-        violated({"x": [1]}).plot()
+        qs.plot(violated({"x": [1]}))
 
 
 def test_a_cactus_has_a_point_for_each_decided_query() -> None:

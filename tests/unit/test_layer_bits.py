@@ -94,7 +94,7 @@ def test_a_choice_that_is_unknown_leaves_doubt() -> None:
 
 
 def test_the_plot_is_written(full: qs.LayerWidths, tmp_path: Path) -> None:
-    figure = full.plot(tmp_path / "pareto.png")
+    figure = qs.plot(full, tmp_path / "pareto.png")
     assert [axis.get_ylabel() for axis in figure.axes] == ["certified, %", "accuracy, %"]
     assert (tmp_path / "pareto.png").stat().st_size > 1000
 

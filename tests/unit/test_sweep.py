@@ -175,14 +175,14 @@ def test_a_missing_package_is_named(swept: qs.Sweep, monkeypatch: pytest.MonkeyP
 
 
 def test_the_plot_is_written(swept: qs.Sweep, tmp_path: Path) -> None:
-    figure = swept.plot(tmp_path / "sweep.svg")
+    figure = qs.plot(swept, tmp_path / "sweep.svg")
     legend = figure.axes[0].get_legend()
     assert legend is not None
     texts = [t.get_text() for t in legend.get_texts()]
     assert texts == ["bounds", "falsify: nothing found", "real network"]
     assert (tmp_path / "sweep.svg").read_text(encoding="utf-8").count("<svg") == 1
     with pytest.raises(SpecError, match="cannot write the figure"):
-        swept.plot(tmp_path / "no folder" / "sweep.svg")
+        qs.plot(swept, tmp_path / "no folder" / "sweep.svg")
 
 
 def test_a_query_that_cannot_be_asked_is_a_record() -> None:
