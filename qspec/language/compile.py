@@ -186,9 +186,9 @@ class Compiler:
             case "accumulator":
                 node = taps.accumulator
             case "held":
-                node = taps.held
+                node = taps.held and taps.held()
             case "rounded":
-                node = taps.rounded
+                node = taps.rounded and taps.rounded()
             case _:
                 assert_never(e.tap)
         if node is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import lcm
@@ -12,6 +12,7 @@ import numpy as np
 
 from qspec import linear
 from qspec.builder import Builder
+from qspec.formats import Grid
 from qspec.integers import IntArray, integers, magnitude, widen
 from qspec.linear import Convolution, LinearMap
 from qspec.network.activations import Activation, Linear, ReLU
@@ -31,15 +32,15 @@ ParameterName = tuple[str, str]
 class Taps:
     """What can be observed of one stage: nodes, with the unit of one LSB per element and the zero code.
 
-    `accumulator` is the exact sum. `held` is the code of a declared accumulator before it overflows, `rounded` the output code before it
-    overflows; both are None where nothing overflows.
+    `accumulator` is the exact sum. `held` adds the code of a declared accumulator before it overflows, `rounded` the output code before it
+    overflows, once they are asked for; both are None where nothing overflows.
     """
 
     output: int
     accumulator: int | None = None
     accumulator_units: np.ndarray | None = None
-    held: int | None = None
-    rounded: int | None = None
+    held: Callable[[], int] | None = None
+    rounded: Callable[[], int] | None = None
 
 
 def lower(
@@ -80,19 +81,17 @@ def _lower_stage(builder: Builder, stage: Stage, types: list[Type], x: list[int]
                     terms.append((_bias_map(layer, types[0], stage.type), free[stage.name, "bias"]))
                     bias = bias - _bias_codes(layer, types[0], stage.type)
                 node = builder.affine(terms, bias)
-            return _finish(builder, node, accumulator_grid(layer, types[0]).per_element(stage.type.shape)[0], stage, layer.activation)
+            return _finish(builder, node, _units(accumulator_grid(layer, types[0])), stage, layer.activation)
         case AveragePool2D():
             weights = _average_map(layer, types[0])
-            zeros = integers(types[0].grid.per_element(types[0].shape)[1])
-            node = builder.affine([(weights, x[0])], -linear.apply(weights, zeros))
-            return _finish(builder, node, accumulator_grid(layer, types[0]).per_element(stage.type.shape)[0], stage, Linear())
+            node = builder.affine([(weights, x[0])], -linear.apply(weights, _zero_codes(types[0])))
+            return _finish(builder, node, _units(accumulator_grid(layer, types[0])), stage, Linear())
         case Add():
             return _add(builder, stage, layer, types, x)
         case Concat():
             return _concat(builder, stage, layer, types, x)
         case Requantize():
-            units, zeros = types[0].grid.per_element(types[0].shape)
-            return _finish(builder, builder.scale(x[0], 1, -integers(zeros)), units, stage, layer.activation)
+            return _finish(builder, builder.scale(x[0], 1, -_zero_codes(types[0])), _units(types[0].grid), stage, layer.activation)
         case Reinterpret() | Reshape() | Transpose() | Pad() | Constant() | Multiplier() | Thresholds():
             return Taps(lower_kernel(builder, layer, types, x))
         case _:
@@ -100,15 +99,15 @@ def _lower_stage(builder: Builder, stage: Stage, types: list[Type], x: list[int]
 
 
 def _finish(builder: Builder, node: int, units: np.ndarray, stage: Stage, activation: Activation) -> Taps:
-    """Add the declared accumulator, the activation and the output format of a stage."""
+    """Add the declared accumulator, the activation and the output format of a stage; `units` are one, or one per entry of the last axis."""
     layer: Layer = stage.layer
     shape = stage.type.shape
-    held: int | None = None
-    exact, exact_units = node, units
+    held: Callable[[], int] | None = None
+    exact, exact_units = node, np.tile(units, stage.type.size // len(units))
     if isinstance(layer, Dense | Conv2D) and layer.accumulator is not None:
         kept = requantize(builder, node, units, layer.accumulator, shape, Linear())
         held, node = kept.rounded, kept.code
-        units = layer.accumulator.grid().per_element(shape)[0]
+        units = _units(layer.accumulator.grid())
     output = layer.output if isinstance(layer, Dense | Conv2D | AveragePool2D | Add | Requantize | Concat) else None
     if output is None:
         code = builder.clamp(node, 0, None) if isinstance(activation, ReLU) else node
@@ -117,14 +116,23 @@ def _finish(builder: Builder, node: int, units: np.ndarray, stage: Stage, activa
     return Taps(done.code, exact, exact_units, held, done.rounded)
 
 
+def _units(grid: Grid) -> np.ndarray:
+    """Return the units of all channels, or the one of all."""
+    return np.array(grid.units, dtype=object)
+
+
+def _zero_codes(x: Type) -> IntArray:
+    """Return the zero code of every element."""
+    return np.tile(integers(x.grid.zeros), x.size // x.grid.channels)
+
+
 @lru_cache(maxsize=64)
 def constant_sum(layer: Dense | Conv2D, x: Type) -> tuple[LinearMap, IntArray]:
     """Return the map from input codes to the exact accumulator, and its bias (zero points folded in); kept for the next query."""
     kernel = _centred(layer)
     bound = magnitude(kernel) * magnitude(_product_factors(layer, x))
     weights = _as_map(layer, x, widen(kernel, bound) * widen(_product_factors(layer, x), bound))
-    zeros = integers(x.grid.per_element(x.shape)[1])
-    bias = -linear.apply(weights, zeros)
+    bias = -linear.apply(weights, _zero_codes(x))
     repeats = bias.size // layer.kernel.shape[-1]
     if layer.bias is None:
         return weights, bias
@@ -192,7 +200,7 @@ def _variable_sum(builder: Builder, stage: Stage, x: Type, node: int, free: Mapp
     position = numbered.coefficients - 1
     zeros = np.broadcast_to(_zeros(layer.kernel.format.grid().zeros, layer.kernel.shape[-1]), layer.kernel.shape).reshape(-1)
     factors = np.broadcast_to(_product_factors(layer, x), layer.kernel.shape).reshape(-1)
-    x_zeros = integers(x.grid.per_element(x.shape)[1])
+    x_zeros = _zero_codes(x)
     weights = builder.affine([(linear.selection(position, size), free[stage.name, "kernel"])], -integers(zeros[position]))
     inputs = builder.affine([(linear.selection(numbered.columns, numbered.inputs), node)], -x_zeros[numbered.columns])
     products = builder.product(weights, inputs)
@@ -231,27 +239,27 @@ def _average_map(layer: AveragePool2D, x: Type) -> LinearMap:
 
 
 def _add(builder: Builder, stage: Stage, layer: Add, types: list[Type], x: list[int]) -> Taps:
-    units = accumulator_grid(layer, *types).per_element(stage.type.shape)[0]
+    units = accumulator_grid(layer, *types).units
     terms: list[tuple[LinearMap, int]] = []
-    bias: IntArray = np.zeros(stage.type.size, dtype=object)
+    bias: IntArray = np.zeros(len(units), dtype=object)
     for node, t in zip(x, types, strict=True):
-        own, zeros = t.grid.per_element(t.shape)
-        factor = integers([int(o / u) for o, u in zip(own, units, strict=True)])
-        terms.append((linear.diagonal(factor), node))
-        bias = bias - widen(factor, 2**62) * zeros
-    return _finish(builder, builder.affine(terms, integers(bias)), units, stage, layer.activation)
+        factor = integers([int(o / u) for o, u in zip(spread(t.grid.units, len(units)), units, strict=True)])
+        terms.append((linear.diagonal(np.tile(factor, t.size // factor.size)), node))
+        bias = bias - widen(factor, 2**62) * _zeros(t.grid.zeros, len(units))
+    whole = np.tile(integers(bias), stage.type.size // len(units))
+    return _finish(builder, builder.affine(terms, whole), np.array(units, dtype=object), stage, layer.activation)
 
 
 def _concat(builder: Builder, stage: Stage, layer: Concat, types: list[Type], x: list[int]) -> Taps:
     terms: list[tuple[LinearMap, int]] = []
-    units, zeros = np.empty(stage.type.size, dtype=object), np.zeros(stage.type.size, dtype=object)
+    units, zeros = [u for t in types for u in spread(t.grid.units, t.shape[-1])], np.zeros(stage.type.size, dtype=np.int64)
     width, start = stage.type.shape[-1], 0
     for node, t in zip(x, types, strict=True):
         own = t.shape[-1]
         index = (np.arange(t.size) // own) * width + start + np.arange(t.size) % own
-        units[index], zeros[index] = t.grid.per_element(t.shape)
+        zeros[index] = _zero_codes(t)
         terms.append((linear.placement(index, stage.type.size), node))
         start += own
     if layer.output is None:
         return Taps(builder.affine(terms))
-    return _finish(builder, builder.affine(terms, -integers(zeros)), units, stage, Linear())
+    return _finish(builder, builder.affine(terms, -zeros), np.array(units, dtype=object), stage, Linear())

@@ -36,7 +36,7 @@ def lower_kernel(builder: Builder, layer: KernelLayer, types: Sequence[Type], x:
 
 def _centred(builder: Builder, x: Type, node: int) -> int:
     """Add `code - zero`, which is the code where the zero is zero."""
-    return builder.scale(node, 1, -integers(x.grid.per_element(x.shape)[1])) if any(x.grid.zeros) else node
+    return builder.scale(node, 1, -np.tile(integers(x.grid.zeros), x.size // x.grid.channels)) if any(x.grid.zeros) else node
 
 
 def _padded(builder: Builder, layer: Pad, x: Type, node: int) -> int:
@@ -56,13 +56,13 @@ def _multiplied(builder: Builder, layer: Multiplier, size: int, node: int) -> in
     dead = np.array([m == 0 for m, _, _ in _rows(layer)])
     fixed = min(max(0, least), most)
     ends = {"lower": np.tile(np.where(dead, fixed, least), repeat), "upper": np.tile(np.where(dead, fixed, most), repeat)}
-    numerator, offset, denominator = (integers(np.tile(column, repeat)) for column in first.T)
+    numerator, offset, denominator = (np.tile(integers(column), repeat) for column in first.T)
     if all(p[1] == (1, 1) for p in parts):
         code = builder.rescale(node, numerator, denominator, Rounding.TRN, offset=offset, **ends)
     else:
         if any(p[0] != (1, 0, 1) for p in parts):
             node = builder.rescale(node, numerator, denominator, Rounding.TRN, offset=offset)
-        up, down = (integers(np.tile(column, repeat)) for column in second.T)
+        up, down = (np.tile(integers(column), repeat) for column in second.T)
         code = builder.rescale(node, up, down, Rounding.RND_INF, **ends)
     return builder.scale(code, 1, zero) if zero else code
 

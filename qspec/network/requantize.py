@@ -7,8 +7,10 @@ so clamping before it (ReLU-N, hard tanh) equals clamping after it at the rounde
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from math import lcm
 from typing import assert_never
 
@@ -27,29 +29,50 @@ from qspec.staircase import Rescale
 
 @dataclass(frozen=True, slots=True)
 class Requantized:
-    """Nodes of one requantisation: the code before overflow, and the code."""
+    """Nodes of one requantisation: the code, and the code before overflow, which is added when it is asked for."""
 
-    rounded: int
     code: int
+    rounded: Callable[[], int]
 
 
 def requantize(builder: Builder, node: int, units: np.ndarray, fmt: Format, shape: tuple[int, ...], activation: Activation) -> Requantized:
-    """Add the staircases from an accumulator (value `units * node`, per element) to the codes of `fmt`."""
-    out_units, zeros = fmt.grid().per_element(shape)
+    """Add the staircases from an accumulator (value `units * node`, one unit or one per entry of the last axis) to the codes of `fmt`."""
+    grid = fmt.grid()
+    grid.check(shape)
     lower, upper = code_range(fmt, shape)
-    zero_codes = integers(zeros)
+    zeros = _tiled(integers(grid.zeros), lower.size)
     if isinstance(activation, Lookup):
         return _lookup(builder, node, units, shape, activation)
-    rounded = _activate(builder, node, units, out_units, fmt.rounding, activation)
-    shifted = builder.scale(rounded, 1, zero_codes) if np.any(zero_codes != 0) else rounded
+    count = max(len(units), grid.channels)
+    found = _activate(builder, node, _tiled(units, count), _tiled(np.array(grid.units, dtype=object), count), fmt.rounding, activation)
+
+    @cache
+    def rounded() -> int:
+        return _shifted(builder, _added(builder, found), zeros)
+
     if fmt.overflow in (Overflow.SAT, Overflow.SAT_SYM):
-        code = _saturate(builder, rounded, lower - zero_codes, upper - zero_codes)
-        return Requantized(shifted, builder.scale(code, 1, zero_codes) if np.any(zero_codes != 0) else code)
-    return Requantized(shifted, _overflow(builder, shifted, lower, upper, fmt))
+        return Requantized(_shifted(builder, _saturate(builder, found, lower - zeros, upper - zeros), zeros), rounded)
+    return Requantized(_overflow(builder, rounded(), lower, upper, fmt), rounded)
 
 
-def _activate(builder: Builder, node: int, units: np.ndarray, out: np.ndarray, rounding: Rounding, activation: Activation) -> int:
-    """Add `round(f(units * node) / out)`, not yet saturated."""
+def _tiled(values: np.ndarray, size: int) -> np.ndarray:
+    """Return one value for each of `size` elements, of one for each channel."""
+    return values if len(values) == size else np.tile(values, (size // len(values), *[1] * (values.ndim - 1)))
+
+
+def _shifted(builder: Builder, node: int, zeros: IntArray) -> int:
+    return builder.scale(node, 1, zeros) if np.any(zeros != 0) else node
+
+
+def _added(builder: Builder, found: Staircase | int) -> int:
+    """Return the node of a staircase, which is added now."""
+    return found if isinstance(found, int) else builder.add(found, builder.size(found.argument))
+
+
+def _activate(
+    builder: Builder, node: int, units: np.ndarray, out: np.ndarray, rounding: Rounding, activation: Activation
+) -> Staircase | int:
+    """Return `round(f(units * node) / out)`, not yet saturated, by units of channels: a node, or a staircase that is not added yet."""
     match activation:
         case Linear():
             return _affine(builder, node, units / out, rounding)
@@ -57,17 +80,17 @@ def _activate(builder: Builder, node: int, units: np.ndarray, out: np.ndarray, r
             upper = None if maximum is None else _rounded(maximum / out, rounding)
             return _affine(builder, node, units / out, rounding, lower=np.zeros(out.size, dtype=np.int64), upper=upper)
         case LeakyReLU(slope):
-            positive = _affine(builder, node, units / out, rounding)
+            positive = _added(builder, _affine(builder, node, units / out, rounding))
             if slope == 0:
                 return builder.clamp(positive, 0, None)
-            negative = _affine(builder, node, units * slope / out, rounding)
-            n = out.size
+            negative = _added(builder, _affine(builder, node, units * slope / out, rounding))
+            n = builder.size(node)
             both = builder.affine(
                 [(linear.placement(np.arange(n), 2 * n), positive), (linear.placement(np.arange(n) + n, 2 * n), negative)]
             )
             return builder.maximum(both, np.stack([np.arange(n), np.arange(n) + n], axis=1))
         case Sign():
-            high, low = _rounded(1 / out, rounding), _rounded(-1 / out, rounding)
+            high, low = (_tiled(_rounded(end / out, rounding), builder.size(node)) for end in (1, -1))
             return builder.scale(builder.steps(node, 0, [0]), high - low, low)
         case HardTanh():
             return _affine(builder, node, units / out, rounding, lower=_rounded(-1 / out, rounding), upper=_rounded(1 / out, rounding))
@@ -76,7 +99,7 @@ def _activate(builder: Builder, node: int, units: np.ndarray, out: np.ndarray, r
             return _affine(builder, node, units * slope / out, rounding, offset=offset / out, lower=zero, upper=_rounded(1 / out, rounding))
         case Sigmoid(table) | Tanh(table):
             if table is not None:
-                node = requantize(builder, node, units, table, (units.size,), Linear()).code
+                node = requantize(builder, node, units, table, (builder.size(node),), Linear()).code
                 units = np.full(units.size, table.unit, dtype=object)
             return _transcendental(builder, node, units, out, rounding, activation)
         case Lookup():
@@ -94,14 +117,17 @@ def _affine(
     offset: np.ndarray | None = None,
     lower: IntArray | None = None,
     upper: IntArray | None = None,
-) -> int:
-    """Add `clamp(round(ratio * node + offset), lower, upper)`."""
-    offsets = np.zeros(ratio.size, dtype=object) if offset is None else offset
-    shared = {pair: lcm(Fraction(pair[0]).denominator, Fraction(pair[1]).denominator) for pair in set(zip(ratio, offsets, strict=True))}
-    denominators = integers([shared[p] for p in zip(ratio, offsets, strict=True)])
-    numerators = integers([int(r * shared[r, o]) for r, o in zip(ratio, offsets, strict=True)])
-    shifts = integers([int(o * shared[r, o]) for r, o in zip(ratio, offsets, strict=True)])
-    return builder.rescale(node, numerators, denominators, rounding, offset=shifts, lower=lower, upper=upper)
+) -> Staircase:
+    """Return `clamp(round(ratio * node + offset), lower, upper)`, parameters given by channel."""
+    offsets = [Fraction(0)] * ratio.size if offset is None else [Fraction(o) for o in offset]
+    rows: list[tuple[int, int, int]] = []
+    for r, o in zip((Fraction(r) for r in ratio), offsets, strict=True):
+        shared = lcm(r.denominator, o.denominator)
+        rows.append((int(r * shared), int(o * shared), shared))
+    size = builder.size(node)
+    numerator, shift, denominator = (_tiled(integers(column), size) for column in np.array(rows, dtype=object).reshape(-1, 3).T)
+    ends = [None if end is None else _tiled(end, size) for end in (lower, upper)]
+    return Staircase(node, Rescale(numerator, shift, denominator, rounding, ends[0], ends[1]))
 
 
 def _rounded(ratio: np.ndarray, rounding: Rounding) -> IntArray:
@@ -112,40 +138,37 @@ def _rounded(ratio: np.ndarray, rounding: Rounding) -> IntArray:
 
 def _transcendental(builder: Builder, node: int, units: np.ndarray, out: np.ndarray, rounding: Rounding, activation: Sigmoid | Tanh) -> int:
     function = "sigmoid" if isinstance(activation, Sigmoid) else "tanh"
-    ladders = {key: thresholds(function, key[0], key[1], rounding) for key in set(zip(units, out, strict=True))}
-    width = max(t.size for _, t in ladders.values())
-    chosen = [ladders[key] for key in zip(units, out, strict=True)]
+    chosen = [thresholds(function, unit, own, rounding) for unit, own in zip(units, out, strict=True)]
+    width = max(t.size for _, t in chosen)
     if any(t.size < width for _, t in chosen):
         # channels with fewer steps than others get thresholds that a clamped argument never reaches
         most = max(int(t.max()) for _, t in chosen if t.size)
         node = builder.clamp(node, None, most)
         chosen = [(base, np.append(t, integers([most + 1] * (width - t.size)))) for base, t in chosen]
-    return builder.steps(node, [base for base, _ in chosen], np.stack([t for _, t in chosen]))
+    size = builder.size(node)
+    return builder.steps(node, _tiled(integers([base for base, _ in chosen]), size), _tiled(np.stack([t for _, t in chosen]), size))
 
 
 def _lookup(builder: Builder, node: int, units: np.ndarray, shape: tuple[int, ...], activation: Lookup) -> Requantized:
     index = requantize(builder, node, units, activation.input, shape, Linear()).code
     code = builder.table(index, activation.input.lower, activation.outputs.codes)
-    return Requantized(code, code)
+    return Requantized(code, lambda: code)
 
 
-def _saturate(builder: Builder, node: int, lower: IntArray, upper: IntArray) -> int:
-    """Add `clamp(node, lower, upper)`, as one staircase with the rescaling that it follows."""
-    match builder.program_node(node):
-        case Staircase(argument, Rescale() as s):
-            ends = (
-                lower if s.lower is None else np.clip(s.lower, lower, upper),
-                upper if s.upper is None else np.clip(s.upper, lower, upper),
-            )
-            return builder.rescale(argument, s.numerator, s.denominator, s.rounding, offset=s.offset, lower=ends[0], upper=ends[1])
+def _saturate(builder: Builder, found: Staircase | int, lower: IntArray, upper: IntArray) -> int:
+    """Add `clamp(found, lower, upper)`, as one staircase with the rescaling that it follows."""
+    match found:
+        case Staircase(argument, Rescale(numerator, offset, denominator, rounding, least, most)):
+            ends = (lower if least is None else np.clip(least, lower, upper), upper if most is None else np.clip(most, lower, upper))
+            return _added(builder, Staircase(argument, Rescale(numerator, offset, denominator, rounding, *ends)))
         case _:
-            return builder.clamp(node, lower, upper)
+            return builder.clamp(_added(builder, found), lower, upper)
 
 
 def _overflow(builder: Builder, node: int, lower: IntArray, upper: IntArray, fmt: Format) -> int:
     match fmt.overflow:
         case Overflow.SAT | Overflow.SAT_SYM:
-            return _saturate(builder, node, lower, upper)
+            return builder.clamp(node, lower, upper)
         case Overflow.WRAP:
             parts = fmt.formats if isinstance(fmt, PerChannel) else (fmt,)
             widths = np.tile(integers([p.width for p in parts]), lower.size // len(parts))
