@@ -4,6 +4,7 @@ import numpy as np
 
 from qspec.bounds.layout import Layout
 from qspec.builder import Builder
+from qspec.deadline import NEVER
 from qspec.engine.proof import Proof
 from qspec.engine.root import relevant, root_domain
 from qspec.engine.view import View, make_view
@@ -23,7 +24,7 @@ def seen(goal: str) -> tuple[View, View, dict[str, int]]:
     query = Query(builder.program, And((All(box), parts[goal])))
     layout = Layout.of(query.program)
     view = make_view(query.program, query.goal, layout)
-    root = root_domain(query, view, layout, Proof(layout.total))
+    root = root_domain(query, view, layout, Proof(layout.total), NEVER)
     assert root is not None
     slim, domain = relevant(query, view, root)
     assert domain.facts.size == domain.main.size == slim.shape.weights
