@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from qspec import linear
+from qspec.deadline import NEVER, Deadline
 from qspec.integers import IntArray, integers
 from qspec.ir import FALSE, TRUE, Affine, All, And, Any, Formula, Input, Maximum, Node, Or, Product, Program, Staircase, Table, Truth, Wrap
 from qspec.linear import LinearMap
@@ -17,7 +18,8 @@ from qspec.staircase import Rescale, Steps
 class Builder:
     """The one mutable object on the way from language to query."""
 
-    def __init__(self) -> None:
+    def __init__(self, deadline: Deadline = NEVER) -> None:
+        self._deadline = deadline
         self._nodes: list[Node] = []
         self._sizes: list[int] = []
         self._names: set[str] = set()
@@ -34,7 +36,8 @@ class Builder:
         return self._sizes[node]
 
     def add(self, node: Node, size: int) -> int:
-        """Add a finished node of this size."""
+        """Add a finished node of this size; raises OutOfTime, and OutOfMemory."""
+        self._deadline.check()
         self._nodes.append(node)
         self._sizes.append(size)
         return len(self._nodes) - 1

@@ -23,7 +23,22 @@ from qspec.language.formulas import Property
 from qspec.passes import Pipeline
 from qspec.problem import Fidelity
 from qspec.result import Evidence, Proof, Result, Said
-from qspec.run import Asked, Run, absent, ask, attacked, available, check_proof, found, presolved, start, unknown, versions
+from qspec.run import (
+    Asked,
+    Run,
+    absent,
+    ask,
+    attacked,
+    available,
+    check_proof,
+    compiled,
+    found,
+    limited,
+    presolved,
+    start,
+    unknown,
+    versions,
+)
 from qspec.solver import Limits, Reason, Solver
 
 if TYPE_CHECKING:
@@ -73,13 +88,18 @@ def confirm(
     """
     chosen = available(solver)
     query = claimed(certificate, spec, parameters)
-    run = start(spec, certificate.parameters if parameters is None else parameters, Limits(timeout, memory, seed))
-    run.solver, run.solver_version = chosen.name, chosen.availability().version
-    since = perf_counter()
-    domains = check(certificate, query, partial=True).assumed
-    run.spend("replay", since)
-    names = ("scale", "slope_bits", "steps", "slopes", "multipliers", "weights")
-    return _conquer(run, chosen, None, Pipeline(), domains, {name: getattr(certificate, name) for name in names})
+    given = certificate.parameters if parameters is None else parameters
+    begun = start(spec, given, Limits(timeout, memory, seed), chosen.name, chosen.availability().version)
+
+    def decide() -> Result:
+        run = compiled(begun)
+        since = perf_counter()
+        domains = check(certificate, query, partial=True, deadline=run.deadline).assumed
+        run.spend("replay", since)
+        names = ("scale", "slope_bits", "steps", "slopes", "multipliers", "weights")
+        return _conquer(run, chosen, None, Pipeline(), domains, {name: getattr(certificate, name) for name in names})
+
+    return limited(begun, decide)
 
 
 def _engine(run: Run, solver: Solver, attack: bool) -> Outcome | None:

@@ -15,9 +15,8 @@ from qspec.digest import content, digest
 from qspec.errors import SoundnessError, SpecError, UnsupportedError
 from qspec.integers import IntArray
 from qspec.language import real_interpret
-from qspec.language.bind import bind
 from qspec.language.formulas import Property
-from qspec.language.walk import networks, real_networks
+from qspec.language.walk import real_networks
 from qspec.problem import Fidelity, Problem, RealProblem
 from qspec.reals import smtlib
 from qspec.reals.compile import CompiledReal, compile_real
@@ -26,8 +25,8 @@ from qspec.reals.fixed import Cell, halves
 from qspec.reals.ir import FALSE, TRUE, ExactArray, Point, Query, exact, fractions
 from qspec.reals.monotone import one_sided
 from qspec.reproducer import write_real_reproducer
-from qspec.result import Evidence, Result, Said, Times, Verdict
-from qspec.run import Clocked, said_of, versions
+from qspec.result import Evidence, Result, Said, Verdict
+from qspec.run import Clocked, limited, said_of, start, unless_limited
 from qspec.show.rows import rows_of
 from qspec.solver import Limits, Reason, Solver, Status
 
@@ -44,31 +43,15 @@ THEORIES = ("real", *smtlib.LOGICS)
 class RealRun(Clocked):
     """One verification about reals under way."""
 
-    spec: Property
     compiled: CompiledReal
-    parameters: Mapping[str, object]
     asked: Solver
     theory: str
     delta: float
 
-    def result(self, verdict: Verdict, evidence: Evidence, **rest: object) -> Result:
-        hashes = {f"real network {k} ({n.name})": content(n) for k, n in enumerate(real_networks(self.spec))}
-        return Result(
-            verdict,
-            self.spec.kind,
-            self.spec.name,
-            evidence,
-            solver=self.solver,
-            solver_version=self.solver_version,
-            said=tuple(self.said),
-            limits=self.limits,
-            times=Times(**self.times),
-            parameters=self.parameters,
-            hashes={"query": digest(self.compiled.query), **hashes},
-            versions=versions(),
-            networks=tuple(networks(self.spec)),
-            **rest,  # pyright: ignore[reportArgumentType]
-        )
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The digests of the query and of the real networks."""
+        return {"query": digest(self.compiled.query), **_contents(self.spec)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,24 +70,22 @@ def verify_real(
     Raises SpecError on a malformed property, UnsupportedError if the solver does not decide reals, SoundnessError if an exact answer is
     refuted by exact arithmetic.
     """
-    since = perf_counter()
     if not delta < 1:
         raise SpecError("delta is out of range", given=delta, expected="0 < delta < 1")
     chosen = _theory(solver, theory)
-    bound = bind(spec, parameters)
-    run = RealRun(
-        spec=bound,
-        compiled=compile_real(bound),
-        parameters=parameters,
-        limits=limits,
-        deadline=limits.deadline(),
-        asked=solver,
-        theory=chosen,
-        delta=delta,
-        solver=solver.name,
-        solver_version=solver.availability().version,
-    )
-    run.spend("compile", since)
+    begun = start(spec, parameters, limits, solver.name, solver.availability().version)
+
+    def decide() -> Result:
+        since = perf_counter()
+        query = compile_real(begun.spec, deadline=begun.deadline)
+        run = RealRun(compiled=query, asked=solver, theory=chosen, delta=delta, **vars(begun))
+        run.spend("compile", since)
+        return limited(run, lambda: _decided(run))
+
+    return limited(begun, decide)
+
+
+def _decided(run: RealRun) -> Result:
     query = run.compiled.query
     if query.goal == FALSE:
         return _absent(run, Evidence.BOUNDS)
@@ -112,6 +93,10 @@ def verify_real(
         return _found(run, solution, Evidence.BOUNDS)
     compared = _compared(run)
     return _decide(run) if compared is None else compared
+
+
+def _contents(spec: Property) -> dict[str, str]:
+    return {f"real network {k} ({n.name})": content(n) for k, n in enumerate(real_networks(spec))}
 
 
 def _compared(run: RealRun) -> Result | None:
@@ -181,7 +166,7 @@ def _part(run: RealRun, cell: Cell, single: bool) -> CompiledReal:
     """Return the property where codes are in a part of what they can be; exact where that is a single point."""
     since = perf_counter()
     assignment = {name: lower for name, (lower, _) in cell.items()} if single else None
-    compiled = compile_real(run.spec, assignment=assignment, within=cell)
+    compiled = compile_real(run.spec, assignment=assignment, within=cell, deadline=run.deadline)
     run.spend("compile", since)
     return compiled
 
@@ -307,7 +292,7 @@ def _found(run: RealRun, solution: Solution, evidence: Evidence) -> Result:
 def _absent(run: RealRun, evidence: Evidence) -> Result:
     if run.spec.kind == "exists":
         return run.result(Verdict.VIOLATED, evidence)
-    return run.result(Verdict.HOLDS, evidence, vacuous=_vacuous(run))
+    return run.result(Verdict.HOLDS, evidence, vacuous=unless_limited(lambda: _vacuous(run)))
 
 
 def _unknown(run: RealRun, reason: Reason | None, detail: str) -> Result:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "qspec.result/1"
 VACUOUSLY = "(vacuously: nothing meets the assumption)"
+UNEXAMINED = "(not examined whether anything meets the assumption)"
 Proof = Mapping[str, IntArray | int | tuple[Assumption, ...]]
 
 
@@ -166,10 +167,17 @@ class Result:
     def _solution(self) -> Mapping[str, IntArray] | None:
         return self.codes if self.point is None else {**(self.codes or {}), **self.point}
 
+    @property
+    def unexamined(self) -> bool:
+        """Whether a `forall` property holds, and limits left open whether anything meets its assumption."""
+        return self.kind == "forall" and self.verdict is Verdict.HOLDS and self.vacuous is None
+
     def __str__(self) -> str:
         parts = [self.verdict.name]
         if self.vacuous:
             parts.append(VACUOUSLY)
+        if self.unexamined:
+            parts.append(UNEXAMINED)
         if self.verdict is Verdict.UNKNOWN and self.reason is not None:
             parts.append(f"({self.reason.value})")
         parts.append(f"{self.name}, {self.solver or 'bounds'}, {self.times.total:.2f} s")

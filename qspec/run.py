@@ -41,14 +41,21 @@ LEAST = 0.01
 
 @dataclass(kw_only=True)
 class Clocked:
-    """Something under way: its limits, the time spent so far, and what solvers said."""
+    """Something under way: what it is about, its limits, the time spent so far, and what solvers said."""
 
+    spec: Property
+    parameters: Mapping[str, object]
     limits: Limits
     deadline: Deadline
     times: dict[str, float] = field(default_factory=dict[str, float])
     said: list[Said] = field(default_factory=list[Said])
     solver: str = ""
     solver_version: str = ""
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The digests of what was asked, none if limits were met before anything could be."""
+        return {}
 
     @property
     def left(self) -> Left:
@@ -64,19 +71,8 @@ class Clocked:
     def spend(self, stage: str, since: float) -> None:
         self.times[stage] = self.times.get(stage, 0.0) + perf_counter() - since
 
-
-@dataclass(kw_only=True)
-class Run(Clocked):
-    """One verification under way: what it is about, and how it is asked."""
-
-    spec: Property
-    compiled: Compiled
-    parameters: Mapping[str, object]
-    linear: bool = True
-    """Whether problems are written with linear bounds."""
-
     def result(self, verdict: Verdict, evidence: Evidence, **rest: object) -> Result:
-        hashes = {"query": digest(self.compiled.query)}
+        """Return a verdict, with what is known of how it came about."""
         return Result(
             verdict,
             self.spec.kind,
@@ -88,21 +84,41 @@ class Run(Clocked):
             limits=self.limits,
             times=Times(**self.times),
             parameters=self.parameters,
-            hashes=hashes,
+            hashes=self.hashes,
             versions=versions(),
             networks=tuple(networks(self.spec)),
             **rest,  # pyright: ignore[reportArgumentType]
         )
 
 
-def start(spec: Property, parameters: Mapping[str, object], limits: Limits) -> Run:
-    """Compile a property; raises SpecError if it is malformed."""
+@dataclass(kw_only=True)
+class Run(Clocked):
+    """One verification under way: what it is about, and how it is asked."""
+
+    compiled: Compiled
+    linear: bool = True
+    """Whether problems are written with linear bounds."""
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The digest of the query."""
+        return {"query": digest(self.compiled.query)}
+
+
+def start(spec: Property, parameters: Mapping[str, object], limits: Limits, solver: str, version: str = "") -> Clocked:
+    """Return a verification before its query is compiled; raises SpecError if the parameters do not fit."""
     if not isinstance(spec, Property):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpecError("not a property", given=spec, expected="qs.forall(…), qs.exists(…) or a named property")
-    since = perf_counter()
     deadline = limits.deadline()
-    bound = bind(spec, parameters)
-    run = Run(spec=bound, compiled=compile_property(bound), parameters=parameters, limits=limits, deadline=deadline)
+    return Clocked(
+        spec=bind(spec, parameters), parameters=parameters, limits=limits, deadline=deadline, solver=solver, solver_version=version
+    )
+
+
+def compiled(begun: Clocked) -> Run:
+    """Compile what was started; raises SpecError if it is malformed, OutOfTime, and OutOfMemory."""
+    since = perf_counter()
+    run = Run(compiled=compile_property(begun.spec, deadline=begun.deadline), **vars(begun))
     run.spend("compile", since)
     return run
 
@@ -168,12 +184,12 @@ def ask(run: Run, solver: Solver, theory: str | None, parts: Sequence[Reduced]) 
     return Asked(first, count if unknown is None else None, None if first is not None else unknown)
 
 
-def unknown(run: Run, reason: Reason | None, detail: str) -> Result:
+def unknown(run: Clocked, reason: Reason | None, detail: str) -> Result:
     """Return that nobody knows, and why."""
     return run.result(Verdict.UNKNOWN, Evidence.NONE, reason=reason or Reason.INCOMPLETE, detail=detail)
 
 
-def limited(run: Run, decide: Callable[[], Result]) -> Result:
+def limited(run: Clocked, decide: Callable[[], Result]) -> Result:
     """Return what comes of a run, which is UNKNOWN if it meets a limit."""
     try:
         return decide()
@@ -292,7 +308,15 @@ def absent(run: Run, evidence: Evidence, solver: Solver, theory: str | None, *, 
     """Return the verdict when no solution exists, and whether the assumption could be met at all."""
     if run.spec.kind == "exists":
         return run.result(Verdict.VIOLATED, evidence, violations=0, proof=proof)
-    return run.result(Verdict.HOLDS, evidence, vacuous=_vacuous(run, solver, theory), violations=0, proof=proof)
+    return run.result(Verdict.HOLDS, evidence, vacuous=unless_limited(lambda: _vacuous(run, solver, theory)), violations=0, proof=proof)
+
+
+def unless_limited(ask: Callable[[], bool | None]) -> bool | None:
+    """Return the answer to a question that no verdict depends on; None if a limit is met."""
+    try:
+        return ask()
+    except (OutOfTime, MemoryError):
+        return None
 
 
 def _vacuous(run: Run, solver: Solver, theory: str | None) -> bool | None:

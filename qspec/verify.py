@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
 from qspec import checks
@@ -19,12 +19,14 @@ from qspec.passes import Pipeline
 from qspec.problem import GridProblem
 from qspec.result import Evidence, Result
 from qspec.run import (
+    Clocked,
     Run,
     absent,
     ask,
     attacked,
     available,
     check_proof,
+    compiled,
     found,
     limited,
     presolved,
@@ -88,24 +90,33 @@ def verify(
 
         return verify_real(spec, available(solver or default_solver(spec)), theory, Limits(timeout, memory, seed), delta, parameters)
     chosen = available(solver or DEFAULT_SOLVER)
-    run = start(spec, parameters, Limits(timeout, memory, seed))
-    run.solver, run.solver_version = chosen.name, chosen.availability().version
+    begun = start(spec, parameters, Limits(timeout, memory, seed), chosen.name, chosen.availability().version)
     if theory is not None and theory not in chosen.theories:
         raise UnsupportedError(f"{chosen.name} does not decide this theory", given=theory, expected=", ".join(chosen.theories))
     pipeline = Pipeline().without(*listed(without, "without"))
-    run.linear = "linear" not in without
     pipeline = pipeline.adding("split") if split else pipeline
     native = (theory or chosen.theories[0]) == "query"
     if native and presolve == "branch":
         raise SpecError(f"{chosen.name} branches by itself", given='presolve="branch"', expected='"passes", or another solver')
 
-    def decide() -> Result:
+    def decide(run: Run) -> Result:
+        run.linear = "linear" not in without
         if native:
             return _prove(run, chosen, attack)
         result = _branch(run, chosen, theory, pipeline, attack) if presolve == "branch" else None
         return _decide(run, chosen, theory, pipeline, attack) if result is None else result
 
-    return limited(run, decide)
+    return _compiled(begun, decide)
+
+
+def _compiled(begun: Clocked, decide: Callable[[Run], Result]) -> Result:
+    """Compile what was started and decide it; both are UNKNOWN where they meet a limit."""
+
+    def both() -> Result:
+        run = compiled(begun)
+        return limited(run, lambda: decide(run))
+
+    return limited(begun, both)
 
 
 def default_solver(spec: Property) -> str:
@@ -158,13 +169,11 @@ def falsify(spec: Property, *, seconds: float | None = 10.0, seed: int = 0, **pa
 
     `seconds` is the most that the search may take, which without a limit ends as well.
     """
-    run = start(spec, parameters, Limits(seconds, None, seed))
-    run.solver = "falsify"
 
-    def decide() -> Result:
+    def decide(run: Run) -> Result:
         hit = searched(run, run.compiled.query, run.deadline)
         if hit is not None:
             return found(run, hit, Evidence.ATTACK)
         return unknown(run, Reason.INCOMPLETE, "the search found nothing, which proves nothing")
 
-    return limited(run, decide)
+    return _compiled(start(spec, parameters, Limits(seconds, None, seed), "falsify"), decide)

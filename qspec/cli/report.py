@@ -58,6 +58,8 @@ def grounds(result: Result) -> str:
             text = f"{result.solver}: {result.reason.value if result.reason else 'nothing conclusive'}"
     if result.vacuous:
         text += "; vacuously: nothing meets the assumption"
+    if result.unexamined:
+        text += "; not examined whether anything meets the assumption"
     if result.violations:
         text += f"; {result.violations} {'violations' if result.kind == 'forall' else 'witnesses'} in all"
     detail = result.detail.strip().splitlines()

@@ -12,6 +12,7 @@ import numpy as np
 from qspec import linear
 from qspec.bounds.interval import Interval, bound_node
 from qspec.builder import Builder
+from qspec.deadline import NEVER, Deadline
 from qspec.errors import SpecError, UnsupportedError
 from qspec.formats import code_range
 from qspec.integers import IntArray, common_unit, in_common_unit, integers
@@ -66,8 +67,11 @@ class Compiled:
         return {name: values[node] for name, node in self.variables.items()}
 
 
-def compile_property(spec: Property, parameters: Mapping[str, object] | None = None) -> Compiled:
-    """Return the queries of a property with its parameters given; raises SpecError on a missing, unknown or misshapen parameter."""
+def compile_property(spec: Property, parameters: Mapping[str, object] | None = None, *, deadline: Deadline = NEVER) -> Compiled:
+    """Return the queries of a property with its parameters given; raises SpecError on a missing, unknown or misshapen parameter.
+
+    The deadline is looked at before each node; raises OutOfTime and OutOfMemory.
+    """
     from qspec.language.truth import lower_formula
 
     spec = bind.bind(spec, parameters or {})
@@ -78,7 +82,7 @@ def compile_property(spec: Property, parameters: Mapping[str, object] | None = N
             expected="fixed-point networks",
             advice="qs.verify decides it",
         )
-    compiler = Compiler(spec)
+    compiler = Compiler(spec, deadline)
     given = lower_formula(compiler, spec.given)
     then = lower_formula(compiler, spec.then, negated=spec.kind == "forall")
     goal = conjunction([given, then])
@@ -89,8 +93,8 @@ def compile_property(spec: Property, parameters: Mapping[str, object] | None = N
 class Compiler:
     """Lowers expressions into one program; equal sub-expressions are lowered once."""
 
-    def __init__(self, spec: Property) -> None:
-        self.builder = Builder()
+    def __init__(self, spec: Property, deadline: Deadline = NEVER) -> None:
+        self.builder = Builder(deadline)
         self.variables: dict[str, int] = {}
         self._memo: dict[int, Lowered] = {}
         self._applied: dict[object, dict[str, Taps]] = {}

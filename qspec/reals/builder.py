@@ -12,6 +12,7 @@ from typing import assert_never
 
 import numpy as np
 
+from qspec.deadline import NEVER, Deadline
 from qspec.integers import IntArray
 from qspec.reals.ir import (
     FALSE,
@@ -46,7 +47,8 @@ INCREASING = frozenset({Function.EXP, Function.TANH, Function.SIGMOID, Function.
 class RealBuilder:
     """The one mutable object on the way from language to real query; it may go on from a program that is there."""
 
-    def __init__(self, program: Program = ()) -> None:
+    def __init__(self, program: Program = (), deadline: Deadline = NEVER) -> None:
+        self._deadline = deadline
         self._nodes: list[Node] = list(program)
         self._sizes: list[int] = sizes(program)
         self._order: dict[int, int] = {}
@@ -166,6 +168,7 @@ class RealBuilder:
                 assert_never(formula)
 
     def _add(self, node: Node, size: int) -> int:
+        self._deadline.check()
         self._nodes.append(node)
         self._sizes.append(size)
         return len(self._nodes) - 1

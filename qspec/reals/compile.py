@@ -8,6 +8,7 @@ from typing import Literal, assert_never, cast
 
 import numpy as np
 
+from qspec.deadline import NEVER, Deadline
 from qspec.errors import SpecError, UnsupportedError
 from qspec.integers import IntArray
 from qspec.ir import Assignment
@@ -73,17 +74,18 @@ def compile_real(
     *,
     assignment: Assignment | None = None,
     within: Cell | None = None,
+    deadline: Deadline = NEVER,
 ) -> CompiledReal:
     """Return the real queries of a property with its parameters given.
 
     With an `assignment` of the inputs of its fixed-point part this is constant, and the queries exact; else fixed-point parts are relaxed,
     so that the queries have more solutions, the fewer the smaller the part of their inputs that they are asked `within`. Raises SpecError
-    on a malformed property, UnsupportedError on what no operation on reals says.
+    on a malformed property, UnsupportedError on what no operation on reals says, OutOfTime at the deadline.
     """
     spec = bind.bind(spec, parameters or {})
     leaves = fixed_leaves(spec)
-    fixed = FixedPart(spec, leaves, within) if spec.variables or leaves else None
-    compiler = _Compiler(spec, fixed, assignment)
+    fixed = FixedPart(spec, leaves, within, deadline) if spec.variables or leaves else None
+    compiler = _Compiler(spec, fixed, assignment, deadline)
     given = conjunction([compiler.facts, compiler.formula(spec.given)])
     then = compiler.formula(spec.then)
     goal = conjunction([given, then if spec.kind == "exists" else compiler.builder.negate(then)])
@@ -106,11 +108,11 @@ def value_range(spec: Property, value: Expression) -> Enclosure:
 class _Compiler:
     """Lowers expressions and formulas into one program; equal sub-expressions are lowered once."""
 
-    def __init__(self, spec: Property, fixed: FixedPart | None, assignment: Assignment | None) -> None:
+    def __init__(self, spec: Property, fixed: FixedPart | None, assignment: Assignment | None, deadline: Deadline = NEVER) -> None:
         self._memo: dict[int, int] = {}
         self._applied: dict[object, dict[str, int]] = {}
         self._keep: list[object] = [fixed]
-        self.builder, self._leaves, self.facts = RealBuilder(), dict[int, int](), TRUE
+        self.builder, self._leaves, self.facts = RealBuilder(deadline=deadline), dict[int, int](), TRUE
         if fixed is not None and assignment is None:
             self.builder, self._leaves, self.facts = fixed.relaxed()
         elif fixed is not None and assignment is not None:

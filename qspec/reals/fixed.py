@@ -10,6 +10,7 @@ import numpy as np
 
 from qspec import ir
 from qspec.bounds.backward import bound
+from qspec.deadline import NEVER, Deadline
 from qspec.errors import InternalError, SpecError
 from qspec.evaluate import reference
 from qspec.integers import IntArray, integers
@@ -66,8 +67,9 @@ def _conjuncts(formula: Formula) -> list[Formula]:
 class FixedPart:
     """The integer program of everything of fixed point in a property; its inputs are as narrow as the assumption says."""
 
-    def __init__(self, spec: Property, leaves: Sequence[Leaf], within: Cell | None = None) -> None:
-        compiler = Compiler(spec)
+    def __init__(self, spec: Property, leaves: Sequence[Leaf], within: Cell | None = None, deadline: Deadline = NEVER) -> None:
+        self._deadline = deadline
+        compiler = Compiler(spec, deadline)
         self._leaves = [(leaf, compiler.lower(leaf)) for leaf in leaves]
         self._variables = {v.name: (compiler.variables[v.name], v.shape) for v in spec.variables}
         assumed = [*_conjuncts(spec.given), *(_conjuncts(spec.then) if spec.kind == "exists" else ())]
@@ -106,13 +108,13 @@ class FixedPart:
 
     def relaxed(self) -> tuple[RealBuilder, dict[int, int], Goal]:
         """Return a builder that begins with a relaxation, in it the nodes of all that the property reads, and what is known of the rest."""
-        found = relax(self.query, bound(self.query.program))
+        found = relax(self.query, bound(self.query.program, deadline=self._deadline), self._deadline)
         parts = found.goal.children if isinstance(found.goal, And) else (found.goal,)
         count = len(self._leaves)
         nodes = [c.node for c in parts[:count] if isinstance(c, All)]
         if len(nodes) != count:
             raise InternalError("a relaxation lost a part of its goal", given=len(nodes), expected=str(count))
-        builder = RealBuilder(found.program)
+        builder = RealBuilder(found.program, self._deadline)
         read = {id(leaf): builder.scale(node, x.unit) for (leaf, x), node in zip(self._leaves, nodes, strict=True)}
         return builder, read, conjunction(parts[count:])
 

@@ -213,20 +213,24 @@ def sizes(program: Program) -> list[int]:
     """Return the number of elements of every node."""
     result: list[int] = []
     for node in program:
-        match node:
-            case Input(_, lower, _):
-                result.append(lower.size)
-            case Affine(_, bias):
-                result.append(bias.size)
-            case Apply(a):
-                result.append(result[a])
-            case Product(left, _):
-                result.append(result[left])
-            case Maximum(_, groups):
-                result.append(groups.shape[0])
-            case _:
-                assert_never(node)
+        result.append(_size(node, result))
     return result
+
+
+def _size(node: Node, before: list[int]) -> int:
+    match node:
+        case Input(_, lower, _):
+            return lower.size
+        case Affine(_, bias):
+            return bias.size
+        case Apply(a):
+            return before[a]
+        case Product(left, _):
+            return before[left]
+        case Maximum(_, groups):
+            return groups.shape[0]
+        case _:
+            assert_never(node)
 
 
 def formula_nodes(formula: Formula) -> set[int]:
@@ -279,7 +283,7 @@ def check(query: Query) -> Query:
             names.add(node.name)
         if problem is not None:
             raise InternalError(f"real node {position} is malformed: {problem}", given=type(node).__name__)
-        size = sizes(query.program[: position + 1])
+        size.append(_size(node, size))
     if any(not 0 <= n < len(query.program) for n in formula_nodes(query.goal)):
         raise InternalError("the goal reads a node that does not exist", given=query.goal)
     return query

@@ -15,6 +15,7 @@ import numpy as np
 
 from qspec import ir, linear
 from qspec.bounds.interval import Interval
+from qspec.deadline import NEVER, Deadline
 from qspec.integers import IntArray
 from qspec.ir import Table, Wrap
 from qspec.reals.ir import (
@@ -45,13 +46,14 @@ from qspec.staircase import Rescale, Steps, climb
 Range = tuple[Fraction, Fraction]
 
 
-def relax(query: ir.Query, bounds: Sequence[Interval]) -> Query:
+def relax(query: ir.Query, bounds: Sequence[Interval], deadline: Deadline = NEVER) -> Query:
     """Return a real query with at least the solutions of `query`; `bounds` has a valid interval for every node.
 
     It has the inputs of `query` under their names, and further ones for the errors. Every solution of `query` is one of it for some errors.
     """
     relaxation = _Relaxation(query, bounds)
     for position, node in enumerate(query.program):
+        deadline.check()
         relaxation.add(position, node)
     goal = conjunction([relaxation.formula(query.goal), *relaxation.facts])
     return check(Query(tuple(relaxation.nodes), goal))

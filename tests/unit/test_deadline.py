@@ -13,10 +13,12 @@ from qspec import deadline as module
 from qspec.certificate.check import check
 from qspec.certificate.derive import _least_of_rescale
 from qspec.certificate.points import period, rescale_points
+from qspec.cli.report import grounds
 from qspec.deadline import NEVER, Deadline, OutOfMemory, OutOfTime
 from qspec.engine.prove import prove
 from qspec.linear import apply, sparse
 from qspec.passes import Pipeline
+from qspec.result import Result
 from qspec.rounding import Rounding
 from qspec.solver import Limits, Reason, get_solver
 from qspec.staircase import Rescale, climb
@@ -118,3 +120,44 @@ def test_every_stage_ends_at_the_first_look() -> None:
     with pytest.raises(OutOfTime):
         check(proof, query, deadline=looks(len(proof.steps) // 2))
     assert check(proof, query).domains > 0
+
+
+def tied() -> qs.Property:
+    """Holds, and its assumption is no box."""
+    net = qs.load("iris-4bit")
+    x = net.input("x")
+    return qs.forall(x, given=x[0] + x[1] <= x[2], then=net(x)[0] <= 1000)
+
+
+def test_what_is_proved_stays_proved_when_there_is_no_time_to_examine_the_assumption(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(*_: object) -> None:
+        raise OutOfTime
+
+    monkeypatch.setattr("qspec.run._vacuous", late)
+    for solver in ("bounds", "z3"):
+        result = qs.verify(tied(), solver=solver)
+        assert (result.verdict, result.vacuous, result.unexamined) == (qs.Verdict.HOLDS, None, True)
+        assert "not examined whether anything meets the assumption" in str(result)
+        assert "not examined whether anything meets the assumption" in grounds(result)
+        assert Result.from_dict(result.to_dict()).unexamined
+
+
+def real() -> qs.Property:
+    """Holds on a real network, and its assumption is no box."""
+    kernel = np.array([[1.0, -2.0], [0.5, 0.25]])
+    net = qs.RealSequential(qs.RealInput((2,)), qs.RealDense(kernel, activation=qs.ReLU()), name="net")
+    x = net.input("x", lower=-1, upper=1)
+    return qs.forall(x, given=x[0] * x[1] >= qs.q("1/2"), then=net(x)[0] <= qs.q("8/5"))
+
+
+def test_a_query_about_reals_ends_as_unknown_or_right() -> None:
+    late = 0
+    assert qs.verify(real()).verdict is qs.Verdict.HOLDS
+    with pytest.MonkeyPatch.context() as patch:
+        for number in range(1, 40, 3):
+            clock = count()
+            patch.setattr(module, "_now", lambda clock=clock, number=number: 0.0 if next(clock) < number else 1e6)
+            result = qs.verify(real(), timeout=5.0)
+            assert result.verdict is qs.Verdict.HOLDS or result.reason is Reason.TIMEOUT, (number, result)
+            late += result.reason is Reason.TIMEOUT
+    assert late >= 1
