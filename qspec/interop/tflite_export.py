@@ -16,11 +16,12 @@ from qspec.interop.tflite_write import write_model
 from qspec.network.graph import Stage
 from qspec.network.kernel_layers import Multiplier, Reshape
 from qspec.network.layers import Conv2D, Dense, Flatten, Input, MaxPool2D
+from qspec.network.shapes import padding_pairs
 from qspec.runtimes.arithmetic import Quantized
 from qspec.runtimes.tflm import Tflm
 from qspec.tensor import Tensor
 
-PADDINGS = {"same": 0, "valid": 1}
+PADDINGS = {"valid": 1, "same": 0}
 
 
 def to_tflite(network: Network, path: str | Path) -> None:
@@ -83,9 +84,10 @@ class _Export:
         options: dict[str, float] = {"FusedActivationFunction": _activation(after, stored, out)}
         codes: IntArray = layer.kernel.codes
         if isinstance(layer, Conv2D):
-            if layer.groups != 1 or not isinstance(layer.padding, str):
+            padding = self._padding(stage, layer.padding, layer.kernel.shape[:2], layer.stride, layer.dilation)
+            if layer.groups != 1:
                 raise _refused(stage)
-            options |= {"Padding": PADDINGS[layer.padding], "StrideH": layer.stride[0], "StrideW": layer.stride[1]}
+            options |= {"Padding": padding, "StrideH": layer.stride[0], "StrideW": layer.stride[1]}
             options |= {"DilationHFactor": layer.dilation[0], "DilationWFactor": layer.dilation[1]}
         order = (1, 0) if isinstance(layer, Dense) else (3, 0, 1, 2)
         w = self._tensor(f"{stage.name}/kernel", codes.transpose(order), np.int8, "INT8", scales)
@@ -99,13 +101,21 @@ class _Export:
 
     def _max_pool(self, stage: Stage, layer: MaxPool2D, x: int, signal: Quantized) -> int:
         stride = layer.stride or layer.window
-        if not isinstance(layer.padding, str):
-            raise _refused(stage)
-        options = {"Padding": PADDINGS[layer.padding], "StrideH": stride[0], "StrideW": stride[1], "FusedActivationFunction": 0}
+        padding = self._padding(stage, layer.padding, layer.window, stride, (1, 1))
+        options = {"Padding": padding, "StrideH": stride[0], "StrideW": stride[1], "FusedActivationFunction": 0}
         options |= {"FilterHeight": layer.window[0], "FilterWidth": layer.window[1]}
         made = self._signal(stage.name, stage.type.shape, signal)
         self.operators.append(TfliteOperator("MAX_POOL_2D", 2, (x,), (made,), options))
         return made
+
+    def _padding(self, stage: Stage, padding: object, window: tuple[int, ...], stride: tuple[int, int], dilation: tuple[int, int]) -> int:
+        """Return the number of the padding that a file has a word for; raises UnsupportedError on others."""
+        image = self.network.stages[stage.arguments[0]].type.shape[:2]
+        pads = padding_pairs(padding, image, window, stride, dilation)
+        for word, number in PADDINGS.items():
+            if padding_pairs(word, image, window, stride, dilation) == pads:
+                return number
+        raise UnsupportedError(f"the padding of {stage.name!r} is neither valid nor same", given=pads, expected="valid or same")
 
     def _reshape(self, stage: Stage, x: int, signal: Quantized) -> int:
         shape = self._tensor(f"{stage.name}/shape", np.array((1, *stage.type.shape)), np.int32, "INT32", ())
