@@ -15,7 +15,7 @@ import numpy as np
 
 from qspec.certificate.derive import CELLS, Derivation, slope_multipliers
 from qspec.certificate.facts import InputFacts
-from qspec.certificate.file import ASSUME, BOUND, CHOOSE, EMPTY, KINDS, LIST, PROPAGATE, SPLIT, TIGHTEN, Certificate
+from qspec.certificate.file import ASSUME, BOUND, CHOOSE, CLOSE, EMPTY, KINDS, LIST, PROPAGATE, SPLIT, TIGHTEN, Certificate
 from qspec.certificate.forward import Forward, Pair
 from qspec.certificate.listing import MOST, count, solvable
 from qspec.deadline import NEVER, Deadline
@@ -27,6 +27,9 @@ from qspec.ir import check as check_query
 
 Element = tuple[int, int]
 """A node, and an element of it."""
+
+AHEAD = 64
+"""Derivations that are done at once at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,6 +118,8 @@ class _Proof:
         self.position = 0
         self.tightened = self.derived = self.domains = 0
         self.assumed: dict[int, OpenDomain] = {}
+        self.ahead: dict[int, int] = {}
+        """Bounds of derivations to come, by their numbers."""
         first = self._first()
         self._assert(first, query.goal)
         self._propagate(first)
@@ -312,9 +317,40 @@ class _Proof:
 
     def _close(self, domain: _Domain) -> None:
         """Check that facts, with their weights, contradict what is derived of their sum."""
+        if self.derived not in self.ahead and not domain.empty:
+            self._look_ahead(domain)
         least = self._least(domain, {})
         if least is not None and least <= 0:
             self._fail("the facts are not contradicted", given=f"a bound of {least}", expected="a positive bound")
+
+    def _look_ahead(self, top: _Domain) -> None:
+        """Derive at once what the next steps derive, as long as they close domains of the same bounds by facts about the same nodes.
+
+        Disjuncts of one disjunction are the case. Each row of a derivation stands for itself; who uses it checks the weights first.
+        """
+        rows: list[dict[int, IntArray]] = []
+        kinds = self.certificate.steps[self.position : self.position + AHEAD, 0].tolist()
+        for number, kind, domain in zip(range(self.derived, len(self.starts) - 1), kinds, reversed(self.stack), strict=False):
+            alike = kind == CLOSE and all(a is b for a, b in zip(domain.bounds, top.bounds, strict=True))
+            held = self._weighted(number) if alike else {}
+            if not held or (rows and held.keys() != rows[0].keys()):
+                break
+            rows.append(held)
+        if len(rows) > 1:
+            together = {node: shrink(np.concatenate([row[node] for row in rows])) for node in rows[0]}
+            multipliers = self.certificate.multipliers[self.derived : self.derived + len(rows)]
+            least = self.derivation.bound(together, top.bounds, lambda place, _: multipliers[:, place])
+            self.ahead = dict(enumerate(map(int, least), self.derived))
+
+    def _weighted(self, number: int) -> dict[int, IntArray]:
+        """Return the coefficients of the weighted facts of a derivation, unchecked; none if they are of elements that do not exist."""
+        held: dict[int, IntArray] = {}
+        for node, element, weight in self.certificate.weights[self.starts[number] : self.starts[number + 1], 1:].tolist():
+            if not 0 <= node < len(self.program) or not 0 <= element < self.derivation.sizes[node]:
+                return {}
+            row = held.setdefault(node, np.zeros((1, self.derivation.sizes[node]), dtype=object))
+            row[0, element] -= weight
+        return held
 
     def _least(self, domain: _Domain, coefficients: dict[int, IntArray]) -> int | None:
         """Return the bound of a sum less the weighted facts of the next derivation; None in a domain of which nothing is left."""
@@ -336,6 +372,8 @@ class _Proof:
             return None
         if not coefficients:
             self._fail("no facts", given="no weights for this step", expected="at least one")
+        if number in self.ahead:
+            return self.ahead.pop(number)
         multipliers = self.certificate.multipliers[number][None]
         held = {node: shrink(row) for node, row in coefficients.items()}
         return int(self.derivation.bound(held, domain.bounds, lambda place, _: multipliers[:, place])[0])
