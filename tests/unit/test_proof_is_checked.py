@@ -24,14 +24,20 @@ class Careless(Bounds):
 
 
 def robust() -> qs.Property:
+    """Return a property that needs a derivation by weights: bounds alone do not show it."""
     q4 = qs.Fixed(4, 2)
-    net = qs.Sequential(qs.Input((2,), q4), qs.Dense(qs.quantize([[1.0, -0.5], [-0.75, 1.5]], q4), output=qs.Fixed(6, 2)), name="small")
-    return qs.properties.local_robustness(net, [4, -4], 1, 0)
+    first = qs.quantize([[1.25, 0.5, 0.0], [-1.0, -1.0, -2.0]], q4)
+    second = qs.quantize([[-1.75, -2.0], [-1.5, 1.25], [0.5, 1.5]], q4)
+    hidden = qs.Dense(first, None, qs.ReLU(), qs.Fixed(6, 2, signed=False))
+    net = qs.Sequential(qs.Input((2,), q4), hidden, qs.Dense(second, output=qs.Fixed(8, 2)), name="small")
+    return qs.properties.local_robustness(net, [4, -4], 2, 1)
 
 
 def test_a_right_proof_is_accepted_and_a_wrong_one_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     result = qs.verify(robust(), solver=Bounds(), attack=False)
     assert (result.verdict, result.evidence.name) == (qs.Verdict.HOLDS, "CERTIFICATE")
+    assert result.certificate is not None
+    assert result.certificate.weights.size
     with pytest.raises(SoundnessError, match="proof"):
         qs.verify(robust(), solver=Careless(), attack=False)
