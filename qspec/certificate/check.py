@@ -345,10 +345,12 @@ class _Proof:
     def _weighted(self, number: int) -> dict[int, IntArray]:
         """Return the coefficients of the weighted facts of a derivation, unchecked; none if they are of elements that do not exist."""
         held: dict[int, IntArray] = {}
-        for node, element, weight in self.certificate.weights[self.starts[number] : self.starts[number + 1], 1:].tolist():
-            if not 0 <= node < len(self.program) or not 0 <= element < self.derivation.sizes[node]:
+        rows: list[list[int]] = self.certificate.weights[self.starts[number] : self.starts[number + 1], 1:].tolist()
+        for node, element, weight in rows:
+            size = self.derivation.sizes[node] if 0 <= node < len(self.program) else 0
+            if not 0 <= element < size:
                 return {}
-            row = held.setdefault(node, np.zeros((1, self.derivation.sizes[node]), dtype=object))
+            row = held.setdefault(node, np.zeros((1, size), dtype=object))
             row[0, element] -= weight
         return held
 
