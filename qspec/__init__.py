@@ -5,7 +5,17 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from qspec import properties as properties
+from qspec.arithmetic.formats import Affine as Affine
+from qspec.arithmetic.formats import Fixed as Fixed
+from qspec.arithmetic.formats import PerChannel as PerChannel
+from qspec.arithmetic.formats import int4 as int4
+from qspec.arithmetic.formats import int8 as int8
+from qspec.arithmetic.formats import int16 as int16
+from qspec.arithmetic.formats import uint8 as uint8
+from qspec.arithmetic.rounding import Overflow as Overflow
+from qspec.arithmetic.rounding import Rounding as Rounding
+from qspec.arithmetic.tensor import Tensor as Tensor
+from qspec.arithmetic.tensor import quantize as quantize
 from qspec.errors import CertificateError as CertificateError
 from qspec.errors import FormatError as FormatError
 from qspec.errors import ModelFileError as ModelFileError
@@ -17,17 +27,16 @@ from qspec.errors import SolverMissingError as SolverMissingError
 from qspec.errors import SoundnessError as SoundnessError
 from qspec.errors import SpecError as SpecError
 from qspec.errors import UnsupportedError as UnsupportedError
+from qspec.extremes.optimize import maximize as maximize
+from qspec.extremes.optimize import minimize as minimize
+from qspec.extremes.optimize import optimize as optimize
+from qspec.extremes.optimize import optimizing as optimizing
+from qspec.extremes.optimum import Objective as Objective
+from qspec.extremes.optimum import Optimum as Optimum
 from qspec.face import Network as Network
 from qspec.face import RealNetwork as RealNetwork
 from qspec.face import RealSequential as RealSequential
 from qspec.face import Sequential as Sequential
-from qspec.formats import Affine as Affine
-from qspec.formats import Fixed as Fixed
-from qspec.formats import PerChannel as PerChannel
-from qspec.formats import int4 as int4
-from qspec.formats import int8 as int8
-from qspec.formats import int16 as int16
-from qspec.formats import uint8 as uint8
 from qspec.language.formulas import Property as Property
 from qspec.language.formulas import argmax as argmax
 from qspec.language.formulas import every as all
@@ -52,6 +61,7 @@ from qspec.language.functions import softmax as softmax
 from qspec.language.functions import softplus as softplus
 from qspec.language.functions import tanh as tanh
 from qspec.language.functions import total as sum
+from qspec.named import properties as properties
 from qspec.network.activations import HardSigmoid as HardSigmoid
 from qspec.network.activations import HardTanh as HardTanh
 from qspec.network.activations import LeakyReLU as LeakyReLU
@@ -81,9 +91,7 @@ from qspec.network.layers import Input as Input
 from qspec.network.layers import MaxPool2D as MaxPool2D
 from qspec.network.layers import Requantize as Requantize
 from qspec.network.layers import fold_batch_norm as fold_batch_norm
-from qspec.network.load import load as load
-from qspec.network.load import load_real as load_real
-from qspec.network.real import real_apply as real_apply
+from qspec.network.real_graph import real_apply as real_apply
 from qspec.network.real_layers import Activate as Activate
 from qspec.network.real_layers import Exp as Exp
 from qspec.network.real_layers import RealConv2D as RealConv2D
@@ -92,82 +100,75 @@ from qspec.network.real_layers import RealInput as RealInput
 from qspec.network.real_layers import RealSparse as RealSparse
 from qspec.network.real_layers import Softmax as Softmax
 from qspec.network.real_layers import Softplus as Softplus
-from qspec.optimize import Objective as Objective
-from qspec.optimize import Optimum as Optimum
-from qspec.optimize import maximize as maximize
-from qspec.optimize import minimize as minimize
-from qspec.optimize import optimize as optimize
-from qspec.optimize import optimizing as optimizing
-from qspec.result import Result as Result
-from qspec.result import Verdict as Verdict
-from qspec.rounding import Overflow as Overflow
-from qspec.rounding import Rounding as Rounding
+from qspec.readers.load import load as load
+from qspec.readers.load import load_real as load_real
 from qspec.solver import Limits as Limits
-from qspec.tensor import Tensor as Tensor
-from qspec.tensor import quantize as quantize
-from qspec.verify import falsify as falsify
-from qspec.verify import query as query
-from qspec.verify import verify as verify
+from qspec.verify.decide import falsify as falsify
+from qspec.verify.decide import query as query
+from qspec.verify.decide import verify as verify
+from qspec.verify.result import Result as Result
+from qspec.verify.result import Verdict as Verdict
 
 if TYPE_CHECKING:
-    from qspec import fairness as fairness
-    from qspec import real_properties as real_properties
-    from qspec.bits import Widths as Widths
-    from qspec.bits import fewest_bits as fewest_bits
-    from qspec.certification.certification import Certification as Certification
-    from qspec.certification.certify import certify as certify
-    from qspec.comparison import compare as compare
+    from qspec.batch.certification import Certification as Certification
+    from qspec.batch.certify import certify as certify
+    from qspec.batch.comparison import compare as compare
+    from qspec.batch.many import Finished as Finished
+    from qspec.batch.many import grid as grid
+    from qspec.batch.many import together as together
+    from qspec.batch.many import verify_many as verify_many
+    from qspec.batch.sweeps import Sweep as Sweep
+    from qspec.batch.sweeps import sweep as sweep
     from qspec.conformance.agree import Agreement as Agreement
     from qspec.conformance.agree import agree as agree
-    from qspec.export import to_lp as to_lp
-    from qspec.export import to_mps as to_mps
-    from qspec.export import to_pysmt as to_pysmt
-    from qspec.export import to_smtlib as to_smtlib
-    from qspec.figures.plot import plot as plot
-    from qspec.interop.tflite_export import to_tflite as to_tflite
-    from qspec.layer_bits import LayerWidths as LayerWidths
-    from qspec.many import Finished as Finished
-    from qspec.many import grid as grid
-    from qspec.many import together as together
-    from qspec.many import verify_many as verify_many
-    from qspec.quantization_errors import ErrorBounds as ErrorBounds
-    from qspec.quantization_errors import LargestError as LargestError
-    from qspec.quantization_errors import error_bounds as error_bounds
-    from qspec.quantization_errors import largest_error as largest_error
-    from qspec.radius import Radius as Radius
-    from qspec.radius import largest_radius as largest_radius
+    from qspec.engines.difference.largest import ErrorBounds as ErrorBounds
+    from qspec.engines.difference.largest import LargestError as LargestError
+    from qspec.extremes import fairness as fairness
+    from qspec.extremes.bits import Widths as Widths
+    from qspec.extremes.bits import fewest_bits as fewest_bits
+    from qspec.extremes.layer_bits import LayerWidths as LayerWidths
+    from qspec.extremes.quantization_errors import error_bounds as error_bounds
+    from qspec.extremes.quantization_errors import largest_error as largest_error
+    from qspec.extremes.radius import Radius as Radius
+    from qspec.extremes.radius import largest_radius as largest_radius
+    from qspec.extremes.threshold import Threshold as Threshold
+    from qspec.extremes.threshold import largest_value as largest_value
+    from qspec.extremes.threshold import least_value as least_value
+    from qspec.named import real_properties as real_properties
+    from qspec.named.schema import Categorical as Categorical
+    from qspec.named.schema import Link as Link
+    from qspec.named.schema import Ordinal as Ordinal
+    from qspec.named.schema import Schema as Schema
+    from qspec.named.schema import Whole as Whole
+    from qspec.named.schema import determines as determines
+    from qspec.readers.tflite_export import to_tflite as to_tflite
     from qspec.runtimes.int8 import quantize_int8 as quantize_int8
-    from qspec.schema import Categorical as Categorical
-    from qspec.schema import Link as Link
-    from qspec.schema import Ordinal as Ordinal
-    from qspec.schema import Schema as Schema
-    from qspec.schema import Whole as Whole
-    from qspec.schema import determines as determines
-    from qspec.sweeps import Sweep as Sweep
-    from qspec.sweeps import sweep as sweep
-    from qspec.threshold import Threshold as Threshold
-    from qspec.threshold import largest_value as largest_value
-    from qspec.threshold import least_value as least_value
+    from qspec.show.figures.plot import plot as plot
+    from qspec.verify.export import to_lp as to_lp
+    from qspec.verify.export import to_mps as to_mps
+    from qspec.verify.export import to_pysmt as to_pysmt
+    from qspec.verify.export import to_smtlib as to_smtlib
 
 __version__ = "0.1.0"
 
 _LATER = {
-    "qspec.bits": ("Widths", "fewest_bits"),
-    "qspec.certification.certification": ("Certification",),
-    "qspec.certification.certify": ("certify",),
-    "qspec.comparison": ("compare",),
+    "qspec.extremes.bits": ("Widths", "fewest_bits"),
+    "qspec.batch.certification": ("Certification",),
+    "qspec.batch.certify": ("certify",),
+    "qspec.batch.comparison": ("compare",),
     "qspec.conformance.agree": ("Agreement", "agree"),
-    "qspec.export": ("to_lp", "to_mps", "to_pysmt", "to_smtlib"),
-    "qspec.interop.tflite_export": ("to_tflite",),
-    "qspec.figures.plot": ("plot",),
-    "qspec.layer_bits": ("LayerWidths",),
-    "qspec.many": ("Finished", "grid", "together", "verify_many"),
-    "qspec.quantization_errors": ("ErrorBounds", "LargestError", "error_bounds", "largest_error"),
-    "qspec.radius": ("Radius", "largest_radius"),
+    "qspec.verify.export": ("to_lp", "to_mps", "to_pysmt", "to_smtlib"),
+    "qspec.readers.tflite_export": ("to_tflite",),
+    "qspec.show.figures.plot": ("plot",),
+    "qspec.extremes.layer_bits": ("LayerWidths",),
+    "qspec.batch.many": ("Finished", "grid", "together", "verify_many"),
+    "qspec.engines.difference.largest": ("ErrorBounds", "LargestError"),
+    "qspec.extremes.quantization_errors": ("error_bounds", "largest_error"),
+    "qspec.extremes.radius": ("Radius", "largest_radius"),
     "qspec.runtimes.int8": ("quantize_int8",),
-    "qspec.schema": ("Categorical", "Link", "Ordinal", "Schema", "Whole", "determines"),
-    "qspec.sweeps": ("Sweep", "sweep"),
-    "qspec.threshold": ("Threshold", "largest_value", "least_value"),
+    "qspec.named.schema": ("Categorical", "Link", "Ordinal", "Schema", "Whole", "determines"),
+    "qspec.batch.sweeps": ("Sweep", "sweep"),
+    "qspec.extremes.threshold": ("Threshold", "largest_value", "least_value"),
 }
 _MODULES = ("fairness", "real_properties")
 """What is loaded when it is first asked for, so that `import qspec` is quick: names by module, and modules."""

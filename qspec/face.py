@@ -9,25 +9,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qspec.arithmetic.rounding import Overflow, Rounding
 from qspec.errors import NetworkError
 from qspec.network.graph import Graph, apply
 from qspec.network.layers import Input, Layer
-from qspec.network.real import RealGraph, real_apply
+from qspec.network.real_graph import RealGraph, real_apply
 from qspec.network.real_layers import RealInput, RealLayer
-from qspec.rounding import Overflow, Rounding
 
 if TYPE_CHECKING:
     from os import PathLike
 
-    from qspec.formats import Fixed, Format
-    from qspec.integers import IntArray
+    from qspec.arithmetic.formats import Fixed, Format
+    from qspec.arithmetic.integers import IntArray
+    from qspec.ir.real import ExactArray
     from qspec.language.expressions import Operand, Output, Tap, Variable
+    from qspec.language.perturbation import PerturbedNetwork
     from qspec.language.real_expressions import RealOutput, RealVariable
-    from qspec.network.calibrate import Calibration
-    from qspec.network.perturb import PerturbedNetwork
-    from qspec.network.real import Reals, RealStage
-    from qspec.network.real_perturb import PerturbedRealNetwork, Rounded
-    from qspec.reals.ir import ExactArray
+    from qspec.language.real_perturbation import PerturbedRealNetwork, Rounded
+    from qspec.network.real_graph import Reals, RealStage
+    from qspec.quantization.calibrate import Calibration
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,13 +69,13 @@ class Network(Graph):
 
     def evaluate(self, codes: object) -> IntArray:
         """Return the output codes for input codes of shape (..., *input shape), exactly, by the reference integers."""
-        from qspec.network.evaluate import evaluate
+        from qspec.lowering.evaluate import evaluate
 
         return evaluate(self, codes)
 
     def summary(self) -> str:
         """Return a table of the layers: name, kind, shape, format, parameters, accumulator width."""
-        from qspec.network.summary import summary
+        from qspec.lowering.summary import summary
 
         return summary(self)
 
@@ -84,13 +84,13 @@ class Network(Graph):
 
         Raises UnsupportedError if an activation is a table, which has no real counterpart.
         """
-        from qspec.network.convert import to_real
+        from qspec.quantization.convert import to_real
 
         return to_real(self).into(RealNetwork)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the network to a file (see `qspec.network.file`); raises ModelFileError if that fails."""
-        from qspec.network.file import save
+        """Write the network to a file (see `qspec.files.qspec_file`); raises ModelFileError if that fails."""
+        from qspec.files.qspec_file import save
 
         save(self, path)
 
@@ -99,13 +99,13 @@ class Network(Graph):
 
         The freed parameters become variables of the specification. Raises NetworkError on negative or vacuous perturbations.
         """
-        from qspec.network.perturb import perturb
+        from qspec.language.perturbation import perturb
 
         return perturb(self, weights, biases, layers)
 
     def flip_bits(self, count: int = 1, *, layers: Sequence[str] | None = None) -> PerturbedNetwork:
         """Return this network with at most `count` bits of its stored parameters flipped, anywhere in the named layers or in all."""
-        from qspec.network.perturb import flip_bits
+        from qspec.language.perturbation import flip_bits
 
         return flip_bits(self, count, layers)
 
@@ -146,13 +146,13 @@ class RealNetwork(RealGraph):
 
     def evaluate(self, values: object) -> Reals:
         """Return the first output in doubles, shape (..., *output shape), for input values of shape (..., *input shape); for looking at."""
-        from qspec.network.real_evaluate import evaluate
+        from qspec.lowering.real_evaluate import evaluate
 
         return evaluate(self, values)
 
     def enclose(self, values: object, *, digits: int = 24) -> tuple[ExactArray, ExactArray]:
         """Return exact rationals below and above the first output for exact values of the one input; equal where it is rational."""
-        from qspec.reals.lower import enclose
+        from qspec.lowering.real_layers import enclose
 
         return enclose(self, values, digits)
 
@@ -172,7 +172,7 @@ class RealNetwork(RealGraph):
         `bits` stands for quantisation to so many fraction bits: rho is 2^-(bits + 1) for rounding to "nearest", 2^-bits for "truncate".
         The freed parameters become variables of the specification. Raises NetworkError if nothing is perturbed.
         """
-        from qspec.network.real_perturb import perturb, radius
+        from qspec.language.real_perturbation import perturb, radius
 
         return perturb(self, radius(rho, bits, rounding), relative=relative, layers=layers, weights=weights, biases=biases)
 
@@ -191,7 +191,7 @@ class RealNetwork(RealGraph):
         `biases` are as `weights` and `output`, of layers that are outputs, as `activations` if not given. Each format states its rounding
         and overflow. Raises UnsupportedError on softplus, exp and softmax, which have no fixed-point layer.
         """
-        from qspec.network.convert import Formats, quantized
+        from qspec.quantization.convert import Formats, quantized
 
         ends = {self.stages[k].name for k in self.outputs}
 
@@ -207,15 +207,15 @@ class RealNetwork(RealGraph):
         """Return what quantises this network to any number of bits: binary points that suit its parameters, and its signals on `values`.
 
         `values` are of shape (samples, *input shape), as for `evaluate`; `input` is the format of the input at every width. Raises
-        ShapeError if they do not fit, and SpecError if there are none or some are not finite. See `qspec.network.calibrate`.
+        ShapeError if they do not fit, and SpecError if there are none or some are not finite. See `qspec.quantization.calibrate`.
         """
-        from qspec.network.calibrate import calibrated
+        from qspec.quantization.calibrate import calibrated
 
         return calibrated(self, values, input, rounding, overflow, Network)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the network to a file (see `qspec.network.real_file`); raises ModelFileError if that fails."""
-        from qspec.network.real_file import save
+        """Write the network to a file (see `qspec.files.real_file`); raises ModelFileError if that fails."""
+        from qspec.files.real_file import save
 
         save(self, path)
 

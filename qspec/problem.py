@@ -11,10 +11,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from qspec.integers import IntArray, shrink
-from qspec.ir import Query
-from qspec.reals.ir import ExactArray, Point, exact, fractions
-from qspec.reals.ir import Query as RealQuery
+from qspec.arithmetic.integers import IntArray, shrink
+from qspec.ir.integer import Query
+from qspec.ir.real import ExactArray, Point, exact, fractions
+from qspec.ir.real import Query as RealQuery
 
 
 class Fidelity(Enum):

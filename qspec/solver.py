@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
-from qspec import checks
+from qspec.arithmetic.integers import IntArray
 from qspec.deadline import NEVER, Deadline
 from qspec.errors import SolverMissingError
-from qspec.integers import IntArray
 from qspec.problem import Model, Problem
+from qspec.support import checks
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

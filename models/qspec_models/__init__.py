@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 import qspec as qs
-from qspec.integers import IntArray, integers
+from qspec.arithmetic.integers import IntArray, integers
 from qspec_models.card import DIRECTORY as DIRECTORY
 from qspec_models.card import Card as Card
 from qspec_models.card import CertifiedShare as CertifiedShare

@@ -13,9 +13,9 @@ import numpy as np
 
 import qspec as qs
 import qspec_models
+from qspec.arithmetic.integers import IntArray
 from qspec.cli.report import grounds
 from qspec.cli.terminal import colour, columns, painted, table
-from qspec.integers import IntArray
 from qspec.show import png
 from qspec.show.formula import describe
 from qspec.show.picture import beside, change, grey

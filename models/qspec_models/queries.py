@@ -7,7 +7,7 @@ from typing import assert_never
 
 import qspec as qs
 import qspec_models
-from qspec.integers import IntArray
+from qspec.arithmetic.integers import IntArray
 from qspec_models.card import Card, IndividualFairness, LocalRobustness, Monotonicity, StandardQuery
 
 

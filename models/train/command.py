@@ -13,8 +13,8 @@ from data import Dataset, Integers
 from fit import Recipe, fit
 
 import qspec as qs
-from qspec.figures.style import check_drawable, saved
-from qspec.figures.training import curves
+from qspec.show.figures.style import check_drawable, saved
+from qspec.show.figures.training import curves
 from qspec.training import Architecture
 from qspec.training.checkpoint import Row
 from qspec.training.export import checked, network

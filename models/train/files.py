@@ -7,7 +7,7 @@ from pathlib import Path
 from data import Dataset
 
 from qspec.errors import ModelFileError
-from qspec.samples import Samples
+from qspec.files.samples import Samples
 from qspec.training import read_folders, read_idx, read_npz
 
 

@@ -11,11 +11,11 @@ from typing import assert_never
 
 import numpy as np
 
+from qspec.arithmetic.integers import SAFE, IntArray, magnitude, shrink, widen
+from qspec.bounds.breakpoints import Elementwise, Points, points
 from qspec.bounds.interval import Interval, bound_node
 from qspec.bounds.layout import Relaxed
-from qspec.bounds.points import Elementwise, Points, points
-from qspec.integers import SAFE, IntArray, magnitude, shrink, widen
-from qspec.ir import Maximum, Product, Staircase, Table, Wrap, with_arguments
+from qspec.ir.integer import Maximum, Product, Staircase, Table, Wrap, with_arguments
 
 
 def conjugate(node: Relaxed, c: IntArray, p: IntArray, known: list[Interval], listed: Points | None = None) -> IntArray:

@@ -12,11 +12,11 @@ from typing import assert_never
 
 import numpy as np
 
-from qspec import linear
-from qspec.integers import IntArray, magnitude, shrink, widen
-from qspec.ir import Affine, All, And, Any, Formula, Input, Maximum, Node, Or, Product, Program, Staircase, Table, Truth, Wrap
-from qspec.rounding import wrap
-from qspec.staircase import climb
+from qspec.arithmetic.integers import IntArray, magnitude, shrink, widen
+from qspec.arithmetic.rounding import wrap
+from qspec.ir import linear
+from qspec.ir.integer import Affine, All, And, Any, Formula, Input, Maximum, Node, Or, Product, Program, Staircase, Table, Truth, Wrap
+from qspec.ir.staircase import climb
 
 
 @dataclass(frozen=True, slots=True, eq=False)

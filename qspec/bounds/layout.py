@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qspec.integers import IntArray
-from qspec.ir import Affine, Input, Maximum, Node, Product, Program, Staircase, Table, Wrap, sizes
+from qspec.arithmetic.integers import IntArray
+from qspec.ir.integer import Affine, Input, Maximum, Node, Product, Program, Staircase, Table, Wrap, sizes
 
 Relaxed = Staircase | Table | Product | Maximum | Wrap
 

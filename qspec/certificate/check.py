@@ -13,17 +13,17 @@ from typing import NoReturn, assert_never
 
 import numpy as np
 
+from qspec.arithmetic.integers import IntArray, shrink, widen
 from qspec.certificate.derive import CELLS, Derivation, slope_multipliers
 from qspec.certificate.facts import InputFacts
 from qspec.certificate.file import ASSUME, BOUND, CHOOSE, CLOSE, EMPTY, KINDS, LIST, PROPAGATE, SPLIT, TIGHTEN, Certificate
 from qspec.certificate.forward import Forward, Pair
 from qspec.certificate.listing import MOST, count, solvable
 from qspec.deadline import NEVER, Deadline
-from qspec.digest import digest
 from qspec.errors import CertificateError
-from qspec.integers import IntArray, shrink, widen
-from qspec.ir import All, And, Any, Formula, Input, Or, Query, Truth, arguments, formula_nodes
-from qspec.ir import check as check_query
+from qspec.ir.digest import digest
+from qspec.ir.integer import All, And, Any, Formula, Input, Or, Query, Truth, arguments, formula_nodes
+from qspec.ir.integer import check as check_query
 
 Element = tuple[int, int]
 """A node, and an element of it."""

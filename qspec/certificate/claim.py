@@ -9,14 +9,14 @@ from typing import Literal
 
 from qspec.certificate.check import Checked, check
 from qspec.certificate.file import Assumption, Certificate
-from qspec.digest import digest
+from qspec.compile.query import compile_property
 from qspec.errors import CertificateError
-from qspec.ir import Query
+from qspec.files.qspec_file import content_hash
+from qspec.ir.digest import digest
+from qspec.ir.integer import Query
 from qspec.language.bind import bind
-from qspec.language.compile import compile_property
 from qspec.language.formulas import Property
-from qspec.language.walk import networks
-from qspec.network.file import content_hash
+from qspec.language.traversal import networks
 
 
 @dataclass(frozen=True, slots=True)

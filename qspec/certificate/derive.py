@@ -13,7 +13,7 @@ from typing import assert_never
 
 import numpy as np
 
-from qspec import linear
+from qspec.arithmetic.integers import IntArray, magnitude, shrink, widen, within
 from qspec.certificate.forward import Pair, add
 from qspec.certificate.points import (
     MAX_CODES,
@@ -27,10 +27,10 @@ from qspec.certificate.points import (
     wrap_points,
 )
 from qspec.deadline import NEVER, Deadline
-from qspec.integers import IntArray, magnitude, shrink, widen, within
-from qspec.ir import Affine, Input, Maximum, Node, Product, Program, Staircase, Table, Wrap, sizes
-from qspec.linear import LinearMap
-from qspec.staircase import Rescale, Steps, climb
+from qspec.ir import linear
+from qspec.ir.integer import Affine, Input, Maximum, Node, Product, Program, Staircase, Table, Wrap, sizes
+from qspec.ir.linear import LinearMap
+from qspec.ir.staircase import Rescale, Steps, climb
 
 CELLS = 1 << 20
 """Entries of the largest intermediate array, roughly."""

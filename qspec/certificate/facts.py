@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from qspec import linear
+from qspec.arithmetic.integers import IntArray, magnitude, shrink, widen
 from qspec.certificate.forward import Pair, add
-from qspec.integers import IntArray, magnitude, shrink, widen
-from qspec.ir import Affine, Input, Program, arguments, sizes
-from qspec.linear import Sparse
+from qspec.ir import linear
+from qspec.ir.integer import Affine, Input, Program, arguments, sizes
+from qspec.ir.linear import Sparse
 
 Facts = Mapping[int, IntArray]
 """Which elements of nodes are known to be at least zero: a vector of truth values for each node with any."""

@@ -20,11 +20,11 @@ from typing import Literal, cast
 
 import numpy as np
 
-from qspec.atomic import replacing
+from qspec.arithmetic.integers import IntArray
 from qspec.errors import CertificateError, ModelFileError
-from qspec.integers import IntArray
-from qspec.network.arrays import HEADER, MAGIC
-from qspec.network.cursor import Cursor, parse
+from qspec.files.arrays import HEADER, MAGIC
+from qspec.files.atomic import replacing
+from qspec.files.json_cursor import Cursor, parse
 
 SCHEMA = "qspec.certificate/1"
 PARTIAL = "qspec.partial-certificate/1"

@@ -7,12 +7,12 @@ from typing import assert_never
 
 import numpy as np
 
-from qspec import linear
+from qspec.arithmetic.integers import IntArray, magnitude, shrink, widen, within
 from qspec.certificate.points import table_points, wrap_points
-from qspec.integers import IntArray, magnitude, shrink, widen, within
-from qspec.ir import Affine, Input, Maximum, Product, Program, Staircase, Table, Wrap
-from qspec.linear import Convolution, Dense, LinearMap, Sparse
-from qspec.staircase import climb
+from qspec.ir import linear
+from qspec.ir.integer import Affine, Input, Maximum, Product, Program, Staircase, Table, Wrap
+from qspec.ir.linear import Convolution, Dense, LinearMap, Sparse
+from qspec.ir.staircase import climb
 
 Pair = tuple[IntArray, IntArray]
 """Lower and upper bounds of the elements of a node."""

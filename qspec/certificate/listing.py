@@ -8,10 +8,10 @@ from typing import assert_never
 
 import numpy as np
 
-from qspec import linear
+from qspec.arithmetic.integers import IntArray, magnitude, shrink, widen
 from qspec.certificate.forward import Pair, add
-from qspec.integers import IntArray, magnitude, shrink, widen
-from qspec.ir import (
+from qspec.ir import linear
+from qspec.ir.integer import (
     Affine,
     All,
     And,
@@ -31,7 +31,7 @@ from qspec.ir import (
     formula_nodes,
     sizes,
 )
-from qspec.staircase import climb
+from qspec.ir.staircase import climb
 
 MOST = 1 << 20
 """Assignments that one step may list."""

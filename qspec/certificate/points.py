@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from qspec.integers import IntArray, magnitude, shrink, widen
-from qspec.ir import Table, Wrap
-from qspec.rounding import Rounding
-from qspec.staircase import Rescale, Steps, climb, reach
+from qspec.arithmetic.integers import IntArray, magnitude, shrink, widen
+from qspec.arithmetic.rounding import Rounding
+from qspec.ir.integer import Table, Wrap
+from qspec.ir.staircase import Rescale, Steps, climb, reach
 
 MAX_CODES = 1 << 12
 """A `Rescale` is looked at step by step up to so many codes."""

@@ -6,8 +6,8 @@ from typing import cast
 
 import numpy as np
 
+from qspec.arithmetic.integers import IntArray
 from qspec.errors import ModelFileError
-from qspec.integers import IntArray
 
 
 def read_array(path: str) -> IntArray:

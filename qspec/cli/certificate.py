@@ -12,11 +12,11 @@ from qspec.cli.report import grounds, solutions
 from qspec.cli.specs import Case, read_specs
 from qspec.cli.terminal import painted
 from qspec.errors import CertificateError, SpecError
-from qspec.language.walk import networks
-from qspec.network.file import content_hash
-from qspec.network.load import load as load_network
-from qspec.presolve import confirm
-from qspec.result import Result
+from qspec.files.qspec_file import content_hash
+from qspec.language.traversal import networks
+from qspec.readers.load import load as load_network
+from qspec.verify.cube_and_conquer import confirm
+from qspec.verify.result import Result
 
 
 def run(*, certificate: str, network: str, target: str, param: Sequence[str], ask: str | None, timeout: float | None) -> Outcome:

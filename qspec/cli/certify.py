@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from qspec.certification.certification import Certification
-from qspec.certification.certify import Branching, certify
+from qspec.arithmetic.integers import IntArray
+from qspec.batch.certification import Certification
+from qspec.batch.certify import Branching, certify
 from qspec.cli.outcome import Exit, Outcome
 from qspec.cli.terminal import painted, table
 from qspec.errors import QspecError, SpecError
-from qspec.figures.plot import plot as draw
-from qspec.figures.style import check_drawable
-from qspec.integers import IntArray
-from qspec.network.load import load
-from qspec.result import Verdict
+from qspec.readers.load import load
+from qspec.show.figures.plot import plot as draw
+from qspec.show.figures.style import check_drawable
+from qspec.verify.result import Verdict
 
 
 def run(
@@ -64,7 +64,7 @@ def _overall(found: Certification) -> Verdict:
 
 def _samples(samples: str, labels: str | None, images: str) -> tuple[IntArray, IntArray]:
     """Return images and classes; an idx file has no channels, and gets one."""
-    from qspec.samples import read_idx, read_npz
+    from qspec.files.samples import read_idx, read_npz
 
     if samples.endswith(".npz"):
         return read_npz(samples, images, labels or "targets")

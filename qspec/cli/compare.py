@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 
+from qspec.batch.comparison import Comparison, compare_each
 from qspec.cli.outcome import Outcome, overall, status
 from qspec.cli.report import caveat, check_writable, deliver, grounds, solution
 from qspec.cli.solvers import installed
 from qspec.cli.specs import Case, read_specs
 from qspec.cli.terminal import Report, painted, progress, table
-from qspec.comparison import Comparison, compare_each
 from qspec.errors import SolverMissingError
-from qspec.result import Result, Verdict
+from qspec.verify.result import Result, Verdict
 
 
 def run(

@@ -9,7 +9,7 @@ import numpy as np
 from qspec.cli.arrays import read_array
 from qspec.cli.outcome import Outcome
 from qspec.errors import ModelFileError
-from qspec.network.load import load
+from qspec.readers.load import load
 
 
 def run(*, network: str, inputs: str, semantics: str | None, out: str) -> Outcome:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from qspec.atomic import replacing, writing
 from qspec.cli.outcome import Outcome
 from qspec.cli.report import check_writable
 from qspec.cli.specs import read_specs
 from qspec.errors import SpecError
-from qspec.export import to_lp, to_mps, to_smtlib
+from qspec.files.atomic import replacing, writing
+from qspec.verify.export import to_lp, to_mps, to_smtlib
 
 COMMENTS = {"smt2": ";", "lp": "\\", "mps": "*"}
 """What begins a comment in each format."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qspec.cli.outcome import Outcome
-from qspec.interop.tflite import read_tflite
+from qspec.readers.tflite import read_tflite
 
 
 def run(*, file: str, semantics: str, out: str) -> Outcome:

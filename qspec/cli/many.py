@@ -11,17 +11,17 @@ from typing import cast
 
 import numpy as np
 
-from qspec.atomic import check_plain
+from qspec.batch.many import Finished, grid, together, verify_many
 from qspec.cli.outcome import Exit, Outcome, overall, status
 from qspec.cli.report import caveat
 from qspec.cli.specs import choose, read_file, setting, split_target
 from qspec.cli.terminal import painted, table
 from qspec.errors import InternalError, SpecError
-from qspec.json_text import parse
+from qspec.files.atomic import check_plain
 from qspec.language.bind import parameter_names
 from qspec.language.formulas import Property
-from qspec.many import Finished, grid, together, verify_many
-from qspec.result import Verdict
+from qspec.support.json_text import parse
+from qspec.verify.result import Verdict
 
 MOST = 5
 """Errors printed in full."""

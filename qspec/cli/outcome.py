@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from qspec.result import Result, Verdict
 from qspec.solver import Reason
+from qspec.verify.result import Result, Verdict
 
 
 class Exit(IntEnum):

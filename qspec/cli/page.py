@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from qspec.atomic import replacing, writing
 from qspec.cli.outcome import Outcome
 from qspec.cli.report import check_writable
 from qspec.errors import SpecError
-from qspec.report.page import page
-from qspec.report.read import read
+from qspec.files.atomic import replacing, writing
+from qspec.show.report.page import page
+from qspec.show.report.read import read
 
 
 def run(*, results: Sequence[str], out: str, title: str | None, by: Sequence[str], most: int) -> Outcome:

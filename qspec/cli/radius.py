@@ -10,9 +10,9 @@ from qspec.cli.report import MOST, solution
 from qspec.cli.specs import read_specs
 from qspec.cli.terminal import progress
 from qspec.errors import SpecError
+from qspec.extremes.radius import Radius, largest_radius
 from qspec.language.bind import parameter_names
-from qspec.radius import Radius, largest_radius
-from qspec.verify import DEFAULT_SOLVER
+from qspec.verify.decide import DEFAULT_SOLVER
 
 
 def run(

@@ -7,26 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from qspec.atomic import check_plain
+from qspec.arithmetic.integers import IntArray, integers
+from qspec.arithmetic.shapes import check_one
 from qspec.cli.outcome import Exit, Outcome
 from qspec.cli.report import SCHEMA, solution
 from qspec.cli.specs import Case, choose, read_file, split_target
 from qspec.cli.terminal import painted
-from qspec.digest import digest
+from qspec.compile.real_query import compile_real
 from qspec.errors import SpecError
-from qspec.integers import IntArray, integers
-from qspec.json_text import parse
+from qspec.files.atomic import check_plain
+from qspec.ir.digest import digest
+from qspec.ir.real import ExactArray, fractions
 from qspec.language import real_interpret
 from qspec.language.bind import bind
 from qspec.language.expressions import constant
 from qspec.language.formulas import Property
 from qspec.language.interpret import witnesses
-from qspec.language.walk import is_real
-from qspec.reals.compile import compile_real
-from qspec.reals.ir import ExactArray, fractions
-from qspec.result import SCHEMA as RESULT_SCHEMA
-from qspec.shapes import check_one
-from qspec.verify import query
+from qspec.language.traversal import is_real
+from qspec.support.json_text import parse
+from qspec.verify.decide import query
+from qspec.verify.result import SCHEMA as RESULT_SCHEMA
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,20 +8,20 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from qspec.atomic import check_plain, replacing, writable, writing
+from qspec.arithmetic.integers import IntArray
 from qspec.certificate.claim import domains
 from qspec.cli.outcome import Exit, overall, vacuous
 from qspec.cli.specs import Case
 from qspec.cli.terminal import colour, columns, painted
 from qspec.errors import SpecError
-from qspec.integers import IntArray
+from qspec.files.atomic import check_plain, replacing, writable, writing
+from qspec.ir.real import ExactArray
 from qspec.language.bind import bind
-from qspec.language.walk import is_real
-from qspec.reals.ir import ExactArray
-from qspec.result import VACUOUSLY, Evidence, Result, Verdict
+from qspec.language.traversal import is_real
 from qspec.show.counterexample import explain
 from qspec.show.point import explain_point
 from qspec.solver import Reason
+from qspec.verify.result import VACUOUSLY, Evidence, Result, Verdict
 
 SCHEMA = "qspec.results/1"
 MOST = 3

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from qspec.cli.outcome import Outcome
 from qspec.cli.specs import choose, read_file, split_target
-from qspec.language.walk import networks
+from qspec.language.traversal import networks
+from qspec.lowering.summary import summary
 from qspec.network.graph import Graph
-from qspec.network.load import load
-from qspec.network.summary import summary
+from qspec.readers.load import load
 from qspec.show.formula import describe
 
 

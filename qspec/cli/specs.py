@@ -14,12 +14,12 @@ from typing import cast
 
 import numpy as np
 
-from qspec.atomic import check_plain
 from qspec.errors import QspecError, SpecError
 from qspec.face import Network
-from qspec.json_text import parse
+from qspec.files.atomic import check_plain
 from qspec.language.bind import parameter_names
 from qspec.language.formulas import Property
+from qspec.support.json_text import parse
 
 
 @dataclass(frozen=True, slots=True, eq=False)

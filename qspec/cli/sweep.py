@@ -7,14 +7,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from qspec.batch.sweeps import Sweep, sweep
 from qspec.cli.outcome import Outcome
 from qspec.cli.specs import read_values, split_target
 from qspec.cli.terminal import table
 from qspec.errors import SpecError
-from qspec.figures.plot import plot
-from qspec.figures.style import check_drawable
-from qspec.result import Verdict
-from qspec.sweeps import Sweep, sweep
+from qspec.show.figures.plot import plot
+from qspec.show.figures.style import check_drawable
+from qspec.verify.result import Verdict
 
 OPTIONAL = ("samples", "real", "labelled")
 

@@ -13,9 +13,9 @@ from qspec.cli.report import caveat, check_writable, deliver, solutions, verdict
 from qspec.cli.specs import Case, read_specs
 from qspec.cli.terminal import painted, progress
 from qspec.errors import QspecError, SpecError, UnsupportedError
-from qspec.result import Result
 from qspec.solver import get_solver
-from qspec.verify import DEFAULT_SOLVER, Presolve, default_solver, verify
+from qspec.verify.decide import DEFAULT_SOLVER, Presolve, default_solver, verify
+from qspec.verify.result import Result
 
 
 def run(

@@ -8,12 +8,12 @@ from pathlib import Path
 from qspec.cli.outcome import Outcome, status
 from qspec.cli.report import caveat, check_writable, deliver, verdict_line
 from qspec.cli.terminal import painted, progress
-from qspec.interop.onnx_real import ImportedNetwork, import_onnx
-from qspec.interop.vnnlib import read_vnnlib
-from qspec.reals.ir import fractions
-from qspec.result import Result, Verdict
+from qspec.ir.real import fractions
+from qspec.readers.onnx import ImportedNetwork, import_onnx
+from qspec.readers.vnnlib import read_vnnlib
 from qspec.solver import Reason
-from qspec.verify import verify
+from qspec.verify.decide import verify
+from qspec.verify.result import Result, Verdict
 
 COMPETITION = {Verdict.HOLDS: "unsat", Verdict.VIOLATED: "sat"}
 

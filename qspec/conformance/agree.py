@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from qspec.arithmetic.formats import code_range
+from qspec.arithmetic.integers import IntArray
 from qspec.conformance.runtime import run_runtime
 from qspec.errors import ShapeError
 from qspec.face import Network
-from qspec.formats import code_range
-from qspec.integers import IntArray
-from qspec.interop.tflite import read_tensors
-from qspec.interop.tflite_file import TfliteModel, read_model
-from qspec.network.evaluate import trace
+from qspec.lowering.evaluate import trace
 from qspec.network.layers import Input
+from qspec.readers.tflite import read_tensors
+from qspec.readers.tflite_file import TfliteModel, read_model
 
 BLOCK = 64
 """Samples that are compared at a time."""

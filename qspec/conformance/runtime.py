@@ -12,10 +12,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from qspec.arithmetic.integers import IntArray
 from qspec.errors import PackageMissingError, UnsupportedError
-from qspec.integers import IntArray
-from qspec.interop.tflite_file import TYPES, TfliteModel
-from qspec.interop.tflite_write import to_bytes
+from qspec.readers.tflite_file import TYPES, TfliteModel
+from qspec.readers.tflite_write import to_bytes
 
 PACKAGES: Mapping[str, tuple[str, str]] = {
     "tflm": ("tflite_micro", "tflm"),

@@ -14,14 +14,14 @@ import jax
 import numpy as np
 import numpy.typing as npt
 
+from qspec.arithmetic.integers import IntArray, integers
 from qspec.errors import ShapeError, SpecError
 from qspec.evaluate import device
-from qspec.evaluate.execute import Arrays, execute
+from qspec.evaluate.choose_kernels import Planned, make_plan
+from qspec.evaluate.jax_kernels import Arrays, execute
 from qspec.evaluate.kernels import Plan, Read
-from qspec.evaluate.plan import Planned, make_plan
 from qspec.evaluate.staircases import storage
-from qspec.integers import IntArray, integers
-from qspec.ir import Assignment, Input, Program
+from qspec.ir.integer import Assignment, Input, Program
 
 HostArray = npt.NDArray[Any]
 

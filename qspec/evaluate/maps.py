@@ -12,11 +12,11 @@ from typing import Any, assert_never
 import numpy as np
 import numpy.typing as npt
 
-from qspec import linear
+from qspec.arithmetic.integers import IntArray, magnitude
 from qspec.bounds.interval import Interval
 from qspec.evaluate.kernels import Convolve, Gather, MapKernel, MatMul, Scale, Scatter
-from qspec.integers import IntArray, magnitude
-from qspec.linear import Convolution, Dense, LinearMap, Sparse
+from qspec.ir import linear
+from qspec.ir.linear import Convolution, Dense, LinearMap, Sparse
 
 HostArray = npt.NDArray[Any]
 

@@ -11,11 +11,11 @@ from typing import Any, Literal, assert_never
 import numpy as np
 import numpy.typing as npt
 
+from qspec.arithmetic.integers import SAFE, IntArray, magnitude, shrink
+from qspec.arithmetic.rounding import Rounding
 from qspec.bounds.interval import Interval
 from qspec.evaluate.kernels import Arithmetic, Counted, Looked, LowBits, Rescaled, Whole
-from qspec.integers import SAFE, IntArray, magnitude, shrink
-from qspec.rounding import Rounding
-from qspec.staircase import Rescale, Steps, climb, reach
+from qspec.ir.staircase import Rescale, Steps, climb, reach
 
 HostArray = npt.NDArray[Any]
 MAX_LISTED = 2**24

@@ -8,9 +8,9 @@ from typing import assert_never, cast
 
 import numpy as np
 
-from qspec import checks
+from qspec.arithmetic.integers import IntArray
+from qspec.arithmetic.shapes import check_one
 from qspec.errors import QspecError, SpecError
-from qspec.integers import IntArray
 from qspec.language.domains import Domain, OneHot, Range
 from qspec.language.expressions import (
     Absolute,
@@ -44,7 +44,7 @@ from qspec.language.formulas import (
     SameClass,
 )
 from qspec.language.real_expressions import Applied, EveryExpression, RealApplication, RealOnly, RealOutput, RealVariable, SoftmaxOf
-from qspec.shapes import check_one
+from qspec.support import checks
 
 
 def bind(spec: Property, parameters: Mapping[str, object]) -> Property:

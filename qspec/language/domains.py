@@ -10,10 +10,10 @@ from typing import assert_never
 
 import numpy as np
 
-from qspec import linear
-from qspec.builder import Builder
+from qspec.arithmetic.integers import IntArray, integers
 from qspec.errors import SpecError
-from qspec.integers import IntArray, integers
+from qspec.ir import linear
+from qspec.ir.integer_builder import Builder
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 import numpy as np
 import numpy.typing as npt
 
+from qspec.arithmetic.integers import IntArray, exact_array, rational
+from qspec.arithmetic.shapes import check_one
 from qspec.errors import ShapeError, SpecError
-from qspec.integers import IntArray, exact_array, rational
 from qspec.language.domains import Domain
 from qspec.network.graph import Graph
 from qspec.network.types import Type
-from qspec.shapes import check_one
 
 if TYPE_CHECKING:
     from qspec.language.formulas import Comparison

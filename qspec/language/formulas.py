@@ -9,12 +9,12 @@ from typing import Literal, NoReturn, cast
 
 import numpy as np
 
-from qspec import checks
+from qspec.arithmetic.integers import IntArray
 from qspec.errors import ShapeError, SpecError
-from qspec.integers import IntArray
 from qspec.language.expressions import Constant, Expression, Operand, Parameter, Variable, expression
 from qspec.language.real_expressions import RealVariable
-from qspec.names import listed
+from qspec.support import checks
+from qspec.support.options import listed
 
 Relation = Literal[">=", ">", "==", "!="]
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from qspec import checks
 from qspec.errors import ShapeError, SpecError
+from qspec.ir.real import Function
 from qspec.language.expressions import (
     Absolute,
     Constant,
@@ -26,8 +26,8 @@ from qspec.language.expressions import (
     expression,
 )
 from qspec.language.real_expressions import Applied, SoftmaxOf
-from qspec.names import listed
-from qspec.reals.ir import Function
+from qspec.support import checks
+from qspec.support.options import listed
 
 RESERVED = (
     *("solver", "theory", "timeout", "memory", "seed", "attack", "without", "split", "solvers", "seconds", "spec", "delta", "presolve"),

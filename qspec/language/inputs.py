@@ -6,15 +6,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from qspec import checks
+from qspec.arithmetic.formats import code_range
+from qspec.arithmetic.integers import integers
+from qspec.arithmetic.shapes import check_one
 from qspec.errors import SpecError
-from qspec.formats import code_range
-from qspec.integers import integers
 from qspec.language.domains import Domain, OneHot, Piece, Range, box
 from qspec.language.expressions import Application, Expression, Operand, Output, Tap, Variable, expression, fit
 from qspec.network.graph import Graph, Stage
 from qspec.network.layers import Feature, Input
-from qspec.shapes import check_one
+from qspec.support import checks
 
 
 def input_variable(network: Graph, name: str, *, of: str | None = None, lower: object = None, upper: object = None) -> Variable:

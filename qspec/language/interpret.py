@@ -11,7 +11,7 @@ from typing import TypeVar, assert_never, cast
 
 import numpy as np
 
-from qspec.integers import IntArray, integers
+from qspec.arithmetic.integers import IntArray, integers
 from qspec.language.domains import AtMost, Domain, OneHot, Piece, Range
 from qspec.language.expressions import (
     Absolute,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qspec.ir.real import ExactArray, Function
 from qspec.language.expressions import AnyExpression, Expression
-from qspec.network.real import RealGraph
-from qspec.reals.ir import ExactArray, Function
+from qspec.network.real_graph import RealGraph
 
 
 @dataclass(frozen=True, slots=True, eq=False)

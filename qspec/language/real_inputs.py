@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from qspec import checks
+from qspec.arithmetic.shapes import check_one
 from qspec.errors import FormatError, SpecError
+from qspec.ir.real import ExactArray, exact
 from qspec.language.expressions import Expression, Operand, expression, fit
 from qspec.language.real_expressions import RealApplication, RealOutput, RealVariable
-from qspec.network.real import RealGraph, RealStage
-from qspec.reals.ir import ExactArray, exact
-from qspec.shapes import check_one
+from qspec.network.real_graph import RealGraph, RealStage
+from qspec.support import checks
 
 
 def real_input_variable(

@@ -13,8 +13,9 @@ from typing import assert_never, cast
 
 import numpy as np
 
+from qspec.arithmetic.integers import IntArray, integers
 from qspec.errors import UnsupportedError
-from qspec.integers import IntArray, integers
+from qspec.ir.real import Function, Point, fractions
 from qspec.language.expressions import (
     Absolute,
     Code,
@@ -48,7 +49,6 @@ from qspec.language.formulas import (
 )
 from qspec.language.interpret import Interpreter, in_domain
 from qspec.language.real_expressions import Applied, EveryExpression, RealApplication, RealOnly, RealOutput, RealVariable, SoftmaxOf
-from qspec.reals.ir import Function, Point, fractions
 from qspec.semantics import reals, series
 from qspec.semantics.series import Enclosure
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from qspec.arithmetic.formats import Fixed
+from qspec.arithmetic.integers import rational
+from qspec.arithmetic.tensor import Tensor
 from qspec.errors import FormatError, NetworkError
-from qspec.formats import Fixed
-from qspec.integers import rational
 from qspec.network.expect import expect
-from qspec.tensor import Tensor
 
 
 @dataclass(frozen=True, slots=True)

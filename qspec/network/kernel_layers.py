@@ -13,13 +13,13 @@ from typing import cast
 
 import numpy as np
 
+from qspec.arithmetic.formats import Affine, Fixed, Format
+from qspec.arithmetic.integers import IntArray, integers
+from qspec.arithmetic.tensor import Tensor
 from qspec.errors import NetworkError, ShapeError
-from qspec.formats import Affine, Fixed, Format
-from qspec.integers import IntArray, integers
-from qspec.names import listed
 from qspec.network.expect import expect
 from qspec.network.shapes import check_shape
-from qspec.tensor import Tensor
+from qspec.support.options import listed
 
 
 class Scaling(Enum):

@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from qspec.arithmetic.formats import Fixed, Format, PerChannel
+from qspec.arithmetic.integers import IntArray
+from qspec.arithmetic.tensor import Tensor
 from qspec.errors import FormatError, NetworkError, ShapeError
-from qspec.formats import Fixed, Format, PerChannel
-from qspec.integers import IntArray
-from qspec.names import listed
 from qspec.network.activations import Activation, Linear
 from qspec.network.expect import expect
 from qspec.network.kernel_layers import KernelLayer
 from qspec.network.shapes import check_shape, padding_pairs, pair
-from qspec.tensor import Tensor
+from qspec.support.options import listed
 
 
 @dataclass(frozen=True, slots=True)

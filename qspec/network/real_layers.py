@@ -13,15 +13,15 @@ from typing import assert_never, cast, get_args
 
 import numpy as np
 
+from qspec.arithmetic.integers import IntArray
 from qspec.errors import NetworkError, ShapeError
-from qspec.integers import IntArray
-from qspec.linear import window_count
+from qspec.ir.linear import window_count
+from qspec.ir.real import ExactArray, exact
 from qspec.network.activations import HardSigmoid, HardTanh, LeakyReLU, Linear, ReLU, Sigmoid, Sign, Tanh
 from qspec.network.expect import expect
 from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D, dense_misfit
 from qspec.network.shapes import check_shape, padding_pairs, pair
 from qspec.network.types import pool_windows
-from qspec.reals.ir import ExactArray, exact
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,12 @@ from typing import assert_never
 
 import numpy as np
 
+from qspec.arithmetic.formats import Format, Grid
+from qspec.arithmetic.integers import IntArray, common_unit
+from qspec.arithmetic.tensor import Tensor
+from qspec.arithmetic.transcendental import check_steps
 from qspec.errors import NetworkError, ShapeError
-from qspec.formats import Format, Grid
-from qspec.integers import IntArray, common_unit
-from qspec.linear import window_count, windows
+from qspec.ir.linear import window_count, windows
 from qspec.network.activations import Activation, Linear, Lookup, ReLU, Sigmoid, Tanh
 from qspec.network.kernel_layers import Constant, KernelLayer, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose
 from qspec.network.layers import (
@@ -31,8 +33,6 @@ from qspec.network.layers import (
     window_sizes,
 )
 from qspec.network.shapes import check_shape, padding_pairs
-from qspec.network.transcendental import check_steps
-from qspec.tensor import Tensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from qspec.integers import IntArray, magnitude, shrink, widen
-from qspec.ir import Assignment, Query, Truth
+from qspec.arithmetic.integers import IntArray, magnitude, shrink, widen
+from qspec.ir.integer import Assignment, Query, Truth
 
 Mask = npt.NDArray[np.bool_]
 Lift = Callable[[Assignment], dict[str, IntArray]]

@@ -7,12 +7,12 @@ from typing import assert_never
 
 import numpy as np
 
-from qspec.builder import Builder
-from qspec.integers import IntArray, shrink, widen
-from qspec.ir import Staircase, Table, Wrap
-from qspec.linear import LinearMap, diagonal, placement
-from qspec.rounding import wrap
-from qspec.staircase import Rescale, Steps, climb
+from qspec.arithmetic.integers import IntArray, shrink, widen
+from qspec.arithmetic.rounding import wrap
+from qspec.ir.integer import Staircase, Table, Wrap
+from qspec.ir.integer_builder import Builder
+from qspec.ir.linear import LinearMap, diagonal, placement
+from qspec.ir.staircase import Rescale, Steps, climb
 
 Elementwise = Staircase | Table | Wrap
 """Nodes whose every element is a function of the same element of one argument."""

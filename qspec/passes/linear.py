@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qspec.bounds import backward
+from qspec.bounds import tighten
 from qspec.bounds.interval import bound_node
 from qspec.deadline import NEVER, Deadline
-from qspec.ir import Query, Truth, formula_nodes
+from qspec.ir.integer import Query, Truth, formula_nodes
 from qspec.passes.base import Reduced, is_empty, trivial
-from qspec.passes.decide import decided
-from qspec.passes.stairs import flattened
+from qspec.passes.decide_goal import decided
+from qspec.passes.stable_neurons import flattened
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Linear:
     def apply(self, query: Query) -> tuple[Reduced, ...]:
         if is_empty(query):
             return trivial(query, False)
-        known = backward.bound(query.program, tuple(formula_nodes(query.goal)), self.deadline)
+        known = tighten.bound(query.program, tuple(formula_nodes(query.goal)), self.deadline)
         (left,) = decided(query, known)
         if isinstance(left.query.goal, Truth):
             return (left,)

@@ -7,8 +7,8 @@ from typing import assert_never
 
 import numpy as np
 
-from qspec.integers import IntArray, magnitude, shrink, widen
-from qspec.linear import Convolution, Dense, LinearMap, Sparse, compose, sparse, to_sparse
+from qspec.arithmetic.integers import IntArray, magnitude, shrink, widen
+from qspec.ir.linear import Convolution, Dense, LinearMap, Sparse, compose, sparse, to_sparse
 
 NEVER = sys.maxsize
 """More entries than any map may have."""

@@ -8,22 +8,22 @@ from time import perf_counter
 
 import numpy as np
 
+from qspec.arithmetic.integers import IntArray
 from qspec.deadline import NEVER, Deadline
 from qspec.errors import SpecError
-from qspec.integers import IntArray
-from qspec.ir import FALSE, TRUE, Affine, Assignment, Query, check, sizes
+from qspec.ir.integer import FALSE, TRUE, Affine, Assignment, Query, check, sizes
+from qspec.passes.absorb_box import Box
 from qspec.passes.base import Lift, Pass, Reduced, rewritten
-from qspec.passes.box import Box
-from qspec.passes.cone import Cone
-from qspec.passes.decide import Decide
-from qspec.passes.fold import Fold
-from qspec.passes.fuse import Fuse
+from qspec.passes.common_nodes import Share
+from qspec.passes.cone_of_influence import Cone
+from qspec.passes.decide_goal import Decide
+from qspec.passes.fold_affine import Fold
+from qspec.passes.fuse_clamps import Fuse
 from qspec.passes.linear import Linear
 from qspec.passes.maps import entries
-from qspec.passes.offset import Offset
-from qspec.passes.share import Share
+from qspec.passes.shift_inputs import Offset
 from qspec.passes.split import Split
-from qspec.passes.stairs import Stairs
+from qspec.passes.stable_neurons import Stairs
 
 ALL_PASSES: tuple[Pass, ...] = (Box(), Offset(), Fold(), Share(), Fuse(), Stairs(), Decide(), Linear(), Split(), Cone())
 """Every pass, in the order in which they run."""

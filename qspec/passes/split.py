@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qspec.builder import Builder
-from qspec.ir import All, And, Any, Formula, Or, Query, conjunction, sizes
+from qspec.ir.integer import All, And, Any, Formula, Or, Query, conjunction, sizes
+from qspec.ir.integer_builder import Builder
 from qspec.passes.base import Reduced, rewritten
 
 Disjunct = tuple[Formula, int | None]

@@ -9,8 +9,8 @@ from math import floor, frexp
 import numpy as np
 import numpy.typing as npt
 
-from qspec.formats import Affine
-from qspec.integers import IntArray, rational
+from qspec.arithmetic.formats import Affine
+from qspec.arithmetic.integers import IntArray, rational
 from qspec.network.kernel_layers import Multiplier, Scaling, Thresholds
 
 FloatArray = npt.NDArray[np.float32]

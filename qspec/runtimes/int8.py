@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from qspec.arithmetic.formats import Affine
+from qspec.arithmetic.integers import integers, rational
+from qspec.arithmetic.tensor import Tensor
 from qspec.errors import SpecError, UnsupportedError
 from qspec.face import Network, RealNetwork
-from qspec.formats import Affine
-from qspec.integers import integers, rational
+from qspec.lowering.real_evaluate import signals
 from qspec.network.activations import Linear, ReLU
 from qspec.network.graph import Signal, apply
 from qspec.network.layers import Conv2D, Dense, Flatten, Input, Layer, MaxPool2D
-from qspec.network.real import RealStage
-from qspec.network.real_evaluate import signals
+from qspec.network.real_graph import RealStage
 from qspec.network.real_layers import RealConv2D, RealDense, RealInput
 from qspec.runtimes.arithmetic import Quantized
 from qspec.runtimes.registry import tflite_runtime
 from qspec.runtimes.runtime import Runtime
-from qspec.tensor import Tensor
 
 
 def quantize_int8(network: RealNetwork, values: object, semantics: str = "tflm") -> Network:

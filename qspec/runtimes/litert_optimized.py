@@ -13,8 +13,8 @@ from math import prod
 
 import numpy as np
 
+from qspec.arithmetic.formats import Affine
 from qspec.errors import UnsupportedError
-from qspec.formats import Affine
 from qspec.network.kernel_layers import Multiplier, Scaling
 from qspec.runtimes.arithmetic import Quantized, away, multiplier, quantize_multiplier
 from qspec.runtimes.litert_reference import LiteRtReference

@@ -13,8 +13,8 @@ from math import exp
 
 import numpy as np
 
+from qspec.arithmetic.formats import Affine
 from qspec.errors import UnsupportedError
-from qspec.formats import Affine
 from qspec.network.kernel_layers import Multiplier, Scaling
 from qspec.runtimes.arithmetic import Quantized, away, multiplier, quantize_multiplier, single
 from qspec.runtimes.runtime import Addition, Averaging, Stage

@@ -12,7 +12,7 @@ from math import frexp, gcd
 
 import numpy as np
 
-from qspec.integers import IntArray
+from qspec.arithmetic.integers import IntArray
 from qspec.network.kernel_layers import Multiplier, Scaling
 from qspec.runtimes.arithmetic import Quantized, staircase
 from qspec.runtimes.litert_optimized import LiteRtOptimized

@@ -10,7 +10,7 @@ from typing import assert_never
 
 import numpy as np
 
-from qspec.formats import Format
+from qspec.arithmetic.formats import Format
 from qspec.network.activations import Activation, Linear, Lookup, ReLU
 from qspec.network.graph import Graph
 from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose

@@ -8,9 +8,9 @@ from typing import assert_never
 
 import numpy as np
 
-from qspec.formats import Format
+from qspec.arithmetic.formats import Format
+from qspec.arithmetic.rounding import Rounding
 from qspec.network.activations import Activation, HardSigmoid, HardTanh, LeakyReLU, Linear, Lookup, ReLU, Sigmoid, Sign, Tanh
-from qspec.rounding import Rounding
 from qspec.semantics import series
 from qspec.semantics.exact import Numbers, Whole, listed, packed, plus, spread, times, whole
 from qspec.semantics.series import Enclosure

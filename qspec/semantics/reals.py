@@ -11,7 +11,7 @@ import numpy as np
 
 from qspec.network.activations import HardSigmoid, HardTanh, LeakyReLU, Linear, ReLU, Sigmoid, Sign, Tanh
 from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D
-from qspec.network.real import RealGraph
+from qspec.network.real_graph import RealGraph
 from qspec.network.real_layers import (
     Activate,
     Exp,

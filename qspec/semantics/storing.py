@@ -10,8 +10,8 @@ from typing import assert_never
 
 import numpy as np
 
-from qspec.formats import Affine, Fixed, Format, PerChannel
-from qspec.rounding import Overflow, Rounding
+from qspec.arithmetic.formats import Affine, Fixed, Format, PerChannel
+from qspec.arithmetic.rounding import Overflow, Rounding
 from qspec.semantics.exact import Numbers, Whole, listed, packed, plus, spread, times
 
 

@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from qspec.integers import IntArray, integers
+from qspec.arithmetic.integers import IntArray, integers
+from qspec.arithmetic.text import exact, shape_text
 from qspec.language.domains import AtMost, OneHot, Range
 from qspec.language.expressions import Code, Constant, Output, RationalArray, Sum, Variable
 from qspec.language.formulas import Property
 from qspec.language.interpret import Interpreter
-from qspec.language.walk import occurrences
+from qspec.language.traversal import occurrences
 from qspec.show.formula import seen_through, text_of
-from qspec.show.numbers import exact, shape_text
 from qspec.show.picture import Block, beside, change, grey, is_image
-from qspec.show.rows import in_words
+from qspec.verify.feature_rows import in_words
 
 LONGEST = 100
 """Vectors with more elements are cut."""

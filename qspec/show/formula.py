@@ -9,6 +9,7 @@ from typing import assert_never, cast
 
 import numpy as np
 
+from qspec.arithmetic.text import shape_text, summary
 from qspec.language.bind import parameter_names
 from qspec.language.expressions import (
     Absolute,
@@ -41,7 +42,6 @@ from qspec.language.formulas import (
     SameClass,
 )
 from qspec.language.real_expressions import Applied, EveryExpression, RealApplication, RealOnly, RealOutput, RealVariable, SoftmaxOf
-from qspec.show.numbers import shape_text, summary
 
 DEPTH = 14
 """Expressions nested deeper than this are cut."""

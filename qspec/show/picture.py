@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qspec.arithmetic.integers import IntArray
 from qspec.errors import ShapeError
-from qspec.integers import IntArray
 
 SHADES = " ░▒▓█"
 WIDE = 10

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qspec.integers import IntArray
+from qspec.arithmetic.integers import IntArray
 
 
 def available() -> bool:

@@ -8,16 +8,16 @@ from fractions import Fraction
 
 import numpy as np
 
-from qspec.integers import IntArray
+from qspec.arithmetic.integers import IntArray
+from qspec.arithmetic.text import exact, shape_text
+from qspec.ir.enclosure import Enclosure
+from qspec.ir.real import ExactArray, fractions
 from qspec.language.expressions import Expression, Output
 from qspec.language.formulas import Property
 from qspec.language.real_expressions import RealOutput
 from qspec.language.real_interpret import RealInterpreter
-from qspec.language.walk import occurrences
-from qspec.reals.evaluate import Enclosure
-from qspec.reals.ir import ExactArray, fractions
+from qspec.language.traversal import occurrences
 from qspec.show.formula import text_of
-from qspec.show.numbers import exact, shape_text
 
 LONGEST = 100
 """Vectors with more elements are cut."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from math import isqrt
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from qspec.show.picture import is_image
+from qspec.verify.feature_rows import fractions_of, reference
 
 SMALLEST = 7
 """Sides of the smallest square that numbers without a shape are taken for."""
@@ -48,7 +48,7 @@ def shown(codes: Mapping[str, Any] | None, point: Mapping[str, Any] | None, para
     """Return every variable of a solution; codes are compared with the first parameter of whole numbers that has as many elements."""
     found: list[Shown] = []
     for name, values in {**(codes or {}), **(point or {})}.items():
-        array = _exact(values)
+        array = fractions_of(values)
         before = None if point is not None and name in point else reference(array, parameters)
         found.append(
             Shown(
@@ -60,19 +60,3 @@ def shown(codes: Mapping[str, Any] | None, point: Mapping[str, Any] | None, para
             )
         )
     return found
-
-
-def reference(array: npt.NDArray[Any], parameters: Mapping[str, Any]) -> tuple[str, npt.NDArray[Any]] | None:
-    """Return the first parameter of whole numbers that has as many elements, and its name: what codes are compared with."""
-    for name, given in parameters.items():
-        if isinstance(given, Sequence | np.ndarray) and not isinstance(given, str):
-            values = _exact(cast(object, given))
-            if values.size == array.size > 1 and all(v.denominator == 1 for v in values.reshape(-1).tolist()):
-                return name, values
-    return None
-
-
-def _exact(values: object) -> npt.NDArray[Any]:
-    """Return numbers, or ratios as text, as an array of Fractions."""
-    array = np.asarray(values, dtype=object)
-    return np.array([v if isinstance(v, Fraction) else Fraction(str(v)) for v in array.reshape(-1)], dtype=object).reshape(array.shape)

@@ -7,17 +7,17 @@ from time import monotonic
 
 import numpy as np
 
-from qspec import linear
-from qspec.builder import Builder
+from qspec.arithmetic.integers import IntArray, integers
 from qspec.errors import UnsupportedError
-from qspec.evaluate.reference import satisfies
-from qspec.integers import IntArray, integers
-from qspec.ir import FALSE, TRUE, All, And, Query
-from qspec.lowering import lower_query
+from qspec.ir import linear
+from qspec.ir.integer import FALSE, TRUE, All, And, Query
+from qspec.ir.integer_builder import Builder
+from qspec.ir.reference import satisfies
 from qspec.problem import GridProblem, Problem, RealProblem, SmtProblem
 from qspec.solver import Answer, Limits, Reason, Solver, get_solver
 from qspec.testing import reals
 from qspec.testing.examples.parts import codes
+from qspec.theories.lowering import lower_query
 
 GRACE = 20.0
 """Seconds by which a run may exceed its limit: processes are started and cleared up on a busy machine."""

@@ -8,11 +8,11 @@ from enum import Enum
 
 from qspec.errors import QspecError
 from qspec.passes import Pipeline
-from qspec.result import Result, Verdict
 from qspec.solver import Reason, Solver, get_solver
 from qspec.testing.example import Example, Mark
 from qspec.testing.examples import EXAMPLES
-from qspec.verify import verify
+from qspec.verify.decide import verify
+from qspec.verify.result import Result, Verdict
 
 PRODUCTS = {"QF_LIA": "QF_NIA", "QF_LRA": "QF_NRA"}
 """What a linear theory becomes where variables are multiplied."""

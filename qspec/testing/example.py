@@ -8,7 +8,7 @@ from enum import Enum
 
 from qspec.language.bind import bind
 from qspec.language.formulas import Property
-from qspec.result import Verdict
+from qspec.verify.result import Verdict
 
 
 class Mark(Enum):

@@ -10,12 +10,12 @@ from typing import assert_never
 
 import numpy as np
 
+from qspec.arithmetic.integers import IntArray
 from qspec.errors import SpecError
-from qspec.integers import IntArray
 from qspec.language.domains import AtMost, Domain, OneHot, Piece, Range
 from qspec.language.formulas import Property
 from qspec.language.interpret import Interpreter
-from qspec.result import Verdict
+from qspec.verify.result import Verdict
 
 LIMIT = 1 << 17
 """Most points that are enumerated."""

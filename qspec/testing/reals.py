@@ -12,10 +12,8 @@ from time import monotonic
 
 import numpy as np
 
-from qspec.problem import RealProblem, SmtProblem
-from qspec.reals import smtlib
-from qspec.reals.evaluate import inside, satisfies
-from qspec.reals.ir import (
+from qspec.ir.enclosure import inside, satisfies
+from qspec.ir.real import (
     FALSE,
     TRUE,
     Affine,
@@ -33,8 +31,10 @@ from qspec.reals.ir import (
     Query,
     exact,
 )
+from qspec.problem import RealProblem, SmtProblem
 from qspec.solver import Answer, Limits, Solver
 from qspec.testing.examples.parts import codes
+from qspec.theories import real_smtlib
 
 GRACE = 20.0
 """Seconds by which a run may exceed its limit: processes are started and cleared up on a busy machine."""
@@ -181,7 +181,7 @@ GROWN = frozenset({"square", "exponential"})
 
 
 def _problem(query: Query, theory: str) -> SmtProblem | RealProblem:
-    return RealProblem(query) if theory == "real" else smtlib.lower(query)
+    return RealProblem(query) if theory == "real" else real_smtlib.lower(query)
 
 
 def _expect_model(solver: Solver, theory: str, query: Query) -> str:

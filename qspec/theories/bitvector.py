@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
 from qspec.bounds.interval import Interval
-from qspec.ir import Affine, Input, Maximum, Node, Product, Query, Staircase, Table, Wrap
+from qspec.ir.integer import Affine, Input, Maximum, Node, Product, Query, Staircase, Table, Wrap
 from qspec.problem import SmtProblem, Symbol
 from qspec.theories import pieces
 from qspec.theories.pieces import Floor, Piece
 from qspec.theories.rows import gather
+from qspec.theories.smtlib_text import Script, bit_vector, bits, conjuncts, select, symbol_name
 from qspec.theories.sums import SumOptions, Sums
-from qspec.theories.text import Script, bit_vector, bits, conjuncts, select, symbol_name
 from qspec.theories.words import Word, at_least, modulo, plus, resize, shifted, times, width_of
 
 Element = Word | int

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from qspec.bounds.interval import Interval
-from qspec.ir import Affine, Input, Maximum, Node, Product, Query, Staircase, Table, Wrap
+from qspec.ir.integer import Affine, Input, Maximum, Node, Product, Query, Staircase, Table, Wrap
 from qspec.problem import SmtProblem, Symbol
 from qspec.theories import pieces
 from qspec.theories.pieces import Floor, Piece
 from qspec.theories.rows import gather
-from qspec.theories.text import Script, apply, conjuncts, numeral, select, symbol_name
+from qspec.theories.smtlib_text import Script, apply, conjuncts, numeral, select, symbol_name
 
 Element = str | int
 """One element of a node: a term, or its value where that is fixed."""

@@ -16,13 +16,13 @@ from typing import assert_never
 
 from qspec.bounds.interval import Interval
 from qspec.errors import UnsupportedError
-from qspec.ir import FALSE, Affine, All, And, Any, Formula, Input, Maximum, Node, Or, Product, Query, Staircase, Table, Truth, Wrap
+from qspec.ir.integer import FALSE, Affine, All, And, Any, Formula, Input, Maximum, Node, Or, Product, Query, Staircase, Table, Truth, Wrap
 from qspec.problem import MilpProblem, Symbol
 from qspec.theories import pieces
 from qspec.theories.milp_rows import Element, Linear, Model, weighted
 from qspec.theories.pieces import Floor, Piece
 from qspec.theories.rows import gather
-from qspec.theories.text import symbol_name
+from qspec.theories.smtlib_text import symbol_name
 
 WIDEST_FACTOR = 16
 """Bits of the narrower factor of a product, each of which becomes a binary."""

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qspec.arithmetic.integers import IntArray
 from qspec.errors import UnsupportedError
-from qspec.integers import IntArray
 from qspec.problem import EXACT_DOUBLE, OPEN, MilpProblem, Symbol
 
 ADVICE = "solve it as QF_BV or QF_LIA, whose integers have no limit"

@@ -15,9 +15,9 @@ from typing import Literal, assert_never
 
 import numpy as np
 
-from qspec.integers import IntArray, magnitude, shrink
-from qspec.rounding import Rounding
-from qspec.staircase import Rescale, Steps
+from qspec.arithmetic.integers import IntArray, magnitude, shrink
+from qspec.arithmetic.rounding import Rounding
+from qspec.ir.staircase import Rescale, Steps
 
 FEW = 4
 """Up to this many codes a piece is written as comparisons."""

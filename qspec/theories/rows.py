@@ -8,8 +8,8 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from qspec import linear
-from qspec.ir import Affine
+from qspec.ir import linear
+from qspec.ir.integer import Affine
 
 T = TypeVar("T")
 

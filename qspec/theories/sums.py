@@ -11,7 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Literal
 
-from qspec.theories.text import Script, bit_vector, bits
+from qspec.theories.smtlib_text import Script, bit_vector, bits
 from qspec.theories.words import Word, resize, trimmed, width_of
 
 

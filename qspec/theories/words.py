@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from qspec.theories.text import bits
+from qspec.theories.smtlib_text import bits
 
 
 class Word(NamedTuple):

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from qspec.samples import read_folders as read_folders
-from qspec.samples import read_idx as read_idx
-from qspec.samples import read_npz as read_npz
+from qspec.files.samples import read_folders as read_folders
+from qspec.files.samples import read_idx as read_idx
+from qspec.files.samples import read_npz as read_npz
 from qspec.training.augment import Augmentation as Augmentation
 from qspec.training.bounds import Bounded as Bounded
 from qspec.training.fit import Phase as Phase

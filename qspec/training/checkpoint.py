@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qspec.atomic import replacing
+from qspec.arithmetic.integers import IntArray
 from qspec.errors import SpecError
 from qspec.evaluate import device
-from qspec.integers import IntArray
+from qspec.files.atomic import replacing
 from qspec.training.layers import Parameters
 from qspec.training.optimizer import Optimizer
 

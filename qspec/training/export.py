@@ -7,18 +7,18 @@ from typing import assert_never
 import numpy as np
 import numpy.typing as npt
 
+from qspec.arithmetic.formats import Fixed
+from qspec.arithmetic.integers import IntArray
+from qspec.arithmetic.tensor import Tensor
 from qspec.errors import InternalError
 from qspec.evaluate import device
 from qspec.evaluate.jax import compile_program
 from qspec.face import Network, Sequential
-from qspec.formats import Fixed
-from qspec.integers import IntArray
+from qspec.lowering.evaluate import program
 from qspec.network.activations import Linear, ReLU
-from qspec.network.evaluate import program
 from qspec.network.layers import Conv2D, Feature, Flatten, Input
 from qspec.network.layers import Dense as DenseLayer
 from qspec.network.layers import Layer as NetworkLayer
-from qspec.tensor import Tensor
 from qspec.training.layers import Architecture, Conv, Dense, Parameters, by_windows, forward, output_shape
 
 SINGLE, DOUBLE = 2**24, 2**53

@@ -12,11 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qspec.atomic import writable
+from qspec.arithmetic.integers import IntArray, integers
 from qspec.errors import ShapeError, SpecError
-from qspec.evaluate import device, shards
+from qspec.evaluate import device, sharding
 from qspec.face import Network
-from qspec.integers import IntArray, integers
+from qspec.files.atomic import writable
 from qspec.training import checkpoint
 from qspec.training.augment import Augmentation
 from qspec.training.bounds import Bounded, Box, certified_loss, margins
@@ -126,11 +126,11 @@ def train(
     if isinstance(phases, Phase):
         raise SpecError("`phases` is a list", given="one Phase", expected="[Phase(…)]")
     plan = Plan(architecture, tuple(phases), batch, decay, seed, augmentation or Augmentation())
-    if not plan.phases or batch < 1 or batch % shards.devices():
+    if not plan.phases or batch < 1 or batch % sharding.devices():
         raise SpecError(
             "no training",
             given=f"{len(plan.phases)} phases, batches of {batch}",
-            expected=f"one phase at least, and batches of a multiple of {shards.devices()}",
+            expected=f"one phase at least, and batches of a multiple of {sharding.devices()}",
         )
     data = checked_samples(architecture, images, labels)
     seen = checked_samples(architecture, *(held_out or (data[0][:CHECKED], data[1][:CHECKED])))
@@ -223,7 +223,7 @@ class _Run:
     ) -> None:
         small = np.uint8 if plan.architecture.input.lower >= 0 and plan.architecture.input.upper < 256 else np.int32
         self.plan, self.path, self.stamp, self.report, self.every = plan, path, stamp, report, every
-        self.data = shards.copies(data[0].astype(small), data[1].astype(np.int32))
+        self.data = sharding.copies(data[0].astype(small), data[1].astype(np.int32))
         self.seen = seen[0][:CHECKED], seen[1][:CHECKED]
 
     def finish(self, state: State) -> State:
@@ -231,7 +231,7 @@ class _Run:
         phase = self.plan.phases[state.phase]
         key = jax.random.fold_in(jax.random.key(self.plan.seed + 1), state.phase)
         every = self.every or max(1, phase.steps // SHOWN)
-        parameters, memory = shards.place((state.parameters, state.memory), shards.WHOLE)
+        parameters, memory = sharding.place((state.parameters, state.memory), sharding.WHOLE)
         (images, labels), how, value = self.data, (self.plan, state.phase), jnp.float32(jnp.nan)
         for number in range(state.step, phase.steps):
             draw = jax.random.fold_in(key, number)
@@ -278,7 +278,7 @@ def _step(
     """Draw a batch, and move the parameters once; `how` is the plan and the number of the phase."""
     plan, phase = how[0], how[0].phases[how[1]]
     choose, change = jax.random.split(key)
-    index = shards.shared(jax.random.randint(choose, (plan.batch,), 0, images.shape[0]))
+    index = sharding.shared(jax.random.randint(choose, (plan.batch,), 0, images.shape[0]))
     codes = plan.augmentation.apply(images[index], change).astype(jnp.float32)
     classes, done = labels[index], number / phase.steps
     value, gradient = device.value_and_slope(lambda p: loss(plan, phase, p, codes, classes, done), parameters)

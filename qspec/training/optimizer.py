@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from qspec.extras import need
+from qspec.support.optional import need
 from qspec.training.layers import Parameters
 from qspec.training.schedule import Rate
 

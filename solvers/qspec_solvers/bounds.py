@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from qspec.arithmetic.integers import IntArray
 from qspec.deadline import Deadline
 from qspec.errors import UnsupportedError
-from qspec.integers import IntArray
-from qspec.ir import Query
+from qspec.ir.integer import Query
 from qspec.problem import GridProblem, Problem, grid_model
 from qspec.solver import Answer, Availability, Limits, Reason
 from qspec_solvers import availability
@@ -29,9 +29,7 @@ class Bounds:
     branching: Literal["steps", "input"] | None = None
     theories: tuple[str, ...] = ("query", "grid")
     name: str = "bounds"
-    cite: str = (
-        "qspec.engine: dual bounds over staircases (Dvijotham et al. 2018, Zhang et al. 2018, Wang et al. 2021), concluded in integers"
-    )
+    cite: str = "qspec.engines.dual: dual bounds over staircases (Dvijotham et al. 2018, Zhang et al. 2018, Wang et al. 2021), concluded in integers"
 
     def availability(self) -> Availability:
         return availability.package("jax", "jax", "jax")
@@ -42,8 +40,8 @@ class Bounds:
         if not isinstance(problem, GridProblem):
             return Answer("unknown", reason=Reason.UNSUPPORTED, detail=f"it takes the query itself, not {problem.theory}")
         # Imported here, because listing the solvers must not load the engine.
-        from qspec.engine.prove import Options, prove
-        from qspec.search.reach import check_reach
+        from qspec.attack.reach import check_reach
+        from qspec.engines.dual.branch_and_bound import Options, prove
 
         deadline = limits.deadline()
         attack = _attack(limits, deadline) if problem.attack else None
@@ -63,7 +61,7 @@ class Bounds:
 
     def _listed(self, problem: GridProblem, deadline: Deadline, began: float, error: UnsupportedError) -> Answer:
         """Enumerate what is too wide for floats to search, if that is little; such an answer has no certificate."""
-        from qspec.search.enumerate import enumerate_query
+        from qspec.engines.enumerate.enumerate import enumerate_query
 
         try:
             found = enumerate_query(problem.query, deadline, limit=POINTS)
@@ -81,7 +79,7 @@ def _attack(limits: Limits, deadline: Deadline) -> Callable[[Query], Callable[[]
     """Return a search for solutions that takes turns with the proof."""
 
     def attack(query: Query) -> Callable[[], Mapping[str, IntArray] | None]:
-        from qspec.search.falsify import turns
+        from qspec.attack.falsify import turns
 
         return turns(query, deadline, seed=limits.seed)
 

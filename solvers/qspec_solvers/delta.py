@@ -26,9 +26,7 @@ class Delta:
 
     theories: tuple[str, ...] = ("real",)
     name: str = "delta"
-    cite: str = (
-        "qspec.delta: interval branch and prune (Moore 1966, Neumaier 1990), δ-decisions (Gao et al. 2012), lines (Zhang et al. 2018)"
-    )
+    cite: str = "qspec.engines.delta: interval branch and prune (Moore 1966, Neumaier 1990), δ-decisions (Gao et al. 2012), lines (Zhang et al. 2018)"
 
     def availability(self) -> Availability:
         return availability.package("numpy", "numpy", "numpy")
@@ -39,7 +37,7 @@ class Delta:
         if not isinstance(problem, RealProblem):
             return Answer("unknown", reason=Reason.UNSUPPORTED, detail=f"it takes a real query, not {problem.theory}")
         # Imported here, because listing the solvers must not load the search.
-        from qspec.delta.search import search
+        from qspec.engines.delta.branch_and_prune import search
 
         memory = WAITING if limits.memory is None else min(WAITING, (limits.memory << 20) // PART)
         try:

@@ -23,11 +23,11 @@ from importlib.util import find_spec
 from typing import Literal
 
 from qspec.errors import UnsupportedError
+from qspec.ir.real import Query
 from qspec.problem import Model, Problem, RealProblem, Symbol
-from qspec.reals.ir import Query
-from qspec.reals.monotone import one_sided
-from qspec.reals.nested import Call, Comparison, Junction, Nested, Sum, Tree, Variable, nest
 from qspec.solver import Answer, Availability, Limits, Reason
+from qspec.theories.nested_terms import Call, Comparison, Junction, Nested, Sum, Tree, Variable, nest
+from qspec.theories.real_monotone import one_sided
 from qspec_solvers.availability import package
 from qspec_solvers.process import Finished, run, worker
 from qspec_solvers.reply import interpret

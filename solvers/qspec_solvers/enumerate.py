@@ -21,7 +21,7 @@ class Enumerate:
     points: int = 2**28
     theories: tuple[str, ...] = ("grid",)
     name: str = "enumerate"
-    cite: str = "qspec.search.enumerate: every assignment of the query, evaluated exactly on the device"
+    cite: str = "qspec.engines.enumerate.enumerate: every assignment of the query, evaluated exactly on the device"
 
     def availability(self) -> Availability:
         return availability.package("jax", "jax", "jax")
@@ -35,7 +35,7 @@ class Enumerate:
         if not isinstance(problem, GridProblem):
             return Answer("unknown", reason=Reason.UNSUPPORTED, detail=f"it takes grid, not {problem.theory}")
         # Imported here, because listing the solvers must not load the engine.
-        from qspec.search.enumerate import enumerate_query
+        from qspec.engines.enumerate.enumerate import enumerate_query
 
         try:
             found = enumerate_query(problem.query, limits.deadline(), limit=self.points)

@@ -19,7 +19,7 @@ from _plain import Plain
 
 import qspec as qs
 import qspec_models
-from qspec import fairness
+from qspec.extremes import fairness
 
 Values = npt.NDArray[np.float64]
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from qspec.reals.builder import RealBuilder
-from qspec.reals.ir import Any, Function, Matrix, Query, check
+from qspec.ir.real import Any, Function, Matrix, Query, check
+from qspec.ir.real_builder import RealBuilder
 
 Floats = npt.NDArray[np.float64]
 Layers = list[tuple[Floats, Floats]]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 import qspec as qs
-from qspec.schema import Schema, Word
+from qspec.named.schema import Schema, Word
 
 Places = npt.NDArray[np.int64]
 """Rows as positions of values, shape (count, features)."""

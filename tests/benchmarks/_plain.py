@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 import qspec as qs
-from qspec.formats import Fixed
+from qspec.arithmetic.formats import Fixed
 
 Values = npt.NDArray[np.float64]
 

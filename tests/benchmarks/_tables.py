@@ -11,7 +11,7 @@ import gzip
 from collections.abc import Sequence
 from pathlib import Path
 
-from qspec.schema import Categorical, Column, Ordinal, Schema, Whole
+from qspec.named.schema import Categorical, Column, Ordinal, Schema, Whole
 
 ADULT = (
     *("age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation", "relationship", "race", "sex"),

@@ -20,9 +20,9 @@ import numpy as np
 from rich.progress import track
 
 import qspec as qs
-from qspec.interop.onnx_real import ImportedNetwork, import_onnx
-from qspec.interop.vnnlib import Vnnlib, read_vnnlib
-from qspec.reals.ir import fractions
+from qspec.ir.real import fractions
+from qspec.readers.onnx import ImportedNetwork, import_onnx
+from qspec.readers.vnnlib import Vnnlib, read_vnnlib
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _report import header, table

@@ -24,12 +24,12 @@ from time import process_time
 
 import numpy as np
 
+from qspec.attack.falsify import falsify
 from qspec.deadline import Deadline
-from qspec.ir import Query
+from qspec.ir.integer import Query
 from qspec.passes import Pipeline
-from qspec.search.falsify import falsify
-from qspec.threads import single_threaded
-from qspec.verify import query as compiled
+from qspec.support.threads import single_threaded
+from qspec.verify.decide import query as compiled
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _attacked import FAMILIES, Case, cases

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 
 import qspec as qs
-from qspec.certification.certification import Certification
-from qspec.certification.question import question
-from qspec.integers import IntArray
-from qspec.ir import Input
-from qspec.result import Verdict
-from qspec.search.falsify import falsify
+from qspec.arithmetic.integers import IntArray
+from qspec.attack.falsify import falsify
+from qspec.batch.certification import Certification
+from qspec.engines.boxes.class_query import question
+from qspec.ir.integer import Input
 from qspec.training import read_idx
+from qspec.verify.result import Verdict
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _report import header, table
@@ -49,7 +49,7 @@ def attacked(
 ) -> tuple[int, int, int]:
     """Attack certified samples, and return how many were attacked, and fell to gradients or to greedy moves: none should.
 
-    Gradients start at random points, `starts` for each class; greedy moves (`rounds` rounds of `qspec.search.falsify`, each from 256
+    Gradients start at random points, `starts` for each class; greedy moves (`rounds` rounds of `qspec.attack.falsify`, each from 256
     points that gradients have improved) change single pixels.
     """
     rng = np.random.default_rng(1)

@@ -15,7 +15,7 @@ from rich.progress import track
 
 import qspec as qs
 import qspec_models
-from qspec.integers import IntArray, integers
+from qspec.arithmetic.integers import IntArray, integers
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _data import find, read_idx

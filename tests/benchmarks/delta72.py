@@ -21,13 +21,13 @@ from pathlib import Path
 import numpy as np
 
 from qspec.deadline import Deadline
-from qspec.delta.search import search
+from qspec.engines.delta.branch_and_prune import search
+from qspec.ir.enclosure import satisfies
+from qspec.ir.real import TRUE, Query
 from qspec.problem import RealProblem
-from qspec.reals import smtlib
-from qspec.reals.evaluate import satisfies
-from qspec.reals.ir import TRUE, Query
-from qspec.reals.monotone import one_sided
 from qspec.solver import Limits, Solver, get_solver
+from qspec.theories import real_smtlib
+from qspec.theories.real_monotone import one_sided
 from qspec_solvers.dreal import DReal
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -152,7 +152,7 @@ def decide(query: Query, solver: Solver, seconds: float) -> tuple[str, object]:
     for side in one_sided(query):
         if side.goal == TRUE:
             return "sat", ""
-        written = smtlib.lower(side)
+        written = real_smtlib.lower(side)
         if written.theory not in solver.theories:
             return "not taken", ""
         answer = solver.solve(written, Limits(seconds=max(0.1, end - time.monotonic())))

@@ -23,13 +23,13 @@ import numpy as np
 import qspec as qs
 from qspec.certificate.check import check
 from qspec.certificate.file import Certificate
+from qspec.compile.query import compile_property
 from qspec.deadline import Deadline
-from qspec.digest import digest
-from qspec.engine.options import Options
-from qspec.engine.prove import prove
-from qspec.evaluate import shards
-from qspec.ir import Query
-from qspec.language.compile import compile_property
+from qspec.engines.dual.branch_and_bound import prove
+from qspec.engines.dual.options import Options
+from qspec.evaluate import sharding
+from qspec.ir.digest import digest
+from qspec.ir.integer import Query
 from qspec_models import samples
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -81,7 +81,7 @@ def measure(name: str, queries: list[Query], options: argparse.Namespace) -> dic
     seconds, decided = sum(s for _, s in found), sum(outcome.decided for outcome, _ in found)
     domains = sum(outcome.visited for outcome, _ in found)
     asked = [name, len(queries), decided, proofs]
-    kind = f"{shards.devices()} × {jax.devices()[0].device_kind}"
+    kind = f"{sharding.devices()} × {jax.devices()[0].device_kind}"
     return {"row": [kind, *asked, domains, seconds, decided / seconds, domains / seconds, first - seconds]}
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from qspec.arithmetic.integers import IntArray
 from qspec.bounds.interval import bound
-from qspec.integers import IntArray
-from qspec.ir import FALSE, Input, Query
-from qspec.language.compile import compile_property
+from qspec.compile.query import compile_property
+from qspec.ir.integer import FALSE, Input, Query
 from qspec.language.formulas import Property
 from qspec.passes import Pipeline
 from qspec.solver import Answer, Limits

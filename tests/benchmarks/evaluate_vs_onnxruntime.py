@@ -20,13 +20,13 @@ import numpy.typing as npt
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from qspec.builder import Builder
+from qspec.arithmetic.integers import IntArray
+from qspec.arithmetic.rounding import Rounding
 from qspec.evaluate.jax import compile_program
-from qspec.evaluate.reference import evaluate
-from qspec.integers import IntArray
-from qspec.ir import Program
-from qspec.linear import Dense
-from qspec.rounding import Rounding
+from qspec.ir.integer import Program
+from qspec.ir.integer_builder import Builder
+from qspec.ir.linear import Dense
+from qspec.ir.reference import evaluate
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _report import machine, versions

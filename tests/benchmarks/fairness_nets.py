@@ -31,10 +31,10 @@ from typing import Any
 import numpy as np
 
 import qspec as qs
-from qspec import fairness
-from qspec.interop.keras import read_keras
-from qspec.interop.nnet import read_nnet
-from qspec.schema import Schema, Word
+from qspec.extremes import fairness
+from qspec.named.schema import Schema, Word
+from qspec.readers.keras import read_keras
+from qspec.readers.nnet import read_nnet
 
 sys.path.insert(0, str(Path(__file__).parent))
 import _tables

@@ -24,8 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 import qspec as qs
-from qspec import fairness
-from qspec.figures.style import canvas, look, saved, style
+from qspec.extremes import fairness
+from qspec.show.figures.style import canvas, look, saved, style
 from qspec_models import grades
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from qspec.bounds.backward import bound
-from qspec.integers import IntArray
-from qspec.ir import Affine, Query
-from qspec.language.compile import compile_property
+from qspec.arithmetic.integers import IntArray
+from qspec.bounds.tighten import bound
+from qspec.compile.query import compile_property
+from qspec.ir.integer import Affine, Query
+from qspec.ir.linear import to_sparse
 from qspec.language.formulas import Property
-from qspec.linear import to_sparse
 from qspec.passes import Pipeline
 from qspec.problem import SmtProblem
 from qspec.theories import bitvector, integer

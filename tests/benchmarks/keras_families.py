@@ -137,7 +137,7 @@ def _images(k: Any) -> Iterator[Model]:
 def compared(path: Path, model: Any, shape: tuple[int, ...], rng: np.random.Generator) -> str:
     """Return "equal", "refused" or "different": what qspec reads, against Keras."""
     import qspec as qs
-    from qspec.interop.keras import read_keras
+    from qspec.readers.keras import read_keras
 
     try:
         network = read_keras(path, round_roots=True)

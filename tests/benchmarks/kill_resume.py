@@ -22,8 +22,8 @@ from collections import Counter
 from pathlib import Path
 
 import qspec as qs
-from qspec import store
-from qspec.store import HEAD
+from qspec.batch import store
+from qspec.batch.store import HEAD
 from qspec_models import samples
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -25,8 +25,8 @@ import numpy.typing as npt
 from rich.progress import track
 
 from qspec.deadline import Deadline
-from qspec.delta.search import search
-from qspec.reals.ir import Query
+from qspec.engines.delta.branch_and_prune import search
+from qspec.ir.real import Query
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _moons import ACTIVATIONS, Builder, Layers, drift, evaluate, fresh, moons, train

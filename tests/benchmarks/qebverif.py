@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 
 import qspec as qs
-from qspec.difference.largest import exact_errors
-from qspec.difference.pair import pair
-from qspec.difference.root import root
-from qspec.quantization_errors import narrowing_error
-from qspec.staircase import climb
+from qspec.engines.difference.aligned_layers import pair
+from qspec.engines.difference.largest import exact_errors
+from qspec.engines.difference.root import root
+from qspec.extremes.quantization_errors import narrowing_error
+from qspec.ir.staircase import climb
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _data import find, read_dense, read_idx

@@ -15,7 +15,7 @@ import numpy as np
 
 import qspec as qs
 import qspec_models
-from qspec.network.evaluate import evaluate
+from qspec.lowering.evaluate import evaluate
 from qspec.semantics import fixed, reals
 from qspec.semantics.series import Enclosure
 

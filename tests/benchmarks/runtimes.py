@@ -14,7 +14,7 @@ import numpy as np
 
 import qspec as qs
 from qspec.conformance.runtime import PACKAGES
-from qspec.interop.tflite_write import write_model
+from qspec.readers.tflite_write import write_model
 from tests.benchmarks._report import machine
 from tests.unit.tflite_files import FAMILIES
 

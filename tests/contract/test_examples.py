@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import qspec as qs
-from qspec.evaluate.reference import evaluate
-from qspec.language.compile import compile_property
-from qspec.language.walk import networks
+from qspec.compile.query import compile_property
+from qspec.ir.reference import evaluate
+from qspec.language.traversal import networks
 from qspec.network.activations import Activation
 from qspec.network.layers import Layer
 from qspec.testing import EXAMPLES, Example, Mark, census
@@ -79,6 +79,8 @@ def test_every_rounding_and_overflow_has_an_example(mode: qs.Rounding | qs.Overf
 
 
 def test_every_named_property_holds_in_one_example_and_is_violated_in_another() -> None:
-    named = [n for n in vars(qs.properties) if getattr(getattr(qs.properties, n), "__module__", "") == "qspec.properties" and n[0] != "_"]
+    named = [
+        n for n in vars(qs.properties) if getattr(getattr(qs.properties, n), "__module__", "") == "qspec.named.properties" and n[0] != "_"
+    ]
     seen = {(e.make().name, e.verdict) for e in EXAMPLES}
     assert {(n, v) for n in named for v in (qs.Verdict.HOLDS, qs.Verdict.VIOLATED)} <= seen

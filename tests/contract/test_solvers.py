@@ -9,10 +9,10 @@ import pytest
 import qspec as qs
 from qspec.errors import SolverMissingError
 from qspec.passes import Pipeline
-from qspec.result import Evidence
 from qspec.solver import get_solver, solver_entry_points
 from qspec.testing import EXAMPLES, Example, Excuse, Lack, census, check_solver_behaviour, run_example, theories_to_check
 from qspec.testing.check import RELAXING
+from qspec.verify.result import Evidence
 from tests.contract.conftest import available
 
 EXCUSES: Mapping[str, tuple[Excuse, ...]] = {

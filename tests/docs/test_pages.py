@@ -11,9 +11,10 @@ from types import ModuleType
 
 import pytest
 
-from qspec import errors, properties, real_properties
-from qspec.interop.onnx_operators import OPERATORS
-from qspec.interop.onnx_table import markdown
+from qspec import errors
+from qspec.named import properties, real_properties
+from qspec.readers.onnx_operators import OPERATORS
+from qspec.readers.onnx_table import markdown
 from qspec.solver import Reason, solver_entry_points
 from tests.unit.malformed_calls import CALLS
 from tests.unit.malformed_files import FILES
@@ -39,7 +40,7 @@ def classes() -> dict[str, type[errors.QspecError]]:
 
 
 def test_the_table_of_onnx_is_the_one_that_the_reader_obeys() -> None:
-    """To write it anew: `markdown(OPERATORS)` of `qspec.interop`."""
+    """To write it anew: `markdown(OPERATORS)` of `qspec.readers`."""
     assert text("onnx.md").split("<!-- table -->\n")[1].split("<!-- end -->")[0] == markdown(OPERATORS)
 
 

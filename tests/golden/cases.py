@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from qspec import linear, milp_text
+from qspec.arithmetic.rounding import Rounding
 from qspec.bounds.interval import bound
-from qspec.builder import Builder
-from qspec.ir import FALSE, TRUE, All, And, Any, Or, Query, check
+from qspec.ir import linear
+from qspec.ir.integer import FALSE, TRUE, All, And, Any, Or, Query, check
+from qspec.ir.integer_builder import Builder
 from qspec.problem import SmtProblem
-from qspec.rounding import Rounding
-from qspec.theories import bitvector, integer, milp
+from qspec.theories import bitvector, integer, lp_text, milp
 
 HERE = Path(__file__).parent
 
@@ -28,7 +28,7 @@ def problems(query: Query) -> dict[str, SmtProblem]:
 
 def linear_text(query: Query) -> str:
     """Return the mixed-integer linear problem of a query as an LP file."""
-    return milp_text.lp(milp.lower(query, bound(query.program)))
+    return lp_text.lp(milp.lower(query, bound(query.program)))
 
 
 def cases() -> dict[str, Query]:

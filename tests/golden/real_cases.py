@@ -9,9 +9,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from qspec.reals import smtlib
-from qspec.reals.evaluate import bound
-from qspec.reals.ir import (
+from qspec.ir.enclosure import bound
+from qspec.ir.real import (
     FALSE,
     Affine,
     All,
@@ -31,7 +30,8 @@ from qspec.reals.ir import (
     check,
     exact,
 )
-from qspec.reals.nested import nest
+from qspec.theories import real_smtlib
+from qspec.theories.nested_terms import nest
 from qspec_solvers.dreal import script
 from tests.golden.cases import HERE
 
@@ -71,7 +71,7 @@ def _formula() -> Query:
 
 if __name__ == "__main__":
     for name, query in cases().items():
-        (HERE / f"{name}.smt2").write_text(smtlib.lower(query).text)
+        (HERE / f"{name}.smt2").write_text(real_smtlib.lower(query).text)
         nested = nest(query)
         if not isinstance(nested.goal, bool):
             (HERE / f"{name}.dreal.smt2").write_text(script(nested, 0.001, 0.0))

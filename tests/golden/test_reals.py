@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qspec.reals import smtlib
-from qspec.reals.evaluate import satisfies
-from qspec.reals.ir import Affine, All, Apply, Function, Input, Matrix, Maximum, Product, Query, exact, fractions
-from qspec.reals.nested import nest
+from qspec.ir.enclosure import satisfies
+from qspec.ir.real import Affine, All, Apply, Function, Input, Matrix, Maximum, Product, Query, exact, fractions
 from qspec.solver import Limits
+from qspec.theories import real_smtlib
+from qspec.theories.nested_terms import nest
 from qspec_solvers.cvc5 import Cvc5
 from qspec_solvers.dreal import script
 from tests.golden.cases import HERE
@@ -38,7 +38,7 @@ def logic(query: Query) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_text_is_the_one_on_file(name: str) -> None:
     query = cases()[name]
-    problem, nested = smtlib.lower(query), nest(query)
+    problem, nested = real_smtlib.lower(query), nest(query)
     assert (problem.logic, problem.text) == (logic(query), (HERE / f"{name}.smt2").read_text())
     assert script(nested, 0.001, 0.0) == (HERE / f"{name}.dreal.smt2").read_text()
 
@@ -51,7 +51,7 @@ def test_every_file_has_a_case() -> None:
 def test_pysmt_reads_it_with_the_meaning_of_the_reference(name: str) -> None:
     """A point makes the formula true, for some value of other constants, exactly if it satisfies the query."""
     query = cases()[name]
-    problem = smtlib.lower(query)
+    problem = real_smtlib.lower(query)
     pysmt: Any = import_module("pysmt.environment").Environment()
     parsed = import_module("pysmt.smtlib.parser").SmtLibParser(environment=pysmt).get_script(io.StringIO(problem.text))
     formula = parsed.get_last_formula(mgr=pysmt.formula_manager)
@@ -77,7 +77,7 @@ def test_pysmt_reads_it_with_the_meaning_of_the_reference(name: str) -> None:
 def test_solvers_agree_and_their_models_replay(seed: int) -> None:
     rng = np.random.default_rng(seed)
     query = random_real_query(rng, functions=(Function.RELU, Function.RECIPROCAL))
-    problem = smtlib.lower(query)
+    problem = real_smtlib.lower(query)
     answers = [in_process.z3(problem), cvc5(problem)]
     assert {a.status for a in answers} in ({"sat"}, {"unsat"}, {"sat", "unknown"}, {"unsat", "unknown"})
     for answer in answers:
@@ -91,7 +91,7 @@ def test_transcendental_answers_are_not_wrong(seed: int) -> None:
     """In a process of its own: there are queries at which cvc5 forgets its limits."""
     rng = np.random.default_rng(seed)
     query = random_real_query(rng, most=2)
-    problem = smtlib.lower(query)
+    problem = real_smtlib.lower(query)
     answer = Cvc5().solve(problem, Limits(seconds=1))
     if answer.status == "unsat":
         assert not any(satisfies(query, random_point(rng, query)) for _ in range(50))
@@ -108,5 +108,5 @@ def test_what_cancels_is_gone_and_shared_points_stay_exact() -> None:
         Affine(((Matrix(exact([[1, 0], [0, 0]])), 0), (Matrix(exact([[-1, 0], [0, 1]])), 1)), exact([0, 0])),
         Maximum(2, np.array([[0, 1]])),
     )
-    assert in_process.z3(smtlib.lower(Query(nodes, All(3)))).status == "sat"
-    assert in_process.z3(smtlib.lower(Query(nodes, All(3, strict=True)))).status == "unsat"
+    assert in_process.z3(real_smtlib.lower(Query(nodes, All(3)))).status == "sat"
+    assert in_process.z3(real_smtlib.lower(Query(nodes, All(3, strict=True)))).status == "unsat"

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from qspec.evaluate.reference import satisfies
-from qspec.ir import Query
+from qspec.ir.integer import Query
+from qspec.ir.reference import satisfies
 from qspec.problem import SmtProblem
 from tests.golden.cases import HERE, cases, problems
 from tests.golden.cvc5_answer import cvc5

@@ -17,22 +17,22 @@ from functools import partial
 
 import numpy as np
 
+from qspec.arithmetic.integers import IntArray
 from qspec.bounds import interval
-from qspec.bounds.backward import bound
+from qspec.bounds.tighten import bound
+from qspec.compile.query import Compiled, compile_property
 from qspec.errors import QspecError, UnsupportedError
-from qspec.evaluate.reference import evaluate, holds, satisfies
-from qspec.integers import IntArray
-from qspec.ir import FALSE, TRUE, Query
-from qspec.language.compile import Compiled, compile_property
+from qspec.ir.integer import FALSE, TRUE, Query
+from qspec.ir.reference import evaluate, holds, satisfies
 from qspec.language.formulas import Property
 from qspec.language.interpret import witnesses
 from qspec.passes import Pipeline
 from qspec.passes.base import Reduced
 from qspec.problem import SmtProblem
-from qspec.result import Verdict
 from qspec.solver import Answer
 from qspec.theories import bitvector, integer
-from qspec.verify import verify
+from qspec.verify.decide import verify
+from qspec.verify.result import Verdict
 from tests.soundness import in_process
 from tests.soundness.random_networks import random_property
 from tests.soundness.random_queries import assignments

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 
-from qspec.engine.options import Options
+from qspec.engines.dual.options import Options
 from tests.soundness.random_queries import KINDS, solutions
 from tests.soundness.test_engine import BRANCHINGS, example, judged
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import z3
 
-from qspec.reals.ir import (
+from qspec.ir.real import (
     Affine,
     All,
     And,

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from qspec.arithmetic.integers import IntArray
 from qspec.certificate.file import ASSUME, BOUND, CHOOSE, CLOSE, EMPTY, LIST, PROPAGATE, SPLIT, TIGHTEN, Assumption, Certificate
-from qspec.digest import digest
-from qspec.evaluate.reference import evaluate, holds
-from qspec.integers import IntArray
-from qspec.ir import All, And, Any, Formula, Input, Maximum, Or, Product, Query, Staircase, Table, Truth, Wrap, sizes
+from qspec.ir.digest import digest
+from qspec.ir.integer import All, And, Any, Formula, Input, Maximum, Or, Product, Query, Staircase, Table, Truth, Wrap, sizes
+from qspec.ir.reference import evaluate, holds
 
 Fact = tuple[int, int]
 SOMEBODY = Assumption("somebody", "1", "QF_BV")

@@ -11,11 +11,11 @@ import numpy as np
 
 import qspec as qs
 from qspec import training
-from qspec.engine import ascent
-from qspec.engine.options import Options
-from qspec.evaluate import shards
-from qspec.ir import Query
-from qspec.language.compile import compile_property
+from qspec.compile.query import compile_property
+from qspec.engines.dual import dual_ascent
+from qspec.engines.dual.options import Options
+from qspec.evaluate import sharding
+from qspec.ir.integer import Query
 from qspec.training import fit
 from qspec_models import samples
 from tests.soundness.random_queries import random_query, solutions
@@ -77,9 +77,9 @@ def trained(apart: list[bool]) -> list[float]:
 
 
 def main() -> None:
-    devices = shards.devices()
+    devices = sharding.devices()
     layout: set[tuple[int, ...]] = set()
-    ascent._host = lambda part: noted(layout, part)
+    dual_ascent._host = lambda part: noted(layout, part)
     options = Options(BATCH // devices, compiled=True)
     # `judged` checks solutions and certificates.
     verdicts = {name: judged(query, satisfiable, options, name) for name, query, satisfiable in queries()}

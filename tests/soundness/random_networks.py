@@ -14,9 +14,9 @@ from operator import and_, or_
 import numpy as np
 
 import qspec as qs
+from qspec.arithmetic.formats import code_range
 from qspec.errors import SpecError
 from qspec.face import Network
-from qspec.formats import code_range
 from qspec.language.domains import Range
 from qspec.language.expressions import Expression, Variable
 from qspec.language.formulas import Formula

@@ -11,14 +11,14 @@ from typing import Literal
 
 import numpy as np
 
-from qspec import linear
+from qspec.arithmetic.integers import IntArray, magnitude
+from qspec.arithmetic.rounding import Rounding
 from qspec.bounds.interval import Interval, bound, bound_node, decide
-from qspec.builder import Builder
-from qspec.evaluate.reference import evaluate, holds
-from qspec.integers import IntArray, magnitude
-from qspec.ir import FALSE, TRUE, All, And, Any, Formula, Input, Or, Query, check
-from qspec.linear import LinearMap
-from qspec.rounding import Rounding
+from qspec.ir import linear
+from qspec.ir.integer import FALSE, TRUE, All, And, Any, Formula, Input, Or, Query, check
+from qspec.ir.integer_builder import Builder
+from qspec.ir.linear import LinearMap
+from qspec.ir.reference import evaluate, holds
 
 Kind = Literal["affine", "rescale", "steps", "table", "product", "maximum", "wrap"]
 KINDS: tuple[Kind, ...] = ("affine", "rescale", "steps", "table", "product", "maximum", "wrap")

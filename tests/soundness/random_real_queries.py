@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from qspec.reals.evaluate import bound
-from qspec.reals.ir import (
+from qspec.ir.enclosure import bound
+from qspec.ir.real import (
     Affine,
     All,
     And,

@@ -17,9 +17,9 @@ from fractions import Fraction
 import numpy as np
 
 from qspec.errors import UnsupportedError
+from qspec.ir.enclosure import evaluate, inside, satisfies
+from qspec.ir.real import All, And, Any, Formula, Or, Point, Query, Truth
 from qspec.problem import RealProblem
-from qspec.reals.evaluate import evaluate, inside, satisfies
-from qspec.reals.ir import All, And, Any, Formula, Or, Point, Query, Truth
 from qspec.solver import Limits, Solver, get_solver
 from qspec_solvers.delta import Delta
 from tests.soundness.delta_queries import by_z3, floats, for_z3, points, random_query

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from qspec.arithmetic.integers import IntArray
 from qspec.certificate.check import check
 from qspec.certificate.file import ASSUME, BOUND, PROPAGATE, Assumption, Certificate
-from qspec.digest import digest
 from qspec.errors import CertificateError
-from qspec.evaluate.reference import evaluate
-from qspec.integers import IntArray
-from qspec.ir import All, And, Query, sizes
+from qspec.ir.digest import digest
+from qspec.ir.integer import All, And, Query, sizes
+from qspec.ir.reference import evaluate
 from tests.soundness.naive_proofs import largest_multipliers
 from tests.soundness.random_queries import assignment, random_query, solutions
 

@@ -9,20 +9,20 @@ from functools import cache
 import numpy as np
 import pytest
 
-from qspec import linear
-from qspec.builder import Builder
+from qspec.arithmetic.integers import IntArray, integers, shrink
+from qspec.arithmetic.rounding import Rounding
 from qspec.certificate import check as checker
 from qspec.certificate import listing
 from qspec.certificate.check import check
 from qspec.certificate.derive import Derivation, slope_multipliers
 from qspec.certificate.file import BOUND, CHOOSE, CLOSE, LIST, PROPAGATE, SPLIT, TIGHTEN, Certificate
 from qspec.certificate.forward import Forward, Pair
-from qspec.digest import digest
 from qspec.errors import CertificateError, InternalError
-from qspec.evaluate.reference import _evaluate, evaluate
-from qspec.integers import IntArray, integers, shrink
-from qspec.ir import FALSE, TRUE, Affine, All, And, Any, Input, Or, Program, Query, arguments, formula_nodes, sizes
-from qspec.rounding import Rounding
+from qspec.ir import linear
+from qspec.ir.digest import digest
+from qspec.ir.integer import FALSE, TRUE, Affine, All, And, Any, Input, Or, Program, Query, arguments, formula_nodes, sizes
+from qspec.ir.integer_builder import Builder
+from qspec.ir.reference import _evaluate, evaluate
 from tests.soundness.naive_proofs import Writer, naive_proof
 from tests.soundness.random_queries import KINDS, Kind, assignments, random_query, solutions
 from tests.soundness.test_passes import enlarged

@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 
 import qspec as qs
-from qspec.bounds.ends import LOWER, UPPER, ends
+from qspec.arithmetic.formats import code_range
+from qspec.arithmetic.integers import SAFE, IntArray
+from qspec.batch.certify import Branching, winners
 from qspec.bounds.interval import bound, decide
-from qspec.certification.certify import Branching, winners
-from qspec.certification.question import question
-from qspec.engine.boxes import Boxes
-from qspec.engine.options import Options
+from qspec.bounds.interval_program import LOWER, UPPER, ends
+from qspec.engines.boxes.class_query import question
+from qspec.engines.boxes.dual_boxes import Boxes
+from qspec.engines.dual.options import Options
 from qspec.errors import UnsupportedError
-from qspec.evaluate import reference
-from qspec.evaluate.spread import spread
-from qspec.formats import code_range
-from qspec.integers import SAFE, IntArray
-from qspec.ir import Input
-from qspec.network.evaluate import evaluate, program
-from qspec.result import Verdict
+from qspec.evaluate.batched import spread
+from qspec.ir import reference
+from qspec.ir.integer import Input
+from qspec.lowering.evaluate import evaluate, program
+from qspec.verify.result import Verdict
 from tests.unit.random_networks import random_network
 
 TINY = [

@@ -8,19 +8,19 @@ from functools import cache
 import numpy as np
 import pytest
 
-from qspec import linear
-from qspec.builder import Builder
+from qspec.arithmetic.integers import IntArray
+from qspec.arithmetic.rounding import Rounding
 from qspec.certificate.check import OpenDomain, check
 from qspec.certificate.file import ASSUME, EMPTY, Certificate
-from qspec.cubes import cube
-from qspec.digest import digest
-from qspec.engine.options import Branching, Options
-from qspec.engine.prove import prove
+from qspec.engines.dual.branch_and_bound import prove
+from qspec.engines.dual.options import Branching, Options
 from qspec.errors import CertificateError, UnsupportedError
-from qspec.evaluate.reference import evaluate, holds
-from qspec.integers import IntArray
-from qspec.ir import All, And, Any, Input, Query, Staircase, formula_nodes, sizes
-from qspec.rounding import Rounding
+from qspec.ir import linear
+from qspec.ir.digest import digest
+from qspec.ir.integer import All, And, Any, Input, Query, Staircase, formula_nodes, sizes
+from qspec.ir.integer_builder import Builder
+from qspec.ir.reference import evaluate, holds
+from qspec.verify.cubes import cube
 from tests.clocks import rounds
 from tests.soundness.naive_proofs import SOMEBODY, State, Writer
 from tests.soundness.random_queries import KINDS, Kind, assignments, random_query, solutions

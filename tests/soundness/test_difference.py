@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qspec as qs
-from qspec.difference.corners import corners, half
-from qspec.difference.dual import Goal, Part, evaluate, tables
-from qspec.difference.largest import exact_errors
-from qspec.difference.pair import Layer, Pair, pair
-from qspec.difference.region import Region, consistent
-from qspec.difference.replay import outputs
-from qspec.difference.root import free_regions, root
-from qspec.quantization_errors import error_bounds, largest_error
-from qspec.staircase import Rescale, climb
+from qspec.engines.difference.aligned_layers import Layer, Pair, pair
+from qspec.engines.difference.dual import Goal, Part, evaluate, tables
+from qspec.engines.difference.joint_bounds import Region, consistent
+from qspec.engines.difference.largest import exact_errors
+from qspec.engines.difference.replay import outputs
+from qspec.engines.difference.root import free_regions, root
+from qspec.engines.difference.vertices import corners, half
+from qspec.extremes.quantization_errors import error_bounds, largest_error
+from qspec.ir.staircase import Rescale, climb
 
 ROUNDINGS = list(qs.Rounding)
 INPUT = qs.Fixed(3, 1)

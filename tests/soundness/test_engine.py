@@ -10,18 +10,18 @@ from functools import cache
 import numpy as np
 import pytest
 
-from qspec.bounds.backward import SCALE
-from qspec.bounds.slopes import SLOPE_BITS
+from qspec.bounds.initial_slopes import SLOPE_BITS
+from qspec.bounds.tighten import SCALE
 from qspec.certificate.check import check
 from qspec.certificate.file import LIST, Certificate
 from qspec.deadline import Deadline
-from qspec.digest import digest
-from qspec.engine import listing
-from qspec.engine.options import Branching, Options
-from qspec.engine.prove import Outcome, prove
+from qspec.engines.dual import exhaustive
+from qspec.engines.dual.branch_and_bound import Outcome, prove
+from qspec.engines.dual.options import Branching, Options
 from qspec.errors import CertificateError, InternalError, UnsupportedError
-from qspec.evaluate.reference import satisfies
-from qspec.ir import Query
+from qspec.ir.digest import digest
+from qspec.ir.integer import Query
+from qspec.ir.reference import satisfies
 from tests.clocks import rounds
 from tests.soundness.random_queries import KINDS, Kind, random_query, solutions
 from tests.soundness.test_certificate_check import MUTATIONS, accepted, relaxed, widened
@@ -80,11 +80,11 @@ def test_verdicts_equal_enumeration(kind: Kind | None, branching: Branching) -> 
 
 def test_what_bounds_do_not_close_at_once_is_listed_and_proved(monkeypatch: pytest.MonkeyPatch) -> None:
     """In blocks of a few assignments; where the budget ends before all were seen, nothing is claimed."""
-    monkeypatch.setattr(listing, "price", lambda *_: 0)
+    monkeypatch.setattr(exhaustive, "price", lambda *_: 0)
     counts: Counter[str] = Counter()
     kinds: tuple[tuple[Kind, int], ...] = (("maximum", 7), ("table", 1))
     for kind, block in kinds:
-        monkeypatch.setattr(listing, "BLOCK", block)
+        monkeypatch.setattr(exhaustive, "BLOCK", block)
         for seed in range(60):
             query = example(seed, kind)
             outcome = prove(query, budget(), Options(compiled=False))

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import qspec as qs
-from qspec.builder import Builder
-from qspec.engine.options import Options
-from qspec.evaluate.reference import evaluate
-from qspec.integers import IntArray
-from qspec.ir import FALSE, TRUE, All, And, Any, Formula, Or, Query, check
-from qspec.language.compile import compile_property
-from qspec.linear import Dense
+from qspec.arithmetic.integers import IntArray
+from qspec.compile.query import compile_property
+from qspec.engines.dual.options import Options
+from qspec.ir.integer import FALSE, TRUE, All, And, Any, Formula, Or, Query, check
+from qspec.ir.integer_builder import Builder
+from qspec.ir.linear import Dense
+from qspec.ir.reference import evaluate
 from tests.soundness.random_queries import assignments, solutions
 from tests.soundness.test_engine import judged
 

@@ -11,11 +11,11 @@ import pytest
 
 import qspec as qs
 from qspec.certificate.check import check
-from qspec.digest import digest
-from qspec.engine.options import Options
-from qspec.engine.prove import prove
-from qspec.ir import All, And, Any, Formula, Or, Query
-from qspec.language.compile import compile_property
+from qspec.compile.query import compile_property
+from qspec.engines.dual.branch_and_bound import prove
+from qspec.engines.dual.options import Options
+from qspec.ir.digest import digest
+from qspec.ir.integer import All, And, Any, Formula, Or, Query
 from qspec.testing.exhaustive import census
 from qspec_models import samples
 from tests.benchmarks.equality import by_channel

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import qspec as qs
-from qspec import fairness
 from qspec.errors import SpecError
+from qspec.extremes import fairness
 
 Row = Mapping[str, str | int]
 TABLE = qs.Schema(

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import qspec as qs
-from qspec.delta import forms, forward
-from qspec.delta.plan import plan
+from qspec.compile.real_query import compile_real
+from qspec.engines.delta import affine_forms, derivatives
+from qspec.engines.delta.tensor_program import plan
 from qspec.errors import UnsupportedError
-from qspec.reals.compile import compile_real
-from qspec.reals.evaluate import evaluate
-from qspec.reals.ir import Affine, Apply, Entries, Function, Input, Query, Truth, exact
+from qspec.ir.enclosure import evaluate
+from qspec.ir.real import Affine, Apply, Entries, Function, Input, Query, Truth, exact
 from tests.soundness.delta_queries import random_query
 
 
@@ -34,7 +34,7 @@ def test_forms_contain_exact_values(seed: int) -> None:
     made, rng = plan(query), np.random.default_rng(seed)
     lower, upper = _boxes(query, rng, 6)
     with np.errstate(all="ignore"):
-        sharp = forms.enclose(made, lower, upper)
+        sharp = affine_forms.enclose(made, lower, upper)
     for box in range(len(lower)):
         for _ in range(4):
             x = np.clip(
@@ -62,10 +62,10 @@ def test_deep_networks_are_contained(function: qs.ReLU | qs.Tanh) -> None:
     x = network.input("x", lower=-1, upper=1)
     query = compile_real(qs.forall(x, then=qs.all(network(x) >= 0))).query
     made = plan(query)
-    assert forms._deep(query.program)
+    assert affine_forms._deep(query.program)
     lower, upper = _boxes(query, rng, 8)
-    found = forms.enclose(made, lower, upper)
-    plain = forward.enclose(np, made, lower, upper)
+    found = affine_forms.enclose(made, lower, upper)
+    plain = derivatives.enclose(np, made, lower, upper)
     assert np.sum([v.upper - v.lower for v in found[-2:]]) < np.sum([v.upper - v.lower for v in plain[-2:]])
     for box in range(len(lower)):
         for _ in range(3):
@@ -85,12 +85,12 @@ def test_what_cancels_is_seen() -> None:
     )
     query = Query((Input("x", np.zeros(1), one), Apply(0, Function.RELU), difference), Truth(True))
     made = plan(query)
-    found = forms.enclose(made, made.lower[None], made.upper[None])[2]
+    found = affine_forms.enclose(made, made.lower[None], made.upper[None])[2]
     assert -1e-12 < found.lower[0, 0] <= 0 <= found.upper[0, 0] < 1e-12
 
 
 def test_many_inputs_are_left_to_intervals() -> None:
-    size = forms.MOST_INPUTS + 1
+    size = affine_forms.MOST_INPUTS + 1
     query = Query((Input("x", np.zeros(size), np.ones(size)), Apply(0, Function.RELU)), Truth(True))
     made = plan(query)
-    assert np.array_equal(forms.enclose(made, made.lower[None], made.upper[None])[1].upper, np.ones((1, size)))
+    assert np.array_equal(affine_forms.enclose(made, made.lower[None], made.upper[None])[1].upper, np.ones((1, size)))

@@ -20,15 +20,19 @@ import pytest
 
 import qspec as qs
 from qspec import semantics
+from qspec.arithmetic.formats import Affine, Fixed
+from qspec.arithmetic.rounding import Overflow, Rounding
+from qspec.arithmetic.tensor import Tensor, quantize
+from qspec.compile import compiler as compiler
 from qspec.errors import SoundnessError, UnsupportedError
 from qspec.face import Network, RealNetwork, RealSequential, Sequential
-from qspec.formats import Affine, Fixed
-from qspec.language import compile as compiler
-from qspec.network import lower, requantize
+from qspec.lowering import layers as lower
+from qspec.lowering import real_layers as real_lower
+from qspec.lowering import requantize
 from qspec.network.activations import Activation, HardSigmoid, HardTanh, LeakyReLU, Linear, Lookup, ReLU, Sigmoid, Sign, Tanh
 from qspec.network.graph import Signal, apply
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, Requantize
-from qspec.network.real import real_apply
+from qspec.network.real_graph import real_apply
 from qspec.network.real_layers import (
     Activate,
     Exp,
@@ -41,9 +45,6 @@ from qspec.network.real_layers import (
     Softmax,
     Softplus,
 )
-from qspec.reals import lower as real_lower
-from qspec.rounding import Overflow, Rounding
-from qspec.tensor import Tensor, quantize
 from tests.unit import naive
 
 WIDE, NARROW = Fixed(8, 3), Affine(5, True, Fraction(1, 3), 2)
@@ -275,7 +276,7 @@ def test_real_layers(kind: type, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     network = REAL_LAYERS[kind](RealInput((2, 2, 2)))
 
     def plant() -> None:
-        from qspec.reals import compile as real_compiler
+        from qspec.compile import real_query as real_compiler
 
         whole = real_lower.lower
         if kind is RealInput:
@@ -307,7 +308,7 @@ def test_a_counterexample_of_a_certified_test_set_is_replayed(monkeypatch: pytes
     kernel = quantize(np.array([[1.0, -1.0]]), Fixed(4, 1))
     network = Sequential(Input((1,), Fixed(4, 0)), Dense(kernel, output=Fixed(8, 0)))
     images, labels = np.array([[3], [4]]), np.array([0, 0])  # both of class 0
-    from qspec.certification import certify
+    from qspec.batch import certify
 
     original = certify.evaluate
     monkeypatch.setattr(certify, "evaluate", lambda net, codes: original(net, codes)[..., ::-1])

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qspec.builder import Builder
-from qspec.integers import IntArray
-from qspec.ir import TRUE, Affine, Any, Input, Query, check, sizes, with_arguments, with_nodes
+from qspec.arithmetic.integers import IntArray
+from qspec.ir.integer import TRUE, Affine, Any, Input, Query, check, sizes, with_arguments, with_nodes
+from qspec.ir.integer_builder import Builder
 from qspec.passes import ALL_PASSES, Pass, Pipeline, Reduced
-from qspec.passes.fuse import Fuse
+from qspec.passes.fuse_clamps import Fuse
 from tests.soundness.random_queries import ROUNDINGS, assignment, random_query, solutions
 
 SEEDS = range(200)

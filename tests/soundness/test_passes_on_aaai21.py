@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qspec import linear
-from qspec.builder import Builder
-from qspec.integers import IntArray
-from qspec.ir import All, And, Any, Query
+from qspec.arithmetic.integers import IntArray
+from qspec.arithmetic.rounding import Rounding
+from qspec.ir import linear
+from qspec.ir.integer import All, And, Any, Query
+from qspec.ir.integer_builder import Builder
 from qspec.passes import Pipeline
-from qspec.rounding import Rounding
 
 pytestmark = pytest.mark.data
 

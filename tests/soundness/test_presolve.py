@@ -11,21 +11,21 @@ import numpy as np
 import pytest
 
 import qspec as qs
-from qspec import run
 from qspec.certificate.claim import check_property
 from qspec.certificate.file import Certificate, load
 from qspec.deadline import Deadline
-from qspec.engine import prove
-from qspec.engine.options import Options
+from qspec.engines.dual import branch_and_bound
+from qspec.engines.dual.options import Options
 from qspec.errors import CertificateError, SoundnessError, SpecError, UnsupportedError
-from qspec.ir import Query
+from qspec.ir.integer import Query
 from qspec.passes import Pipeline
-from qspec.presolve import confirm
 from qspec.problem import Problem
-from qspec.result import Evidence
 from qspec.solver import Answer, Reason, get_solver, solver_entry_points
 from qspec.testing import theories_to_check
 from qspec.testing.check import RELAXING
+from qspec.verify import session
+from qspec.verify.cube_and_conquer import confirm
+from qspec.verify.result import Evidence
 from tests.clocks import rounds
 from tests.contract.conftest import available
 from tests.soundness.random_queries import solutions
@@ -38,13 +38,13 @@ ALL_OFF = tuple(p.name for p in Pipeline().passes)
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the engine take a few small batches only."""
-    whole = prove.prove
+    whole = branch_and_bound.prove
 
-    def early(query: Query, deadline: Deadline, options: Options, attack: object) -> prove.Outcome:
+    def early(query: Query, deadline: Deadline, options: Options, attack: object) -> branch_and_bound.Outcome:
         return whole(query, rounds(4), Options(2, 2, compiled=False, leave=options.leave))
 
-    monkeypatch.setattr(prove, "prove", early)
-    monkeypatch.setattr(run, "attacked", lambda *_: None)
+    monkeypatch.setattr(branch_and_bound, "prove", early)
+    monkeypatch.setattr(session, "attacked", lambda *_: None)
 
 
 def margin(seed: int, *, beyond: int) -> qs.Property:
@@ -154,14 +154,14 @@ def test_cubes_share_the_time_that_is_left() -> None:
 
 def test_wrong_proofs_are_found_out_before_anybody_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    right = prove.prove
+    right = branch_and_bound.prove
 
-    def careless(query: Query, deadline: Deadline, options: Options, attack: None) -> prove.Outcome:
+    def careless(query: Query, deadline: Deadline, options: Options, attack: None) -> branch_and_bound.Outcome:
         outcome = right(query, deadline, options, attack)
         assert outcome.partial is not None
         return replace(outcome, partial=replace(outcome.partial, weights=outcome.partial.weights[:0]))
 
-    monkeypatch.setattr(prove, "prove", careless)
+    monkeypatch.setattr(branch_and_bound, "prove", careless)
     solver = Fake(enumerated)
     with pytest.raises(SoundnessError, match="proof"):
         qs.verify(margin(3, beyond=0), solver=solver, presolve="branch", attack=False)
@@ -169,10 +169,10 @@ def test_wrong_proofs_are_found_out_before_anybody_is_asked(monkeypatch: pytest.
 
 
 def test_what_the_engine_cannot_take_goes_to_the_solver_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: object) -> prove.Outcome:
+    def refused(*_: object) -> branch_and_bound.Outcome:
         raise UnsupportedError("too wide")
 
-    monkeypatch.setattr(prove, "prove", refused)
+    monkeypatch.setattr(branch_and_bound, "prove", refused)
     result = agrees(margin(0, beyond=0), solver=Fake(enumerated), without=ALL_OFF)
     assert (result.evidence, len(result.said)) == (Evidence.PROOF, 1)
     assert result.certificate is None

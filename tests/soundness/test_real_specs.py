@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import qspec as qs
+from qspec.compile.real_box import narrowed
+from qspec.compile.real_query import compile_real
+from qspec.ir.enclosure import evaluate, satisfies
+from qspec.ir.real import Function, Point, exact, fractions
+from qspec.ir.real_builder import RealBuilder
 from qspec.language.real_interpret import witnesses
-from qspec.reals.box import narrowed
-from qspec.reals.builder import RealBuilder
-from qspec.reals.compile import compile_real
-from qspec.reals.evaluate import evaluate, satisfies
-from qspec.reals.ir import Function, Point, exact, fractions
 from qspec.solver import Reason
 
 SMOOTH: list[object] = [qs.Sigmoid(), qs.Tanh(), qs.Softplus(), qs.Softmax()]

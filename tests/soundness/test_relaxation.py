@@ -8,15 +8,15 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from qspec.bounds import backward
-from qspec.builder import Builder
-from qspec.ir import All, Query
+from qspec.arithmetic.rounding import Rounding, round_ratio
+from qspec.bounds import tighten
+from qspec.compile.relaxation import band, relax, rounding_error
+from qspec.ir.integer import All, Query
+from qspec.ir.integer_builder import Builder
+from qspec.ir.real import Input, exact
+from qspec.ir.real import Query as RealQuery
 from qspec.problem import Fidelity, SmtProblem
-from qspec.reals import smtlib
-from qspec.reals.ir import Input, exact
-from qspec.reals.ir import Query as RealQuery
-from qspec.reals.relax import band, relax, rounding_error
-from qspec.rounding import Rounding, round_ratio
+from qspec.theories import real_smtlib
 from tests.soundness import in_process
 from tests.soundness.random_queries import random_query, solutions
 
@@ -26,7 +26,7 @@ MOST = 12
 
 
 def relaxed(query: Query) -> RealQuery:
-    return relax(query, backward.bound(query.program))
+    return relax(query, tighten.bound(query.program))
 
 
 def fixed(query: Query, real: RealQuery, row: np.ndarray) -> RealQuery:
@@ -45,8 +45,8 @@ def test_every_solution_is_a_solution_of_the_relaxation(seed: int) -> None:
     query = random_query(np.random.default_rng(seed), max_points=300, max_nodes=4)
     real, found = relaxed(query), solutions(query)
     for row in found[:: max(1, len(found) // MOST)]:
-        assert in_process.z3(smtlib.lower(fixed(query, real, row))).status == "sat", row
-    problem = smtlib.lower(real, tuple(query.inputs))
+        assert in_process.z3(real_smtlib.lower(fixed(query, real, row))).status == "sat", row
+    problem = real_smtlib.lower(real, tuple(query.inputs))
     assert (problem.fidelity, problem.whole) == (Fidelity.OVER, True)
     if in_process.z3(problem).status == "unsat":
         assert not len(found)
@@ -55,7 +55,7 @@ def test_every_solution_is_a_solution_of_the_relaxation(seed: int) -> None:
 def test_relaxations_are_not_empty_promises() -> None:
     """Some of the queries without solutions are proved to have none."""
     queries = [random_query(np.random.default_rng(seed), max_points=300, max_nodes=4) for seed in range(100, 130)]
-    proved = [in_process.z3(smtlib.lower(relaxed(q), tuple(q.inputs))).status == "unsat" for q in queries if not len(solutions(q))]
+    proved = [in_process.z3(real_smtlib.lower(relaxed(q), tuple(q.inputs))).status == "unsat" for q in queries if not len(solutions(q))]
     assert sum(proved) >= 3
 
 
@@ -87,14 +87,14 @@ def test_saturation_is_exact_where_nothing_is_rounded() -> None:
     distance = b.difference(y, b.scale(x, 2))
     for least, status in ((14, "sat"), (15, "unsat")):
         goal = All(b.scale(distance, 1, -least))
-        assert in_process.z3(smtlib.lower(relaxed(Query(b.program, goal)), ("x",))).status == status
+        assert in_process.z3(real_smtlib.lower(relaxed(Query(b.program, goal)), ("x",))).status == status
 
 
 def test_models_are_rounded_to_the_grid_and_errors_are_left_out() -> None:
     b = Builder()
     x = b.input("x", [-20, 3], [20, 3])
     rounded = b.rescale(x, 1, 4, Rounding.RND)
-    problem = smtlib.lower(relaxed(Query(b.program, All(rounded))), ("x",))
+    problem = real_smtlib.lower(relaxed(Query(b.program, All(rounded))), ("x",))
     assert isinstance(problem, SmtProblem)
     assert [s.text for s in problem.symbols] == ["x_0"]
     assert problem.decode({"x_0": Fraction(19, 3)})["x"].tolist() == [6, 3]

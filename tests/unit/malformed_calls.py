@@ -10,9 +10,9 @@ from collections.abc import Callable
 import numpy as np
 
 import qspec as qs
+from qspec.compile.query import compile_property
 from qspec.errors import FormatError, NetworkError, QspecError, ShapeError, SolverMissingError, SpecError
-from qspec.language.compile import compile_property
-from qspec.network.evaluate import trace
+from qspec.lowering.evaluate import trace
 from qspec.solver import Limits, get_solver
 from tests.unit.malformed_case import Case
 from tests.unit.malformed_files import NETWORK

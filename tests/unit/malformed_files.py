@@ -19,7 +19,7 @@ import pytest
 
 import qspec as qs
 from qspec.errors import ModelFileError
-from qspec.network.file import read, save
+from qspec.files.qspec_file import read, save
 from tests.unit.malformed_case import Case
 
 

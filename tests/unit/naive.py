@@ -15,13 +15,13 @@ from itertools import product
 from math import ceil, floor
 from typing import cast
 
+from qspec.arithmetic.formats import Fixed, Format, PerChannel
+from qspec.arithmetic.rounding import Overflow, Rounding
+from qspec.arithmetic.tensor import Tensor
 from qspec.face import Network
-from qspec.formats import Fixed, Format, PerChannel
 from qspec.network.activations import Activation, HardSigmoid, HardTanh, LeakyReLU, Linear, Lookup, ReLU, Sigmoid, Sign, Tanh
 from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, Requantize
-from qspec.rounding import Overflow, Rounding
-from qspec.tensor import Tensor
 
 Enclosure = tuple[Fraction, Fraction]
 """A real number between two rationals that nothing observable tells apart."""

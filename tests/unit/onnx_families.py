@@ -21,9 +21,9 @@ from onnx import AttributeProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from qspec.errors import QspecError
-from qspec.interop.onnx_file import OPSETS
-from qspec.interop.onnx_operators import OPERATORS
-from qspec.interop.onnx_real import import_onnx
+from qspec.readers.onnx import import_onnx
+from qspec.readers.onnx_file import OPSETS
+from qspec.readers.onnx_operators import OPERATORS
 
 FLOAT, DOUBLE, HALF, INT64, INT32 = 1, 11, 10, 7, 6
 NUMPY: dict[int, Any] = {FLOAT: np.float32, DOUBLE: np.float64, HALF: np.float16, INT64: np.int64, INT32: np.int32}

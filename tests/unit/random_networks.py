@@ -9,13 +9,13 @@ from random import Random
 
 import numpy as np
 
+from qspec.arithmetic.formats import Affine, Fixed, Format, PerChannel
+from qspec.arithmetic.rounding import Overflow, Rounding
+from qspec.arithmetic.tensor import Tensor
 from qspec.face import Network
-from qspec.formats import Affine, Fixed, Format, PerChannel
 from qspec.network.activations import Activation, HardSigmoid, HardTanh, LeakyReLU, Linear, Lookup, ReLU, Sigmoid, Sign, Tanh
 from qspec.network.graph import Signal, apply
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, MaxPool2D, Requantize
-from qspec.rounding import Overflow, Rounding
-from qspec.tensor import Tensor
 
 ROUNDINGS, OVERFLOWS = list(Rounding), list(Overflow)
 SCALES = [Fraction(1, 3), Fraction(1, 10), Fraction(7, 100), Fraction(1, 8), Fraction(5, 2), Fraction(0.1)]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qspec.bounds import backward, interval
-from qspec.builder import Builder
-from qspec.evaluate.reference import evaluate
-from qspec.integers import IntArray
-from qspec.ir import Query
-from qspec.rounding import Rounding
+from qspec.arithmetic.integers import IntArray
+from qspec.arithmetic.rounding import Rounding
+from qspec.bounds import interval, tighten
+from qspec.ir.integer import Query
+from qspec.ir.integer_builder import Builder
+from qspec.ir.reference import evaluate
 from tests.soundness.random_queries import random_query
 
 
@@ -31,7 +31,7 @@ def test_bounds_contain_every_value_and_sometimes_tighten() -> None:
     for _ in range(250):
         query = random_query(rng, max_points=1500)
         values = evaluate(query.program, all_assignments(query))
-        tight = backward.bound(query.program, range(len(query.program)))
+        tight = tighten.bound(query.program, range(len(query.program)))
         loose = interval.bound(query.program)
         for value, inner, outer in zip(values, tight, loose, strict=True):
             assert np.all(value >= inner.lower)
@@ -54,6 +54,6 @@ def test_long_chains_have_sound_bounds(factor: int) -> None:
     b.rescale(b.difference(b.scale(total, 1), b.select(wide, [0])), 1, 2, Rounding.TRN)
     points = np.stack(np.meshgrid(np.arange(-8, 8), np.arange(-8, 8)), axis=-1).reshape(-1, 2)
     values = evaluate(b.program, {"x": points})
-    for value, inside in zip(values, backward.bound(b.program, range(len(b.program))), strict=True):
+    for value, inside in zip(values, tighten.bound(b.program, range(len(b.program))), strict=True):
         assert np.all(value >= inside.lower)
         assert np.all(value <= inside.upper)

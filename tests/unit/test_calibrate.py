@@ -9,7 +9,7 @@ import pytest
 
 import qspec as qs
 from qspec.errors import ShapeError, SpecError
-from qspec.network.calibrate import _exponent
+from qspec.quantization.calibrate import _exponent
 
 PIXEL = qs.Fixed(4, 4, signed=False)
 KERNEL = np.array([[1.25, -2.0, 0.5], [0.75, 0.25, -1.5]])

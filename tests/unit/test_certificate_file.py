@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 
 import qspec as qs
+from qspec.arithmetic.integers import IntArray
 from qspec.certificate.check import check
 from qspec.certificate.claim import check_property
 from qspec.certificate.file import ARRAYS, Certificate, load
 from qspec.cli import main
 from qspec.errors import CertificateError
-from qspec.integers import IntArray
-from qspec.ir import Input
-from qspec.network.file import content_hash
+from qspec.files.qspec_file import content_hash
+from qspec.ir.integer import Input
 from tests.soundness.naive_proofs import SOMEBODY, naive_proof
 
 SPEC = """

@@ -12,10 +12,10 @@ import pytest
 
 import qspec as qs
 import qspec_models
-from qspec.certification.certification import Certification, Outcome
-from qspec.certification.journal import Journal, opened
+from qspec.batch.certification import Certification, Outcome
+from qspec.batch.journal import Journal, opened
 from qspec.cli import main
-from qspec.result import Verdict
+from qspec.verify.result import Verdict
 
 WEIGHT = qs.Fixed(4, 0)
 NET = qs.Sequential(

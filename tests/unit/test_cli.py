@@ -19,11 +19,11 @@ import highspy
 import numpy as np
 import pytest
 
-from qspec import presolve
 from qspec.cli import main
 from qspec.cli.parser import COMMANDS, EXAMPLES, parse
 from qspec.cli.specs import setting
-from qspec.verify import DEFAULT_SOLVER
+from qspec.verify import cube_and_conquer
+from qspec.verify.decide import DEFAULT_SOLVER
 
 DISTANCE = """
 import qspec as qs
@@ -343,7 +343,7 @@ def test_certificates_of_several_properties_go_to_a_folder(qspec, folder: Path) 
 
 
 def test_a_partial_certificate_is_said_to_be_one(qspec, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presolve, "SHARE", 1e9)
+    monkeypatch.setattr(cube_and_conquer, "SHARE", 1e9)
     command = ("verify", "spec.py", "--solver", "z3", "--presolve", "branch", "--no-attack", "--certificate", "proof")
     ended = qspec(*command, "--theory", "QF_LIA", spec=TRUE)
     assert (ended.status, ended.first) == (0, "HOLDS")
@@ -361,7 +361,7 @@ def test_a_partial_certificate_is_said_to_be_one(qspec, folder: Path, monkeypatc
 
 
 def test_an_assumption_that_is_false_is_found_out(qspec, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presolve, "SHARE", 1e9)
+    monkeypatch.setattr(cube_and_conquer, "SHARE", 1e9)
     solver(monkeypatch, folder, "print('unsat')")
     command = ("verify", "spec.py", "--solver", "smtlib", "--presolve", "branch", "--no-attack", "--certificate", "proof")
     assert qspec(*command, spec=FALSE).status == 0

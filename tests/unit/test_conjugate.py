@@ -7,14 +7,14 @@ from itertools import product
 import numpy as np
 import pytest
 
+from qspec.arithmetic.integers import IntArray, integers
+from qspec.arithmetic.rounding import Rounding
+from qspec.bounds.breakpoints import MAX_POINTS, Elementwise
 from qspec.bounds.conjugate import conjugate
 from qspec.bounds.interval import Interval
-from qspec.bounds.points import MAX_POINTS, Elementwise
-from qspec.integers import IntArray, integers
-from qspec.ir import Maximum, Product, Staircase, Table
+from qspec.ir.integer import Maximum, Product, Staircase, Table
+from qspec.ir.staircase import Rescale
 from qspec.passes.elements import value
-from qspec.rounding import Rounding
-from qspec.staircase import Rescale
 from tests.unit.test_points import KINDS, SIZE, argument, least, made
 
 FACTORS = (1, 2**20, 2**55, 2**58, 2**80)

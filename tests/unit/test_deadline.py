@@ -10,18 +10,18 @@ import pytest
 
 import qspec as qs
 from qspec import deadline as module
+from qspec.arithmetic.rounding import Rounding
 from qspec.certificate.check import check
 from qspec.certificate.derive import _least_of_rescale
 from qspec.certificate.points import period, rescale_points
 from qspec.cli.report import grounds
 from qspec.deadline import NEVER, Deadline, OutOfMemory, OutOfTime
-from qspec.engine.prove import prove
-from qspec.linear import apply, sparse
+from qspec.engines.dual.branch_and_bound import prove
+from qspec.ir.linear import apply, sparse
+from qspec.ir.staircase import Rescale, climb
 from qspec.passes import Pipeline
-from qspec.result import Result
-from qspec.rounding import Rounding
 from qspec.solver import Limits, Reason, get_solver
-from qspec.staircase import Rescale, climb
+from qspec.verify.result import Result
 from tests.clocks import looks
 
 
@@ -78,7 +78,7 @@ def test_maps_are_applied_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     entries = sparse(5, 7, rng.integers(0, 5, 20), rng.integers(0, 7, 20), rng.integers(-9, 10, 20))
     x = rng.integers(-9, 10, (3, 11, 7))
     whole = apply(entries, x)
-    monkeypatch.setattr("qspec.linear.CELLS", 64)
+    monkeypatch.setattr("qspec.ir.linear.CELLS", 64)
     assert np.array_equal(apply(entries, x), whole)
     assert whole.shape == (3, 11, 5)
 
@@ -133,7 +133,7 @@ def test_what_is_proved_stays_proved_when_there_is_no_time_to_examine_the_assump
     def late(*_: object) -> None:
         raise OutOfTime
 
-    monkeypatch.setattr("qspec.run._vacuous", late)
+    monkeypatch.setattr("qspec.verify.session._vacuous", late)
     for solver in ("bounds", "z3"):
         result = qs.verify(tied(), solver=solver)
         assert (result.verdict, result.vacuous, result.unexamined) == (qs.Verdict.HOLDS, None, True)

@@ -12,18 +12,17 @@ import numpy as np
 import pytest
 
 from qspec.deadline import NEVER
-from qspec.delta import relax
-from qspec.delta.affine import above
-from qspec.delta.forward import derivatives, enclose
-from qspec.delta.goal import Atom, Case, cases
-from qspec.delta.interval import Interval
-from qspec.delta.plan import plan
-from qspec.delta.search import Outcome, search
+from qspec.engines.delta import relax
+from qspec.engines.delta.affine import above
+from qspec.engines.delta.branch_and_prune import Outcome, search
+from qspec.engines.delta.cases import Atom, Case, cases
+from qspec.engines.delta.derivatives import derivatives, enclose
+from qspec.engines.delta.tensor_program import plan
+from qspec.engines.outward import Interval
 from qspec.errors import UnsupportedError
 from qspec.evaluate.device import wide
-from qspec.problem import RealProblem, SmtProblem
-from qspec.reals.evaluate import at, evaluate, satisfies
-from qspec.reals.ir import (
+from qspec.ir.enclosure import at, evaluate, satisfies
+from qspec.ir.real import (
     FALSE,
     TRUE,
     Affine,
@@ -42,9 +41,8 @@ from qspec.reals.ir import (
     check,
     exact,
 )
-from qspec.reals.ir import (
-    Any as AnyOf,
-)
+from qspec.ir.real import Any as AnyOf
+from qspec.problem import RealProblem, SmtProblem
 from qspec.solver import Limits, Reason
 from qspec_solvers.delta import Delta
 from tests.soundness.delta_queries import random_query

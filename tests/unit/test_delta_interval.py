@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from qspec.delta import interval
-from qspec.delta.interval import Interval
+from qspec.engines import outward
+from qspec.engines.outward import Interval
 from qspec.evaluate.device import wide
-from qspec.reals.evaluate import Enclosure, apply, at, times
-from qspec.reals.ir import Function
+from qspec.ir.enclosure import Enclosure, apply, at, times
+from qspec.ir.real import Function
 
 SIZE = 8
 DIGITS = 200
@@ -94,7 +94,7 @@ def exactly(x: Interval, k: int) -> Enclosure:
 @quick
 @given(vectors(), vectors())
 def test_sums_and_products(run: Callable[..., Interval], x: Interval, y: Interval) -> None:
-    added, multiplied, squared = run(interval.add, x, y), run(interval.multiply, x, y), run(interval.square, x)
+    added, multiplied, squared = run(outward.add, x, y), run(outward.multiply, x, y), run(outward.square, x)
     for k in range(SIZE):
         a, b = exactly(x, k), exactly(y, k)
         assert contains(added, k, Enclosure(a.lower + b.lower, a.upper + b.upper))
@@ -109,10 +109,10 @@ def test_matrix_products(run: Callable[..., Interval], x: Interval, numbers: lis
     matrix: Any = np.array(numbers).reshape(3, SIZE)
     if thirds:
         matrix = np.array([Fraction(v) / 3 for v in numbers], dtype=object).reshape(3, SIZE)
-    m = interval.coefficients(matrix)
+    m = outward.coefficients(matrix)
 
-    assert isinstance(m, interval.Dense) or not any(numbers[k] for k in range(3))
-    if isinstance(m, interval.Selection):
+    assert isinstance(m, outward.Dense) or not any(numbers[k] for k in range(3))
+    if isinstance(m, outward.Selection):
         return
     found = run(_matrix_product, m.value, m.magnitude, x.lower, x.upper)
     for row in range(3):
@@ -121,7 +121,7 @@ def test_matrix_products(run: Callable[..., Interval], x: Interval, numbers: lis
 
 
 def _matrix_product(xp: Any, value: Any, magnitude: Any, low: Any, high: Any) -> Interval:
-    return interval.linear(xp, interval.Dense(value, magnitude), Interval(low, high))
+    return outward.linear(xp, outward.Dense(value, magnitude), Interval(low, high))
 
 
 @quick
@@ -129,10 +129,10 @@ def _matrix_product(xp: Any, value: Any, magnitude: Any, low: Any, high: Any) ->
 def test_selections(x: Interval, numbers: list[float], order: list[int]) -> None:
     matrix: Any = np.zeros((SIZE, SIZE), dtype=object)
     matrix[np.arange(SIZE), order] = [Fraction(v) / 3 for v in numbers]
-    m = interval.coefficients(matrix)
-    assert isinstance(m, interval.Selection)
+    m = outward.coefficients(matrix)
+    assert isinstance(m, outward.Selection)
     with np.errstate(all="ignore"):
-        found = interval.linear(np, m, x)
+        found = outward.linear(np, m, x)
     for k in range(SIZE):
         c = Fraction(numbers[k]) / 3
         assert contains(found, k, times(Enclosure(c, c), exactly(x, order[k])))
@@ -175,8 +175,8 @@ def _derivative(function: Function, x: Fraction) -> Enclosure:
             return times(a, b)
 
 
-_APPLIED = {f: partial(lambda xp, x, f: interval.apply(xp, f, x), f=f) for f in Function}
-_SLOPE = {f: partial(lambda xp, x, f: interval.slope(xp, f, x, interval.apply(xp, f, x)), f=f) for f in Function}
+_APPLIED = {f: partial(lambda xp, x, f: outward.apply(xp, f, x), f=f) for f in Function}
+_SLOPE = {f: partial(lambda xp, x, f: outward.slope(xp, f, x, outward.apply(xp, f, x)), f=f) for f in Function}
 
 
 @quick
@@ -198,13 +198,13 @@ def test_relu_and_reciprocal(run: Callable[..., Interval], x: Interval) -> None:
 @given(vectors())
 def test_sums_of_rows(x: Interval) -> None:
     with np.errstate(all="ignore"):
-        found = float(interval.total(np, x.lower)[0])
+        found = float(outward.total(np, x.lower)[0])
     assert found == np.inf or np.isnan(found) or Fraction(found) >= sum((Fraction(v) for v in x.lower[0].tolist()), Fraction(0))
 
 
 def test_maximum() -> None:
     x = Interval(np.array([[0.0, 1.0, -1.0]]), np.array([[0.5, 2.0, 3.0]]))
-    found = interval.maximum(np, x, np.array([[0, 1], [2, -1], [0, 2]]))
+    found = outward.maximum(np, x, np.array([[0, 1], [2, -1], [0, 2]]))
     assert found.lower.tolist() == [[1.0, -1.0, 0.0]]
     assert found.upper.tolist() == [[2.0, 3.0, 3.0]]
 
@@ -214,7 +214,7 @@ def test_maximum() -> None:
 def test_fractions_and_subnormals_are_enclosed(numbers: list[Fraction]) -> None:
     array: Any = np.empty(len(numbers), dtype=object)
     array[:] = numbers
-    found = interval.enclosed(array, array)
+    found = outward.enclosed(array, array)
     for k, v in enumerate(numbers):
         low, high = float(found.lower[k]), float(found.upper[k])
         assert Fraction(low) <= v <= Fraction(high)
@@ -223,6 +223,6 @@ def test_fractions_and_subnormals_are_enclosed(numbers: list[Fraction]) -> None:
 
 def test_numbers_beyond_all_doubles_are_enclosed() -> None:
     huge: Any = np.array([Fraction(10) ** 400, -(Fraction(10) ** 400)], dtype=object)
-    found = interval.enclosed(huge, huge)
+    found = outward.enclosed(huge, huge)
     assert found.lower.tolist() == [-np.inf, -np.inf]
     assert found.upper.tolist() == [np.inf, np.inf]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from qspec.arithmetic.integers import IntArray, integers
 from qspec.bounds import interval
-from qspec.bounds.derive import Chooser, add, by_slopes, derive, lowest, repeated, repeats
+from qspec.bounds.backward_substitution import Chooser, add, by_slopes, derive, lowest, repeated, repeats
+from qspec.bounds.initial_slopes import SLOPE_BITS, rounded, slopes
 from qspec.bounds.interval import Interval
 from qspec.bounds.layout import Layout
-from qspec.bounds.slopes import SLOPE_BITS, rounded, slopes
-from qspec.builder import Builder
-from qspec.evaluate.reference import evaluate
-from qspec.integers import IntArray, integers
-from qspec.ir import TRUE, Input, Program, Query, sizes
+from qspec.ir.integer import TRUE, Input, Program, Query, sizes
+from qspec.ir.integer_builder import Builder
+from qspec.ir.reference import evaluate
 from tests.soundness.random_queries import assignments, random_query
 
 ONE = 1 << SLOPE_BITS

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from qspec.ir.enclosure import Enclosure, apply, satisfies
+from qspec.ir.real import Affine as RealAffine
+from qspec.ir.real import All, And, Apply, Function, Input, Matrix, Maximum, Or, Product, Query, exact, fractions
 from qspec.problem import GridProblem, RealProblem
-from qspec.reals.evaluate import Enclosure, apply, satisfies
-from qspec.reals.ir import Affine as RealAffine
-from qspec.reals.ir import All, And, Apply, Function, Input, Matrix, Maximum, Or, Product, Query, exact, fractions
-from qspec.reals.nested import Call, Comparison, Junction, Nested, Sum, Tree, Variable, nest
 from qspec.solver import Limits, Reason
 from qspec.testing.behaviour import REAL_CHECKS
+from qspec.theories.nested_terms import Call, Comparison, Junction, Nested, Sum, Tree, Variable, nest
 from qspec_solvers.dreal import COMMAND_VARIABLE, DReal, translated
 from qspec_solvers.process import End, Finished
 from tests.soundness.random_real_queries import random_point, random_real_query

@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 
 import qspec as qs
-from qspec.certification.journal import opened as certified
+from qspec.batch.journal import opened as certified
+from qspec.batch.store import opened, read
 from qspec.cli import main
-from qspec.json_text import parse
-from qspec.result import Verdict
-from qspec.run import answered
 from qspec.solver import Answer, Availability, Limits, Reason, get_solver
-from qspec.store import opened, read
+from qspec.support.json_text import parse
+from qspec.verify.result import Verdict
+from qspec.verify.session import answered
 
 SPEC = """
 import qspec as qs

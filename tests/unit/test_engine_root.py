@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 
 from qspec.bounds.layout import Layout
-from qspec.builder import Builder
 from qspec.deadline import NEVER
-from qspec.engine.proof import Proof
-from qspec.engine.root import relevant, root_domain
-from qspec.engine.view import View, make_view
-from qspec.ir import All, And, Any, Formula, Query
-from qspec.linear import Dense
+from qspec.engines.dual.proof_tree import Proof
+from qspec.engines.dual.root_bounds import relevant, root_domain
+from qspec.engines.dual.tensor_program import View, make_view
+from qspec.ir.integer import All, And, Any, Formula, Query
+from qspec.ir.integer_builder import Builder
+from qspec.ir.linear import Dense
 
 
 def seen(goal: str) -> tuple[View, View, dict[str, int]]:

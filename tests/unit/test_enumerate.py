@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qspec.builder import Builder
+from qspec.arithmetic.integers import IntArray
+from qspec.attack.flat_inputs import Box
+from qspec.engines.enumerate import enumerate as module
+from qspec.engines.enumerate.blocks import blocks
+from qspec.engines.enumerate.enumerate import Enumeration, enumerate_query
+from qspec.engines.enumerate.scan import Sweep
 from qspec.errors import SoundnessError, UnsupportedError
-from qspec.evaluate.reference import evaluate, holds
-from qspec.integers import IntArray
-from qspec.ir import FALSE, TRUE, All, Any, Formula, Query
-from qspec.linear import Dense
-from qspec.search import enumerate as module
-from qspec.search.blocks import blocks
-from qspec.search.box import Box
-from qspec.search.enumerate import Enumeration, enumerate_query
-from qspec.search.sweep import Sweep
+from qspec.ir.integer import FALSE, TRUE, All, Any, Formula, Query
+from qspec.ir.integer_builder import Builder
+from qspec.ir.linear import Dense
+from qspec.ir.reference import evaluate, holds
 from tests.clocks import looks
 from tests.soundness.random_queries import assignment, random_query, solutions
 

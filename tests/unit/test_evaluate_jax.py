@@ -12,20 +12,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qspec import linear
-from qspec.builder import Builder
+from qspec.arithmetic.integers import IntArray
+from qspec.arithmetic.rounding import Rounding
 from qspec.errors import ShapeError, SpecError, UnsupportedError
 from qspec.evaluate import device
 from qspec.evaluate import jax as evaluator
-from qspec.evaluate.execute import _convolve_by_taps
+from qspec.evaluate.choose_kernels import make_plan
 from qspec.evaluate.jax import compile_program, trace
+from qspec.evaluate.jax_kernels import _convolve_by_taps
 from qspec.evaluate.kernels import Convolve, Counted, Gather, Kernel, MatMul, Read, Rescaled, Scale, Scatter
-from qspec.evaluate.plan import make_plan
-from qspec.evaluate.reference import evaluate
-from qspec.integers import IntArray
-from qspec.ir import Input, Program, with_arguments
-from qspec.linear import Convolution, Dense, LinearMap
-from qspec.rounding import Rounding
+from qspec.ir import linear
+from qspec.ir.integer import Input, Program, with_arguments
+from qspec.ir.integer_builder import Builder
+from qspec.ir.linear import Convolution, Dense, LinearMap
+from qspec.ir.reference import evaluate
 from tests.soundness.random_queries import random_query
 
 

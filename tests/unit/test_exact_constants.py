@@ -6,10 +6,9 @@ import re
 
 import pytest
 
-from qspec import milp_text
-from qspec.bounds.backward import bound
-from qspec.ir import formula_nodes
-from qspec.theories import bitvector, integer, milp
+from qspec.bounds.tighten import bound
+from qspec.ir.integer import formula_nodes
+from qspec.theories import bitvector, integer, lp_text, milp
 from tests.golden.cases import cases
 
 CASES = cases()
@@ -39,7 +38,7 @@ def test_constants_are_integers_within_their_width(name: str) -> None:
 def test_files_bound_every_column_and_hold_integers_only(name: str) -> None:
     query = CASES[name]
     problem = milp.lower(query, bound(query.program, tuple(formula_nodes(query.goal))))
-    text = milp_text.mps(problem)
+    text = lp_text.mps(problem)
     _, _, bounds = text.partition("\nBOUNDS\n")
     written = [tuple(line.split()[i] for i in (0, 2)) for line in bounds.splitlines() if line.startswith(" ")]
     assert sorted(written) == sorted((kind, column) for column in problem.names for kind in ("LO", "UP"))

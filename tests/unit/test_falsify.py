@@ -9,26 +9,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qspec.arithmetic.integers import IntArray
+from qspec.arithmetic.rounding import Rounding
+from qspec.attack import falsify as module
+from qspec.attack.aims import FREE, disjunctions
+from qspec.attack.compiled import Attack
+from qspec.attack.falsify import falsify, multiplications
+from qspec.attack.flat_inputs import Box
+from qspec.attack.gradient import ascend, judged, start
+from qspec.attack.greedy import draw
+from qspec.attack.margin import score, truth
+from qspec.attack.smooth_program import cut, relax
 from qspec.bounds.interval import Interval, bound
-from qspec.builder import Builder
 from qspec.deadline import NEVER, Deadline
 from qspec.errors import SoundnessError
 from qspec.evaluate import device
-from qspec.evaluate.execute import execute
-from qspec.evaluate.reference import evaluate, holds, satisfies
-from qspec.integers import IntArray
-from qspec.ir import FALSE, TRUE, All, And, Any, Formula, Or, Query
-from qspec.linear import Dense
-from qspec.rounding import Rounding
-from qspec.search import falsify as module
-from qspec.search.aims import FREE, disjunctions
-from qspec.search.ascend import ascend, judged, start
-from qspec.search.attack import Attack
-from qspec.search.box import Box
-from qspec.search.falsify import falsify, multiplications
-from qspec.search.local import draw
-from qspec.search.relax import cut, relax
-from qspec.search.score import score, truth
+from qspec.evaluate.jax_kernels import execute
+from qspec.ir.integer import FALSE, TRUE, All, And, Any, Formula, Or, Query
+from qspec.ir.integer_builder import Builder
+from qspec.ir.linear import Dense
+from qspec.ir.reference import evaluate, holds, satisfies
 from tests.clocks import looks
 from tests.soundness.random_queries import random_query, solutions
 

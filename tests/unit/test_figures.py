@@ -12,12 +12,12 @@ import pytest
 
 import qspec as qs
 from qspec.errors import PackageMissingError, SpecError
-from qspec.figures.bars import bars
-from qspec.figures.cactus import LEAST, cactus
-from qspec.figures.style import svg
-from qspec.figures.training import curves
-from qspec.result import Evidence, Result, Verdict
+from qspec.show.figures.bars import bars
+from qspec.show.figures.cactus import LEAST, cactus
+from qspec.show.figures.style import svg
+from qspec.show.figures.training import curves
 from qspec.show.solution import shown
+from qspec.verify.result import Evidence, Result, Verdict
 
 
 def violated(codes: dict[str, Any], networks: tuple[qs.Network, ...] = (), **parameters: Any) -> Result:
@@ -86,7 +86,7 @@ def test_there_must_be_something_to_draw_and_matplotlib(monkeypatch: pytest.Monk
     with pytest.raises(SpecError, match="nothing to draw"):
         qs.plot(Result(Verdict.HOLDS, "forall", "p", Evidence.PROOF))
     find = importlib.util.find_spec
-    monkeypatch.setattr("qspec.extras.find_spec", lambda name: None if name == "matplotlib" else find(name))
+    monkeypatch.setattr("qspec.support.optional.find_spec", lambda name: None if name == "matplotlib" else find(name))
     with pytest.raises(PackageMissingError, match=r"qspec\[plot\]"):
         qs.plot(violated({"x": [1]}))
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import qspec as qs
+from qspec.arithmetic.formats import Affine, Fixed, Format, PerChannel, code_range
+from qspec.arithmetic.rounding import Overflow, Rounding, round_ratio, wrap
+from qspec.arithmetic.tensor import Tensor, quantize
 from qspec.errors import FormatError
-from qspec.formats import Affine, Fixed, Format, PerChannel, code_range
-from qspec.rounding import Overflow, Rounding, round_ratio, wrap
-from qspec.tensor import Tensor, quantize
 from tests.unit import naive
 
 MODES = list(product(Rounding, Overflow))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import qspec as qs
-from qspec import fairness
+from qspec.extremes import fairness
 from qspec_models import grades
 
 ROOT = Path(__file__).parents[2]

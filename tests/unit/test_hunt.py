@@ -9,22 +9,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qspec.arithmetic.rounding import Rounding
+from qspec.attack import falsify as module
+from qspec.attack.aims import FREE
+from qspec.attack.falsify import falsify, multiplications, turns
+from qspec.attack.flat_inputs import Box
+from qspec.attack.hunt import Hunt
+from qspec.attack.linear_floats import in_floats
+from qspec.attack.operations import rounded
+from qspec.attack.smooth import Smooth
 from qspec.bounds.interval import bound
-from qspec.builder import Builder
 from qspec.deadline import NEVER, Deadline
-from qspec.evaluate.reference import evaluate, holds, satisfies
-from qspec.ir import All, And, Any, Formula, Query
-from qspec.linear import Convolution, Dense, LinearMap, selection, sparse
-from qspec.linear import apply as applied
-from qspec.rounding import Rounding
-from qspec.search import falsify as module
-from qspec.search.aims import FREE
-from qspec.search.box import Box
-from qspec.search.falsify import falsify, multiplications, turns
-from qspec.search.hunt import Hunt
-from qspec.search.linear_floats import in_floats
-from qspec.search.operations import rounded
-from qspec.search.smooth import Smooth
+from qspec.ir.integer import All, And, Any, Formula, Query
+from qspec.ir.integer_builder import Builder
+from qspec.ir.linear import Convolution, Dense, LinearMap, selection, sparse
+from qspec.ir.linear import apply as applied
+from qspec.ir.reference import evaluate, holds, satisfies
 from tests.soundness.random_queries import random_query
 
 

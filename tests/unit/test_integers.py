@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qspec.arithmetic.integers import SAFE, IntArray, common_unit, integers, magnitude, rational, shrink
 from qspec.errors import FormatError
-from qspec.integers import SAFE, IntArray, common_unit, integers, magnitude, rational, shrink
 
 anything = st.integers(-(2**130), 2**130)
 

@@ -11,7 +11,7 @@ import pytest
 
 import qspec as qs
 from qspec.errors import ModelFileError, UnsupportedError
-from qspec.interop.keras import read_keras
+from qspec.readers.keras import read_keras
 
 h5py = pytest.importorskip("h5py")
 Layers = list[tuple[str, dict[str, Any], list[tuple[str, Any]]]]

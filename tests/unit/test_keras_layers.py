@@ -15,8 +15,8 @@ import pytest
 
 import qspec as qs
 from qspec.errors import ModelFileError, QspecError, UnsupportedError
-from qspec.interop import keras_layers, keras_table
-from qspec.interop.keras import read_keras
+from qspec.readers import keras_layers, keras_table
+from qspec.readers.keras import read_keras
 
 h5py = pytest.importorskip("h5py")
 Layer = tuple[str, dict[str, Any], dict[str, Any]]

@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 
 import qspec as qs
+from qspec.arithmetic.integers import integers
+from qspec.compile.compiler import Compiler
+from qspec.compile.query import compile_property
 from qspec.errors import QspecError
-from qspec.evaluate.reference import evaluate
-from qspec.integers import integers
-from qspec.ir import Input, Query
+from qspec.ir.integer import Input, Query
+from qspec.ir.reference import evaluate
 from qspec.language.bind import bind, parameter_names
-from qspec.language.compile import Compiler, compile_property
 from qspec.language.domains import Range
 from qspec.language.expressions import Expression
 from qspec.language.formulas import Formula
 from qspec.language.interpret import Interpreter, in_domain
-from qspec.language.walk import networks
+from qspec.language.traversal import networks
 from qspec.testing import census
 from qspec.testing.examples.parts import mlp
 from tests.soundness.random_queries import solutions

@@ -11,11 +11,11 @@ import pytest
 
 import qspec as qs
 from qspec.errors import SpecError
-from qspec.figures.pareto import frontier
-from qspec.layer_bits import parameter_bits
+from qspec.extremes.layer_bits import parameter_bits
 from qspec.passes import Pipeline
-from qspec.result import Verdict
+from qspec.show.figures.pareto import frontier
 from qspec.solver import Answer, Reason
+from qspec.verify.result import Verdict
 from tests.unit.fake_solvers.in_process import Fake
 
 RNG = np.random.default_rng(22)

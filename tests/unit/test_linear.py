@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qspec import linear
-from qspec.integers import IntArray, integers
-from qspec.linear import EXACT, FEW, Convolution, Dense, LinearMap
+from qspec.arithmetic.integers import IntArray, integers
+from qspec.ir import linear
+from qspec.ir.linear import EXACT, FEW, Convolution, Dense, LinearMap
 
 LENGTH = FEW + 5
 

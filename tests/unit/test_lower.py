@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import qspec as qs
-from qspec.ir import arguments
-from qspec.network.evaluate import program
-from qspec.rounding import Overflow
+from qspec.arithmetic.rounding import Overflow
+from qspec.ir.integer import arguments
+from qspec.lowering.evaluate import program
 from tests.unit.random_networks import random_network
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from qspec.errors import ModelFileError, QspecError
-from qspec.network.file import content_hash, read
+from qspec.files.qspec_file import content_hash, read
 from tests.unit.malformed_calls import CALLS, NET
 from tests.unit.malformed_case import Case
 from tests.unit.malformed_files import FILE, FILES, MEMBERS, NETWORK, file_of, zipped

@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 
 import qspec as qs
-from qspec import crew, store
+from qspec.batch import pool, store
+from qspec.batch.store import HEAD, opened
 from qspec.cli import main
 from qspec.errors import InternalError, QspecError, SolverMissingError, SoundnessError, SpecError
-from qspec.result import Evidence, Result, Verdict
 from qspec.solver import Limits, Reason
-from qspec.store import HEAD, opened
+from qspec.verify.result import Evidence, Result, Verdict
 from tests.unit.fake_solvers.many import Broken, Deadly, Honest, Liar, Slow, Stuck
 
 ROOT = Path(__file__).parents[2]
@@ -319,7 +319,7 @@ def test_a_query_that_kills_twice_is_unknown_and_the_others_are_decided(honest: 
 
 
 def test_a_worker_that_cannot_start_is_an_error(honest: Honest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crew, "BOOT", "raise SystemExit(7)")
+    monkeypatch.setattr(pool, "BOOT", "raise SystemExit(7)")
     with pytest.raises(InternalError, match="before they are ready"):
         ask([7], honest, workers=2)
 
@@ -374,14 +374,14 @@ def test_a_defect_in_a_solver_is_said_to_be_one(honest: Honest, workers: int) ->
 
 
 def test_closing_early_stops_the_workers(honest: Honest, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[crew.Member] = []
+    made: list[pool.Member] = []
 
-    class Seen(crew.Member):
+    class Seen(pool.Member):
         def __init__(self) -> None:
             super().__init__()
             made.append(self)
 
-    monkeypatch.setattr(crew, "Member", Seen)
+    monkeypatch.setattr(pool, "Member", Seen)
     over = {"value": [7, BY_BOUNDS, 8]}
     many = qs.verify_many(MISSED, over, solver=Stuck(honest.folder), attack=False, workers=3, store=kept)
     assert next(many).index == 1

@@ -13,20 +13,20 @@ import numpy as np
 import pytest
 
 import qspec as qs
-from qspec import linear, milp_text
+from qspec.arithmetic.rounding import Rounding
 from qspec.bounds import interval
-from qspec.bounds.backward import bound
-from qspec.builder import Builder
+from qspec.bounds.tighten import bound
 from qspec.errors import InternalError, SoundnessError, UnsupportedError
-from qspec.evaluate.reference import satisfies
-from qspec.export import to_milp
-from qspec.ir import FALSE, TRUE, All, And, Any, Or, Query, check, formula_nodes
+from qspec.ir import linear
+from qspec.ir.integer import FALSE, TRUE, All, And, Any, Or, Query, check, formula_nodes
+from qspec.ir.integer_builder import Builder
+from qspec.ir.reference import satisfies
 from qspec.passes import Pipeline
 from qspec.problem import OPEN, MilpProblem, Problem, SmtProblem
-from qspec.result import Evidence, Result, Said, Verdict
-from qspec.rounding import Rounding
 from qspec.solver import Answer, Limits, Reason
-from qspec.theories import milp
+from qspec.theories import lp_text, milp
+from qspec.verify.export import to_milp
+from qspec.verify.result import Evidence, Result, Said, Verdict
 from qspec_solvers.highs import Highs
 from tests.golden.cases import cases
 from tests.soundness.random_queries import KINDS, assignments, random_query, solutions
@@ -182,7 +182,7 @@ def test_constant_goals(goal, status: str, inputs: int) -> None:
     answer = Highs().solve(problem, Limits())
     assert answer.status == status
     assert answer.model is None or set(answer.model) == {s.text for s in problem.symbols}
-    for suffix, text in (("lp", milp_text.lp(problem)), ("mps", milp_text.mps(problem))):
+    for suffix, text in (("lp", lp_text.lp(problem)), ("mps", lp_text.mps(problem))):
         assert read_back(text, suffix)[1] == status
 
 
@@ -211,7 +211,7 @@ def arrays(solver: highspy.Highs) -> dict[str, tuple[float, float, bool]]:
 @pytest.mark.parametrize("name", CASES)
 def test_texts_are_read_back_and_mean_the_same(name: str, suffix: str) -> None:
     problem = lowered(CASES[name])
-    solver, status = read_back({"lp": milp_text.lp, "mps": milp_text.mps}[suffix](problem), suffix)
+    solver, status = read_back({"lp": lp_text.lp, "mps": lp_text.mps}[suffix](problem), suffix)
     points = assignments(CASES[name])
     possible = any(satisfies(CASES[name], {n: a[k] for n, a in points.items()}) for k in range(next(iter(points.values())).shape[0]))
     assert status == ("sat" if possible else "unsat")

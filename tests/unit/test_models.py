@@ -16,8 +16,8 @@ import pytest
 
 import qspec as qs
 import qspec_models
-from qspec.integers import IntArray
-from qspec.network.evaluate import evaluate
+from qspec.arithmetic.integers import IntArray
+from qspec.lowering.evaluate import evaluate
 from qspec.network.shapes import padding_pairs
 from qspec.training.layers import Conv, Dense, Layer, Parameters, forward
 from qspec_models import Card, IndividualFairness, LocalRobustness, Monotonicity

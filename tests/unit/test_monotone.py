@@ -7,9 +7,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from qspec.reals.evaluate import bound, evaluate, satisfies
-from qspec.reals.ir import Affine, All, Any, Apply, Function, Input, Matrix, Maximum, Or, Product, Query, exact, fractions
-from qspec.reals.monotone import derivatives, fixed, one_sided
+from qspec.ir.enclosure import bound, evaluate, satisfies
+from qspec.ir.real import Affine, All, Any, Apply, Function, Input, Matrix, Maximum, Or, Product, Query, exact, fractions
+from qspec.theories.real_monotone import derivatives, fixed, one_sided
 from tests.soundness.random_real_queries import random_point, random_real_query
 
 

@@ -18,11 +18,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from qspec.delta import interval
-from qspec.delta.relax import Lines, lines
+from qspec.engines import outward
+from qspec.engines.delta.relax import Lines, lines
 from qspec.evaluate.device import wide
-from qspec.reals.evaluate import at
-from qspec.reals.ir import Function
+from qspec.ir.enclosure import at
+from qspec.ir.real import Function
 
 SIZE = 8
 BITS, WIDE = 300, 250
@@ -94,8 +94,8 @@ def run(library: str, function: Callable[..., Any], *arguments: Any) -> Any:
     return type(found)(*(np.asarray(v) for v in found))
 
 
-APPLIED = {f: partial(lambda xp, x, f: interval.apply(xp, f, x), f=f) for f in Function}
-SLOPE = {f: partial(lambda xp, x, f: interval.slope(xp, f, x, interval.apply(xp, f, x)), f=f) for f in Function}
+APPLIED = {f: partial(lambda xp, x, f: outward.apply(xp, f, x), f=f) for f in Function}
+SLOPE = {f: partial(lambda xp, x, f: outward.slope(xp, f, x, outward.apply(xp, f, x)), f=f) for f in Function}
 LINES = {f: partial(lambda xp, x, f: lines(xp, f, x), f=f) for f in Function}
 
 
@@ -114,7 +114,7 @@ def every(test: Callable[..., None]) -> Callable[..., None]:
 def test_functions_and_derivatives(library: str, function: Function, a: np.ndarray, b: np.ndarray) -> None:
     """The smallest and largest value are at the ends; so are those of derivatives, or at 0."""
     low, high = np.minimum(a, b), np.maximum(a, b)
-    x = interval.enclosed(low[None], high[None])
+    x = outward.enclosed(low[None], high[None])
     found, slope = run(library, APPLIED[function], x), run(library, SLOPE[function], x)
     for k, ends in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
         for v in (*ends, *([0.0] if ends[0] < 0 < ends[1] else [])):
@@ -131,7 +131,7 @@ def test_lines_are_on_their_side(library: str, function: Function, a: np.ndarray
     low, high = np.minimum(a, b), np.maximum(a, b)
     if function is Function.RECIPROCAL:
         low, high = np.minimum(abs(a), abs(b)), np.maximum(abs(a), abs(b))
-    x = interval.enclosed(low[None], high[None])
+    x = outward.enclosed(low[None], high[None])
     found = run(library, LINES[function], x)
     for k, (left, right) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
         for share in (0, 1, Fraction(1, 2), Fraction(1, 3), Fraction(9, 10)):

@@ -12,8 +12,8 @@ import pytest
 
 import qspec as qs
 from qspec.errors import ModelFileError
-from qspec.network.evaluate import trace
-from qspec.network.file import content_hash, read, save
+from qspec.files.qspec_file import content_hash, read, save
+from qspec.lowering.evaluate import trace
 from tests.unit.random_networks import random_codes, random_network
 
 

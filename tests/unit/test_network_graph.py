@@ -7,7 +7,7 @@ import pytest
 
 import qspec as qs
 from qspec.errors import NetworkError, ShapeError
-from qspec.network.evaluate import trace
+from qspec.lowering.evaluate import trace
 
 FOUR = qs.Fixed(4, 0)
 

@@ -9,18 +9,18 @@ from itertools import product
 import numpy as np
 import pytest
 
+from qspec.arithmetic.formats import Affine, Fixed, Format, PerChannel, code_range
+from qspec.arithmetic.rounding import Overflow, Rounding
+from qspec.arithmetic.tensor import Tensor, quantize
 from qspec.face import Network, Sequential
-from qspec.formats import Affine, Fixed, Format, PerChannel, code_range
 from qspec.language.domains import Range
 from qspec.language.expressions import Code
 from qspec.language.interpret import Interpreter
+from qspec.language.perturbation import stored_parameters
+from qspec.lowering.evaluate import trace
 from qspec.network.activations import Activation, HardSigmoid, HardTanh, LeakyReLU, Linear, Lookup, ReLU, Sigmoid, Sign, Tanh
-from qspec.network.evaluate import trace
 from qspec.network.graph import apply
 from qspec.network.layers import Add, Concat, Conv2D, Dense, Flatten, Input, Requantize, fold_batch_norm
-from qspec.network.perturb import stored_parameters
-from qspec.rounding import Overflow, Rounding
-from qspec.tensor import Tensor, quantize
 from tests.unit import naive
 from tests.unit.random_networks import random_codes, random_network
 

@@ -7,8 +7,8 @@ import pytest
 
 import qspec as qs
 from qspec.bounds.interval import Interval
-from qspec.network.evaluate import program, trace
-from qspec.network.summary import signed_width
+from qspec.lowering.evaluate import program, trace
+from qspec.lowering.summary import signed_width
 from tests.unit.random_networks import random_codes, random_network
 
 EXPECTED = """\

@@ -11,8 +11,8 @@ import pytest
 
 import qspec as qs
 from qspec.errors import ModelFileError, SpecError, UnsupportedError
-from qspec.interop.nnet import import_nnet, read_nnet, table
-from qspec.reals.ir import fractions
+from qspec.ir.real import fractions
+from qspec.readers.nnet import import_nnet, read_nnet, table
 
 TEXT = """// a comment
 // another
@@ -178,7 +178,7 @@ def test_a_range_of_zero_is_no_matter_where_nothing_is_divided(tmp_path: Path) -
 
 @pytest.mark.data
 def test_published_networks_are_those_of_the_keras_files(data: Path) -> None:
-    from qspec.interop.keras import read_keras
+    from qspec.readers.keras import read_keras
 
     folder = data / "fairness_nets" / "compas"
     ours = read_nnet(folder / "compas-1.nnet", normalized=False)

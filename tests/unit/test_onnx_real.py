@@ -18,10 +18,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 import qspec as qs
 from qspec.errors import ModelFileError, QspecError, SolverMissingError, UnsupportedError
-from qspec.interop.onnx_operators import OPERATORS
-from qspec.interop.onnx_real import READERS, import_onnx, read_onnx
-from qspec.interop.vnnlib import parse_vnnlib
 from qspec.network.real_layers import RealDense, RealSparse
+from qspec.readers.onnx import READERS, import_onnx, read_onnx
+from qspec.readers.onnx_operators import OPERATORS
+from qspec.readers.vnnlib import parse_vnnlib
 from tests.unit.onnx_families import Outcome, family, run
 from tests.unit.onnx_graphs import random_graph
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import qspec as qs
-from qspec.bracket import Bracket, questions
 from qspec.deadline import Deadline
 from qspec.errors import ShapeError, SoundnessError, SpecError
+from qspec.extremes.bisection import Bracket, questions
 from qspec.language.expressions import Expression
 from qspec.language.interpret import Interpreter
 from qspec.passes import Pipeline

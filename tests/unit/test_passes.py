@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qspec import linear
+from qspec.arithmetic.integers import IntArray
+from qspec.arithmetic.rounding import Rounding
 from qspec.bounds.interval import Interval
-from qspec.builder import Builder
 from qspec.errors import InternalError, SpecError
-from qspec.integers import IntArray
-from qspec.ir import (
+from qspec.ir import linear
+from qspec.ir.integer import (
     FALSE,
     TRUE,
     Affine,
@@ -32,23 +32,23 @@ from qspec.ir import (
     check,
     sizes,
 )
-from qspec.linear import Convolution, Dense, Sparse
+from qspec.ir.integer_builder import Builder
+from qspec.ir.linear import Convolution, Dense, Sparse
+from qspec.ir.staircase import Rescale, Steps
 from qspec.passes import ALL_PASSES, DEFAULT_PASSES, Pass, Pipeline
+from qspec.passes.absorb_box import Box
+from qspec.passes.affine_elements import NARROW, lines
 from qspec.passes.base import Reduced, rewritten
-from qspec.passes.box import Box
-from qspec.passes.cone import Cone
-from qspec.passes.decide import Decide
+from qspec.passes.common_nodes import Share
+from qspec.passes.cone_of_influence import Cone
+from qspec.passes.decide_goal import Decide
 from qspec.passes.elements import Elementwise, value
-from qspec.passes.fold import Fold
-from qspec.passes.fuse import Fuse
-from qspec.passes.lines import NARROW, lines
-from qspec.passes.offset import Offset
-from qspec.passes.share import Share
+from qspec.passes.fold_affine import Fold
+from qspec.passes.fuse_clamps import Fuse
+from qspec.passes.shift_inputs import Offset
 from qspec.passes.split import Split
-from qspec.passes.stairs import Stairs
-from qspec.passes.trim import trimmed
-from qspec.rounding import Rounding
-from qspec.staircase import Rescale, Steps
+from qspec.passes.stable_neurons import Stairs
+from qspec.passes.trim_unreached import trimmed
 
 
 def one(step: Pass, query: Query) -> Query:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from qspec.arithmetic.integers import IntArray
+from qspec.arithmetic.rounding import Rounding
+from qspec.bounds.breakpoints import MAX_POINTS, Elementwise, Points, points
 from qspec.bounds.interval import Interval
-from qspec.bounds.points import MAX_POINTS, Elementwise, Points, points
-from qspec.evaluate.reference import evaluate
-from qspec.integers import IntArray
-from qspec.ir import Input, Staircase, Table, Wrap
-from qspec.passes.lines import covered
-from qspec.rounding import Rounding
-from qspec.staircase import Rescale, Steps
+from qspec.ir.integer import Input, Staircase, Table, Wrap
+from qspec.ir.reference import evaluate
+from qspec.ir.staircase import Rescale, Steps
+from qspec.passes.affine_elements import covered
 
 SIZE = 6
 WIDTH = 60

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import qspec as qs
-from qspec.difference.claim import read
-from qspec.difference.pair import pair
+from qspec.engines.difference.aligned_layers import pair
+from qspec.engines.difference.output_rows import read
 from qspec.errors import QspecError
-from qspec.result import Evidence
+from qspec.verify.result import Evidence
 
 KERNEL = np.array([[1.25, -2.0, 0.5], [0.75, 0.3, -1.5]])
 LAST = np.array([[1.5, 0.2], [-1.0, 0.4], [0.75, 1.1]])

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import qspec as qs
+from qspec.compile.real_query import compile_real
+from qspec.ir.enclosure import satisfies
+from qspec.ir.real import exact
 from qspec.language.expressions import Expression
 from qspec.language.formulas import Formula
 from qspec.language.real_interpret import RealInterpreter, witnesses
-from qspec.reals.compile import compile_real
-from qspec.reals.evaluate import satisfies
-from qspec.reals.ir import exact
 from qspec.show.formula import describe
 
 V = np.vectorize(Fraction, otypes=[object])

@@ -11,7 +11,7 @@ import pytest
 
 import qspec as qs
 from qspec.errors import QspecError
-from qspec.reals.ir import fractions
+from qspec.ir.real import fractions
 from tests.unit.random_networks import random_network
 
 ACTIVATIONS = [

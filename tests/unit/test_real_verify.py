@@ -14,10 +14,10 @@ import pytest
 
 import qspec as qs
 from qspec.cli import main
-from qspec.export import to_smt
 from qspec.problem import Problem, RealProblem, SmtProblem
-from qspec.result import Evidence
 from qspec.solver import Answer, Availability, Limits, Reason, Status
+from qspec.verify.export import to_smt
+from qspec.verify.result import Evidence
 
 P = qs.real_properties
 KERNEL = np.array([[1.0, -2.0], [0.5, 0.25]])

@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 
 import qspec as qs
+from qspec.batch.curves import judged, shares
+from qspec.batch.records import Record
 from qspec.cli import main
-from qspec.curves import judged, shares
 from qspec.errors import SpecError
-from qspec.records import Record
-from qspec.report.numbers import ranges, verdicts
-from qspec.report.page import page
-from qspec.report.read import read
+from qspec.show.report.numbers import ranges, verdicts
+from qspec.show.report.page import page
+from qspec.show.report.read import read
 from qspec_models import samples
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

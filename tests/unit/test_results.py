@@ -12,8 +12,8 @@ import pytest
 import qspec as qs
 from qspec.errors import InternalError, SpecError
 from qspec.problem import Fidelity
-from qspec.result import SCHEMA, Evidence, Result, Said, Times, Verdict, judge
 from qspec.solver import Limits, Reason
+from qspec.verify.result import SCHEMA, Evidence, Result, Said, Times, Verdict, judge
 
 CODES = {"x": np.array([[1, -2]])}
 

@@ -10,7 +10,7 @@ import pytest
 
 import qspec as qs
 from qspec.errors import ShapeError, SpecError
-from qspec.reals.ir import fractions
+from qspec.ir.real import fractions
 
 JOB = qs.Categorical("job", ("baker", "nurse", "none"))
 SEX = qs.Categorical("sex", ("female", "male"), onehot=False)

@@ -12,17 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qspec.arithmetic.formats import Affine, Fixed, PerChannel
+from qspec.arithmetic.rounding import Overflow, Rounding
+from qspec.arithmetic.tensor import Tensor
 from qspec.errors import UnsupportedError
 from qspec.face import RealSequential, Sequential
-from qspec.formats import Affine, Fixed, PerChannel
 from qspec.network.activations import Sigmoid
 from qspec.network.layers import AveragePool2D, Conv2D, Dense, Input, Requantize
 from qspec.network.real_layers import Activate, Exp, RealConv2D, RealDense, RealInput, Softmax
-from qspec.rounding import Overflow, Rounding
 from qspec.semantics import enclosed, exact, fixed, reals, series, storing
 from qspec.semantics.exact import Numbers, spread
 from qspec.semantics.functions import nearest_code
-from qspec.tensor import Tensor
 from tests.unit import naive
 from tests.unit.random_networks import random_codes, random_network
 

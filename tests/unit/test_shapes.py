@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import qspec as qs
+from qspec.arithmetic.shapes import batch_axes, check_labelled, check_one
 from qspec.cli import main
 from qspec.errors import FormatError, QspecError, ShapeError, SpecError
-from qspec.network.accuracy import accuracy
-from qspec.shapes import batch_axes, check_labelled, check_one
+from qspec.quantization.accuracy import accuracy
 
 SHAPE = (3, 3, 2)
 Act = Callable[[np.ndarray], object]

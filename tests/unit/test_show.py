@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 import qspec as qs
+from qspec.arithmetic.text import exact, summary
 from qspec.language.bind import bind
 from qspec.language.expressions import Expression
 from qspec.language.formulas import Formula
 from qspec.show import png
 from qspec.show.counterexample import centre_of, code_limits, explain
 from qspec.show.formula import describe, formula_text, text_of
-from qspec.show.numbers import exact, summary
 from qspec.show.picture import Block, beside, change, grey, is_image
-from qspec.show.rows import in_words, rows_of
+from qspec.verify.feature_rows import in_words, rows_of
 
 UNSIGNED = qs.Fixed(3, 0, signed=False)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from qspec.arithmetic.rounding import Rounding
 from qspec.bounds import interval
+from qspec.bounds.initial_slopes import SLOPE_BITS, node_slopes, rounded, slopes
 from qspec.bounds.interval import Interval
 from qspec.bounds.layout import Layout, Relaxed
-from qspec.bounds.slopes import SLOPE_BITS, node_slopes, rounded, slopes
-from qspec.builder import Builder
-from qspec.ir import Maximum, Product, Staircase, Table, Wrap
-from qspec.rounding import Rounding
-from qspec.staircase import Rescale
+from qspec.ir.integer import Maximum, Product, Staircase, Table, Wrap
+from qspec.ir.integer_builder import Builder
+from qspec.ir.staircase import Rescale
 
 
 def found(node: Relaxed, *known: tuple[list[int], list[int]]) -> tuple[list[float], list[float]]:

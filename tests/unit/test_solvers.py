@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from qspec import linear
-from qspec.builder import Builder
-from qspec.ir import All, Query
+from qspec.ir import linear
+from qspec.ir.integer import All, Query
+from qspec.ir.integer_builder import Builder
 from qspec.problem import GridProblem, Model, SmtProblem, Symbol
 from qspec.solver import Limits, Reason, Solver, get_solver, solver_entry_points
 from qspec_solvers import availability

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qspec.rounding import Rounding
-from qspec.staircase import Rescale, Steps, climb, reach
+from qspec.arithmetic.rounding import Rounding
+from qspec.ir.staircase import Rescale, Steps, climb, reach
 
 
 def random_staircase(rng: np.random.Generator, rounding: Rounding, size: int) -> Rescale:

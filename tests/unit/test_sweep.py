@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 import qspec as qs
-from qspec import store
+from qspec.batch import store
+from qspec.batch.curves import judged, truths
+from qspec.batch.records import Record, of_line
 from qspec.cli import main
 from qspec.cli.sweep import numbers
-from qspec.curves import judged, truths
 from qspec.errors import PackageMissingError, ShapeError, SolverMissingError, SoundnessError, SpecError
-from qspec.records import Record, of_line
-from qspec.result import Verdict
+from qspec.verify.result import Verdict
 
 RADIUS = 2
 SEED = 61
@@ -168,7 +168,7 @@ def test_rows_are_flat_and_the_table_is_typed(swept: qs.Sweep) -> None:
 @pytest.mark.parametrize(("package", "call"), [("polars", "table"), ("matplotlib", "plot")])
 def test_a_missing_package_is_named(swept: qs.Sweep, monkeypatch: pytest.MonkeyPatch, package: str, call: str) -> None:
     find = importlib.util.find_spec
-    monkeypatch.setattr("qspec.extras.find_spec", lambda name: None if name == package else find(name))
+    monkeypatch.setattr("qspec.support.optional.find_spec", lambda name: None if name == package else find(name))
     with pytest.raises(PackageMissingError, match=f"{package}.*\n.*\n.*\n.*pip install 'qspec"):
         getattr(swept, call)()
     assert swept.rows()

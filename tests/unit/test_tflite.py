@@ -12,8 +12,8 @@ import qspec as qs
 from qspec.cli import main
 from qspec.conformance.agree import agree
 from qspec.conformance.runtime import PACKAGES, run_runtime
-from qspec.interop.tflite_file import TfliteModel, TfliteOperator, read_model
-from qspec.interop.tflite_write import to_bytes, write_model
+from qspec.readers.tflite_file import TfliteModel, TfliteOperator, read_model
+from qspec.readers.tflite_write import to_bytes, write_model
 from qspec.runtimes.arithmetic import Quantized, quantize_multiplier
 from qspec.runtimes.registry import TFLITE
 from tests.unit.tflite_files import FAMILIES, signal, sums

@@ -11,19 +11,19 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from qspec import linear
+from qspec.arithmetic.integers import integers
+from qspec.arithmetic.rounding import Rounding
 from qspec.bounds.interval import Interval, bound, bound_node
-from qspec.builder import Builder
-from qspec.evaluate.reference import evaluate, satisfies
-from qspec.integers import integers
-from qspec.ir import All, And, Any, Input, Query, check
+from qspec.ir import linear
+from qspec.ir.integer import All, And, Any, Input, Query, check
+from qspec.ir.integer_builder import Builder
+from qspec.ir.reference import evaluate, satisfies
+from qspec.ir.staircase import Rescale, Steps, climb
 from qspec.problem import SmtProblem, Symbol
-from qspec.rounding import Rounding
-from qspec.staircase import Rescale, Steps, climb
 from qspec.theories import bitvector, integer, pieces
 from qspec.theories.pieces import Floor
+from qspec.theories.smtlib_text import symbol_name
 from qspec.theories.sums import SumOptions
-from qspec.theories.text import symbol_name
 from tests.golden.cvc5_answer import cvc5
 from tests.soundness import in_process
 from tests.soundness.random_queries import KINDS, assignments, random_query, solutions

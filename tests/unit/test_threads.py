@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from qspec.threads import single_threaded
+from qspec.support.threads import single_threaded
 
 
 def threads() -> set[int]:

@@ -16,10 +16,10 @@ import pytest
 
 import qspec as qs
 from qspec import training
+from qspec.arithmetic.integers import IntArray, integers
+from qspec.arithmetic.rounding import Rounding, round_ratio
 from qspec.errors import InternalError, PackageMissingError
-from qspec.integers import IntArray, integers
-from qspec.network.evaluate import evaluate
-from qspec.rounding import Rounding, round_ratio
+from qspec.lowering.evaluate import evaluate
 from qspec.training.bounds import Box, margins
 from qspec.training.checkpoint import Row
 from qspec.training.export import checked, float_width, network
@@ -223,7 +223,7 @@ def test_a_training_that_diverges_ends_and_keeps_its_last_state(tmp_path: Path) 
 
 
 def test_without_optax_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qspec.extras.find_spec", lambda _: None)
+    monkeypatch.setattr("qspec.support.optional.find_spec", lambda _: None)
     with pytest.raises(PackageMissingError, match=r"training needs the package optax(.|\n)*qspec\[train\]"):
         training.train(NET, *task(), PHASES, batch=8)
 

@@ -10,20 +10,21 @@ import numpy as np
 import pytest
 
 import qspec as qs
-from qspec import lowering, run
-from qspec.comparison import compare_each
+from qspec.batch.comparison import compare_each
 from qspec.errors import SolverMissingError, SoundnessError, SpecError, UnsupportedError
-from qspec.evaluate.reference import satisfies
-from qspec.ir import Input
+from qspec.ir.integer import Input
+from qspec.ir.reference import satisfies
 from qspec.language import interpret
 from qspec.language.interpret import witnesses
-from qspec.lowering import compile_problem
 from qspec.passes import Pipeline
 from qspec.problem import Fidelity, GridProblem, Problem, SmtProblem
-from qspec.result import Evidence
 from qspec.solver import Answer, Availability, Limits, Reason
 from qspec.testing import census
 from qspec.testing.examples.parts import mlp
+from qspec.theories import lowering
+from qspec.theories.lowering import compile_problem
+from qspec.verify import session
+from qspec.verify.result import Evidence
 from tests.unit.fake_solvers.in_process import Fake, enumerated, opposite, shrugging, without_count
 
 ALL_OFF = tuple(p.name for p in Pipeline().passes)
@@ -63,7 +64,7 @@ def test_what_holds_says_whether_it_holds_for_something() -> None:
 
 
 def test_vacuity_stays_open_when_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "attacked", lambda *_: None)
+    monkeypatch.setattr(session, "attacked", lambda *_: None)
     spec = qs.forall(X, given=X[0] * X[1] == "9/4", then=NET(X)[0] <= NET(X)[1] + 4)
 
     def only_the_first(problem: Problem) -> Answer:

@@ -15,10 +15,10 @@ import qspec as qs
 from qspec.cli import main
 from qspec.cli.vnnlib import word
 from qspec.errors import ModelFileError, QspecError, SpecError, UnsupportedError
-from qspec.interop import vnnlib_text
-from qspec.interop.onnx_real import ImportedNetwork, import_onnx
-from qspec.interop.vnnlib import Vnnlib, parse_vnnlib, read_vnnlib
-from qspec.reals.ir import fractions
+from qspec.ir.real import fractions
+from qspec.readers import vnnlib_text
+from qspec.readers.onnx import ImportedNetwork, import_onnx
+from qspec.readers.vnnlib import Vnnlib, parse_vnnlib, read_vnnlib
 from qspec.solver import Reason
 from tests.unit.test_onnx_real import floats, node, write
 

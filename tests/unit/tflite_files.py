@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qspec.interop.tflite_file import TfliteModel, TfliteOperator, TfliteTensor
+from qspec.readers.tflite_file import TfliteModel, TfliteOperator, TfliteTensor
 
 Random = np.random.Generator
 TIES = ((0.05, 0.05, 0.1), (0.5, 0.125, 0.0625), (0.1, 0.1, 0.4), (0.3, 0.1, 0.6), (1.0, 1.0, 1.0), (0.25, 0.25, 0.5))

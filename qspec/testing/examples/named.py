@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import qspec as qs
-from qspec import properties
+from qspec.named import properties
 from qspec.testing.example import Example, Mark
 from qspec.testing.examples.parts import HALVES, HOLDS, VIOLATED, marked, mlp, stored, tensor
 

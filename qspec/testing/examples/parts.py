@@ -8,11 +8,11 @@ from math import prod
 import numpy as np
 
 import qspec as qs
-from qspec.formats import Format
-from qspec.integers import integers
+from qspec.arithmetic.formats import Format
+from qspec.arithmetic.integers import integers
 from qspec.language.expressions import Expression, Variable
-from qspec.result import Verdict
 from qspec.testing.example import Example, Mark
+from qspec.verify.result import Verdict
 
 HOLDS, VIOLATED = Verdict.HOLDS, Verdict.VIOLATED
 

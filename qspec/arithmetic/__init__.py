@@ -1,0 +1,1 @@
+"""Exact numbers: integers, formats, rounding, correctly rounded functions; no layer, no program."""

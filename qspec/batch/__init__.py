@@ -1,0 +1,1 @@
+"""Many queries: worker processes, stores, comparisons, sweeps, certified accuracy."""

@@ -1,0 +1,311 @@
+"""Certify a classifier on a test set: what many samples share is done for all at once, and a complete procedure decides the rest."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+
+from qspec.arithmetic.formats import code_range
+from qspec.arithmetic.integers import IntArray, in_common_unit, integers
+from qspec.arithmetic.shapes import check_labelled
+from qspec.batch.certification import Certification, Outcome
+from qspec.batch.journal import Journal, opened
+from qspec.batch.progress import tally
+from qspec.engines.boxes.class_query import Question, question
+from qspec.errors import QspecError, SoundnessError, SpecError, UnsupportedError
+from qspec.face import Network
+from qspec.ir.digest import digest
+from qspec.ir.integer import Query, Truth
+from qspec.language.formulas import Property
+from qspec.language.functions import parameter
+from qspec.lowering.evaluate import evaluate, program
+from qspec.named.properties import local_robustness
+from qspec.network.layers import Input
+from qspec.semantics import fixed
+from qspec.support import checks
+from qspec.support.threads import single_threaded
+from qspec.verify.result import Verdict
+
+Branching = Literal["steps", "input"]
+AIMS = 4
+"""Classes that the attack aims at, those that intervals leave the most room."""
+ROUNDS = ((20, 20, 1), (100, 60, 4))
+"""Steps of ascent of the duals, gradient steps of the attack, and its starts for each aim: at first, and for what that leaves open."""
+
+
+@single_threaded
+def certify(
+    network: Network,
+    images: object,
+    labels: object,
+    radius: int,
+    *,
+    branching: Branching = "steps",
+    timeout: float | None = 60.0,
+    workers: int = 1,
+    store: str | os.PathLike[str] | None = None,
+    progress: bool = False,
+    seed: int = 0,
+) -> Certification:
+    """Decide for every sample whether all inputs within `radius` LSB of it (l-infinity) have its label; the first index wins ties.
+
+    `images` are codes, shape (samples, *input shape) or (samples, size), `labels` classes. All samples are bounded in exact integers, by
+    intervals and then by duals, and attacked, many at once on all devices. What that leaves is decided by the native engine
+    (`branching="steps"`, in `workers` processes) or, without duals, by cutting boxes of inputs, many at once (`branching="input"`: the
+    paper's Algorithm 1), with `timeout` seconds for each sample (0: not at all). Counterexamples were replayed on the reference integers.
+    `store` is a file of verdicts: a run that finds it goes on where it was, and asks again only about what was undecided in less time.
+
+    Raises ShapeError or SpecError on samples that do not fit the network, UnsupportedError for networks that are not one array in, one
+    vector out, SoundnessError if device and reference disagree.
+    """
+    work = _Work.of(network, images, labels, radius, branching, timeout, workers, seed)
+    with ExitStack() as stack:
+        journal = stack.enter_context(opened(store, work.key(), work.shape, timeout))
+        count = stack.enter_context(tally(len(work.labels))) if progress else None
+        return _Certifier(work, journal, count).run()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """What is to be decided; images (samples, size) with the ends of their boxes."""
+
+    network: Network
+    images: IntArray
+    labels: IntArray
+    radius: int
+    lower: IntArray
+    upper: IntArray
+    shape: tuple[int, ...]
+    branching: Branching
+    timeout: float | None
+    workers: int
+    seed: int
+
+    @classmethod
+    def of(
+        cls,
+        network: Network,
+        images: object,
+        labels: object,
+        radius: int,
+        branching: Branching,
+        timeout: float | None,
+        workers: int,
+        seed: int,
+    ) -> _Work:
+        if not isinstance(network, Network):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise SpecError("certify takes a network", given=network, expected="a Network", advice="qs.load(…) reads a file")
+        if len(network.inputs) != 1 or len(network.output_types) != 1:
+            raise SpecError("certify takes one input and one output", given=f"{len(network.inputs)} and {len(network.output_types)}")
+        stage, classes = network.inputs[0], network.output_types[0].size
+        assert isinstance(stage.layer, Input)
+        codes, own = integers(images), integers(labels)
+        check_labelled(codes.shape, own.shape, stage.type.shape)
+        flat = codes.reshape(len(codes), -1)
+        low, high = code_range(stage.layer.format, stage.layer.shape)
+        if np.any(flat < low) or np.any(flat > high):
+            raise SpecError(
+                "a code outside the format of the input", given=f"{flat.min()}..{flat.max()}", expected=f"{low.min()}..{high.max()}"
+            )
+        if classes < 2 or own.min() < 0 or own.max() >= classes:
+            raise SpecError(
+                "a label that is no class", given=f"{own.min()}..{own.max()}", expected=f"0..{classes - 1}, two classes at least"
+            )
+        checks.whole(radius, "the radius", least=0, most=int((high - low).max()))
+        checks.choice(branching, "branching", get_args(Branching))
+        checks.seconds(timeout, zero=True)
+        checks.whole(workers, "the number of workers", least=1, most=4096)
+        checks.seed(seed)
+        lower, upper = np.maximum(flat - int(radius), low), np.minimum(flat + int(radius), high)
+        return cls(network, flat, own, int(radius), lower, upper, stage.type.shape, branching, timeout, workers, seed)
+
+    def key(self) -> str:
+        """Return the SHA-256 of what a verdict is about."""
+        state = hashlib.sha256(f"{self.branching} {self.radius} {self.images.shape}".encode())
+        state.update(digest(Query(program(self.network)[0], Truth(True))).encode())
+        for array in (self.images, self.labels):
+            state.update(np.ascontiguousarray(array.astype(np.int64)).tobytes())
+        return state.hexdigest()
+
+
+def winners(network: Network, outputs: IntArray) -> IntArray:
+    """Return the class of each vector of output codes (samples, classes): the first of those with the greatest exact value."""
+    units, zeros = network.output_types[0].grid.per_element((outputs.shape[1],))
+    if network.output_types[0].grid.channels == 1:
+        return outputs.argmax(axis=1)
+    whole = np.array(in_common_unit(units)[0], dtype=object)
+    return ((outputs.astype(object) - zeros) * whole).argmax(axis=1)
+
+
+def _outputs(network: Network, images: IntArray) -> IntArray:
+    """Return the output codes of images (samples, size), on all devices where 64 bits are enough for that."""
+    from qspec.evaluate.batched import spread
+
+    nodes, taps = program(network)
+    last = taps[network.stages[network.outputs[0]].name].output
+    try:
+        return spread(nodes, [last])({network.inputs[0].name: images})[0]
+    except UnsupportedError:
+        return evaluate(network, images).reshape(len(images), -1)
+
+
+class _Certifier:
+    """A certification under way."""
+
+    def __init__(self, work: _Work, journal: Journal, count: Callable[..., None] | None) -> None:
+        self.work, self.journal, self.count = work, journal, count
+        self.outcomes: dict[int, Outcome] = {}
+        self.seconds: dict[str, float] = {}
+        self.rng = np.random.default_rng(work.seed)
+
+    def run(self) -> Certification:
+        kept = self.journal.kept
+        for k, o in kept.items():
+            if o.codes is not None:
+                self._confirm(k, o.codes.reshape(-1))
+        self._settle(kept, new=False)
+        right = self._clean()
+        for label in np.unique(self.work.labels[self._open()]).tolist():
+            asked = question(self.work.network, label)
+            if asked.batched:
+                self._intervals(asked, label)
+                for ascent, climb, starts in ROUNDS:
+                    if self.work.branching == "steps":
+                        self._duals(asked, label, ascent)
+                    self._attack(asked, label, climb, starts)
+            if self.work.branching == "input":
+                self._boxes(asked, label)
+        self._engine()
+        return Certification(
+            self.work.network.name,
+            self.work.radius,
+            self.work.labels,
+            right,
+            tuple(self.outcomes[k] for k in range(len(self.work.labels))),
+            self.seconds,
+        )
+
+    def _open(self, label: int | None = None) -> IntArray:
+        """Return the samples (of one class) that are open."""
+        every = np.arange(len(self.work.labels))
+        return np.array([k for k in every if k not in self.outcomes and label in (None, self.work.labels[k])], dtype=np.int64)
+
+    def _settle(self, found: dict[int, Outcome], *, new: bool = True) -> None:
+        self.outcomes |= found
+        if new:
+            self.journal.write(found)
+        if self.count is not None:
+            for o in found.values():
+                self.count(o.verdict.name, *(["resumed"] * (not new)))
+
+    def _spend(self, stage: str, since: float) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - since
+
+    def _confirm(self, k: int, point: IntArray) -> Outcome:
+        """Return the outcome of a counterexample, after the reference integers and the independent semantics have confirmed it."""
+        work = self.work
+        near = bool(np.all((work.lower[k] <= point) & (point <= work.upper[k])))
+        outputs = evaluate(work.network, point.reshape(1, *work.shape)).reshape(1, -1)
+        stage = work.network.stages[work.network.outputs[0]].name
+        meant = fixed.evaluate(work.network, [point])[stage].output.codes.reshape(1, -1)
+        if not near or int(winners(work.network, outputs)[0]) == int(work.labels[k]) or not np.array_equal(outputs, meant):
+            raise SoundnessError("a counterexample does not replay", given=f"sample {k}", expected="another class within the radius")
+        return Outcome(Verdict.VIOLATED, "misclassified" if np.array_equal(point, work.images[k]) else "attack", point.reshape(work.shape))
+
+    def _clean(self) -> IntArray:
+        """Settle what is misclassified as it is, and return which samples are classified right."""
+        since = time.perf_counter()
+        outputs = _outputs(self.work.network, self.work.images)
+        right: IntArray = winners(self.work.network, outputs) == self.work.labels
+        self._settle({int(k): self._confirm(int(k), self.work.images[k]) for k in np.flatnonzero(~right) if int(k) not in self.outcomes})
+        self._spend("clean", since)
+        return right
+
+    def _intervals(self, asked: Question, label: int) -> None:
+        since, rows = time.perf_counter(), self._open(label)
+        proved = asked.absent(self.work.lower[rows], self.work.upper[rows])
+        self._settle({int(k): Outcome(Verdict.HOLDS, "intervals") for k in rows[proved.astype(bool)]})
+        self._spend("intervals", since)
+
+    def _duals(self, asked: Question, label: int, steps: int) -> None:
+        """Prove what linear bounds can prove, with multipliers searched for on the device and rounded to integers."""
+        since, rows = time.perf_counter(), self._open(label)
+        if rows.size and asked.boxes is not None:
+            proved = asked.boxes.absent(self.work.lower[rows], self.work.upper[rows], steps)
+            self._settle({int(k): Outcome(Verdict.HOLDS, "duals") for k in rows[proved.astype(bool)]})
+        self._spend("duals", since)
+
+    def _attack(self, asked: Question, label: int, steps: int, starts: int) -> None:
+        """Attack what is open, aiming at some other classes, from the image itself, or from several random points."""
+        since, rows = time.perf_counter(), self._open(label)
+        if rows.size:
+            lower, upper = self.work.lower[rows], self.work.upper[rows]
+            aims = np.repeat(asked.aims(lower, upper, AIMS), starts, axis=1)
+            each = aims.shape[1]
+            low, high, start = (np.repeat(a, each, axis=0) for a in (lower, upper, self.work.images[rows]))
+            start = start if starts == 1 else self.rng.integers(low, high, endpoint=True)
+            found, points = asked.crowd(low, high, start, aims.reshape(-1), steps)
+            hits = {int(rows[n // each]): points[n] for n in np.flatnonzero(found)[::-1]}
+            self._settle({k: self._confirm(k, point) for k, point in hits.items()})
+        self._spend("attack", since)
+
+    def _boxes(self, asked: Question, label: int) -> None:
+        from qspec.engines.boxes.search import search
+
+        if not asked.batched:
+            raise UnsupportedError(
+                "boxes of this network cannot be bounded on the device",
+                given=self.work.network.name,
+                expected="affine maps, monotone steps and maxima in 64 bits",
+                advice='branching="steps"',
+            )
+        since, rows = time.perf_counter(), self._open(label)
+
+        def confirm(place: int, point: IntArray) -> Outcome:
+            return self._confirm(int(rows[place]), point)
+
+        lower, upper = self.work.lower[rows], self.work.upper[rows]
+        for s, decided in search(asked, lower, upper, seconds=self.work.timeout, confirm=confirm, rng=self.rng):
+            k = int(rows[s.place])
+            if s.witness is not None:
+                found = replace(self._confirm(k, s.witness), stage="boxes")
+            else:
+                verdict = Verdict.HOLDS if decided else Verdict.UNKNOWN
+                found = Outcome(verdict, "boxes" if decided else "open", None, f"{s.visited} boxes, {len(s.open)} open")
+            self._settle({k: found})
+        self._spend("boxes", since)
+
+    def _engine(self) -> None:
+        """Ask the native engine about each sample that is open."""
+        from qspec.batch.many import verify_many
+
+        since, rows, work = time.perf_counter(), self._open(), self.work
+        if work.timeout == 0:
+            self._settle({int(k): Outcome(Verdict.UNKNOWN, "open", None, "left by bounds and attacks") for k in rows})
+        if not rows.size or work.timeout == 0:
+            return
+        specs = self._robustness()
+        over = [{"image": work.images[k], "label": int(work.labels[k])} for k in rows]
+        for finished in verify_many(specs, over, workers=min(work.workers, len(rows)), timeout=work.timeout, seed=work.seed):
+            k = int(rows[finished.index])
+            if isinstance(finished.outcome, QspecError):
+                raise finished.outcome
+            result = finished.outcome
+            if result.verdict is Verdict.VIOLATED and result.codes is not None:
+                found = replace(self._confirm(k, result.codes["x"].reshape(-1)), stage="engine")
+            else:
+                found = Outcome(result.verdict, "engine" if result.verdict is Verdict.HOLDS else "open", None, result.detail)
+            self._settle({k: found})
+        self._spend("engine", since)
+
+    def _robustness(self) -> Property:
+
+        image, label = parameter("image", self.work.images.shape[1]), parameter("label")
+        return local_robustness(self.work.network, image, self.work.radius, label)

@@ -1,0 +1,97 @@
+"""Ask several solvers the same, and refuse to go on if they contradict each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from qspec.arithmetic.integers import IntArray
+from qspec.compile.query import compile_property
+from qspec.errors import SoundnessError, SpecError
+from qspec.language.bind import bind
+from qspec.language.formulas import Property
+from qspec.language.traversal import is_real
+from qspec.solver import Solver
+from qspec.support.options import listed
+from qspec.verify.decide import verify
+from qspec.verify.reproducer import write_real_reproducer, write_reproducer
+from qspec.verify.result import Result, Verdict
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """The results of several solvers on one property; none contradict each other."""
+
+    results: tuple[Result, ...]
+
+    @property
+    def decisive(self) -> Result:
+        """The first result with a verdict; without any the first."""
+        return next((r for r in self.results if r.verdict is not Verdict.UNKNOWN), self.results[0])
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of those that reached one."""
+        return self.decisive.verdict
+
+    def agreement(self) -> dict[tuple[str, str], bool | None]:
+        """Return for each pair of solvers whether their verdicts agree; None where one is UNKNOWN."""
+        names = [r.solver for r in self.results]
+        table: dict[tuple[str, str], bool | None] = {}
+        for a, first in zip(names, self.results, strict=True):
+            for b, second in zip(names, self.results, strict=True):
+                open_ = Verdict.UNKNOWN in (first.verdict, second.verdict)
+                table[a, b] = None if open_ else first.verdict is second.verdict
+        return table
+
+
+def compare(
+    spec: Property,
+    *,
+    solvers: Sequence[str | Solver],
+    timeout: float | None = 60.0,
+    memory: int | None = 8192,
+    seed: int = 0,
+    attack: bool = False,
+    without: Sequence[str] = (),
+    **parameters: object,
+) -> Comparison:
+    """Ask several solvers the same; by default without an attack before, so that solvers are compared.
+
+    Raises SoundnessError, with a reproducer written, if two verdicts contradict each other.
+    """
+    return Comparison(
+        tuple(compare_each(spec, solvers=solvers, timeout=timeout, memory=memory, seed=seed, attack=attack, without=without, **parameters))
+    )
+
+
+def compare_each(spec: Property, *, solvers: Sequence[str | Solver], **options: object) -> Iterator[Result]:
+    """Yield the result of each solver as it comes; raises SoundnessError at the first contradiction."""
+    if not listed(solvers, "solvers"):
+        raise SpecError("nobody is asked", given=solvers, expected="at least one solver")
+    seen: list[Result] = []
+    for solver in solvers:
+        result = verify(spec, solver=solver, **options)  # pyright: ignore[reportArgumentType]
+        for other in seen:
+            if {result.verdict, other.verdict} == {Verdict.HOLDS, Verdict.VIOLATED}:
+                _contradiction(spec, result, other)
+        seen.append(result)
+        yield result
+
+
+def _contradiction(spec: Property, first: Result, second: Result) -> None:
+    bound = bind(spec, first.parameters)
+    facts = {f"verdict of {r.solver}": r.verdict.name for r in (first, second)}
+    found: Mapping[str, IntArray] | None = first.codes or second.codes
+    if is_real(bound):
+        from qspec.compile.real_query import compile_real
+
+        where = write_real_reproducer(compile_real(bound).query, bound, first.parameters, facts, first.point or second.point or {})
+    else:
+        where = write_reproducer(compile_property(bound).query, bound, first.parameters, facts, found or {})
+    raise SoundnessError(
+        "two solvers contradict each other",
+        given=", ".join(f"{k}: {v}" for k, v in facts.items()),
+        expected="agreement",
+        advice=f"report {where}",
+    )

@@ -1,0 +1,126 @@
+"""Verdicts of a certification on disk, one line of JSON for each sample, written batch by batch; a run that is killed goes on from there.
+
+The first line says what the others are about; a last line that is cut off is dropped. One run writes at a time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+
+from qspec.arithmetic.integers import IntArray
+from qspec.batch.certification import Outcome
+from qspec.batch.store import BOM
+from qspec.errors import SpecError
+from qspec.files.atomic import check_plain, write_all, writing
+from qspec.support.json_text import parse
+from qspec.verify.result import Verdict
+
+SCHEMA = "qspec.certify/1"
+
+
+class Journal:
+    """A file that is open for one run; made by `opened`."""
+
+    def __init__(self, path: str | os.PathLike[str], stream: BinaryIO | None, kept: dict[int, Outcome], limit: float | None) -> None:
+        self._path = path
+        self._stream = stream
+        self.kept = kept
+        self._limit = limit
+
+    def write(self, outcomes: Mapping[int, Outcome]) -> None:
+        """Write outcomes by the index of their sample; they are on the disk when this returns."""
+        if self._stream is not None and outcomes:
+            with writing(self._path):
+                write_all(self._stream.fileno(), b"".join(_line(k, o, self._limit) for k, o in outcomes.items()))
+
+
+def _line(index: int, o: Outcome, limit: float | None) -> bytes:
+    codes = None if o.codes is None else o.codes.reshape(-1).tolist()
+    line = {"index": index, "verdict": o.verdict.name, "stage": o.stage, "codes": codes, "detail": o.detail}
+    return (json.dumps(line | ({"limit": limit} if o.verdict is Verdict.UNKNOWN else {})) + "\n").encode()
+
+
+@contextmanager
+def opened(where: str | os.PathLike[str] | None, key: str, shape: tuple[int, ...], limit: float | None) -> Generator[Journal]:
+    """Open the journal of one certification, known by its key; images have this shape, and a sample has so many seconds (None: any).
+
+    What was undecided is kept only if it had as much time then as it has now.
+    Raises SpecError if the file cannot be used, is in use, or is about something else.
+    """
+    if where is None:
+        yield Journal("", None, {}, limit)
+        return
+    path = Path(where)
+    check_plain(path, "a store")
+    try:
+        stream = path.open("a+b", buffering=0)
+    except OSError as error:
+        raise SpecError("cannot open a store there", given=str(path), expected=f"a file in a folder ({error.strerror})") from None
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SpecError("another run writes this store", given=str(path), expected="one run at a time") from None
+        stream.seek(0)
+        kept, end = _read(path, stream.read(), key, shape, limit)
+        stream.truncate(end)
+        stream.seek(0, os.SEEK_END)
+        if not end:
+            with writing(path):
+                write_all(stream.fileno(), (json.dumps({"schema": SCHEMA, "key": key}) + "\n").encode())
+        yield Journal(path, stream, kept, limit)
+
+
+def _read(path: Path, data: bytes, key: str, shape: tuple[int, ...], limit: float | None) -> tuple[dict[int, Outcome], int]:
+    """Return the outcomes in a file, and where its last whole line ends."""
+    mark = len(data) - len(data.removeprefix(BOM))
+    lines = data[mark:].splitlines(keepends=True)
+    whole = [line for line in lines if line.endswith(b"\n")]
+    if not whole:
+        if data and not json.dumps({"schema": SCHEMA}).encode().startswith(data[:10]):
+            raise _stray(path)
+        return {}, 0
+    try:
+        head = cast("dict[str, Any]", parse(whole[0]))
+        same = head["schema"] == SCHEMA and head["key"] == key
+        found = [cast("dict[str, Any]", parse(line)) for line in whole[1:]] if same else []
+        kept = {int(line["index"]): _outcome(line, shape) for line in found if _stays(line, limit)}
+    except (ValueError, KeyError, TypeError):
+        raise _stray(path) from None
+    if not same:
+        raise SpecError(
+            "this store is of another certification",
+            given=str(path),
+            expected="the same network, images, labels, radius and branching",
+            advice="name another file",
+        )
+    return kept, mark + sum(map(len, whole))
+
+
+def _stays(line: dict[str, Any], limit: float | None) -> bool:
+    """Return whether a verdict is not asked for again; a store from before limits were written says nothing of them."""
+    if line["verdict"] != Verdict.UNKNOWN.name:
+        return True
+    if "limit" not in line:
+        return False
+    before: float | None = line["limit"]
+    return before is None or (limit is not None and limit <= before)
+
+
+def _stray(path: Path) -> SpecError:
+    return SpecError(
+        "not the store of a certification, or damaged", given=str(path), expected=f"lines of {SCHEMA}", advice="name another file"
+    )
+
+
+def _outcome(line: dict[str, Any], shape: tuple[int, ...]) -> Outcome:
+    codes: IntArray | None = None if line["codes"] is None else np.array(line["codes"], np.int64).reshape(shape)
+    return Outcome(Verdict[line["verdict"]], str(line["stage"]), codes, str(line["detail"]))

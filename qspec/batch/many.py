@@ -1,0 +1,296 @@
+"""Many queries at once: properties times parameters, on every core, each result kept as soon as there is one."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, cast, get_args
+
+from qspec.batch.progress import tally
+from qspec.batch.store import Store, opened
+from qspec.batch.worker import Death, Desk, Job, Reply, Task
+from qspec.errors import QspecError, SolverMissingError, SoundnessError, SpecError
+from qspec.language.formulas import Property
+from qspec.language.traversal import networks
+from qspec.solver import Limits, Reason, Solver
+from qspec.support import checks
+from qspec.support.options import listed
+from qspec.verify.decide import DEFAULT_SOLVER, Presolve, verify
+from qspec.verify.feature_rows import rows_of
+from qspec.verify.result import Evidence, Result, Verdict
+
+Specs = Property | Sequence[Property] | Mapping[str, Property]
+Values = Mapping[str, object]
+Over = Iterable[Values] | Mapping[str, Iterable[object]]
+Tags = Callable[[Task, Result], Mapping[str, object]]
+"""What to write beside a result, as JSON values: how somebody who asks many batches finds it again."""
+
+LIMITS = ("timeout", "memory")
+"""Options that decide only whether an UNKNOWN is asked again."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finished:
+    """What came of one query.
+
+    `index` counts queries in the order of `over` (and of properties, for each of its elements), `key` identifies the query with the
+    options that its verdict may depend on, `resumed` says that the result was in the store before.
+    """
+
+    index: int
+    name: str
+    key: str
+    parameters: Values
+    outcome: Result | QspecError
+    resumed: bool = False
+
+    @property
+    def result(self) -> Result:
+        """The result; raises the error if there is one instead."""
+        if isinstance(self.outcome, QspecError):
+            raise self.outcome
+        return self.outcome
+
+    @property
+    def error(self) -> QspecError | None:
+        """What was wrong with this query, if it could not be asked."""
+        return self.outcome if isinstance(self.outcome, QspecError) else None
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict; UNKNOWN if there is an error instead of a result."""
+        return self.outcome.verdict if isinstance(self.outcome, Result) else Verdict.UNKNOWN
+
+
+def together(**columns: Iterable[object]) -> list[dict[str, object]]:
+    """Return one mapping for each row of some columns: what belongs together, such as an image and its label.
+
+    Arrays are read along their first axis. Raises SpecError if the columns are not equally long.
+    """
+    lists = {name: _elements(name, values) for name, values in columns.items()}
+    if len({len(v) for v in lists.values()}) > 1:
+        raise SpecError(
+            "columns of different lengths", given={k: len(v) for k, v in lists.items()}, expected="a value in each for every row"
+        )
+    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+
+
+def grid(*parts: Iterable[Values], **columns: Iterable[object]) -> list[dict[str, object]]:
+    """Return every combination: of an element of each part and a value of each column, the last one changing fastest.
+
+    Raises SpecError if a name occurs twice.
+    """
+    axes = [[dict(element) for element in part] for part in parts]
+    if not all(axes):
+        raise SpecError("no values in a part of a grid", given="an empty list", expected="at least one mapping of names to values")
+    axes += [[{name: value} for value in _elements(name, values)] for name, values in columns.items()]
+    found: list[dict[str, object]] = []
+    for combination in product(*axes):
+        merged = {k: v for element in combination for k, v in element.items()}
+        if len(merged) < sum(map(len, combination)):
+            raise SpecError("a parameter occurs twice in a grid", given=[sorted(e) for e in combination], expected="names that differ")
+        found.append(merged)
+    return found
+
+
+def _elements(name: str, values: Iterable[object]) -> list[object]:
+    if isinstance(values, str | Mapping) or not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise SpecError(
+            f"no values for {name!r}", given=cast(object, values), expected="a list or an array of values", advice=f"{name}=[…]"
+        )
+    found = list(values)
+    if not found:
+        raise SpecError(f"no values for {name!r}", given="an empty list", expected="at least one", advice=f"{name}=[…]")
+    return found
+
+
+def verify_many(
+    spec: Specs,
+    over: Over,
+    *,
+    solver: str | Solver = DEFAULT_SOLVER,
+    workers: int | None = None,
+    store: str | os.PathLike[str] | None = None,
+    timeout: float | None = 60.0,
+    progress: bool = False,
+    **options: object,
+) -> Generator[Finished]:
+    """Verify properties for many values of their parameters; yields each result as it comes, in any order.
+
+    `over` are mappings of parameter values, or one mapping of names to lists, of which every combination is taken. Each property of
+    `spec` is asked for each of them. `workers` processes share the queries (default: one for each core; 1: this process). `store` is a
+    file to which every result is written at once; queries that it settles are not asked again. Other options are those of `verify`;
+    the solver "falsify" is `falsify`, a search only.
+
+    An error of one query comes as `Finished.error` and loses no other query; a SoundnessError is raised, too, when all others are
+    done. A query whose worker dies twice is UNKNOWN (CRASH). Closing the generator, or an interruption, stops the workers. Raises
+    SpecError on malformed arguments, or a store that cannot be used, and SolverMissingError if the solver cannot run.
+    """
+    properties = _properties(spec)
+    checks.flag(progress, "progress")
+    settings = every_option({"solver": solver, "timeout": timeout, **options})
+    elements = grid(**cast(Mapping[str, Iterable[object]], over)) if isinstance(over, Mapping) else over
+    if isinstance(elements, str) or not isinstance(elements, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise SpecError(
+            "not values of parameters", given=repr(elements), expected="mappings of names to values", advice="qs.grid, qs.together"
+        )
+    if isinstance(elements, Sized) and not len(elements):
+        raise SpecError("there is nothing to ask", given="no values of parameters", expected="at least one mapping of names to values")
+    return Batch(properties, settings, elements, workers).run(store, progress)
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _properties(spec: Specs) -> tuple[Property, ...]:
+    found = spec if isinstance(spec, Mapping) else dict(enumerate(spec if isinstance(spec, Sequence) else [spec]))
+    stray = next((p for p in found.values() if not isinstance(p, Property)), None)  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not found or stray is not None:
+        raise SpecError("not a property", given=stray, expected="a property, or a list or dictionary of properties")
+    return tuple(replace(p, name=name) if isinstance(name, str) else p for name, p in found.items())
+
+
+def every_option(given: Mapping[str, object]) -> dict[str, object]:
+    """Return every option of `verify`, as given or as it is by default; raises SpecError on one that it has not."""
+    known = {p.name: p.default for p in inspect.signature(verify).parameters.values() if p.kind is p.KEYWORD_ONLY}
+    if stray := sorted(set(given) - set(known)):
+        raise SpecError(
+            "verify has no such option", given=stray, expected=", ".join(known), advice="values of parameters belong into `over`"
+        )
+    settings = {**known, **given}
+    settings["without"] = sorted(
+        checks.text(name, "the name of a pass") for name in listed(cast(Sequence[str], settings["without"]), "without")
+    )
+    for name in ("attack", "split"):
+        checks.flag(settings[name], name)
+    checks.positive(settings["delta"], "delta")
+    checks.choice(settings["presolve"], "presolving", get_args(Presolve))
+    return settings
+
+
+def _stamp(settings: Mapping[str, object]) -> str:
+    """Return the options that a verdict may depend on, as text; limits are not among them."""
+    solver = cast("str | Solver", settings["solver"])
+    facts = {k: v for k, v in settings.items() if k not in LIMITS} | {"solver": solver if isinstance(solver, str) else solver.name}
+    try:
+        return json.dumps(facts, sort_keys=True)
+    except TypeError:
+        raise SpecError("an option is no plain value", given=facts, expected="texts, numbers, lists of texts") from None
+
+
+class Batch:
+    """What is asked, and how; `run` asks it. Raises SpecError on options that are none, or no number of workers (None: one a core)."""
+
+    def __init__(
+        self,
+        properties: tuple[Property, ...],
+        settings: Mapping[str, object],
+        over: Iterable[Values],
+        workers: int | None,
+        tags: Tags | None = None,
+    ) -> None:
+        self._properties = properties
+        self._networks = [tuple(networks(p)) for p in properties]
+        self._settings = settings
+        self._stamp = _stamp(settings)
+        self._limits = Limits(*(cast(Any, settings[k]) for k in ("timeout", "memory", "seed")))
+        self._over = over
+        self._workers = checks.workers(workers) or cores()
+        self._tags = tags
+
+    def run(self, where: str | os.PathLike[str] | None, progress: bool) -> Generator[Finished]:
+        """Yield what came of each query; raises a SoundnessError among them at the end, however that comes about."""
+        unsound: list[QspecError] = []
+        with ExitStack() as stack:
+            store = None if where is None else stack.enter_context(opened(where))
+            count = stack.enter_context(tally(self._total())) if progress else None
+            finished_ones = stack.enter_context(closing(self._finished(store)))
+            try:
+                for finished in finished_ones:
+                    if isinstance(finished.error, SolverMissingError):
+                        raise finished.error
+                    if isinstance(finished.error, SoundnessError):
+                        unsound.append(finished.error)
+                    if count is not None:
+                        count("errors" if finished.error else finished.verdict.name, *["resumed"] * finished.resumed)
+                    yield finished
+            except BaseException as error:
+                if unsound:
+                    raise unsound[0] from error
+                raise
+        if unsound:
+            raise unsound[0]
+
+    def _total(self) -> int | None:
+        return len(self._over) * len(self._properties) if isinstance(self._over, Sized) else None
+
+    def _tasks(self) -> Iterator[Task]:
+        k = -1
+        for k, values in enumerate(self._over):
+            if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise SpecError(
+                    "not values of parameters", given=values, expected="mappings of names to values", advice="qs.grid, qs.together"
+                )
+            for position in range(len(self._properties)):
+                yield Task(k * len(self._properties) + position, position, dict(values))
+        if k < 0:
+            raise SpecError("there is nothing to ask", given="no values of parameters", expected="at least one mapping of names to values")
+
+    def _finished(self, store: Store | None) -> Generator[Finished]:
+        settled = frozenset[str]() if store is None else store.settled(self._limits)
+        job = Job(self._properties, self._settings, self._stamp, settled)
+        if self._workers == 1:
+            desk = Desk(job)
+            for task in self._tasks():
+                yield self._finish(task, desk.answer(task, _nobody), store)
+            return
+        from qspec.batch.pool import Crew
+
+        with closing(Crew(job, self._workers).answers(self._tasks())) as answers:
+            for task, reply in answers:
+                yield self._finish(task, reply, store)
+
+    def _finish(self, task: Task, reply: Reply | Death, store: Store | None) -> Finished:
+        """Return what came of a task; a result that is new is on the disk before anybody sees it."""
+        name = self._properties[task.position].name
+        if isinstance(reply, Reply) and reply.failure is not None:
+            return Finished(task.index, name, reply.key, task.parameters, reply.failure.error())
+        resumed = False
+        if isinstance(reply, Death):
+            result = self._crashed(task, reply)
+            text = json.dumps(result.to_dict()) if reply.key else ""
+        else:
+            text = reply.result
+            resumed = not text
+            result = cast(Store, store).result(reply.key) if resumed else Result.from_dict(json.loads(text))
+        if store is not None:
+            store.keep(reply.key, task.index, text, {} if self._tags is None else self._tags(task, result))
+        rows = rows_of(self._properties[task.position].variables, result.codes, task.parameters)
+        result = replace(result, name=name, parameters=task.parameters, networks=self._networks[task.position], rows=rows)
+        return Finished(task.index, name, reply.key, task.parameters, result, resumed)
+
+    def _crashed(self, task: Task, death: Death) -> Result:
+        spec, solver = self._properties[task.position], cast("str | Solver", self._settings["solver"])
+        return Result(
+            Verdict.UNKNOWN,
+            spec.kind,
+            spec.name,
+            Evidence.NONE,
+            reason=Reason.CRASH,
+            detail=f"the worker that was asked ended with status {death.status}, and so did another before",
+            solver=solver if isinstance(solver, str) else solver.name,
+            limits=self._limits,
+            parameters=task.parameters,
+            networks=self._networks[task.position],
+        )
+
+
+def _nobody(_: str) -> None:
+    """Listen to keys where nobody needs them beforehand."""

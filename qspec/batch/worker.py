@@ -1,0 +1,191 @@
+"""Decide one query after the other of a batch, in this process or in one that was started for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from qspec import errors
+from qspec.compile.query import compile_property
+from qspec.errors import InternalError, QspecError, SpecError
+from qspec.ir.digest import digest
+from qspec.language.bind import bind
+from qspec.language.formulas import Property
+from qspec.language.traversal import is_real
+from qspec.verify.decide import falsify, verify
+from qspec.verify.result import Result
+
+SEARCH = "falsify"
+"""The solver of batches in which nothing is proved."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """What every query of a batch has in common; a worker gets it once."""
+
+    properties: tuple[Property, ...]
+    options: Mapping[str, object]
+    """Every option of `verify`."""
+    stamp: str
+    """The options that a verdict may depend on, as text; limits are not among them."""
+    settled: frozenset[str]
+    """Keys that are not to be asked again."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """One query: which property, with which parameters."""
+
+    index: int
+    position: int
+    parameters: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A QspecError as plain text, which every process can read; others are defects and become InternalError."""
+
+    kind: str
+    what: str
+    given: str | None
+    expected: str
+    advice: str
+    trace: str = ""
+
+    @classmethod
+    def of(cls, error: Exception) -> Failure:
+        """Return what an error says."""
+        if isinstance(error, QspecError) and hasattr(errors, type(error).__name__):
+            given = None if error.given is None else error.given if isinstance(error.given, str) else repr(error.given)
+            return cls(type(error).__name__, error.what, given, error.expected, error.advice)
+        trace = "".join(traceback.format_exception(error))
+        return cls(InternalError.__name__, f"{type(error).__name__} while a query was decided", str(error), "", "report it", trace)
+
+    def error(self) -> QspecError:
+        """Return the error again."""
+        error: QspecError = getattr(errors, self.kind)(self.what, given=self.given, expected=self.expected, advice=self.advice)
+        if self.trace:
+            error.add_note(self.trace)
+        return error
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came of a task: a result as JSON text, a failure, or neither if its key was settled before."""
+
+    key: str
+    result: str = ""
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """The end of a task that has taken its workers with it: the key, if it was known by then, and the last exit status."""
+
+    key: str
+    status: int
+
+
+AWAKE, READY = "awake", "ready"
+"""What a worker says before it is given the job, and when it has taken it."""
+
+
+class Desk:
+    """Answers the tasks of one job; compiled code of searches stays in the process from query to query."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def key(self, task: Task) -> str:
+        """Return the SHA-256 of everything that a verdict may depend on: kind, both queries, variables, and the options of the stamp."""
+        spec = bind(self._job.properties[task.position], task.parameters)
+        if is_real(spec):
+            from qspec.compile.real_query import compile_real
+
+            made = compile_real(spec)
+            told = [
+                self._job.stamp,
+                spec.kind,
+                digest(made.query),
+                digest(made.assumption),
+                [v.name for v in (*spec.variables, *spec.reals)],
+            ]
+            return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+        compiled = compile_property(spec)
+        facts = [
+            self._job.stamp,
+            spec.kind,
+            digest(compiled.query),
+            digest(compiled.assumption),
+            [(v.name, list(v.shape), v.domain.one_to_one, compiled.variables[v.name]) for v in spec.variables],
+        ]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    def answer(self, task: Task, announce: Callable[[str], None]) -> Reply:
+        """Decide a query unless its key is settled; calls `announce` with the key before. Never raises but for interruptions."""
+        key = ""
+        try:
+            if clash := sorted(set(task.parameters) & set(self._job.options)):
+                raise SpecError("a parameter has the name of an option of verify", given=clash, expected="another name")
+            key = self.key(task)
+            announce(key)
+            if key in self._job.settled:
+                return Reply(key)
+            return Reply(key, json.dumps(self._decided(task).to_dict(), allow_nan=False))
+        except Exception as error:  # noqa: BLE001 - one query must not take the others with it; the caller raises what is not the user's
+            return Reply(key, failure=Failure.of(error))
+
+    def _decided(self, task: Task) -> Result:
+        spec, options = self._job.properties[task.position], self._job.options
+        if options["solver"] == SEARCH:
+            seconds, seed = (cast(Any, options[k]) for k in ("timeout", "seed"))
+            return falsify(spec, seconds=seconds, seed=seed, **task.parameters)
+        return verify(spec, **{**options, **task.parameters})  # pyright: ignore[reportArgumentType]
+
+
+def main(connection: int, lifeline: int) -> None:
+    """Serve a job over a connection, by file descriptor, until the other side closes it; end at once when the lifeline breaks."""
+    from multiprocessing.connection import Connection
+
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+    with Connection(connection) as channel:
+        channel.send(AWAKE)
+        try:
+            desk = Desk(channel.recv())
+        except Exception as error:  # noqa: BLE001 - the parent says it to the user
+            return channel.send(Failure.of(error))
+        channel.send(READY)
+        while True:
+            try:
+                task = channel.recv()
+            except EOFError:
+                return None
+            except Exception as error:  # noqa: BLE001 - a value that cannot be rebuilt here belongs to one query
+                channel.send(Reply("", failure=Failure.of(error)))
+                continue
+            channel.send(desk.answer(task, channel.send))
+
+
+def _end_with(lifeline: int) -> None:
+    """End this process when the one at the other end of a pipe has ended, however it did."""
+    os.read(lifeline, 1)
+    os._exit(1)
+
+
+def boot() -> None:
+    """Start from the arguments `CONNECTION LIFELINE`, with the lifeline moved away from standard input."""
+    connection, lifeline = int(sys.argv[-1]), os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    try:
+        main(connection, lifeline)
+    except (BrokenPipeError, ConnectionResetError):
+        os._exit(1)  # nobody is there any more who wants to know

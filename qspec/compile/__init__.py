@@ -1,0 +1,1 @@
+"""From a property to a query, on integers and on reals."""

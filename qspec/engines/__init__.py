@@ -1,0 +1,1 @@
+"""Deciding natively, one room for each engine."""

@@ -1,0 +1,1 @@
+"""Boxes of inputs, many at once: interval and dual bounds, and cutting."""

@@ -1,0 +1,111 @@
+"""Small boxes, assignment by assignment: what bounds do not close in the time that looking at everything takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+import numpy as np
+
+from qspec.arithmetic.integers import IntArray
+from qspec.deadline import Deadline
+from qspec.engines.dual.domain import Domain
+from qspec.engines.dual.proof_tree import Proof
+from qspec.ir.integer import Affine, Input, Program, Query, arguments, formula_nodes, sizes
+from qspec.ir.linear import Convolution, Dense
+from qspec.ir.reference import evaluate, holds
+
+Box = dict[int, tuple[IntArray, IntArray]]
+"""Lower and upper bounds of every input, by node."""
+
+BLOCK = 1 << 12
+"""Assignments that are evaluated together, and that one step of a proof lists."""
+MOST, LARGEST = 1 << 22, 1 << 33
+"""Assignments of a box that is listed, and products that this takes, at most: what comes of bounds is given up for it."""
+PATIENCE, EQUAL = 64, 1 << 22
+"""Domains that are bounded first, at least, and products that cost about as much as bounding one of them."""
+
+
+def box(program: Program, domain: Domain) -> Box:
+    """Return the inputs of a domain."""
+    return {k: (domain.known[k].lower, domain.known[k].upper) for k, n in enumerate(program) if isinstance(n, Input)}
+
+
+def points(inputs: Box) -> int:
+    """Return how many assignments a box has."""
+    return prod(int(b) - int(a) + 1 for lower, upper in inputs.values() for a, b in zip(lower, upper, strict=True))
+
+
+def price(query: Query, inputs: Box) -> int | None:
+    """Return how many domains may be bounded for what listing the box costs; None if it is too large to be listed."""
+    count = points(inputs)
+    work = count * _work(_needed(query)) if count <= MOST else LARGEST + 1
+    return None if work > LARGEST else max(PATIENCE, -(-work // EQUAL))
+
+
+def _needed(query: Query) -> Program:
+    """Return the program with zeros in place of what the goal does not depend on."""
+    found = formula_nodes(query.goal)
+    for k in range(len(query.program) - 1, -1, -1):
+        if k in found:
+            found.update(arguments(query.program[k]))
+    zeros = (Affine((), np.zeros(size, dtype=np.int64)) for size in sizes(query.program))
+    return tuple(n if k in found or isinstance(n, Input) else zero for k, (n, zero) in enumerate(zip(query.program, zeros, strict=True)))
+
+
+def _work(program: Program) -> int:
+    """Return how many products and comparisons evaluating a program takes, roughly."""
+    total = sum(sizes(program))
+    for m in (m for node in program if isinstance(node, Affine) for m, _ in node.terms):
+        if isinstance(m, Dense):
+            total += m.matrix.size
+        elif isinstance(m, Convolution):
+            total += m.outputs * (m.kernel.size // m.kernel.shape[0])
+        else:
+            total += m.rows.size
+    return total
+
+
+def listed(query: Query, proof: Proof, inputs: Box, deadline: Deadline) -> dict[str, IntArray] | None:
+    """Look at every assignment of a box, which is the first domain of the proof, and return the first solution.
+
+    Without any the proof is complete, or still open if the deadline has passed.
+    """
+    program, waiting = _needed(query), [(0, inputs)]
+    while waiting and not deadline.passed():
+        number, part = waiting.pop()
+        if points(part) > BLOCK:
+            sides = list(_halves(proof, number, part))
+            waiting += reversed(sides)
+            continue
+        assignment = _assignments(program, part)
+        true = holds(query.goal, evaluate(program, assignment))
+        hits = np.flatnonzero(np.broadcast_to(true, points(part)))
+        if hits.size:
+            return {name: x[hits[0]] for name, x in assignment.items()}
+        proof.listed(number)
+    return None
+
+
+def _halves(proof: Proof, number: int, part: Box) -> Iterator[tuple[int, Box]]:
+    """Yield both halves of a box, cut through its widest element, with their numbers in the proof."""
+    _, node, element = max((int(w), k, e) for k, (lower, upper) in part.items() for e, w in enumerate(upper - lower))
+    lower, upper = part[node]
+    middle = int(lower[element] + (upper[element] - lower[element]) // 2)
+    first, second = proof.split(number, node, element, middle)
+    most, least = upper.copy(), lower.copy()
+    most[element], least[element] = middle, middle + 1
+    yield first, {**part, node: (lower, most)}
+    yield second, {**part, node: (least, upper)}
+
+
+def _assignments(program: Program, part: Box) -> dict[str, IntArray]:
+    """Return every assignment of a box, shape (assignments, size) for each input."""
+    shape = [int(w) + 1 for lower, upper in part.values() for w in upper - lower]
+    flat = np.stack(np.unravel_index(np.arange(prod(shape)), shape), axis=1)
+    found: dict[str, IntArray] = {}
+    for k, (lower, _) in part.items():
+        node = program[k]
+        assert isinstance(node, Input)
+        found[node.name], flat = flat[:, : lower.size] + lower, flat[:, lower.size :]
+    return found

@@ -1,0 +1,1 @@
+"""Every assignment, in blocks."""

@@ -1,0 +1,1 @@
+"""One number from a series of verdicts: largest radius, least value, fewest bits."""

@@ -1,0 +1,1 @@
+"""qspec's own files: networks, arrays, samples."""

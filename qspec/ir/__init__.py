@@ -1,0 +1,1 @@
+"""Queries: programs over integers and over reals, with their meaning."""

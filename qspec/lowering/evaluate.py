@@ -1,0 +1,74 @@
+"""Networks on concrete codes, by the reference integers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+import numpy as np
+
+from qspec.arithmetic.formats import code_range
+from qspec.arithmetic.integers import IntArray, integers
+from qspec.arithmetic.shapes import batch_axes
+from qspec.errors import ShapeError
+from qspec.ir import reference
+from qspec.ir.integer import Program
+from qspec.ir.integer_builder import Builder
+from qspec.lowering.layers import Taps, lower
+from qspec.network.graph import Graph, Stage
+from qspec.network.layers import Input
+
+
+@lru_cache(maxsize=8)
+def program(network: Graph) -> tuple[Program, Mapping[str, Taps]]:
+    """Return the network as a program over all codes of its inputs, and what can be observed of each stage; the last few are kept."""
+    builder = Builder()
+    nodes: list[int] = []
+    for stage in network.inputs:
+        assert isinstance(stage.layer, Input)
+        nodes.append(builder.input(stage.name, *code_range(stage.layer.format, stage.layer.shape)))
+    taps = lower(builder, network, nodes)
+    return builder.program, taps
+
+
+def evaluate(network: Graph, codes: object) -> IntArray:
+    """Return the codes of the first output, shape (..., *output shape), for codes of the one input, shape (..., *input shape)."""
+    if len(network.inputs) != 1:
+        raise ShapeError("several inputs", given=[s.name for s in network.inputs], expected="a network with one input", advice="use trace")
+    values = trace(network, {network.inputs[0].name: codes})
+    return values[network.stages[network.outputs[0]].name]
+
+
+def trace(network: Graph, codes: dict[str, object]) -> dict[str, IntArray]:
+    """Return the output codes of every layer, shape (..., *layer shape), for codes of each input.
+
+    Raises ShapeError or FormatError on a misfit.
+    """
+    nodes, taps = program(network)
+    names = [stage.name for stage in network.inputs]
+    if sorted(codes) != sorted(names):
+        raise ShapeError("codes are given for each input", given=", ".join(codes) or "nothing", expected=", ".join(names))
+    assignment = {stage.name: _flat(stage, integers(codes[stage.name])) for stage in network.inputs}
+    try:
+        batch = np.broadcast_shapes(*(own.shape[:-1] for own in assignment.values()))
+    except ValueError:
+        shapes = {name: own.shape[:-1] for name, own in assignment.items()}
+        raise ShapeError("batches do not fit together", given=shapes, expected="equal leading axes, or axes that broadcast") from None
+    values = reference.evaluate(nodes, assignment)
+    stored = {s.name: values[taps[s.name].output] for s in network.stages}
+    return {s.name: np.array(np.broadcast_to(stored[s.name], (*batch, s.type.size))).reshape(*batch, *s.type.shape) for s in network.stages}
+
+
+def _flat(stage: Stage, codes: IntArray) -> IntArray:
+    """Return the codes of an input as shape (..., size); they may come in its shape or flat."""
+    flat = codes.reshape(*batch_axes(codes.shape, stage.type.shape, f"codes for input {stage.name!r}"), stage.type.size)
+    _check_codes(stage.name, stage.layer, flat)
+    return flat
+
+
+def _check_codes(name: str, layer: object, codes: IntArray) -> None:
+    assert isinstance(layer, Input)
+    low, high = code_range(layer.format, layer.shape)
+    if np.any(codes < low) or np.any(codes > high):
+        bad = codes[(codes < low) | (codes > high)].flat[0]
+        raise ShapeError(f"code outside the format of input {name!r}", given=int(bad), expected=f"{low.min()}..{high.max()}")

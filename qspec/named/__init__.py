@@ -1,0 +1,1 @@
+"""Properties that have names: robustness, fairness, monotonicity; tables of people."""

@@ -1,0 +1,215 @@
+"""Properties that the field has names for, in the language itself: read them to learn to write your own.
+
+Every function returns a `Property`; arguments that are `qs.parameter(…)` are given at `verify`. Images and centres are codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+import numpy as np
+
+from qspec.arithmetic.formats import Format, code_range
+from qspec.arithmetic.rounding import Overflow
+from qspec.errors import SpecError
+from qspec.face import Network
+from qspec.language.domains import extremes
+from qspec.language.expressions import Expression, Operand, Parameter, Tap, Variable, expression, fit
+from qspec.language.formulas import (
+    Conjunction,
+    Formula,
+    Property,
+    Quantified,
+    Requirement,
+    argmax,
+    exists,
+    forall,
+    requiring,
+    same,
+)
+from qspec.language.functions import linf
+from qspec.language.perturbation import PerturbedNetwork
+from qspec.network.graph import Stage
+from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose
+from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, Requantize
+from qspec.support import checks
+from qspec.support.options import listed
+
+
+def local_robustness(network: Network, centre: Operand, radius: Operand, label: int | Parameter) -> Property:
+    """State that every input within `radius` LSB of `centre` (codes, l-infinity) is classified as `label`; the first index wins ties.
+
+    Source: Szegedy et al. 2014; on quantised networks Giacobbe, Henzinger, Lechner, TACAS 2020.
+    """
+    (x,) = _inputs(network, "x")
+    return _within(forall(x, given=_near(x, centre, radius), then=argmax(network(x)) == label, name="local_robustness"), x, radius)
+
+
+def targeted_robustness(network: Network, centre: Operand, radius: Operand, target: int | Parameter) -> Property:
+    """State that no input within `radius` LSB of `centre` is classified as `target`. Source: Carlini and Wagner 2017 (targeted attacks)."""
+    (x,) = _inputs(network, "x")
+    return _within(forall(x, given=_near(x, centre, radius), then=argmax(network(x)) != target, name="targeted_robustness"), x, radius)
+
+
+def global_robustness(network: Network, radius: Operand, tolerance: Operand) -> Property:
+    """State that any two inputs within `radius` LSB of each other have outputs within `tolerance` (in values) of each other.
+
+    Source: Katz et al. 2017 (Reluplex), section on global robustness.
+    """
+    a, b = _inputs(network, "a", "b")
+    given, then = linf(a.code - b.code) <= _radius(radius), linf(network(a) - network(b)) <= tolerance
+    return _tolerating(_within(forall(a, b, given=given, then=then, name="global_robustness"), a, radius), tolerance)
+
+
+def parameter_robustness(perturbed: PerturbedNetwork, centre: Operand, label: int | Parameter, *, radius: Operand = 0) -> Property:
+    """State that every allowed change of the stored parameters keeps the class of every input within `radius` LSB of `centre`.
+
+    `perturbed` is `network.perturb(weights=k, …)`. Source: Murthy, Das, Islam 2019, in the decision form, on fixed-point parameters.
+    """
+    (x,) = _inputs(perturbed, "x")
+    then = argmax(perturbed(x)) == label
+    return _within(forall(x, perturbed.parameters, given=_near(x, centre, radius), then=then, name="parameter_robustness"), x, radius)
+
+
+def bit_flip_robustness(
+    network: Network, centre: Operand, label: int | Parameter, *, flips: int = 1, layers: Sequence[str] | None = None
+) -> Property:
+    """State that no `flips` flipped bits of stored parameters change the class of `centre`. Source: BFAVerifier, Zhang et al. 2025."""
+    (x,) = _inputs(network, "x")
+    flipped = network.flip_bits(flips, layers=layers)
+    return forall(x, flipped.parameters, given=_near(x, centre, 0), then=argmax(flipped(x)) == label, name="bit_flip_robustness")
+
+
+def individual_fairness(network: Network, protected: Sequence[str], tolerance: Operand) -> Property:
+    """State that two individuals who differ only in protected features have outputs within `tolerance` (in values).
+
+    Source: Dwork et al. 2012; on quantised networks Giacobbe, Henzinger, Lechner, TACAS 2020, section on the gender bias of grades.
+    """
+    a, b = _inputs(network, "a", "b")
+    close = linf(network(a) - network(b)) <= tolerance
+    return _tolerating(forall(a, b, given=same(a, b, except_for=protected), then=close, name="individual_fairness"), tolerance)
+
+
+def decision_fairness(network: Network, protected: Sequence[str], threshold: Operand = 0) -> Property:
+    """State that protected features alone never decide whether the one output reaches `threshold`.
+
+    Source: Fairify, Biswas and Rajan 2023.
+    """
+    a, b = _inputs(network, "a", "b")
+    accepted = [_only(network(v)) >= threshold for v in (a, b)]
+    alike = (accepted[0] & accepted[1]) | (~accepted[0] & ~accepted[1])
+    return forall(a, b, given=same(a, b, except_for=protected), then=alike, name="decision_fairness")
+
+
+def monotonicity(network: Network, feature: str | int, *, increasing: bool = True) -> Property:
+    """State that the one output never falls (or never rises) when only `feature` rises. Source: Sill 1998; Sharma and Wehrheim 2020."""
+    a, b = _inputs(network, "a", "b")
+    checks.flag(increasing, "increasing")
+    rises = a[feature] <= b[feature]
+    low, high = (network(a), network(b)) if increasing else (network(b), network(a))
+    return forall(a, b, given=same(a, b, except_for=[feature]) & rises, then=_only(low) <= _only(high), name="monotonicity")
+
+
+def equivalence(first: Network, second: Network, *, tolerance: Operand | None = None) -> Property:
+    """State that two networks agree on every input: in class, or in every output within `tolerance` (in values).
+
+    Both read the same input format. Source: Kleine Büning, Kern, Sinz 2020 (epsilon- and top-1-equivalence).
+    """
+    (x,) = _inputs(first, "x")
+    _inputs(second)
+    layers = first.inputs[0].layer, second.inputs[0].layer
+    assert isinstance(layers[0], Input)
+    assert isinstance(layers[1], Input)
+    ours, theirs = ((i.shape, str(i.format), i.features) for i in layers if isinstance(i, Input))
+    if ours != theirs or layers[0].format != layers[1].format:
+        raise SpecError("networks with different inputs", given=f"{ours} and {theirs}", expected="one shape, format and features")
+    a, b = first(x), second(x)
+    if a.shape != b.shape:
+        raise SpecError("networks with different outputs", given=f"{a.shape} and {b.shape}", expected="one shape")
+    then: Formula = argmax(a) == argmax(b) if tolerance is None else linf(a - b) <= tolerance
+    return _tolerating(forall(x, then=then, name="equivalence"), tolerance)
+
+
+def no_overflow(network: Network, *, layers: Sequence[str] | None = None, saturation: bool = False) -> Property:
+    """State that no declared accumulator, and no output that wraps, of the chosen layers ever leaves its range.
+
+    An accumulator that is declared counts whether it wraps or saturates. With `saturation`, outputs must not saturate either. Raises
+    SpecError if there is nothing to overflow.
+    """
+    checks.flag(saturation, "saturation")
+    (x,) = _inputs(network, "x")
+    held: list[Formula] = []
+    for stage in network.stages if layers is None else [network.stage(n) for n in listed(layers, "layers")]:
+        for tap, fmt in _overflowing(stage.layer):
+            if saturation or tap == "held" or fmt.overflow in (Overflow.WRAP, Overflow.SAT_ZERO):
+                held.append(_in_range(network, x, stage, tap, fmt))
+    if not held:
+        raise SpecError(
+            "nothing can overflow",
+            given=[s.name for s in network.stages] if layers is None else list(layers),
+            expected="a declared accumulator, or an output that wraps",
+            advice="saturation=True",
+        )
+    return forall(x, then=Conjunction(tuple(held)), name="no_overflow")
+
+
+def reachable_class(network: Network, label: int | Parameter) -> Property:
+    """State that some input is classified as `label`: a class that nothing reaches is dead."""
+    (x,) = _inputs(network, "x")
+    return exists(x, then=argmax(network(x)) == label, name="reachable_class")
+
+
+def _inputs(network: Network | PerturbedNetwork, *names: str) -> tuple[Variable, ...]:
+    """Return inputs of a network by these names; raises SpecError on what is no network."""
+    if not isinstance(network, Network | PerturbedNetwork):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise SpecError("a network is of the wrong kind", given=repr(network), expected="a Network", advice="qs.load(…) reads a file")
+    return tuple(network.input(name) for name in names)
+
+
+def _near(x: Variable, centre: Operand, radius: Operand) -> Formula:
+    return linf(x.code - fit(expression(centre), x.shape, "the centre")) <= _radius(radius)
+
+
+def _radius(radius: Operand) -> Operand:
+    """Return a radius; raises SpecError on a float, which is no number of LSB."""
+    if isinstance(radius, float | np.floating):
+        raise SpecError("the radius is no whole number", given=repr(radius), expected="a whole number of LSB, at least 0")
+    return radius
+
+
+def _within(spec: Property, x: Variable, radius: Operand) -> Property:
+    """Return a property that asks of its radius to be a whole number of LSB, and no more than any two codes of the input differ by."""
+    low, high = extremes(x.domain)
+    return requiring(spec, Requirement("the radius", expression(radius), most=int((high - low).max()), whole=True))
+
+
+def _tolerating(spec: Property, tolerance: Operand | None) -> Property:
+    """Return a property that asks of its tolerance not to be negative, which nothing would meet."""
+    return spec if tolerance is None else requiring(spec, Requirement("the tolerance", expression(tolerance)))
+
+
+def _only(output: Expression) -> Expression:
+    if output.size != 1:
+        raise SpecError("a network with one output is expected", given=output.shape, expected="one element")
+    return output.reshape()
+
+
+def _overflowing(layer: Layer) -> list[tuple[Tap, Format]]:
+    """Return every place of a layer where a code is brought into a format."""
+    match layer:
+        case Dense() | Conv2D():
+            places: list[tuple[Tap, Format | None]] = [("held", layer.accumulator), ("rounded", layer.output)]
+        case AveragePool2D() | Add() | Concat() | Requantize():
+            places = [("rounded", layer.output)]
+        case Input() | MaxPool2D() | Flatten() | Reshape() | Transpose() | Pad() | Reinterpret() | Constant() | Multiplier() | Thresholds():
+            places = []
+        case _:
+            assert_never(layer)
+    return [(tap, fmt) for tap, fmt in places if fmt is not None]
+
+
+def _in_range(network: Network, x: Variable, stage: Stage, tap: Tap, fmt: Format) -> Formula:
+    low, high = code_range(fmt, stage.type.shape)
+    code = network.signal(x, layer=stage.name, tap=tap).code.flatten()
+    return Quantified(code >= low, True) & Quantified(code <= high, True)

@@ -1,0 +1,1 @@
+"""From real networks to fixed point, and back."""

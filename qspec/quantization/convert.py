@@ -1,0 +1,177 @@
+"""From quantised networks to real ones and back: the same layers, with stated roundings or with none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import assert_never, cast
+
+import numpy as np
+
+from qspec.arithmetic.formats import Fixed, Format
+from qspec.arithmetic.tensor import Tensor, quantize
+from qspec.errors import UnsupportedError
+from qspec.ir.real import ExactArray, exact
+from qspec.network.activations import Activation, Lookup, Sigmoid, Tanh
+from qspec.network.graph import Graph, Stage
+from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose
+from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, Requantize
+from qspec.network.real_graph import RealGraph, RealStage
+from qspec.network.real_layers import (
+    Activate,
+    Exp,
+    RealActivation,
+    RealConv2D,
+    RealDense,
+    RealInput,
+    RealLayer,
+    RealSparse,
+    Softmax,
+    Softplus,
+    real_shape,
+)
+from qspec.network.types import infer
+
+
+def to_real(network: Graph) -> RealGraph:
+    """Return the same graph with the stored parameters read as exact numbers; raises UnsupportedError on tables."""
+    stages: list[RealStage] = []
+    for s in network.stages:
+        layer = _real_layer(s)
+        stages.append(RealStage(s.name, layer, s.arguments, real_shape(layer, [stages[a].shape for a in s.arguments])))
+    return RealGraph(tuple(stages), network.outputs, network.name)
+
+
+def _real_layer(stage: Stage) -> RealLayer:
+    layer = stage.layer
+    match layer:
+        case Input(shape):
+            return RealInput(shape, layer.name)
+        case Dense():
+            return RealDense(_values(layer.kernel), _bias(layer.bias), _real_activation(layer.activation), layer.name)
+        case Conv2D():
+            return RealConv2D(
+                _values(layer.kernel),
+                _bias(layer.bias),
+                layer.stride,
+                layer.padding,
+                layer.dilation,
+                layer.groups,
+                _real_activation(layer.activation),
+                layer.name,
+            )
+        case AveragePool2D():
+            return AveragePool2D(layer.window, layer.stride, layer.padding, layer.count_padding, name=layer.name)
+        case Add():
+            return Add(cast(Activation, _real_activation(layer.activation)), name=layer.name)
+        case Concat():
+            return Concat(name=layer.name)
+        case Requantize():
+            return Activate(_real_activation(layer.activation), layer.name)
+        case MaxPool2D() | Flatten():
+            return layer
+        case Reinterpret() | Reshape() | Transpose() | Pad() | Constant() | Multiplier() | Thresholds():
+            kind = type(layer).__name__
+            raise UnsupportedError(
+                "a layer of integer kernels has no real counterpart", given=f"{kind} {layer.name!r}", expected="other layers"
+            )
+        case _:
+            assert_never(layer)
+
+
+def _real_activation(activation: Activation) -> RealActivation:
+    """Return the function that an activation approximates: of a table of a sigmoid or tanh the function itself."""
+    match activation:
+        case Sigmoid():
+            return Sigmoid()
+        case Tanh():
+            return Tanh()
+        case Lookup():
+            raise UnsupportedError("a lookup table has no real counterpart", given="Lookup", expected="a function such as Sigmoid or Tanh")
+        case _:
+            return activation
+
+
+def _values(tensor: Tensor) -> ExactArray:
+    units, zeros = tensor.format.grid().per_element(tensor.shape)
+    return exact(units * (tensor.codes.reshape(-1).astype(object) - zeros)).reshape(tensor.shape)
+
+
+def _bias(tensor: Tensor | None) -> ExactArray | None:
+    return None if tensor is None else _values(tensor)
+
+
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """The formats of one layer; each states its rounding and overflow. Of an input `output` is the format of the input itself."""
+
+    weights: Format
+    biases: Format
+    output: Format
+    accumulator: Fixed | None = None
+
+
+def quantized(network: RealGraph, formats: Callable[[RealStage], Formats]) -> Graph:
+    """Return the network in fixed point, each stage in its formats; raises UnsupportedError on an activation that has no layer there."""
+    stages: list[Stage] = []
+    for s in network.stages:
+        layer = _fixed_layer(s, formats(s))
+        stages.append(Stage(s.name, layer, s.arguments, infer(layer, [stages[a].type for a in s.arguments])))
+    return Graph(tuple(stages), network.outputs, network.name)
+
+
+def _fixed_layer(stage: RealStage, formats: Formats) -> Layer:
+    layer, output = stage.layer, formats.output
+    match layer:
+        case RealInput(shape):
+            return Input(shape, output, layer.name)
+        case RealDense():
+            kernel, bias = quantize(layer.kernel, formats.weights), _stored(layer.bias, formats.biases)
+            return Dense(kernel, bias, _fixed_activation(layer.activation), output, formats.accumulator, layer.name)
+        case RealConv2D():
+            return Conv2D(
+                quantize(layer.kernel, formats.weights),
+                _stored(layer.bias, formats.biases),
+                layer.stride,
+                layer.padding,
+                layer.dilation,
+                layer.groups,
+                _fixed_activation(layer.activation),
+                output,
+                formats.accumulator,
+                layer.name,
+            )
+        case RealSparse():
+            raise UnsupportedError(
+                "a sparse layer has no fixed-point layer",
+                given=stage.name,
+                expected="dense and convolution layers",
+                advice="it rearranges or sums what no dense layer, convolution or pooling says",
+            )
+        case Activate():
+            return Requantize(output, _fixed_activation(layer.activation), layer.name)
+        case AveragePool2D():
+            return AveragePool2D(layer.window, layer.stride, layer.padding, layer.count_padding, output, layer.name)
+        case Add():
+            return Add(layer.activation, output, layer.name)
+        case Concat():
+            return Concat(output, layer.name)
+        case MaxPool2D() | Flatten():
+            return layer
+        case _:
+            assert_never(layer)
+
+
+def _stored(bias: ExactArray | None, fmt: Format) -> Tensor | None:
+    return None if bias is None else quantize(np.asarray(bias), fmt)
+
+
+def _fixed_activation(activation: RealActivation) -> Activation:
+    if isinstance(activation, Softplus | Exp | Softmax):
+        raise UnsupportedError(
+            "this activation has no fixed-point layer",
+            given=type(activation).__name__,
+            expected="Linear, ReLU, Sigmoid, Tanh, …",
+            advice="a softmax at the end changes no argmax: leave it out" if isinstance(activation, Softmax) else "",
+        )
+    return activation

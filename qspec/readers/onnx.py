@@ -1,0 +1,161 @@
+"""A float network in ONNX as a real network: every weight means exactly the number that is stored, and sums are those of the reals.
+
+The nodes are run one by one on constants and on views of signals (`onnx_tensors.py`), each as its row of the table (`onnx_operators.py`)
+says. What ONNX computes in floats differs from the reals by its rounding. Source: ONNX operators, https://onnx.ai/onnx/operators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from qspec.arithmetic.integers import IntArray
+from qspec.errors import FormatError, ModelFileError, NetworkError, ShapeError, UnsupportedError
+from qspec.face import RealNetwork
+from qspec.network.real_graph import real_apply
+from qspec.network.real_layers import RealInput
+from qspec.readers.onnx_arithmetic import ARITHMETIC
+from qspec.readers.onnx_file import OnnxGraph, OnnxNode, Port, read_graph
+from qspec.readers.onnx_layers import LAYERS
+from qspec.readers.onnx_moves import MOVES, known
+from qspec.readers.onnx_operators import OPERATORS
+from qspec.readers.onnx_table import REALS, checked
+from qspec.readers.onnx_tensors import Relayout, Tensor, View, concatenated, expect_size, laid_out, moved, settled
+
+READERS = {**MOVES, **ARITHMETIC, **LAYERS}
+Layout = tuple[tuple[int, ...], IntArray]
+"""The shape of the input of the network, and the flat position of each element of ONNX in it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImportedNetwork:
+    """A real network, and the flat positions of ONNX's input and output elements in its own input and output.
+
+    Several inputs are one input, their elements one after the other, as VNN-LIB counts them; so are several outputs. `inputs` and `outputs`
+    are their shapes in ONNX, in order. `notes` say what of the file is not exact in the network.
+    """
+
+    network: RealNetwork
+    input_order: IntArray
+    output_order: IntArray
+    inputs: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    outputs: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    notes: tuple[str, ...] = ()
+
+
+def read_onnx(path: str | Path) -> RealNetwork:
+    """Return the real network of a float .onnx or .onnx.gz file.
+
+    An input of which an image is made first is an image (height, width, channels), else a vector. Raises ModelFileError if the file is
+    damaged, UnsupportedError on what is not read, by name, SolverMissingError without the package `onnx`.
+    """
+    return import_onnx(path).network
+
+
+def import_onnx(path: str | Path) -> ImportedNetwork:
+    """Return the real network of a file, with the order of its elements; see `read_onnx`."""
+    graph = read_graph(path)
+    name = Path(path).name.split(".")[0]
+    try:
+        try:
+            return _Reader(graph, None).network(name)
+        except Relayout as wanted:
+            order = np.empty(wanted.order.size, dtype=np.int64)
+            order[wanted.order] = np.arange(order.size)
+            return _Reader(graph, (wanted.shape, order)).network(name)
+    except (ShapeError, NetworkError, FormatError) as error:
+        raise ModelFileError(
+            "the layers of an ONNX file do not fit", given=str(path), expected=f"a consistent network ({error.what})"
+        ) from error
+    except (IndexError, KeyError, ValueError, TypeError, OverflowError) as error:
+        if isinstance(error, ModelFileError | UnsupportedError):
+            raise
+        raise ModelFileError(
+            "an ONNX file is damaged", given=str(path), expected=f"well-formed nodes ({type(error).__name__}: {error})"
+        ) from error
+
+
+class _Reader:
+    """The tensors known so far, by name."""
+
+    def __init__(self, graph: OnnxGraph, layout: Layout | None) -> None:
+        self.graph = graph
+        self.layout = layout
+        self.tensors: dict[str, Tensor] = {key: known(stored) for key, stored in graph.constants.items()}
+        self.notes: list[str] = []
+
+    def network(self, name: str) -> ImportedNetwork:
+        inputs = {key: _shape(key, port) for key, port in self.graph.inputs.items()}
+        if not inputs:
+            raise UnsupportedError("an ONNX network without inputs", given=name, expected="at least one input")
+        order = self._begin(inputs)
+        for node in self.graph.nodes:
+            self._add(node)
+        ends = [self._end(key, port) for key, port in self.graph.outputs.items()]
+        shapes = {key: end.shape for key, end in zip(self.graph.outputs, ends, strict=True)}
+        end = self._joined(ends)
+        network = RealNetwork.of(end.source, name=name)
+        return ImportedNetwork(network, order, end.places.reshape(-1), inputs, shapes, tuple(self.notes))
+
+    def _begin(self, inputs: Mapping[str, tuple[int, ...]]) -> IntArray:
+        """Add the inputs, which are parts of one; returns the positions of their elements in it."""
+        count = sum(prod(s) for s in inputs.values())
+        shape, order = self.layout or (expect_size((count,)), np.arange(count))
+        source, start = real_apply(RealInput(shape)), 0
+        for key, own in inputs.items():
+            places = order[start : start + prod(own)].reshape(own)
+            self.tensors[key] = View(source, places, self.graph.inputs[key].type)
+            start += prod(own)
+        return order
+
+    def _add(self, node: OnnxNode) -> None:
+        rule = OPERATORS.get(node.op)
+        if rule is None:
+            expected = ", ".join(OPERATORS)
+            raise UnsupportedError(f"ONNX operation {node.op} is not read", given=node.place, expected=expected)
+        inputs = [self._tensor(node, key) if key else None for key in node.inputs]
+        made = READERS[node.op](checked(rule, node, self.graph.opset, inputs, self.notes))
+        results = made if isinstance(made, list) else [made]
+        for key, result in zip(node.outputs, results, strict=False):
+            self.tensors[key] = result
+
+    def _tensor(self, node: OnnxNode, key: str) -> Tensor:
+        if key not in self.tensors:
+            raise UnsupportedError(
+                f"a further result, read by ONNX {node.op}, is not read", given=key, expected="the first result of a node"
+            )
+        return self.tensors[key]
+
+    def _end(self, key: str, port: Port) -> Tensor:
+        found = self.tensors.get(key)
+        if found is None:
+            raise UnsupportedError("a further result as an output is not read", given=key, expected="the first result of a node")
+        if found.type not in REALS or found.type != port.type:
+            given = f"{key}: {found.type}, declared as {port.type}"
+            raise UnsupportedError("an output of this type is not read", given=given, expected=f"{' or '.join(REALS)}, as declared")
+        return found
+
+    def _joined(self, ends: list[Tensor]) -> View:
+        """Return all outputs as elements of one signal, each of which occurs once."""
+        if not any(isinstance(end, View) for end in ends):
+            raise UnsupportedError("the output does not depend on the input", given=", ".join(self.graph.outputs), expected="a network")
+        if len(ends) == 1 and isinstance(ends[0], View):
+            end = settled(ends[0])
+        else:
+            end = settled(concatenated([moved(e, lambda a: a.reshape(-1)) for e in ends], 0))
+        return end if end.whole else laid_out(end, np.arange(end.places.size))
+
+
+def _shape(key: str, port: Port) -> tuple[int, ...]:
+    """Return the shape of an input; a first dimension that is not known is one."""
+    if port.type not in REALS:
+        raise UnsupportedError("an input of this type is not read", given=f"{key}: {port.type}", expected=" or ".join(REALS))
+    if any(d is None for d in port.shape[1:]):
+        raise UnsupportedError(
+            "an input of unknown size", given=port.shape, expected="known dimensions after the first", advice="export with fixed shapes"
+        )
+    return expect_size([1 if d is None else d for d in port.shape])

@@ -1,0 +1,172 @@
+"""VNN-LIB 1.0: what a counterexample is, as conditions on the inputs X_i and outputs Y_j of a network, read into the language.
+
+A file describes the violations of a property, so that `sat` is VIOLATED and `unsat` is HOLDS. Numbers in the text are exact: 0.1 is 1/10.
+Source: Guidotti et al., VNN-LIB, https://www.vnnlib.org; the part that the competitions use, which is linear arithmetic.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal, assert_never
+
+import numpy as np
+
+from qspec.errors import ModelFileError, SpecError
+from qspec.language.expressions import Constant, Expression, Gather, Product, Reduce
+from qspec.language.formulas import Conjunction, Constantly, Disjunction, Formula, Negation, Property, every, forall, some
+from qspec.readers.onnx import ImportedNetwork
+from qspec.readers.sexpr import read
+from qspec.readers.vnnlib_conditions import (
+    FALSE,
+    And,
+    Atom,
+    Box,
+    Condition,
+    Kind,
+    Name,
+    Or,
+    conjunction,
+    conjuncts,
+    hull,
+    is_bound,
+    is_true,
+    kinds,
+)
+from qspec.readers.vnnlib_text import Reader
+
+LARGEST = 1 << 28
+"""Bytes of a file, unpacked, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vnnlib:
+    """A property as it was read: the numbers of inputs and outputs, and the assertions, which a counterexample meets together."""
+
+    inputs: int
+    outputs: int
+    assertions: tuple[Condition, ...]
+
+    def property(self, imported: ImportedNetwork, *, name: str = "vnnlib") -> Property:
+        """Return `no input of the box that meets the conditions on inputs meets all others`, which holds if and only if the file is unsat.
+
+        With an empty box it holds vacuously. Raises SpecError if the sizes are not those of the network, or an input has no bounds.
+        """
+        whole = conjunction(a for a in self.assertions if a != FALSE)
+        sizes = imported.input_order.size, imported.output_order.size
+        if (self.inputs, self.outputs) != sizes:
+            raise SpecError(
+                "the property is about another network",
+                given=f"{self.inputs} inputs, {self.outputs} outputs",
+                expected=f"{sizes[0]}, {sizes[1]}",
+            )
+        box = hull(whole)
+        lower, upper = self._ends(box, 0), self._ends(box, 1)
+        crossed = any(low > high for low, high in zip(lower, upper, strict=True))
+        own = np.empty((2, self.inputs), dtype=object)
+        own[:, imported.input_order] = [lower, lower if crossed else upper]
+        shape = imported.network.inputs[0].shape
+        x = imported.network.input("x", lower=own[0].reshape(shape), upper=own[1].reshape(shape))
+        y = imported.network(x)
+        sides: dict[Kind, Expression] = {"X": x.flatten()[imported.input_order], "Y": y.flatten()[imported.output_order]}
+        rest = [a for a in conjuncts(whole) if not is_bound(a)]
+        given = [a for a in rest if kinds(a) <= {"X"}]
+        then = [a for a in rest if not kinds(a) <= {"X"}]
+        return forall(
+            x,
+            given=Constantly(False) if crossed or FALSE in self.assertions else _formula(And(tuple(given)), sides),
+            then=Negation(_formula(And(tuple(then)), sides)),
+            name=name,
+        )
+
+    def meets(self, inputs: Sequence[Fraction], outputs: Sequence[Fraction]) -> bool:
+        """Return whether exact inputs and outputs, in the order of ONNX, are a counterexample."""
+        sides: tuple[tuple[Kind, Sequence[Fraction]], ...] = (("X", inputs), ("Y", outputs))
+        values: dict[Name, Fraction] = {(kind, k): v for kind, side in sides for k, v in enumerate(side)}
+        return is_true(And(self.assertions), values)
+
+    def _ends(self, box: Box, which: Literal[0, 1]) -> list[Fraction]:
+        ends: list[Fraction] = []
+        for k in range(self.inputs):
+            end = box.get(("X", k), (None, None))[which]
+            if end is None:
+                side = ("lower", "upper")[which]
+                raise SpecError(f"X_{k} has no {side} bound", given="assertions", expected=f"(assert ({('>=', '<=')[which]} X_{k} …))")
+            ends.append(end)
+        return ends
+
+
+def read_vnnlib(path: str | Path) -> Vnnlib:
+    """Return the property of a .vnnlib or .vnnlib.gz file; raises as `parse_vnnlib`, and ModelFileError if it cannot be read."""
+    place = Path(path)
+    try:
+        with gzip.open(place) if place.suffix == ".gz" else place.open("rb") as file:
+            text = file.read(LARGEST + 1).decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise ModelFileError("cannot read the file", given=str(path), expected=f"a .vnnlib or .vnnlib.gz file ({error})") from None
+    if len(text) > LARGEST:
+        raise ModelFileError("the file is too large", given=str(path), expected=f"at most {LARGEST} bytes")
+    return parse_vnnlib(text)
+
+
+def parse_vnnlib(text: str) -> Vnnlib:
+    """Return the property that a VNN-LIB text states.
+
+    Raises ModelFileError with the line if the text is malformed, UnsupportedError on operations and sorts that are not understood, by name.
+    """
+    reader = Reader()
+    for command in read(text):
+        reader.command(command)
+    counts = [sum(kind == k for kind, _ in reader.declared) for k in ("X", "Y")]
+    for kind, count in zip("XY", counts, strict=True):
+        missing = next((k for k in range(count) if (kind, k) not in reader.declared), None)
+        if missing is not None or not count:
+            raise ModelFileError(
+                "variables are missing", given=f"{count} called {kind}_…", expected=f"{kind}_{missing or 0} to be declared"
+            )
+    return Vnnlib(counts[0], counts[1], tuple(reader.assertions))
+
+
+def _formula(condition: Condition, sides: Mapping[Kind, Expression]) -> Formula:
+    """Return a condition in the language; the atoms of a conjunction or disjunction that are alike are one comparison of vectors."""
+    match condition:
+        case Atom():
+            return _rows([condition], sides, together=True)
+        case And(children):
+            parts = _parts(children, sides, together=True)
+            return Constantly(True) if not parts else parts[0] if len(parts) == 1 else Conjunction(tuple(parts))
+        case Or(children):
+            parts = _parts(children, sides, together=False)
+            return Constantly(False) if not parts else parts[0] if len(parts) == 1 else Disjunction(tuple(parts))
+        case _:
+            assert_never(condition)
+
+
+def _parts(children: Sequence[Condition], sides: Mapping[Kind, Expression], *, together: bool) -> list[Formula]:
+    """Return formulas for children that are true together, or of which one is: one for all atoms with as many inputs and outputs."""
+    groups: dict[tuple[bool, int, int], list[Atom]] = {}
+    others: list[Formula] = []
+    for c in children:
+        if isinstance(c, Atom):
+            inputs = sum(kind == "X" for kind, _ in c.left.terms)
+            groups.setdefault((c.strict, inputs, len(c.left.terms) - inputs), []).append(c)
+        else:
+            others.append(_formula(c, sides))
+    return [*(_rows(atoms, sides, together=together) for atoms in groups.values()), *others]
+
+
+def _rows(atoms: Sequence[Atom], sides: Mapping[Kind, Expression], *, together: bool) -> Formula:
+    """Return that all of some linear atoms are true, or one is; they are of one strictness, with as many inputs and outputs each."""
+    total: Expression = Constant(np.array([a.left.constant for a in atoms], dtype=object))
+    for kind, side in sides.items():
+        own = [[(k, c) for (other, k), c in a.left.terms.items() if other == kind] for a in atoms]
+        if own[0]:
+            index = np.array([[k for k, _ in row] for row in own], dtype=np.int64)
+            factors = Constant(np.array([[c for _, c in row] for row in own], dtype=object))
+            total = total + Reduce(Product(factors, Gather(side, index)), "sum")
+    comparison = total > 0 if atoms[0].strict else total >= 0
+    return every(comparison) if together else some(comparison)

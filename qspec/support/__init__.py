@@ -1,0 +1,1 @@
+"""What every part may use: checks of arguments, optional packages, names of options, threads."""

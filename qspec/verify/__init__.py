@@ -1,0 +1,1 @@
+"""One query: route, session, verdict, result."""

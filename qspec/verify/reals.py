@@ -1,0 +1,327 @@
+"""From a property about reals to a verdict: compile, ask, replay. A solution counts only if it replays exactly, at a point of rationals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from time import perf_counter
+
+import numpy as np
+
+from qspec.arithmetic.integers import IntArray
+from qspec.compile.fixed_part import Cell, halves
+from qspec.compile.real_query import CompiledReal, compile_real
+from qspec.engines.difference.decide import decide
+from qspec.engines.difference.output_rows import read
+from qspec.errors import SoundnessError, SpecError, UnsupportedError
+from qspec.ir.digest import content, digest
+from qspec.ir.enclosure import satisfies
+from qspec.ir.real import FALSE, TRUE, ExactArray, Point, Query, exact, fractions
+from qspec.language import real_interpret
+from qspec.language.formulas import Property
+from qspec.language.traversal import real_networks
+from qspec.problem import Fidelity, Problem, RealProblem
+from qspec.solver import Limits, Reason, Solver, Status
+from qspec.theories import real_smtlib
+from qspec.theories.real_monotone import one_sided
+from qspec.verify.feature_rows import rows_of
+from qspec.verify.reproducer import write_real_reproducer
+from qspec.verify.result import Evidence, Result, Said, Verdict
+from qspec.verify.session import Clocked, limited, said_of, start, unless_limited
+
+NATIVE = "delta"
+STATUSES: Mapping[str, Status] = {"proved": "unsat", "refuted": "sat", "unknown": "unknown"}
+"""What bounds of a difference say of the negation of a property."""
+SHARE = 0.25
+"""Of the time that is left a question whose codes can be cut in halves gets this part."""
+THEORIES = ("real", *real_smtlib.LOGICS)
+"""What decides reals: a query itself, or its SMT-LIB text."""
+
+
+@dataclass(kw_only=True)
+class RealRun(Clocked):
+    """One verification about reals under way."""
+
+    compiled: CompiledReal
+    asked: Solver
+    theory: str
+    delta: float
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The digests of the query and of the real networks."""
+        return {"query": digest(self.compiled.query), **_contents(self.spec)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Solution:
+    """What replayed: codes of the fixed-point variables, and exact values of the real ones."""
+
+    codes: Mapping[str, IntArray]
+    point: Mapping[str, ExactArray]
+
+
+def verify_real(
+    spec: Property, solver: Solver, theory: str | None, limits: Limits, delta: float, parameters: Mapping[str, object]
+) -> Result:
+    """Decide a property about reals with a solver of reals; `delta` is by how much it may miss the goal where it cannot tell.
+
+    Raises SpecError on a malformed property, UnsupportedError if the solver does not decide reals, SoundnessError if an exact answer is
+    refuted by exact arithmetic.
+    """
+    if not delta < 1:
+        raise SpecError("delta is out of range", given=delta, expected="0 < delta < 1")
+    chosen = _theory(solver, theory)
+    begun = start(spec, parameters, limits, solver.name, solver.availability().version)
+
+    def decide() -> Result:
+        since = perf_counter()
+        query = compile_real(begun.spec, deadline=begun.deadline)
+        run = RealRun(compiled=query, asked=solver, theory=chosen, delta=delta, **vars(begun))
+        run.spend("compile", since)
+        return limited(run, lambda: _decided(run))
+
+    return limited(begun, decide)
+
+
+def _decided(run: RealRun) -> Result:
+    query = run.compiled.query
+    if query.goal == FALSE:
+        return _absent(run, Evidence.BOUNDS)
+    if query.goal == TRUE and (solution := _replayed(run, None, _middle(query))) is not None:
+        return _found(run, solution, Evidence.BOUNDS)
+    compared = _compared(run)
+    return _decide(run) if compared is None else compared
+
+
+def _contents(spec: Property) -> dict[str, str]:
+    return {f"real network {k} ({n.name})": content(n) for k, n in enumerate(real_networks(spec))}
+
+
+def _compared(run: RealRun) -> Result | None:
+    """Decide a property about a quantised network and a real one of the same layers by bounds of their difference.
+
+    None if it is not one, or for another solver than the native one, or if this cannot tell.
+    """
+    claim = read(run.spec) if run.theory == "real" and run.solver == NATIVE else None
+    box = None if claim is None or run.compiled.fixed is None else run.compiled.fixed.box(claim.variable.name)
+    if claim is None or box is None:
+        return None
+    since, found = perf_counter(), list[Solution]()
+
+    def confirm(codes: IntArray) -> bool | None:
+        point = {claim.variable.name: exact(codes)}
+        solution = _replayed(run, None, point)
+        if solution is not None:
+            found.append(solution)
+            return True
+        return _truth(compile_real(run.spec, assignment={claim.variable.name: codes}).query, {})
+
+    try:
+        decision = decide(claim.pair, claim.rows, *box, confirm, run.deadline, strict=claim.strict, seed=run.limits.seed)
+    except UnsupportedError:
+        return None
+    run.spend("solve", since)
+    status = STATUSES[decision.status]
+    reason = None if status != "unknown" else Reason.TIMEOUT if run.deadline.passed() else Reason.INCOMPLETE
+    statistics = {"parts": decision.parts, "least": decision.least}
+    run.said.append(Said(status, reason, "", perf_counter() - since, "difference", Fidelity.OVER, box[0].size, statistics))
+    if found:
+        return _found(run, found[0], Evidence.ATTACK)
+    if decision.status == "proved":
+        return _absent(run, Evidence.PROOF)
+    return _unknown(run, Reason.TIMEOUT, f"some of {decision.parts} parts of the inputs are open") if run.deadline.passed() else None
+
+
+def _decide(run: RealRun) -> Result:
+    """Ask about the property, where a relaxation is too loose about both halves of what codes can be, and so on; one solution decides."""
+    whole: Cell = {} if run.compiled.fixed is None else run.compiled.fixed.cell
+    pending = [whole]
+    unknown: tuple[Reason | None, str] | None = None
+    while pending:
+        cell = pending.pop()
+        parts = halves(cell)
+        compiled = run.compiled if cell is whole and (parts or not cell) else _part(run, cell, parts is None)
+        if compiled.query.goal == FALSE:
+            continue
+        if run.deadline.passed():
+            return _unknown(run, Reason.TIMEOUT, f"{len(pending) + 1} parts of what codes can be are open")
+        said, point = _ask(run if parts is None else run.within(SHARE), compiled.query, compiled.fidelity)
+        known = {name: exact(lower) for name, (lower, _) in cell.items()}
+        solution = None if point is None else _replayed(run, said, {**known, **point})
+        if solution is not None:
+            return _found(run, solution, Evidence.MODEL if run.said and run.said[-1] is said else Evidence.BOUNDS)
+        late = said.reason is Reason.TIMEOUT and not run.deadline.passed()
+        if said.status == "unknown" and not (late and parts is not None):
+            return _unknown(run, said.reason, said.detail)
+        if said.status != "unsat" and parts is not None:
+            pending += parts
+        elif point is not None:
+            unknown = Reason.NUMERICAL if said.numerical else Reason.SPURIOUS, _near(said)
+    return _absent(run, Evidence.PROOF if run.said else Evidence.BOUNDS) if unknown is None else _unknown(run, *unknown)
+
+
+def _part(run: RealRun, cell: Cell, single: bool) -> CompiledReal:
+    """Return the property where codes are in a part of what they can be; exact where that is a single point."""
+    since = perf_counter()
+    assignment = {name: lower for name, (lower, _) in cell.items()} if single else None
+    compiled = compile_real(run.spec, assignment=assignment, within=cell, deadline=run.deadline)
+    run.spend("compile", since)
+    return compiled
+
+
+def _near(said: Said) -> str:
+    """Return what a candidate that does not replay tells."""
+    if said.status == "delta-sat":
+        return "the goal can be missed by less than delta: no exact solution was found, and none was excluded"
+    return "rounding and saturation of fixed-point parts were relaxed"
+
+
+def _theory(solver: Solver, theory: str | None) -> str:
+    """Return the theory to ask in: the one given, else the first of the solver's that decides reals."""
+    known = [t for t in solver.theories if t in THEORIES]
+    if not known or (theory is not None and theory not in known):
+        raise UnsupportedError(
+            f"{solver.name} does not decide this property about reals",
+            given=theory or ", ".join(solver.theories),
+            expected=", ".join(known) or "a solver of " + ", ".join(THEORIES),
+            advice="" if known else f"solver={NATIVE!r}",
+        )
+    return theory or known[0]
+
+
+def _problem(run: RealRun, query: Query, fidelity: Fidelity) -> Problem:
+    """Return the problem of a query; raises UnsupportedError if its logic is beyond what the solver was asked for."""
+    if run.theory == "real":
+        return RealProblem(query, delta=run.delta, fidelity=fidelity)
+    problem = replace(real_smtlib.lower(query), fidelity=fidelity)
+    if problem.logic not in run.asked.theories:
+        raise UnsupportedError(
+            f"{run.asked.name} does not decide {problem.logic}",
+            given=problem.logic,
+            expected=", ".join(t for t in run.asked.theories if t in THEORIES),
+            advice=f"solver={NATIVE!r} decides products, exp, tanh and sigmoid",
+        )
+    return problem
+
+
+def _ask(run: RealRun, query: Query, fidelity: Fidelity) -> tuple[Said, Point | None]:
+    """Hand a query to the solver, side by side where it is written as text, and return the first model, else what leaves a side open."""
+    settled = Said("unsat", None, "", 0.0, run.theory, fidelity, 0)
+    for side in _sides(run, query):
+        if side.goal == TRUE:
+            return replace(settled, status="sat"), {name: node.lower for name, node in side.inputs.items()}
+        said, point = _ask_side(run, side, fidelity)
+        if point is not None:
+            return said, point
+        if said.status != "unsat":
+            settled = said if settled.status == "unsat" else settled
+    return settled, None
+
+
+def _sides(run: RealRun, query: Query) -> tuple[Query, ...]:
+    """Return the queries to ask about; the solvers of queries themselves do as much on their own."""
+    since = perf_counter()
+    sides = (query,) if run.theory == "real" else one_sided(query)
+    run.spend("presolve", since)
+    return sides
+
+
+def _ask_side(run: RealRun, query: Query, fidelity: Fidelity) -> tuple[Said, Point | None]:
+    since = perf_counter()
+    problem = _problem(run, query, fidelity)
+    run.spend("lower", since)
+    said, point, _ = said_of(run, run.asked, problem)
+    return said, None if point is None else {name: exact(values) for name, values in point.items()}
+
+
+def _replayed(run: RealRun, said: Said | None, point: Point) -> Solution | None:
+    """Replay a candidate exactly; None if it is none, or too close to tell. Raises SoundnessError if an exact answer is refuted."""
+    since = perf_counter()
+    fixed, query, codes = run.compiled.fixed, run.compiled.query, dict[str, IntArray]()
+    if fixed is not None:
+        assignment = fixed.nearest(point)
+        query, codes = compile_real(run.spec, assignment=assignment).query, fixed.codes(assignment)
+    own = {v.name: exact(np.asarray(point[v.name])) for v in run.spec.reals}
+    values = {v.name: fractions(own[v.name]).reshape(v.shape) for v in run.spec.reals}
+    true, agreed = _truth(query, own), _meant(run.spec, codes, values)
+    run.spend("replay", since)
+    claimed = said is not None and said.status == "sat" and said.fidelity is Fidelity.EXACT and not said.numerical
+    if (true and agreed is False) or (claimed and true is False):
+        facts = {
+            "solver": run.solver,
+            "theory": run.theory,
+            "status": said.status if said else "bounds",
+            "true": str(true),
+            "meant": str(agreed),
+        }
+        where = write_real_reproducer(query, run.spec, run.parameters, facts, own)
+        raise SoundnessError(
+            f"{run.solver} gave a point that does not replay"
+            if claimed and not true
+            else "a solution of the query is none of the property",
+            given=run.theory,
+            expected="a solution, in exact rationals",
+            advice=f"report {where}",
+        )
+    return Solution(codes, values) if true else None
+
+
+def _truth(query: Query, point: Point) -> bool | None:
+    """Return whether a point is a solution; None if that is too close to tell, or needs numbers too large."""
+    try:
+        return satisfies(query, point)
+    except UnsupportedError:
+        return None
+
+
+def _meant(spec: Property, codes: Mapping[str, IntArray], point: Point) -> bool | None:
+    try:
+        return real_interpret.witnesses(spec, codes, point)
+    except UnsupportedError:
+        return None
+
+
+def _found(run: RealRun, solution: Solution, evidence: Evidence) -> Result:
+    verdict = Verdict.VIOLATED if run.spec.kind == "forall" else Verdict.HOLDS
+    rows = rows_of(run.spec.variables, solution.codes, run.parameters)
+    return run.result(verdict, evidence, codes=solution.codes or None, point=solution.point or None, rows=rows)
+
+
+def _absent(run: RealRun, evidence: Evidence) -> Result:
+    if run.spec.kind == "exists":
+        return run.result(Verdict.VIOLATED, evidence)
+    return run.result(Verdict.HOLDS, evidence, vacuous=unless_limited(lambda: _vacuous(run)))
+
+
+def _unknown(run: RealRun, reason: Reason | None, detail: str) -> Result:
+    return run.result(Verdict.UNKNOWN, Evidence.NONE, reason=reason or Reason.INCOMPLETE, detail=detail)
+
+
+def _vacuous(run: RealRun) -> bool | None:
+    """Return whether nothing meets the assumption: no if the middle of the box does, else the solver is asked; None if that stays open."""
+    query = run.compiled.assumption
+    if query.goal in (TRUE, FALSE) and run.compiled.fidelity is Fidelity.EXACT:
+        return query.goal == FALSE
+    if query.goal == FALSE:
+        return True
+    if _meets(run, _middle(query)):
+        return False
+    said, point = _ask(run, query, run.compiled.fidelity)
+    if point is not None:
+        return False if _meets(run, point) else None
+    return True if said.status == "unsat" else None
+
+
+def _meets(run: RealRun, point: Point) -> bool:
+    """Return whether a point, with codes rounded, meets the assumption for certain."""
+    query, fixed = run.compiled.assumption, run.compiled.fixed
+    if fixed is not None:
+        query = compile_real(run.spec, assignment=fixed.nearest(point)).assumption
+    return _truth(query, {v.name: exact(np.asarray(point[v.name])) for v in run.spec.reals}) is True
+
+
+def _middle(query: Query) -> dict[str, ExactArray]:
+    half = Fraction(1, 2)
+    return {name: exact((fractions(n.lower) + fractions(n.upper)) * half) for name, n in query.inputs.items()}
