@@ -1,7 +1,7 @@
 """The greatest value of an expression over reals: between the value of a point that replays and what a proof excludes, down to a step.
 
-Bisection over multiples of half a step, as `qspec.extremes.optimize` does on the grid of fixed point, so that one of them may stay open: that the
-optimum is reached exactly there is nothing that enclosures can tell. The value of a point is enclosed in rationals.
+Bisection over multiples of half a step, as `qspec.extremes.optimize` does on the grid of fixed point, so that one of them may
+stay open: that the optimum is reached exactly there is nothing that enclosures can tell. The value of a point is enclosed in rationals.
 """
 
 from __future__ import annotations

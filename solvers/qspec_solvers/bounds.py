@@ -29,7 +29,10 @@ class Bounds:
     branching: Literal["steps", "input"] | None = None
     theories: tuple[str, ...] = ("query", "grid")
     name: str = "bounds"
-    cite: str = "qspec.engines.dual: dual bounds over staircases (Dvijotham et al. 2018, Zhang et al. 2018, Wang et al. 2021), concluded in integers"
+    cite: str = (
+        "qspec.engines.dual: dual bounds over staircases (Dvijotham et al. 2018, Zhang et al. 2018, Wang et al. 2021), "
+        "concluded in integers"
+    )
 
     def availability(self) -> Availability:
         return availability.package("jax", "jax", "jax")

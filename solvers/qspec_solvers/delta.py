@@ -26,7 +26,10 @@ class Delta:
 
     theories: tuple[str, ...] = ("real",)
     name: str = "delta"
-    cite: str = "qspec.engines.delta: interval branch and prune (Moore 1966, Neumaier 1990), δ-decisions (Gao et al. 2012), lines (Zhang et al. 2018)"
+    cite: str = (
+        "qspec.engines.delta: interval branch and prune (Moore 1966, Neumaier 1990), "
+        "δ-decisions (Gao et al. 2012), lines (Zhang et al. 2018)"
+    )
 
     def availability(self) -> Availability:
         return availability.package("numpy", "numpy", "numpy")

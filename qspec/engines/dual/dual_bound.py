@@ -1,10 +1,10 @@
 """The dual bound of a batch of domains, and its gradient, in floats: one text for numpy and for JAX.
 
 With weights `w >= 0` on facts (each a node element that is at least 0), `-w · facts` is bounded from below by going backwards through the
-program with multipliers `p = c slope + shift` for every relaxed node, as `qspec.bounds.backward_substitution` does in integers. The bound is concave in
-all multipliers and weights together, and its gradient is what one pass forward through the minimisers gives. A positive bound means that
-the domain is empty. Source: Dvijotham et al. 2018 (duals), Zhang et al. 2018 (slopes), Wang et al. 2021 (multipliers of branches: here
-they are the same as those of the arguments, because each conjugate is taken over the interval of its domain).
+program with multipliers `p = c slope + shift` for every relaxed node, as `qspec.bounds.backward_substitution` does in integers. The bound
+is concave in all multipliers and weights together, and its gradient is what one pass forward through the minimisers gives. A positive
+bound means that the domain is empty. Source: Dvijotham et al. 2018 (duals), Zhang et al. 2018 (slopes), Wang et al. 2021 (multipliers of
+branches: here they are the same as those of the arguments, because each conjugate is taken over the interval of its domain).
 """
 
 from __future__ import annotations
