@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 CODE := qspec solvers models tests docs/_site
 WORKERS ?= 2
 
-.PHONY: demo test test-latest lint format docs lock clean
+.PHONY: soak demo test test-latest lint format docs lock clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.runtime
@@ -31,6 +31,11 @@ $(LATEST)/.installed: pyproject.toml
 	$(LATEST)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --upgrade --upgrade-strategy eager \
 		-e '.[highs,yices,onnx,keras,plot,report,train]' --group dev
 	@touch $@
+
+# Fresh random cases over language, routes and readers; what is wrong is printed with the seed that makes it again.
+MINUTES ?= 30
+soak: $(VENV)/.dev
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check $(CODE)

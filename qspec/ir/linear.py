@@ -256,7 +256,8 @@ def apply(linear: LinearMap, x: IntArray) -> IntArray:
     """Apply a map to vectors `x` of shape (..., inputs), in blocks of what memory allows; exact."""
     if x.shape[-1] != linear.inputs:
         raise ShapeError("vector does not fit the map", given=x.shape, expected=f"(..., {linear.inputs})")
-    flat, block = x.reshape(-1, linear.inputs), max(1, CELLS // max(1, _copies(linear)))
+    rows = int(np.prod(x.shape[:-1], dtype=np.int64))
+    flat, block = x.reshape(rows, linear.inputs), max(1, CELLS // max(1, _copies(linear)))
     if len(flat) > block:
         parts = [_apply(linear, flat[k : k + block]) for k in range(0, len(flat), block)]
         return np.concatenate(parts).reshape(*x.shape[:-1], linear.outputs)
@@ -271,7 +272,7 @@ def _copies(linear: LinearMap) -> int:
         case Sparse():
             return linear.columns.size + linear.outputs
         case Convolution():
-            return linear.windows.size * linear.kernel.shape[2] + linear.outputs
+            return 2 * (linear.inputs + linear.outputs)
         case _:
             assert_never(linear)
 

@@ -157,3 +157,10 @@ def test_transposed_doubles_stop_at_the_limit() -> None:
     m = Convolution(kernel, (1, 5, 1))
     assert m.reach == EXACT + 1
     assert linear.apply_transposed(m, np.array([1, 1, 1])).tolist() == [2**52, EXACT - 1, EXACT + 1, 2**52 + 1, 2]
+
+
+def test_a_map_of_nothing_is_applied_to_any_number_of_vectors() -> None:
+    m = linear.sparse(2, 0, [], [], [])
+    assert linear.apply(m, np.zeros((3, 0), dtype=np.int64)).tolist() == [[0, 0]] * 3
+    assert linear.apply(m, np.zeros(0, dtype=np.int64)).tolist() == [0, 0]
+    assert linear.apply(linear.sparse(0, 2, [], [], []), np.ones((3, 2), dtype=np.int64)).shape == (3, 0)
