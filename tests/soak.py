@@ -74,7 +74,7 @@ def onnx(seed: int) -> str:
 def tflite(seed: int) -> str:
     """Random TensorFlow Lite files against their runtimes, every tensor."""
     from qspec.conformance.runtime import PACKAGES
-    from qspec.interop.tflite_write import write_model
+    from qspec.readers.tflite_write import write_model
     from tests.unit.tflite_files import FAMILIES
 
     name, runtime = list(FAMILIES)[seed % len(FAMILIES)], list(PACKAGES)[seed // len(FAMILIES) % len(PACKAGES)]
