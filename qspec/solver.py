@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from qspec.arithmetic.integers import IntArray
@@ -127,27 +129,33 @@ def solver_entry_points() -> dict[str, EntryPoint]:
     return dict(sorted(found.items()))
 
 
+@cache
+def _registered(name: str, path: tuple[str, ...]) -> EntryPoint:
+    """Return the solver registered under a name: looking through what is installed on a path takes longer than a small proof."""
+    del path
+    points = solver_entry_points()
+    if name not in points:
+        raise SolverMissingError("no such solver", given=name, expected=", ".join(points), advice="`qspec solvers` lists what is installed")
+    return points[name]
+
+
 def get_solver(solver: str | Solver) -> Solver:
     """Return the solver of this name, or the object itself if it is one; raises SolverMissingError if there is none."""
     if isinstance(solver, str):
-        points = solver_entry_points()
-        if solver not in points:
-            raise SolverMissingError(
-                "no such solver", given=solver, expected=", ".join(points), advice="`qspec solvers` lists what is installed"
-            )
+        point = _registered(solver, tuple(sys.path))
         try:
-            made = points[solver].load()()
+            made = point.load()()
         except Exception as error:
-            package = points[solver].dist
+            package = point.dist
             raise SolverMissingError(
                 f"solver {solver!r} of the package {package.name if package else '?'} cannot be loaded",
-                given=f"{points[solver].value}: {type(error).__name__}: {error}",
+                given=f"{point.value}: {type(error).__name__}: {error}",
                 expected="an adapter that can be imported and made without arguments",
                 advice="update or remove that package",
             ) from error
         if not isinstance(made, Solver):
             raise SolverMissingError(
-                f"{points[solver].value} is not a solver", given=made, expected="an object with name, theories, availability, solve"
+                f"{point.value} is not a solver", given=made, expected="an object with name, theories, availability, solve"
             )
         return made
     if isinstance(solver, type) or not isinstance(solver, Solver):  # pyright: ignore[reportUnnecessaryIsInstance]

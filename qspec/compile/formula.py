@@ -129,7 +129,7 @@ def split_concave(e: Expression) -> list[Expression] | None:
                 if parts is not None:
                     return [_plus(p, other) for p in parts]
             return None
-        case Product(Constant(values), other) | Product(other, Constant(values)) if all(v <= 0 for v in values.flat):
+        case Product(Constant(values), other) | Product(other, Constant(values)) if all(v.numerator <= 0 for v in values.flat):
             match _pull(other):
                 case Absolute(argument):
                     return [Constant(values) * argument, Constant(-values) * argument]

@@ -333,7 +333,12 @@ def constant(values: object) -> Constant:
     """Return exact constants; arrays of floats mean their exact doubles, whole floats are whole numbers."""
     array = exact_array(values)
     if array.dtype == object or array.dtype.kind in "USbuif":
-        exact = [rational(v) for v in array.reshape(-1).tolist()]
+        given = array.reshape(-1).tolist()
+        if array.dtype == object:
+            exact = [rational(v) for v in given]
+        else:  # an image has few different pixels
+            known = {v: rational(v) for v in dict.fromkeys(given)}
+            exact = [known[v] for v in given]
         return Constant(np.array(exact, dtype=object).reshape(array.shape))
     raise SpecError("not numbers", given=values, expected="integers, Fractions, decimal strings, or an array of them")
 

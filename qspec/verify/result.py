@@ -291,9 +291,9 @@ def _fractions(values: object) -> ExactArray:
 def _plain(value: object) -> object:
     """Return a parameter's value as JSON: whole numbers, or exact ratios as text."""
     array = constant(value).values
-    numbers = np.array([_number(Fraction(v)) for v in array.reshape(-1)], dtype=object)
+    numbers = np.array([_number(v) for v in array.reshape(-1)], dtype=object)
     return numbers.reshape(array.shape).tolist()
 
 
 def _number(value: Fraction) -> int | str:
-    return int(value) if value.denominator == 1 else str(value)
+    return value.numerator if value.denominator == 1 else str(value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typing
+from collections.abc import Callable
 from itertools import count
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qspec.arithmetic.integers import IntArray
 from qspec.arithmetic.rounding import Rounding
 from qspec.attack import falsify as module
 from qspec.attack.aims import FREE
@@ -20,6 +23,9 @@ from qspec.attack.operations import rounded
 from qspec.attack.smooth import Smooth
 from qspec.bounds.interval import bound
 from qspec.deadline import NEVER, Deadline
+from qspec.engines.dual import branch_and_bound
+from qspec.engines.dual.branch_and_bound import HURRY
+from qspec.engines.dual.root_bounds import root_domain
 from qspec.ir.integer import All, And, Any, Formula, Query
 from qspec.ir.integer_builder import Builder
 from qspec.ir.linear import Convolution, Dense, LinearMap, selection, sparse
@@ -192,3 +198,23 @@ def test_a_search_that_lasts_ends_with_its_deadline() -> None:
     clock = count()
     assert falsify(impossible(), Deadline(20, clock.__next__)) is None
     assert 20 <= next(clock) <= 40
+
+
+@pytest.mark.parametrize("left", [HURRY / 2, 2 * HURRY])
+def test_with_little_time_left_the_attack_comes_before_the_bounds(left: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    query, order = saturated(1), list[str]()
+    solution = falsify(query)
+
+    def bounded(*given: typing.Any) -> typing.Any:
+        order.append("bounds")
+        return root_domain(*given)
+
+    def attack(boxed: Query) -> Callable[[], dict[str, IntArray] | None]:
+        order.append("attack")
+        assert solution is not None
+        assert satisfies(boxed, solution)
+        return lambda: solution
+
+    monkeypatch.setattr(branch_and_bound, "root_domain", bounded)
+    assert branch_and_bound.prove(query, Deadline(left, lambda: 0.0), None, attack).solution is not None
+    assert order[0] == ("attack" if left < HURRY else "bounds")

@@ -32,7 +32,7 @@ from qspec.engines.dual.dual_bound import Knobs
 from qspec.engines.dual.integer_closing import close_hopeful, fact_rows, recording
 from qspec.engines.dual.options import Options
 from qspec.engines.dual.proof_tree import Arrays, Proof
-from qspec.engines.dual.root_bounds import relevant, root_domain, root_slopes
+from qspec.engines.dual.root_bounds import first_bounds, relevant, root_domain, root_slopes
 from qspec.engines.dual.root_tightening import deep, sharpened
 from qspec.engines.dual.tensor_program import make_view
 from qspec.ir.integer import TRUE, Input, Query
@@ -49,6 +49,8 @@ MANY = 64
 """Domains from which on disjunctions are left as they are until the search has tried to do without."""
 EARLY = 1
 """Batches that are bounded before the attack, where that needs no compiler."""
+HURRY = 2.0
+"""Seconds; with less than so many left the attack comes before everything else: tightening bounds may take as long."""
 SOME_INPUTS, TURN = 64, 4
 """Up to so many, an input is cut every fourth time, too: that steps exclude each other may never be seen otherwise."""
 MAX_BYTES = 1 << 30
@@ -86,11 +88,9 @@ def prove(query: Query, deadline: Deadline, options: Options | None = None, atta
     return _Search(query, deadline, options or Options(), attack).run()
 
 
-def _boxed(query: Query, root: Domain) -> Query:
-    """Return the query with the inputs of the first domain."""
-    program = tuple(
-        Input(n.name, root.known[k].lower, root.known[k].upper) if isinstance(n, Input) else n for k, n in enumerate(query.program)
-    )
+def _boxed(query: Query, known: tuple[Interval, ...]) -> Query:
+    """Return the query with the bounds that its inputs have."""
+    program = tuple(Input(n.name, known[k].lower, known[k].upper) if isinstance(n, Input) else n for k, n in enumerate(query.program))
     return Query(program, query.goal)
 
 
@@ -120,6 +120,10 @@ class _Search:
         return self._outcome()
 
     def _run(self) -> None:
+        if self.attack is not None and self.deadline.left() < HURRY:
+            self._look_first(self.attack)
+            if self.solution is not None:
+                return
         root = root_domain(self.query, self.view, self.layout, self.proof, self.deadline)
         if root is not None:
             self.view, root = relevant(self.query, self.view, root)
@@ -131,8 +135,16 @@ class _Search:
             self.apart = Apart(self.query.program, self.view.shape, self.proof)
             self._take_apart(root)
             if self.open and self.solution is None:
-                self.turn = None if self.attack is None else self.attack(_boxed(self.query, root))
+                self.turn = self.turn or (None if self.attack is None else self.attack(_boxed(self.query, root.known)))
                 self._search(root)
+
+    def _look_first(self, attack: Attack) -> None:
+        """Search the box of the inputs for a solution, before any bound is tightened."""
+        known = first_bounds(self.query)
+        if known is not None:
+            self.turn = attack(_boxed(self.query, tuple(known)))
+            found = self.turn()
+            self.solution = None if found is None else dict(found)
 
     def _free_inputs(self, root: Domain) -> tuple[int, int]:
         """Return how many elements of inputs are not fixed, and how many assignments there are."""

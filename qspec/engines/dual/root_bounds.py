@@ -40,7 +40,7 @@ from qspec.passes.absorb_box import Box
 def root_domain(query: Query, view: View, layout: Layout, proof: Proof, deadline: Deadline) -> Domain | None:
     """Return the first domain with every node tightened, None if that alone shows that there is no solution."""
     program = query.program
-    known = _boxed(query)
+    known = first_bounds(query)
     if known is None:
         proof.empty(0)
         return None
@@ -68,7 +68,7 @@ def relevant(query: Query, view: View, root: Domain) -> tuple[View, Domain]:
     return slim, replace(root, facts=root.facts[places], main=root.main[places])
 
 
-def _boxed(query: Query) -> list[Interval] | None:
+def first_bounds(query: Query) -> list[Interval] | None:
     """Return intervals from the box that facts about single inputs leave; None if they leave nothing.
 
     Only what a proof starts from counts: disjunctions have no say, not even those of one disjunct, which are taken apart later, and
