@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from time import perf_counter
 from typing import TYPE_CHECKING
 
+from qspec.deadline import NEVER, Deadline
 from qspec.errors import SoundnessError, SpecError
 from qspec.ir.real import exact
 from qspec.support import checks
@@ -50,15 +50,13 @@ def largest_error(
     """
     from qspec.engines.difference.largest import exact_errors
 
-    began = perf_counter()
     allowed = Fraction(exact(gap).item())
     if allowed < 0:
         raise SpecError("no gap", given=gap, expected="a number of at least 0")
-    checks.seconds(timeout, zero=True)
+    deadline = Deadline.after(checks.seconds(timeout, zero=True))
     found = None
-    for found in narrowing_error(fixed, real, lower=lower, upper=upper, outputs=outputs, seed=seed):
-        late = timeout is not None and perf_counter() - began >= timeout
-        if late or found.upper - found.lower <= allowed:
+    for found in narrowing_error(fixed, real, lower=lower, upper=upper, outputs=outputs, seed=seed, deadline=deadline):
+        if deadline.passed() or found.upper - found.lower <= allowed:
             break
     assert found is not None
     confirmed = exact_errors(fixed, real, found.codes)[found.output]
@@ -75,8 +73,9 @@ def narrowing_error(
     upper: object = None,
     outputs: Sequence[int] | None = None,
     seed: int = 0,
+    deadline: Deadline = NEVER,
 ) -> Iterator[LargestError]:
     """Yield the interval of `largest_error` after the attack and the first bounds, and after each round of cuts, until it is closed."""
     from qspec.engines.difference.largest import Question, narrow
 
-    return narrow(Question.of(fixed, real, lower, upper, outputs), checks.seed(seed))
+    return narrow(Question.of(fixed, real, lower, upper, outputs), checks.seed(seed), deadline)

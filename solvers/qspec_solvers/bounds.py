@@ -58,7 +58,7 @@ class Bounds:
         if outcome.solution is not None:
             return Answer("sat", grid_model(outcome.solution), seconds=seconds, statistics=counts)
         if outcome.proof is None:
-            detail = f"{outcome.visited} domains were bounded, {outcome.open} are open"
+            detail = outcome.ended or f"{outcome.visited} domains were bounded, {outcome.open} are open"
             return Answer("unknown", reason=Reason.TIMEOUT, detail=detail, seconds=seconds, statistics=counts)
         return Answer("unsat", seconds=seconds, statistics=counts, proof=outcome.proof.mapping())
 

@@ -13,6 +13,7 @@ from typing import NamedTuple, assert_never
 
 import numpy as np
 
+from qspec.deadline import NEVER, Deadline
 from qspec.engines import outward as interval
 from qspec.engines.delta import derivatives
 from qspec.engines.delta.affine import above
@@ -49,8 +50,11 @@ class Form(NamedTuple):
     high: Side
 
 
-def enclose(plan: Plan, lower: Floats, upper: Floats) -> Values:
-    """Return enclosures of every node on boxes (batch, inputs), sharpened by forms if there are few inputs."""
+def enclose(plan: Plan, lower: Floats, upper: Floats, deadline: Deadline = NEVER) -> Values:
+    """Return enclosures of every node on boxes (batch, inputs), sharpened by forms if there are few inputs.
+
+    The deadline is looked at before each node; raises OutOfTime.
+    """
     if not 0 < lower.shape[1] <= MOST_INPUTS:
         return derivatives.enclose(np, plan, lower, upper)
     middle = np.clip(0.5 * lower + 0.5 * upper, lower, upper)
@@ -59,6 +63,7 @@ def enclose(plan: Plan, lower: Floats, upper: Floats) -> Values:
     forms: list[Form] = []
     values: Values = []
     for k, node in enumerate(plan.program):
+        deadline.check()
         match node:
             case Input():
                 values.append(Interval(lower[:, plan.place[k]], upper[:, plan.place[k]]))

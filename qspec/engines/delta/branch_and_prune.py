@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from qspec.deadline import Deadline
+from qspec.deadline import Deadline, OutOfTime
 from qspec.engines.delta import affine_forms
 from qspec.engines.delta.atoms import Atoms, Bounded, Ints, Pairs, atoms_of, bound, open_pairs
 from qspec.engines.delta.cases import Booleans, Case, cases, every, hold, refuted, some
@@ -120,6 +120,13 @@ class Search:
         root = Boxes(lower, upper, np.arange(count), np.zeros(count))
         self.frontier.push(root, np.zeros(count))
         again = count
+        try:
+            return self._branch(again)
+        except OutOfTime:
+            return self._outcome("unknown", "time")
+
+    def _branch(self, again: int) -> Outcome:
+        count = again
         while self.frontier.heap and not self._patience_is_over():
             if self.deadline.passed():
                 return self._outcome("unknown", "time")
@@ -151,7 +158,7 @@ class Search:
     def _step(self, boxes: Boxes) -> None:
         """Bound a batch, and put what is left of it on the frontier."""
         self.boxes += boxes.case.size
-        values = affine_forms.enclose(self.plan, boxes.lower, boxes.upper)
+        values = affine_forms.enclose(self.plan, boxes.lower, boxes.upper, self.deadline)
         alive = ~self._false(boxes, values)
         boxes, values = self._keep(boxes, values, alive)
         if not boxes.case.size:
@@ -160,6 +167,7 @@ class Search:
         if not pairs.row.size:
             self._split(boxes, pairs, None, np.ones(boxes.case.size, dtype=np.bool_))
             return
+        self.deadline.check()
         found = bound(self.plan, self.atoms, pairs, values, boxes.lower, boxes.upper)
         self.judge.look(found.point, found.value)
         if self.judge.solution is not None:

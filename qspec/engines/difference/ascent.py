@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qspec.deadline import NEVER, Deadline
 from qspec.engines.difference.dual import Both, Bound, Goal, Known, Part, evaluate, gradient, through
 from qspec.engines.difference.joint_bounds import Region
 from qspec.engines.difference.vertices import part
@@ -59,9 +60,20 @@ def _slopes(k: Known, r: Region, c: Both) -> Both:
 
 
 def ascend(
-    known: tuple[Known, ...], parts: Part, goal: Goal, multipliers: tuple[Both, ...], steps: int, rate: float = 0.1, last: float = 0.05
+    known: tuple[Known, ...],
+    parts: Part,
+    goal: Goal,
+    multipliers: tuple[Both, ...],
+    steps: int,
+    rate: float = 0.1,
+    last: float = 0.05,
+    *,
+    deadline: Deadline = NEVER,
 ) -> Climb:
-    """Climb so many steps from these multipliers; the size of steps falls from `rate` to `rate * last` of the typical multiplier."""
+    """Climb so many steps from these multipliers; the size of steps falls from `rate` to `rate * last` of the typical multiplier.
+
+    Raises OutOfTime at the deadline.
+    """
     p = [(a.copy(), b.copy()) for a, b in multipliers]
     sizes = [_typical(k, m) for k, m in zip(known, p, strict=True)]
     first = [[np.zeros_like(v) for v in m] for m in p]
@@ -72,6 +84,7 @@ def ascend(
     top = best.value
     total: tuple[Both, ...] | None = None
     for t in range(1, steps + 1):
+        deadline.check()
         slopes, sums = gradient(known, parts, bound)
         if 2 * t > steps:
             total = _sum(total, _free(known, sums))

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
+from qspec.deadline import NEVER, Deadline
 from qspec.engines.difference.aligned_layers import Layer, Pair
 from qspec.engines.difference.dual import Both, Goal
 from qspec.engines.outward import Floats
@@ -48,12 +49,16 @@ class Found(NamedTuple):
     value: Floats
 
 
-def attack(pair: Pair, low: Floats, high: Floats, goal: Goal, seed: int, effort: Effort) -> Found:
-    """Look for codes in the box `low`..`high` (inputs,) at which rows of a goal are small: by gradients, then by tabu search."""
-    return _walk(pair, low, high, goal, _descend(pair, low, high, goal.coefficients, seed, effort.starts), seed, effort.rounds)
+def attack(pair: Pair, low: Floats, high: Floats, goal: Goal, seed: int, effort: Effort, deadline: Deadline = NEVER) -> Found:
+    """Look for codes in the box `low`..`high` (inputs,) at which rows of a goal are small: by gradients, then by tabu search.
+
+    At the deadline the best so far is returned.
+    """
+    found = _descend(pair, low, high, goal.coefficients, seed, effort.starts, deadline)
+    return _walk(pair, low, high, goal, found, seed, effort.rounds, deadline)
 
 
-def _descend(pair: Pair, low: Floats, high: Floats, goal: Both, seed: int, starts: int, rounds: int = 150) -> Found:
+def _descend(pair: Pair, low: Floats, high: Floats, goal: Both, seed: int, starts: int, deadline: Deadline, rounds: int = 150) -> Found:
     """Follow gradients from the middle of the box, from `starts` points at random (fewer, if rows are many), and from as many corners."""
     random, rows = np.random.default_rng(seed), goal[0].shape[0]
     count = max(2, min(starts, STARTS // rows))
@@ -67,6 +72,8 @@ def _descend(pair: Pair, low: Floats, high: Floats, goal: Both, seed: int, start
     value = values(pair, best, c)
     first, second = np.zeros_like(x), np.zeros_like(x)
     for t in range(1, rounds + 1):
+        if deadline.passed():
+            break
         done = t / rounds
         slope = soft_gradient(pair, x, c, WARM * (COLD / WARM) ** done)
         first, second = 0.9 * first + 0.1 * slope, 0.99 * second + 0.01 * slope * slope
@@ -81,7 +88,7 @@ def _descend(pair: Pair, low: Floats, high: Floats, goal: Both, seed: int, start
     return Found(best.reshape(rows, each, -1)[np.arange(rows), place], value.reshape(rows, each)[np.arange(rows), place])
 
 
-def _walk(pair: Pair, low: Floats, high: Floats, goal: Goal, found: Found, seed: int, rounds: int) -> Found:
+def _walk(pair: Pair, low: Floats, high: Floats, goal: Goal, found: Found, seed: int, rounds: int, deadline: Deadline) -> Found:
     """Go on from the most promising rows by tabu search: of some codes, each moved to an end of the box, the best move is made.
 
     It is made even if it makes things worse, and its code then rests for some rounds, unless that would beat the best. Source: Glover,
@@ -94,12 +101,20 @@ def _walk(pair: Pair, low: Floats, high: Floats, goal: Goal, found: Found, seed:
         rounds = min(rounds, max(LEAST_ROUNDS, WORK // (min(MOVES, 2 * free.size) * _work(pair))))
         for row in np.argsort(found.value + goal.constant)[:LEADERS].tolist():
             c = goal.coefficients[0][row : row + 1], goal.coefficients[1][row : row + 1]
-            points[row], least[row] = _tabu(pair, low, high, c, points[row], free, random, rounds)
+            points[row], least[row] = _tabu(pair, low, high, c, points[row], free, random, rounds, deadline)
     return Found(points, least)
 
 
 def _tabu(
-    pair: Pair, low: Floats, high: Floats, goal: Both, point: Floats, free: IntArray, random: np.random.Generator, rounds: int
+    pair: Pair,
+    low: Floats,
+    high: Floats,
+    goal: Both,
+    point: Floats,
+    free: IntArray,
+    random: np.random.Generator,
+    rounds: int,
+    deadline: Deadline,
 ) -> tuple[Floats, float]:
     """Return the best codes on the way from a point (inputs,), and their value."""
     first = pair.layers[0]
@@ -108,6 +123,8 @@ def _tabu(
     rests = np.zeros(x.size, dtype=np.int64)
     ends = np.concatenate([free, free + x.size])  # a code to its low end, or to its high one
     for t in range(1, rounds + 1):
+        if deadline.passed():
+            break
         a, b = x @ matrices[0] + first.fixed_bias, x @ matrices[1] + first.real_bias
         chosen = random.choice(ends, MOVES, replace=False) if ends.size > MOVES else ends
         place = chosen % x.size

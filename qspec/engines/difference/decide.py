@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
-from qspec.deadline import Deadline
+from qspec.deadline import NEVER, Deadline, OutOfTime
 from qspec.engines.difference.aligned_layers import Pair
 from qspec.engines.difference.attack import FIRST, LATER, Effort, attack, values
 from qspec.engines.difference.dual import Goal
@@ -39,10 +39,10 @@ class Judge:
         self.best = np.full(goal.constant.size, target + CLOSE)
         self.refuted = False
 
-    def attack(self, box: tuple[Floats, Floats], rows: IntArray, seed: int, effort: Effort = FIRST) -> None:
+    def attack(self, box: tuple[Floats, Floats], rows: IntArray, seed: int, effort: Effort = FIRST, deadline: Deadline = NEVER) -> None:
         """Search for inputs at which these rows are small, and look at them."""
         goal = self.goal.take(rows)
-        found = attack(self.pair, *box, goal, seed, effort)
+        found = attack(self.pair, *box, goal, seed, effort, deadline)
         for k in np.argsort(found.value + goal.constant).tolist():
             self._look(found.point[k], int(rows[k]), float(found.value[k]))
 
@@ -82,20 +82,27 @@ def decide(
     rounds. "proved" stands on bounds that hold whatever rounding did.
     """
     target = float(np.nextafter(0.0, 1.0)) if strict else 0.0
-    box = low.astype(np.float64), high.astype(np.float64)
     goal = rows.goal()
     judge = Judge(pair, goal, target, confirm)
-    search = Search(pair, root(pair, *box), goal, *box, judge.visit, judge.settle)
+    try:
+        return _decide(pair, goal, target, low, high, judge, deadline, seed)
+    except OutOfTime:
+        return Decision("refuted" if judge.refuted else "unknown", 0, -np.inf)
+
+
+def _decide(pair: Pair, goal: Goal, target: float, low: IntArray, high: IntArray, judge: Judge, deadline: Deadline, seed: int) -> Decision:
+    box = low.astype(np.float64), high.astype(np.float64)
+    search = Search(pair, root(pair, *box, deadline=deadline), goal, *box, judge.visit, judge.settle, deadline)
     open_rows = np.flatnonzero(search.lower(goal.constant.size) < target)
     if search.least < target:
-        judge.attack(box, open_rows, seed)
+        judge.attack(box, open_rows, seed, deadline=deadline)
     for steps in stages(pair)[1:]:
         if search.least < target and not judge.refuted and not deadline.passed():
-            search = Search(pair, root(pair, *box, steps), goal, *box, judge.visit, judge.settle)
+            search = Search(pair, root(pair, *box, steps, deadline), goal, *box, judge.visit, judge.settle, deadline)
     for rounds in count(1):
         if judge.refuted or deadline.passed() or not search.step(target):
             break
         if rounds in AGAIN and not judge.refuted:
-            judge.attack(box, open_rows, seed + rounds, LATER)
+            judge.attack(box, open_rows, seed + rounds, LATER, deadline)
     status = "refuted" if judge.refuted else "proved" if search.least >= target else "unknown"
     return Decision(status, search.bounded, search.least)

@@ -11,6 +11,7 @@ from time import perf_counter
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray, integers
+from qspec.deadline import NEVER, Deadline, OutOfTime
 from qspec.engines.difference.aligned_layers import Pair, pair
 from qspec.engines.difference.attack import FIRST, LATER, Effort, attack, values
 from qspec.engines.difference.dual import Goal
@@ -18,6 +19,7 @@ from qspec.engines.difference.output_rows import errors
 from qspec.engines.difference.replay import outputs as replayed
 from qspec.engines.difference.root import root, stages
 from qspec.engines.difference.search import AGAIN, Search
+from qspec.engines.difference.search import FIRST as FIRST_CLIMB
 from qspec.engines.outward import Floats
 from qspec.errors import SpecError, UnsupportedError
 from qspec.ir.real import ExactArray, exact, fractions
@@ -108,23 +110,37 @@ def first_bounds(question: Question) -> ErrorBounds:
     return _bounds(Search(question.pair, known, question.goal(), *question.box), len(question.outputs))
 
 
-def narrow(question: Question, seed: int) -> Iterator[LargestError]:
-    """Yield the interval after the attack and the first bounds, after better ones, and after each round of cuts, until it is closed."""
+def narrow(question: Question, seed: int, deadline: Deadline = NEVER) -> Iterator[LargestError]:
+    """Yield the interval after the attack and the first bounds, after better ones, and after each round of cuts, until it is closed.
+
+    At the deadline it ends; the first interval, without a search for better multipliers if there is no time, comes in any case.
+    """
     began = perf_counter()
     goal = question.goal()
     run = _Largest(question, goal)
-    run.attack(seed)
-    *early, last = stages(question.pair)[-2:]
+    run.attack(seed, deadline=deadline)
+    known = False
+    try:
+        for found in _narrowed(run, seed, deadline, began):
+            known = True
+            yield found
+    except OutOfTime:
+        if not known:
+            yield run.interval(*run.begin(0, climb=0), began)
+
+
+def _narrowed(run: _Largest, seed: int, deadline: Deadline, began: float) -> Iterator[LargestError]:
+    *early, last = stages(run.question.pair)[-2:]
     for steps in early:
-        search, bounds = run.begin(steps)
+        search, bounds = run.begin(steps, deadline)
         yield run.interval(search, bounds, began)
         if search.least >= run.target:
             return
-    search, bounds = run.begin(last)
+    search, bounds = run.begin(last, deadline)
     for rounds in count(1):
         yield run.interval(search, bounds, began)
         if rounds in AGAIN:
-            run.attack(seed + rounds, LATER)
+            run.attack(seed + rounds, LATER, deadline)
         if not search.step(run.target):
             return
 
@@ -152,10 +168,10 @@ class _Largest:
         """What rows have to be proved not to fall below: the largest error negated, rounded up."""
         return float(np.nextafter(-float(self.best), np.inf))
 
-    def begin(self, steps: int) -> tuple[Search, ErrorBounds]:
-        """Return a search with so many steps of ascent at the root, and what is known of every output there."""
-        known = root(self.question.pair, *self.question.box, steps)
-        search = Search(self.question.pair, known, self.goal, *self.question.box, self.visit, self.settle)
+    def begin(self, steps: int, deadline: Deadline = NEVER, climb: int = FIRST_CLIMB) -> tuple[Search, ErrorBounds]:
+        """Return a search with so many steps of ascent for bounds of layers, and for the errors, and what is known of every output."""
+        known = root(self.question.pair, *self.question.box, steps, deadline)
+        search = Search(self.question.pair, known, self.goal, *self.question.box, self.visit, self.settle, deadline, climb)
         return search, _bounds(search, len(self.question.outputs))
 
     def interval(self, search: Search, bounds: ErrorBounds, began: float) -> LargestError:
@@ -164,9 +180,9 @@ class _Largest:
         codes = self.codes.reshape(self.question.shape)
         return LargestError(self.best, upper, codes, self.output, bounds, search.bounded, perf_counter() - began)
 
-    def attack(self, seed: int, effort: Effort = FIRST) -> None:
+    def attack(self, seed: int, effort: Effort = FIRST, deadline: Deadline = NEVER) -> None:
         """Search the box for a large error."""
-        found = attack(self.question.pair, *self.question.box, self.goal, seed, effort)
+        found = attack(self.question.pair, *self.question.box, self.goal, seed, effort, deadline)
         self.look(found.point[int((found.value + self.goal.constant).argmin())])
 
     def visit(self, point: Floats, row: int) -> None:

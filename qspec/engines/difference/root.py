@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
+from qspec.deadline import NEVER, Deadline
 from qspec.engines.difference.aligned_layers import EXACT, Layer, Pair
 from qspec.engines.difference.ascent import ascend, start
 from qspec.engines.difference.dual import Both, Goal, Known, Part, know, tables, through
@@ -22,22 +23,23 @@ def stages(pair: Pair) -> tuple[int, ...]:
     return STAGES if len(pair.layers) > 2 else STAGES[:1]
 
 
-def root(pair: Pair, low: Floats, high: Floats, steps: int = 0) -> tuple[Known, ...]:
+def root(pair: Pair, low: Floats, high: Floats, steps: int = 0, deadline: Deadline = NEVER) -> tuple[Known, ...]:
     """Return what is known of every layer for input codes from `low` to `high`, (inputs,).
 
     Bounds that the linear pieces of an activation depend on climb so many `steps`; of all others the first ones are good enough. Raises
-    UnsupportedError on sums of codes of 2^52 or more.
+    UnsupportedError on sums of codes of 2^52 or more, OutOfTime at the deadline.
     """
     known: tuple[Known, ...] = ()
     reach = np.maximum(np.abs(low), np.abs(high))
     before: Both = (reach, reach)
     for layer in pair.layers:
+        deadline.check()
         weights = (layer.fixed.magnitude @ before[0] + np.abs(layer.fixed_bias), layer.real.magnitude @ before[1] + np.abs(layer.real_bias))
         box = Part(low[None], high[None], tables(known, free_regions(known)))
-        region = _bounds(pair, known, layer, weights, box, np.arange(layer.size), 0)
+        region = _bounds(pair, known, layer, weights, box, np.arange(layer.size), 0, deadline)
         free = np.flatnonzero(~straight(layer, region)[0])
         if steps and known and free.size:
-            region = region.put(free, _bounds(pair, known, layer, weights, box, free, steps))
+            region = region.put(free, _bounds(pair, known, layer, weights, box, free, steps, deadline))
         known = (*known, know(layer, region, weights))
         before = known[-1].signals
     return known
@@ -48,7 +50,9 @@ def free_regions(known: tuple[Known, ...]) -> tuple[Region, ...]:
     return tuple(k.region.take(k.free) for k in known)
 
 
-def _bounds(pair: Pair, known: tuple[Known, ...], layer: Layer, weights: Both, box: Part, index: IntArray, steps: int) -> Region:
+def _bounds(
+    pair: Pair, known: tuple[Known, ...], layer: Layer, weights: Both, box: Part, index: IntArray, steps: int, deadline: Deadline
+) -> Region:
     """Return bounds of the sums of some elements, each the minimum of one row of the dual."""
     one, scale = np.eye(layer.size)[index], layer.scale[index][:, None]
     none = np.zeros(one.shape)
@@ -56,7 +60,7 @@ def _bounds(pair: Pair, known: tuple[Known, ...], layer: Layer, weights: Both, b
     rows = (np.concatenate([fixed, -fixed]), np.concatenate([real, -real]))
     coefficients, constant, spent = through(layer, rows, weights)
     goal = Goal(coefficients, constant, spent)
-    least = ascend(known, box, goal, start(known, free_regions(known), goal), steps).bound.certain(pair.terms)
+    least = ascend(known, box, goal, start(known, free_regions(known), goal), steps, deadline=deadline).bound.certain(pair.terms)
     lower, upper = least[: 3 * index.size].reshape(3, 1, -1), -least[3 * index.size :].reshape(3, 1, -1)
     if not (np.isfinite(least).all() and max(np.abs(lower[0]).max(), np.abs(upper[0]).max()) < EXACT):
         raise UnsupportedError("sums are too large for doubles", given=f"a layer of {layer.size}", expected="below 2^52 of codes")

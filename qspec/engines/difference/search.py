@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qspec.deadline import NEVER, Deadline
 from qspec.engines.difference.aligned_layers import Pair
 from qspec.engines.difference.ascent import ascend, start
 from qspec.engines.difference.dual import Both, Goal, Known, Part, Trace, tables
@@ -62,6 +63,9 @@ class Search:
     """Is shown inputs (1, inputs) at which the relaxation of a row is least."""
     settle: Callable[[Floats, int], bool] | None = None
     """Decides a row at one input, (1, inputs), exactly, when the box is down to it; returns whether it could."""
+    deadline: Deadline = NEVER
+    climb: int = FIRST
+    """Steps of ascent at the root, during which the deadline is looked at."""
     heap: list[tuple[float, int, Piece]] = field(default_factory=list[tuple[float, int, Piece]])
     bounded: int = 0
     stuck: dict[int, float] = field(default_factory=dict[int, float])
@@ -71,7 +75,7 @@ class Search:
         regions = free_regions(self.known)
         rows = self.goal.constant.size
         box = Part(self.low[None], self.high[None], tables(self.known, regions))
-        climbed = ascend(self.known, box, self.goal, start(self.known, regions, self.goal), FIRST)
+        climbed = ascend(self.known, box, self.goal, start(self.known, regions, self.goal), self.climb, deadline=self.deadline)
         for row in range(rows):
             own, sums = _row(climbed.multipliers, row), _row(climbed.sums, row)
             self._push(Piece(row, self.low, self.high, regions, own, sums), float(climbed.bound.certain(self.pair.terms)[row]))

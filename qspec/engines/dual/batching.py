@@ -12,12 +12,13 @@ import numpy.typing as npt
 from qspec.bounds.breakpoints import points
 from qspec.bounds.initial_slopes import node_slopes, slopes
 from qspec.bounds.interval import Interval
+from qspec.deadline import NEVER, Deadline, OutOfTime
 from qspec.engines.dual.batched_maps import Array
 from qspec.engines.dual.domain import Domain
 from qspec.engines.dual.dual_ascent import Found, Start, Units, ascend_compiled, ascend_numpy
 from qspec.engines.dual.dual_bound import Box, Knobs
 from qspec.engines.dual.options import Options
-from qspec.engines.dual.tensor_program import View
+from qspec.engines.dual.tensor_program import Shape, View
 from qspec.ir.integer import Affine, Input, Maximum, Product, Program, Staircase, Table, Wrap
 
 Floats = npt.NDArray[np.float64]
@@ -30,6 +31,10 @@ AT_ONCE = 128
 """Domains at once in numpy."""
 Target = tuple[int, int, int]
 """An element of a node of which a bound is asked for, and the sign: 1 for a lower one, -1 for an upper one."""
+COMPILATION = 4.0
+"""Seconds that have to be left for a compilation of the ascent to begin."""
+_compiled: set[tuple[Shape, int, int]] = set()
+"""What this process has compiled: shapes, steps, and sizes of batches."""
 FAINT = 1e-3
 """Weight of a fact that bounds make true."""
 SMALL, GROWTH = 32, 8
@@ -51,7 +56,8 @@ class Assembly:
 class Runner:
     """Runs the ascent for one query, in numpy first and compiled once that is worth its time."""
 
-    def __init__(self, view: View, program: Program, root: Domain, options: Options) -> None:
+    def __init__(self, view: View, program: Program, root: Domain, options: Options, deadline: Deadline = NEVER) -> None:
+        self.deadline = deadline
         self.view, self.program, self.root, self.options = view, program, root, options
         self.watched = sorted({a for k, _, _ in view.shape.places for a in view.shape.ops[k].arguments} | _inputs(view))
         self.units = _units(view, program, root)
@@ -179,14 +185,22 @@ class Runner:
                 return _floats(known[a].lower, known[a].upper)
 
     def ascend(self, assembly: Assembly, steps: int | None = None) -> Found:
-        """Return the best dual bounds of a batch, after so many steps (if not told, those of the options)."""
+        """Return the best dual bounds of a batch, after so many steps (if not told, those of the options).
+
+        Raises OutOfTime if that has to be compiled first, and what is left of the time cannot pay for it.
+        """
         steps = steps or self.options.steps
-        if not self._compiles(len(assembly.start.main)):
+        key = self.view.shape, steps, len(assembly.start.main)
+        affordable = key in _compiled or self.deadline.affords(COMPILATION)
+        if not affordable and not self.view.plain:
+            raise OutOfTime(f"bounds of this network are compiled first, for which {COMPILATION:.0f} seconds have to be left")
+        if not affordable or not self._compiles(len(assembly.start.main)):
             return ascend_numpy(self.view, self.units, assembly.box, assembly.start, steps)
         if self.placed is None:
             from qspec.evaluate import sharding
 
             self.placed = sharding.place(self.view.arrays, sharding.WHOLE)
+        _compiled.add(key)
         return ascend_compiled(self.view, self.placed, self.units, assembly.box, assembly.start, steps)
 
 

@@ -8,7 +8,6 @@ the steps of staircases as places to cut, and an exact conclusion.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from math import prod
@@ -73,6 +72,8 @@ class Outcome:
     open: int
     partial: Arrays | None = None
     """If open domains are left to others: a proof that assumes each of them, those nearest to being closed first."""
+    ended: str = ""
+    """Why it ended before the time was over, if it did."""
 
     @property
     def decided(self) -> bool:
@@ -110,13 +111,16 @@ class _Search:
         self.terms: dict[tuple[int, int], Term | None] = {}
         self.solution: dict[str, IntArray] | None = None
         self.visited = 0
+        self.ended = ""
         self.open: list[Domain] = []
         self.turn: Callable[[], Mapping[str, IntArray] | None] | None = None
 
     def run(self) -> Outcome:
         """Search until the query is decided or the limits are reached."""
-        with suppress(OutOfTime):  # what was under way stays open in the proof
+        try:
             self._run()
+        except OutOfTime as error:  # what was under way stays open in the proof
+            self.ended = str(error)
         return self._outcome()
 
     def _run(self) -> None:
@@ -156,7 +160,9 @@ class _Search:
         done = self.solution is None and not self.open and self.proof.open == 0
         left = self.options.leave is not None and self.solution is None and len(self.open) == self.proof.open > 0  # none under way
         partial = self._partial() if left else None
-        return Outcome(self.solution, self.proof.arrays() if done else None, self.visited, self.proof.leaves, len(self.open), partial)
+        return Outcome(
+            self.solution, self.proof.arrays() if done else None, self.visited, self.proof.leaves, len(self.open), partial, self.ended
+        )
 
     def _partial(self) -> Arrays:
         for number, d in enumerate(sorted(self.open, key=lambda d: -d.value)):
@@ -233,7 +239,7 @@ class _Search:
 
     def _search(self, root: Domain) -> None:
         """Bound what is open once where that needs no compiler, try the attack, then bound and cut until nothing is left."""
-        runner = Runner(self.view, self.query.program, root, self.options)
+        runner = Runner(self.view, self.query.program, root, self.options, self.deadline)
         inputs = exhaustive.box(self.query.program, root)
         price = exhaustive.price(self.query, inputs) if self.options.leave is None else None
         early = EARLY if self.view.plain and len(self.open) <= runner.size else 0

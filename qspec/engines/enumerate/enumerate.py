@@ -26,6 +26,8 @@ SAMPLE = 256
 """Points that are also evaluated by the reference."""
 CALL_SECONDS = 0.2
 """How long one call on the device lasts, about; the clock is looked at in between."""
+COMPILATION = 3.0
+"""Seconds that have to be left for a compilation to begin; with less the reference evaluator counts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +62,7 @@ def enumerate_query(query: Query, deadline: Deadline = NEVER, *, limit: int = LI
             expected=f"at most {limit}",
             advice="narrow the domain, or use another solver",
         )
-    if box.points <= LISTED:
+    if box.points <= LISTED or not deadline.affords(COMPILATION):
         return _listed(query, box, deadline)
     # Imported here so that small queries do without JAX.
     from qspec.engines.enumerate.scan import Sweep
