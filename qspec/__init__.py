@@ -170,7 +170,7 @@ _LATER = {
     "qspec.batch.sweeps": ("Sweep", "sweep"),
     "qspec.extremes.threshold": ("Threshold", "largest_value", "least_value"),
 }
-_MODULES = ("fairness", "real_properties")
+_MODULES = {"fairness": "qspec.extremes.fairness", "real_properties": "qspec.named.real_properties"}
 """What is loaded when it is first asked for, so that `import qspec` is quick: names by module, and modules."""
 
 __all__ = [
@@ -320,7 +320,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name in _MODULES:
-        return import_module(f"qspec.{name}")
+        return import_module(_MODULES[name])
     for module, names in _LATER.items():
         if name in names:
             found: object = getattr(import_module(module), name)
