@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from qspec.cli.outcome import Outcome
-from qspec.readers.tflite import read_tflite
+from qspec.readers.load import load
 
 
-def run(*, file: str, semantics: str, out: str) -> Outcome:
+def run(*, file: str, semantics: str | None, out: str) -> Outcome:
     """Write the network; returns its summary."""
-    network = read_tflite(file, semantics)
+    network = load(file, semantics=semantics)
     network.save(out)
     return Outcome(f"{network.summary()}\n\n{out}")

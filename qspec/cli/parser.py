@@ -234,7 +234,7 @@ def _demo(parser: Parser) -> None:
 
 
 def _agree(parser: Parser) -> None:
-    parser.add_argument("file", metavar="FILE.tflite", help="quantised TensorFlow Lite file")
+    parser.add_argument("file", metavar="FILE", help="quantised .tflite or .onnx file")
     _semantics(parser)
     parser.add_argument("--runtime", metavar="NAME", help="the real runtime (default: the one that the semantics names)")
     parser.add_argument("--inputs", metavar="FILE.npy", help="codes of the input, shape (samples, *shape) (default: random ones)")
@@ -243,21 +243,21 @@ def _agree(parser: Parser) -> None:
 
 
 def _import(parser: Parser) -> None:
-    parser.add_argument("file", metavar="FILE.tflite", help="quantised TensorFlow Lite file")
+    parser.add_argument("file", metavar="FILE", help="quantised .tflite or .onnx file")
     _semantics(parser)
     parser.add_argument("-o", "--out", metavar="FILE.qspec", required=True, help="where the network goes")
 
 
 def _evaluate(parser: Parser) -> None:
-    parser.add_argument("network", metavar="NETWORK", help="a .qspec or .tflite file, or the name of a shipped model")
+    parser.add_argument("network", metavar="NETWORK", help="a .qspec, .tflite or quantised .onnx file, or the name of a shipped model")
     parser.add_argument("inputs", metavar="INPUTS.npy", help="integer codes of the input, shape (samples, *shape)")
-    _semantics(parser, None)
+    _semantics(parser)
     parser.add_argument("-o", "--out", metavar="OUTPUTS.npy", required=True, help="where the integer codes of the output go")
 
 
-def _semantics(parser: Parser, default: str | None = "tflm") -> None:
-    text = "whose arithmetic a .tflite file has: tflm, litert-reference, litert-optimized, xnnpack (default: tflm)"
-    parser.add_argument("--semantics", metavar="NAME", default=default, help=text)
+def _semantics(parser: Parser) -> None:
+    names = "tflm (default), litert-reference, litert-optimized, xnnpack for .tflite; ort-qlinear for .onnx"
+    parser.add_argument("--semantics", metavar="NAME", help=f"whose arithmetic a file of a runtime has: {names}")
 
 
 def _target(parser: Parser) -> None:
@@ -327,8 +327,8 @@ COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "vnnlib": ("decide a VNN-LIB property of a float network in ONNX, over the reals", _vnnlib),
     "replay": ("run stored counterexamples again on the reference integers", _replay),
     "check-certificate": ("check a proof again, with integers alone; status 0 if it is right", _check_certificate),
-    "agree": ("run a .tflite file in its real runtime and here, and compare every tensor", _agree),
-    "import": ("write a .tflite file as a .qspec file, under a runtime's semantics", _import),
+    "agree": ("run a .tflite or .onnx file in its real runtime and here, and compare every tensor", _agree),
+    "import": ("write a .tflite or .onnx file as a .qspec file, under a runtime's semantics", _import),
     "evaluate": ("run codes through a network", _evaluate),
     "show": ("print what a specification says, or how a network is built", _show),
     "solvers": ("list solvers: what is installed, and how to get the others", _solvers),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,40 +58,71 @@ class Agreement:
         return f"{head}{tail}\n{where}"
 
 
-def agree(
-    path: str | Path, semantics: str = "tflm", runtime: str | None = None, *, inputs: object = None, samples: int = 100, seed: int = 0
-) -> Agreement:
-    """Run a `.tflite` file in a real runtime (the one that `semantics` names, unless given) and here, and compare every tensor.
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A file in both readings: `tensors` are names, operators and stages of what is compared, the last of them the outputs.
 
-    `inputs` are codes of shape (samples, *input shape), or one array per input; without them `samples` random ones are drawn: half uniform,
-    half around one code each, as images are. Raises what `load` and `run_runtime` raise, ShapeError on inputs that do not fit.
+    `run` asks the runtime for them all, for codes of the inputs.
     """
-    model = read_model(path)
-    network, tensors = read_tensors(model, semantics)
-    arrays = _inputs(network, inputs, samples, seed)
-    order = [t for t in tensors if model.tensors[t].type in ("INT8", "UINT8")]
-    ours = {t: network.stages[o].name for t, o in zip(tensors, network.outputs, strict=True)}
-    tally, first = dict.fromkeys(order, 0), dict[int, Difference]()
-    total = dict.fromkeys(order, 0)
+
+    network: Network
+    tensors: Sequence[tuple[str, str, str]]
+    outputs: int
+    run: Callable[[list[IntArray]], list[IntArray]]
+
+
+def agree(
+    path: str | Path, semantics: str | None = None, runtime: str | None = None, *, inputs: object = None, samples: int = 100, seed: int = 0
+) -> Agreement:
+    """Run a quantised `.tflite` or `.onnx` file in a real runtime (that of `semantics`, unless given) and here, and compare every tensor.
+
+    `semantics` is "tflm" for `.tflite` and "ort-qlinear" for `.onnx`, unless given. `inputs` are codes of shape (samples, *input shape), or
+    one array per input; without them `samples` random ones are drawn: half uniform, half around one code each, as images are. Raises what
+    `load` and `run_runtime` raise, ShapeError on inputs that do not fit.
+    """
+    is_onnx = str(path).endswith((".onnx", ".onnx.gz"))
+    semantics = semantics or ("ort-qlinear" if is_onnx else "tflm")
+    runtime = runtime or semantics
+    subject = _onnx(path, semantics, runtime) if is_onnx else _tflite(path, semantics, runtime)
+    arrays = _inputs(subject.network, inputs, samples, seed)
+    count = len(subject.tensors)
+    tally, total, first = [0] * count, [0] * count, dict[int, Difference]()
+    names = [stage.name for stage in subject.network.inputs]
     for start in range(0, len(arrays[0]), BLOCK):
         part = [a[start : start + BLOCK] for a in arrays]
-        names = [stage.name for stage in network.inputs]
-        here = trace(network, dict(zip(names, part, strict=True)))
-        there = run_runtime(model, runtime or semantics, _raw(model, network, part), order)
-        for t, codes in zip(order, there, strict=True):
-            own = here[ours[t]]
+        here = trace(subject.network, dict(zip(names, part, strict=True)))
+        for k, ((tensor, operator, stage), codes) in enumerate(zip(subject.tensors, subject.run(part), strict=True)):
+            own = here[stage]
             other = codes.reshape(own.shape).astype(np.int64)
             differs = own != other
-            total[t], tally[t] = total[t] + own.size, tally[t] + int(differs.sum())
-            if t not in first and differs.any():
+            total[k], tally[k] = total[k] + own.size, tally[k] + int(differs.sum())
+            if k not in first and differs.any():
                 place = tuple(int(v) for v in np.argwhere(differs)[0])
-                first[t] = Difference(
-                    model.tensors[t].name, _operator(model, t), start + place[0], place[1:], int(own[place]), int(other[place])
-                )
-    final = order[-len(model.outputs) :]
-    found = next((first[t] for t in order if t in first), None)
-    counts = (sum(total.values()), sum(tally.values()), sum(total[t] for t in final), sum(tally[t] for t in final))
-    return Agreement(semantics, runtime or semantics, len(arrays[0]), *counts, found)
+                first[k] = Difference(tensor, operator, start + place[0], place[1:], int(own[place]), int(other[place]))
+    last = count - subject.outputs
+    found = first[min(first)] if first else None
+    return Agreement(semantics, runtime, len(arrays[0]), sum(total), sum(tally), sum(total[last:]), sum(tally[last:]), found)
+
+
+def _tflite(path: str | Path, semantics: str, runtime: str) -> Subject:
+    model = read_model(path)
+    network, tensors = read_tensors(model, semantics)
+    stages = {t: network.stages[o].name for t, o in zip(tensors, network.outputs, strict=True)}
+    order = [t for t in tensors if model.tensors[t].type in ("INT8", "UINT8")]
+    compared = [(model.tensors[t].name, _operator(model, t), stages[t]) for t in order]
+    return Subject(network, compared, len(model.outputs), lambda codes: run_runtime(model, runtime, _raw(model, network, codes), order))
+
+
+def _onnx(path: str | Path, semantics: str, runtime: str) -> Subject:
+    from qspec.conformance.onnx import run_onnx
+    from qspec.readers.onnx_quantized import expect_semantics, read_quantized_tensors
+
+    expect_semantics(semantics)
+    expect_semantics(runtime)
+    network, tensors = read_quantized_tensors(path)
+    names = [t.name for t in tensors]
+    compared = [(t.name, t.operator, network.stages[o].name) for t, o in zip(tensors, network.outputs, strict=True)]
+    return Subject(network, compared, sum(t.final for t in tensors), lambda codes: run_onnx(path, network, codes, names))
 
 
 def _inputs(network: Network, given: object, samples: int, seed: int) -> list[IntArray]:

@@ -1,4 +1,4 @@
-"""Ask a real runtime for every tensor of a TensorFlow Lite file."""
+"""Ask a real runtime for every tensor of a file."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ PACKAGES: Mapping[str, tuple[str, str]] = {
     "litert-reference": ("ai_edge_litert", "litert"),
     "litert-optimized": ("ai_edge_litert", "litert"),
     "xnnpack": ("ai_edge_litert", "litert"),
+    "ort-qlinear": ("onnxruntime", "onnx"),
 }
 """The package of each runtime, and the extra of qspec that brings it."""
 WORKER = Path(__file__).with_name("worker.py")
@@ -42,23 +43,39 @@ def run_runtime(
     Integer inputs are codes. Raises PackageMissingError without the runtime, UnsupportedError if the runtime refuses the file, fails, or
     takes more than `timeout` seconds.
     """
+    expect_installed(runtime)
+    types = [TYPES[model.tensors[i].type] for i in model.inputs]
+    arrays = [np.asarray(x).astype(t) for x, t in zip(inputs, types, strict=True)]
+    return run_worker(runtime, to_bytes(replace(model, outputs=tuple(tensors))), arrays, len(tensors), model.name, timeout=timeout)
+
+
+def expect_installed(runtime: str) -> None:
+    """Raise PackageMissingError, which says how to get it, unless a real runtime can be asked."""
     if not installed(runtime):
         package, extra = PACKAGES[runtime]
         what, advice = f"the runtime {runtime!r} is not installed", f"pip install 'qspec[{extra}]'"
         raise PackageMissingError(what, given=package, expected=f"the extra `{extra}` of qspec", advice=advice)
-    types = [TYPES[model.tensors[i].type] for i in model.inputs]
-    arrays = {f"x{k}": np.asarray(x).astype(t) for k, (x, t) in enumerate(zip(inputs, types, strict=True))}
+
+
+def run_worker(
+    runtime: str, content: bytes, inputs: Sequence[IntArray], count: int, name: str, *, timeout: float = 600.0
+) -> list[IntArray]:
+    """Return the `count` outputs of a file for inputs with samples on the first axis, from a process of its own.
+
+    Raises UnsupportedError if the runtime refuses the file, fails, or takes more than `timeout` seconds.
+    """
+    arrays = {f"x{k}": np.asarray(x) for k, x in enumerate(inputs)}
     with TemporaryDirectory(prefix="qspec-runtime-") as folder:
-        files = [Path(folder) / name for name in ("model.tflite", "inputs.npz", "outputs.npz")]
-        files[0].write_bytes(to_bytes(replace(model, outputs=tuple(tensors))))
-        np.savez(files[1], outputs=np.array(len(tensors)), **arrays)  # pyright: ignore[reportArgumentType]
+        files = [Path(folder) / part for part in ("model", "inputs.npz", "outputs.npz")]
+        files[0].write_bytes(content)
+        np.savez(files[1], outputs=np.array(count), **arrays)  # pyright: ignore[reportArgumentType]
         command = [sys.executable, "-P", str(WORKER), runtime, *map(str, files)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, cwd=folder)
         except subprocess.TimeoutExpired:
-            raise UnsupportedError(f"the runtime {runtime!r} took too long", given=model.name, expected=f"{timeout:g} s") from None
+            raise UnsupportedError(f"the runtime {runtime!r} took too long", given=name, expected=f"{timeout:g} s") from None
         if done.returncode or not files[2].exists():
             said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
             raise UnsupportedError(f"the runtime {runtime!r} refuses the file or fails", given=said, expected="a file that it runs")
         with np.load(files[2]) as stored:
-            return [np.asarray(stored[f"y{k}"]) for k in range(len(tensors))]
+            return [np.asarray(stored[f"y{k}"]) for k in range(count)]

@@ -11,18 +11,23 @@ ENTRY_POINTS = "qspec.models"
 
 
 def load(name: str | Path, *, semantics: str | None = None) -> Network:
-    """Return a network from a `.qspec` or `.tflite` file, or the model of this name in the entry point group `qspec.models`.
+    """Return a network from a `.qspec`, `.tflite` or quantised `.onnx` file, or the model of this name among `qspec.models`.
 
-    `semantics` names the runtime whose kernels a `.tflite` file is read for ("tflm", unless given). Raises ModelFileError if there is no
-    such file or model.
+    `semantics` names the runtime whose kernels a file is read for: "tflm" for `.tflite`, "ort-qlinear" for `.onnx`, unless given. Raises
+    ModelFileError if there is no such file or model, UnsupportedError on a float `.onnx` file.
     """
     text = str(name)
     if _is_tflite(text):
         from qspec.readers.tflite import read_tflite
 
         return read_tflite(text, semantics or "tflm")
+    if text.endswith((".onnx", ".onnx.gz")):
+        from qspec.readers.onnx_quantized import read_quantized_onnx
+
+        return read_quantized_onnx(text, semantics or "ort-qlinear")
     if semantics is not None:
-        raise ModelFileError("only files of runtimes are read under a semantics", given=text, expected="a .tflite file, or no semantics")
+        expected = "a .tflite or .onnx file, or no semantics"
+        raise ModelFileError("only files of runtimes are read under a semantics", given=text, expected=expected)
     if text.endswith(".qspec") or Path(text).exists():
         from qspec.files.qspec_file import read
 

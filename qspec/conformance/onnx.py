@@ -1,0 +1,49 @@
+"""Ask ONNX Runtime for the tensors of codes of a quantised ONNX file."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from qspec.conformance.runtime import expect_installed, run_worker
+from qspec.face import Network
+from qspec.arithmetic.integers import IntArray
+from qspec.readers.onnx_file import read_graph
+
+FUSED = ("Conv", "Gemm", "MatMul", "Add", "AveragePool", "GlobalAveragePool", "Sigmoid", "LeakyRelu")
+"""Float operators that ONNX Runtime fuses with the DequantizeLinear and QuantizeLinear around them."""
+
+
+def run_onnx(path: str | Path, network: Network, codes: Sequence[IntArray], tensors: Sequence[str]) -> list[IntArray]:
+    """Return tensors of codes, by name, for codes of the inputs with samples on the first axis.
+
+    A file without float operators runs with graph optimisation off; another one runs with it on, so that its float operators are fused into
+    integer ones. Raises PackageMissingError without onnxruntime, UnsupportedError if it refuses the file or fails.
+    """
+    import onnx
+
+    expect_installed("ort-qlinear")
+    graph = read_graph(path)
+    content = Path(path).read_bytes()
+    model = onnx.load_model_from_string(gzip.decompress(content) if str(path).endswith(".gz") else content)
+    present = {o.name for o in model.graph.output}
+    for name in tensors:
+        if name not in present:
+            model.graph.output.append(onnx.ValueInfoProto(name=name))
+    order = [o.name for o in model.graph.output]
+    fused = any(n.op in FUSED for n in graph.nodes)
+    inputs = [_values(network, k, x, port.type, port.shape) for k, (x, port) in enumerate(zip(codes, graph.inputs.values(), strict=True))]
+    found = run_worker("ort-fused" if fused else "ort", model.SerializeToString(), inputs, len(order), Path(path).name)
+    return [found[order.index(name)] for name in tensors]
+
+
+def _values(network: Network, place: int, codes: IntArray, kind: str, shape: tuple[int | None, ...]) -> IntArray:
+    """Return what the file's input is: codes, or the float values of codes, in its own shape."""
+    full = (len(codes), *(1 if n is None else n for n in shape))
+    if kind != "FLOAT":
+        return codes.astype(np.dtype(kind.lower())).reshape(full)
+    grid = network.inputs[place].type.grid
+    return ((codes - grid.zeros[0]).astype(np.float32) * np.float32(float(grid.units[0]))).astype(np.float32).reshape(full)

@@ -1,0 +1,168 @@
+"""Quantised ONNX files as networks, bit for bit as ONNX Runtime's integer operators compute them.
+
+Files with QLinear operators mean those operators. Files with pairs of QuantizeLinear and DequantizeLinear (QDQ) are read as the fused
+operators: a float operator between DequantizeLinear and QuantizeLinear is the QLinear operator of the same name. Inputs and outputs are
+codes in the layout of the file, without a batch of one: a QuantizeLinear of a float input, and a DequantizeLinear or Softmax at the end,
+are left out. What is not read is refused by operator and node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from qspec.errors import ModelFileError, QspecError, UnsupportedError
+from qspec.face import Network
+from qspec.readers.onnx_codes import Codes, Real, bare, fresh, plain
+from qspec.readers.onnx_file import Port, read_graph
+from qspec.readers.onnx_quantized_layers import ORT
+from qspec.readers.onnx_quantized_moves import MOVES
+from qspec.readers.onnx_quantized_operators import OPERATORS
+from qspec.readers.onnx_quantized_tensors import TYPES, QuantizedTensors
+from qspec.network.graph import apply
+from qspec.network.layers import Input
+from qspec.runtimes.arithmetic import Quantized
+
+SEMANTICS = (ORT.name,)
+"""The runtime semantics that a quantised ONNX file can be read under."""
+QUANTISED = ("QuantizeLinear", "DequantizeLinear", "QLinear", "QGemm", "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear")
+STATED = {
+    "QLinearConv": ((0, 1, 2),),
+    "QLinearMatMul": ((0, 1, 2),),
+    "com.microsoft.QGemm": ((0, 1, 2),),
+    "com.microsoft.QLinearAdd": ((0, 1, 2), (3, 4, 5)),
+    "com.microsoft.QLinearGlobalAveragePool": ((0, 1, 2),),
+    "com.microsoft.QLinearAveragePool": ((0, 1, 2),),
+    "com.microsoft.QLinearSigmoid": ((0, 1, 2),),
+    "com.microsoft.QLinearLeakyRelu": ((0, 1, 2),),
+    "QuantizeLinear": ((0, 1, 2),),
+    "DequantizeLinear": ((0, 1, 2),),
+}
+"""Where operators state the quantisation of what they read: the places of a tensor, its scale and its zero point among the inputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorOfCodes:
+    """A tensor of codes, the operator and node that make it, and whether it stands for an output of the file."""
+
+    name: str
+    operator: str
+    final: bool
+
+
+def read_quantized_onnx(path: str | Path, semantics: str = "ort-qlinear") -> Network:
+    """Return the network of a quantised `.onnx` file as ONNX Runtime's integer operators compute it.
+
+    Raises UnsupportedError on operators, types or quantisations that are not read, on a float network and on an unknown semantics,
+    ModelFileError on a damaged file, SolverMissingError without the package `onnx`.
+    """
+    expect_semantics(semantics)
+    return QuantizedReader(read_graph(path), Path(path).name).network()
+
+
+def read_quantized_tensors(path: str | Path) -> tuple[Network, list[TensorOfCodes]]:
+    """Return a network that puts out every tensor of codes that nodes of a file make, with these tensors."""
+    return QuantizedReader(read_graph(path), Path(path).name).tensors()
+
+
+def expect_semantics(name: str) -> None:
+    """Raise UnsupportedError, with the list, unless a quantised ONNX file can be read under a semantics."""
+    if name not in SEMANTICS:
+        raise UnsupportedError("no such runtime semantics for ONNX", given=repr(name), expected=", ".join(SEMANTICS))
+
+
+class QuantizedReader(QuantizedTensors):
+    """The tensors of a file, as they are made."""
+
+    def network(self) -> Network:
+        """Return the network of the file's outputs."""
+        if not any(q in n.op for n in self.graph.nodes for q in QUANTISED):
+            raise UnsupportedError(
+                "a float ONNX network is not read by qs.load",
+                given=self.file,
+                expected="a file with QLinear operators, or with QuantizeLinear and DequantizeLinear",
+                advice="qspec.readers.onnx.read_onnx reads it as a real network, and RealNetwork.quantize quantises that",
+            )
+        self._walk()
+        made = [self.codes(name).signal for name in self._ends()]
+        built = Network.of(made, name=self.graph.name or "network")
+        return Network(built.stages, built.outputs, built.name, ORT.name)
+
+    def tensors(self) -> tuple[Network, list[TensorOfCodes]]:
+        """Return a network that puts out every tensor of codes that nodes make, with these tensors; the outputs of the file are last."""
+        self.network()
+        ends = [self.end(name) for name in self.graph.outputs]
+        made = {o: n.place for n in self.graph.nodes for o in n.outputs if isinstance(self.states.get(o), Codes)}
+        order = [TensorOfCodes(name, made[name], name in ends) for name in (*(n for n in made if n not in ends), *ends)]
+        signals = [self.codes(t.name).signal for t in order]
+        return Network.of(signals, name=self.graph.name or "network"), order
+
+    def end(self, name: str) -> str:
+        """Return the tensor of codes that stands for an output of the file: what was dequantised at the end."""
+        makers = {o: n for n in self.graph.nodes for o in n.outputs}
+        while not isinstance(self.states.get(name), Codes) and name in makers:
+            name = makers[name].inputs[0]
+        return name
+
+    def codes(self, name: str) -> Codes:
+        """Return a tensor of codes, in the layout of the file."""
+        state = self.states.get(name)
+        if isinstance(state, Real):
+            state = state.codes
+        if not isinstance(state, Codes):
+            raise self.refusal("a result that nothing quantises", repr(name), "codes, or a DequantizeLinear of codes at the end")
+        return fresh(plain(state), state.shape, state.signed)
+
+    def _walk(self) -> None:
+        for name, port in self.graph.inputs.items():
+            if name in self.readers:
+                self._input(name, port)
+        for place, node in enumerate(self.graph.nodes):
+            self.place = place
+            if node.outputs[0] in self.constants:
+                continue
+            if node.op not in OPERATORS:
+                raise self.refusal("an operator that is not read", node.op, ", ".join(sorted(o.split(".")[-1] for o in OPERATORS)))
+            try:
+                self.states[node.outputs[0]] = OPERATORS[node.op](self, node)
+            except UnsupportedError as error:
+                raise error if error.what.startswith(self.file) else self.refusal(error.what, error.given, error.expected) from None
+            except (IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
+                if isinstance(error, QspecError):
+                    raise
+                raise ModelFileError(
+                    f"{self.file}, {node.place}: the node is damaged",
+                    given=f"{type(error).__name__}: {error}",
+                    expected="well-formed attributes and shapes",
+                ) from error
+
+    def _ends(self) -> list[str]:
+        return list(self.graph.outputs)
+
+    def _input(self, name: str, port: Port) -> None:
+        shape = tuple(1 if n is None and k == 0 else n for k, n in enumerate(port.shape))
+        if not shape or any(n is None for n in shape):
+            raise self.refusal("an input of unknown shape", f"{name!r} of shape {port.shape}", "sizes of all axes but the first")
+        known = tuple(n for n in shape if n is not None)
+        stated = dict.fromkeys(self._stated(name, real=port.type == "FLOAT"))
+        if port.type not in (*TYPES, "FLOAT") or (port.type == "FLOAT" and len(stated) != 1):
+            given = f"{name!r} of type {port.type}, quantised in {len(stated)} ways"
+            raise self.refusal("an input that is not read", given, "INT8, UINT8, or FLOAT that one quantisation reads")
+        quantized = next(iter(stated), Quantized(1.0, 0, port.type == "INT8"))
+        label = "x" if len(self.graph.inputs) == 1 else name
+        signal = apply(Input(bare(known), quantized.format, label))
+        codes = fresh(signal, known, quantized.signed)
+        self.states[name] = Real(codes, quantized) if port.type == "FLOAT" else codes
+
+    def _stated(self, name: str, *, real: bool) -> Iterator[Quantized]:
+        """Yield the quantisations that readers of an input, itself or moved, state for it; raises UnsupportedError if one takes floats."""
+        for node in self.readers.get(name, []):
+            if node.op in MOVES:
+                yield from self._stated(node.outputs[0], real=real)
+            elif real and (node.op != "QuantizeLinear" or node.inputs[0] != name):
+                raise self.refusal("a float input that is not quantised first", f"{name!r} read by {node.place}", "QuantizeLinear")
+            else:
+                for tensor, scale, zero in STATED.get(node.op, ()):
+                    if node.inputs[tensor] == name:
+                        yield self.quantized(node, scale, zero)

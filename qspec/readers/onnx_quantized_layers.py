@@ -1,0 +1,179 @@
+"""The layers of quantised ONNX operators: exact sums of codes, and the output stages of ONNX Runtime's kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+
+from qspec.errors import UnsupportedError
+from qspec.arithmetic.formats import Affine, Fixed
+from qspec.arithmetic.integers import IntArray, integers, rational
+from qspec.readers.onnx_codes import Codes, Weights, bare, fresh, from_image, image, moved, plain, reshaped, rows, through, typed
+from qspec.network.activations import Lookup
+from qspec.network.graph import Signal, apply
+from qspec.network.kernel_layers import Constant, Reinterpret, Thresholds
+from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, MaxPool2D, Requantize
+from qspec.runtimes.arithmetic import Quantized
+from qspec.runtimes.ort import OrtQLinear
+from qspec.arithmetic.tensor import Tensor
+
+ORT = OrtQLinear()
+Ends = tuple[int, int]
+Pads = tuple[tuple[int, int], tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Where windows of a convolution or pool lie: size, stride, padding ((top, bottom), (left, right)) and dilation."""
+
+    size: tuple[int, int]
+    stride: tuple[int, int]
+    pads: Pads
+    dilation: tuple[int, int] = (1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What an operator puts out: the quantisation, the ends of its codes, and the name of its layer."""
+
+    quantized: Quantized
+    ends: Ends
+    name: str
+
+
+def convolution(x: Codes, given: Quantized, kernel: Weights, bias: IntArray | None, windows: Windows, groups: int, out: Output) -> Codes:
+    """Return QLinearConv of a tensor (1, channels, height, width) with a kernel (outputs, channels / groups, height, width)."""
+    weights = _kernel(kernel, kernel.codes.transpose(2, 3, 1, 0))
+    stored = _bias(bias, given, weights)
+    expect_sums(weights, bias, given)
+    layer = Conv2D(weights, stored, windows.stride, windows.pads, windows.dilation, groups, name=out.name)
+    stage = ORT.sums(given, _spread(kernel.scales, weights.shape[-1]), out.quantized, out.ends)
+    return from_image(apply(stage, apply(layer, image(typed(x, given)))), out.quantized.signed)
+
+
+def product(x: Codes, given: Quantized, kernel: Weights, bias: IntArray | None, out: Output, alpha: float = 1.0) -> Codes:
+    """Return QLinearMatMul or QGemm of a tensor (…, n) with a matrix (n, outputs)."""
+    weights = _kernel(kernel, kernel.codes)
+    stored = _bias(bias, given, weights)
+    expect_sums(weights, bias, given)
+    signal, count = rows(typed(x, given))
+    n, outputs = weights.shape
+    layer = (
+        Dense(weights, stored, name=out.name)
+        if count == 1
+        else Conv2D(Tensor(weights.codes.reshape(1, 1, n, outputs), weights.format), stored, name=out.name)
+    )
+    stage = ORT.sums(given, _spread(kernel.scales, outputs), out.quantized, out.ends, alpha)
+    return fresh(apply(stage, apply(layer, signal)), (*x.shape[:-1], outputs), out.quantized.signed)
+
+
+def addition(operands: Sequence[Codes | IntArray], given: Sequence[Quantized], out: Output) -> Codes:
+    """Return QLinearAdd of two tensors, one of which may be stored."""
+    shapes = [o.shape for o in operands]
+    shape = np.broadcast_shapes(*shapes)
+    known: list[IntArray] = [
+        np.arange(q.ends[0], q.ends[1] + 1) if isinstance(o, Codes) else np.unique(o) for o, q in zip(operands, given, strict=True)
+    ]
+    rule = ORT.addition(given[0], given[1], out.quantized, out.ends, (known[0], known[1]), spans=len(set(shapes)) > 1)
+    units = [Affine(8, q.signed, rational(f), q.zero) for q, f in zip(given, rule.factors, strict=True)]
+    signals = [o for o in operands if isinstance(o, Codes)]
+    if not signals or any(s.shape != shape for s in signals):
+        raise UnsupportedError("an addition that repeats a signal is not read", given=shapes, expected="signals of one shape")
+    alike = len({(s.order, s.signal.shape) for s in signals}) == 1
+    first = signals[0] if alike else fresh(plain(signals[0]), shape, signals[0].signed)
+    parts: list[Signal] = []
+    for operand, unit in zip(operands, units, strict=True):
+        if isinstance(operand, Codes):
+            parts.append(apply(Reinterpret(unit), operand.signal if alike else plain(operand)))
+        else:
+            placed = np.broadcast_to(operand, shape).reshape(bare(shape)).transpose(np.argsort(first.order))
+            parts.append(apply(Constant(Tensor(integers(placed), unit))))
+    return through(first, apply(rule.total, apply(Add(name=out.name), *parts)), out.quantized.signed)
+
+
+def average(x: Codes, given: Quantized, out: Output) -> Codes:
+    """Return QLinearGlobalAveragePool: the mean over a whole image (1, channels, height, width)."""
+    signal = image(typed(x, given))
+    window = (signal.shape[0], signal.shape[1])
+    stage = ORT.average(prod(window), given, out.quantized, out.ends)
+    return from_image(apply(stage, apply(AveragePool2D(window, window, name=out.name), signal)), out.quantized.signed)
+
+
+def maximum(x: Codes, windows: Windows, name: str) -> Codes:
+    """Return MaxPool of codes."""
+    return from_image(apply(MaxPool2D(windows.size, windows.stride, windows.pads, name=name), image(x)), x.signed)
+
+
+def by_table(kind: str, x: Codes, given: Quantized, out: Output, alpha: float = 0.0) -> Codes:
+    """Return an operator on single elements: a staircase where it never decreases, else a table; nothing where codes stay what they are."""
+    table: IntArray = np.clip(ORT.table(kind, given, out.quantized, alpha), *out.ends)
+    if given == out.quantized and np.array_equal(table, np.arange(given.ends[0], given.ends[1] + 1)):
+        return typed(x, given)
+    raw = Fixed(8, 0, given.signed)
+    codes = apply(Reinterpret(raw), x.signal)
+    fmt = out.quantized.format
+    if np.any(table[1:] < table[:-1]):
+        return through(x, apply(Requantize(fmt, Lookup(raw, Tensor(table, fmt)), out.name), codes), out.quantized.signed)
+    steps: IntArray = np.searchsorted(table, np.arange(int(table[0]) + 1, int(table[-1]) + 1)) + given.ends[0]
+    return through(x, apply(Thresholds(fmt, table[:1], steps, out.name), codes), out.quantized.signed)
+
+
+def concatenation(parts: Sequence[Codes], axis: int, name: str) -> Codes:
+    """Return tensors of one quantisation, joined along an axis of the file's shape that is not the batch."""
+    shape = parts[0].shape
+    place = axis - (len(shape) - len(bare(shape)))
+    rank = len(bare(shape))
+    if not 0 <= place < rank or any(
+        bare(p.shape)[:place] + bare(p.shape)[place + 1 :] != bare(shape)[:place] + bare(shape)[place + 1 :] for p in parts
+    ):
+        raise UnsupportedError(
+            "a concatenation of batches or of other shapes", given=[p.shape for p in parts], expected="one shape but for the axis"
+        )
+    last = (*(a for a in range(rank) if a != place), place)
+    joined = apply(Concat(name=name), *(moved(p.signal, tuple(p.order[a] for a in last)) for p in parts))
+    made = (*shape[:axis], sum(p.shape[axis] for p in parts), *shape[axis + 1 :])
+    return Codes(joined, made, tuple(int(a) for a in np.argsort(last)), parts[0].signed)
+
+
+def stored(weights: Weights) -> Quantized:
+    """Return the quantisation of stored codes that are read as a signal."""
+    if len(weights.scales) != 1 or weights.type not in ("INT8", "UINT8"):
+        raise UnsupportedError("a stored operand that is not read", given=weights.type, expected="INT8 or UINT8 with one scale")
+    return Quantized(weights.scales[0], weights.zeros[0], weights.type == "INT8")
+
+
+def reshape(x: Codes, shape: tuple[int, ...]) -> Codes:
+    """Return the same elements in another shape."""
+    return replace(fresh(reshaped(plain(x), bare(shape)), shape, x.signed))
+
+
+def expect_sums(kernel: Tensor, bias: IntArray | None, x: Quantized) -> None:
+    """Raise UnsupportedError if an accumulator can leave int32, where the kernels wrap."""
+    reach = max(x.ends[1] - x.zero, x.zero - x.ends[0])
+    zeros = np.array(kernel.format.grid().zeros)
+    sums = np.abs(kernel.codes.astype(np.int64) - zeros).reshape(-1, kernel.shape[-1]).sum(axis=0) * reach
+    sums = sums + (0 if bias is None else np.abs(bias.astype(np.int64)))
+    if np.any(sums >= 2**31):
+        channel = int(np.argmax(sums))
+        given = f"up to {int(sums[channel])} in channel {channel}"
+        raise UnsupportedError("an accumulator that can leave int32 is not read", given=given, expected="less than 2**31, bias and all")
+
+
+def _kernel(weights: Weights, codes: IntArray) -> Tensor:
+    scales = tuple(rational(s) for s in weights.scales)
+    zeros = weights.zeros if len(weights.zeros) == len(scales) else weights.zeros[:1] * len(scales)
+    return Tensor(integers(codes), Affine(8, weights.type == "INT8", scales, zeros))
+
+
+def _bias(codes: IntArray | None, x: Quantized, kernel: Tensor) -> Tensor | None:
+    if codes is None:
+        return None
+    units = tuple(rational(x.scale) * u for u in kernel.format.grid().units)
+    return Tensor(integers(codes), Affine(32, True, units, (0,) * len(units)))
+
+
+def _spread(scales: tuple[float, ...], channels: int) -> tuple[float, ...]:
+    return scales if len(scales) == channels else scales * channels
