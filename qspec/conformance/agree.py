@@ -114,7 +114,7 @@ def _tflite(path: str | Path, semantics: str, runtime: str) -> Subject:
 
 
 def _onnx(path: str | Path, semantics: str, runtime: str) -> Subject:
-    from qspec.conformance.onnx import run_onnx
+    from qspec.conformance.ort_runtime import run_onnx
     from qspec.readers.onnx_quantized import expect_semantics, read_quantized_tensors
 
     expect_semantics(semantics)

@@ -22,17 +22,19 @@ PACKAGES: Mapping[str, tuple[str, str]] = {
     "litert-reference": ("ai_edge_litert", "litert"),
     "litert-optimized": ("ai_edge_litert", "litert"),
     "xnnpack": ("ai_edge_litert", "litert"),
-    "ort-qlinear": ("onnxruntime", "onnx"),
 }
-"""The package of each runtime, and the extra of qspec that brings it."""
+"""The package of each runtime of TensorFlow Lite files, and the extra of qspec that brings it."""
+PACKAGES_ONNX: Mapping[str, tuple[str, str]] = {"ort-qlinear": ("onnxruntime", "onnx")}
+"""The same for quantised ONNX files."""
 WORKER = Path(__file__).with_name("worker.py")
 
 
 def installed(runtime: str) -> bool:
     """Say whether a real runtime can be asked; raises UnsupportedError if there is none of this name."""
-    if runtime not in PACKAGES:
-        raise UnsupportedError("no such runtime", given=repr(runtime), expected=", ".join(PACKAGES))
-    return find_spec(PACKAGES[runtime][0]) is not None
+    packages = {**PACKAGES, **PACKAGES_ONNX}
+    if runtime not in packages:
+        raise UnsupportedError("no such runtime", given=repr(runtime), expected=", ".join(packages))
+    return find_spec(packages[runtime][0]) is not None
 
 
 def run_runtime(
@@ -52,7 +54,7 @@ def run_runtime(
 def expect_installed(runtime: str) -> None:
     """Raise PackageMissingError, which says how to get it, unless a real runtime can be asked."""
     if not installed(runtime):
-        package, extra = PACKAGES[runtime]
+        package, extra = {**PACKAGES, **PACKAGES_ONNX}[runtime]
         what, advice = f"the runtime {runtime!r} is not installed", f"pip install 'qspec[{extra}]'"
         raise PackageMissingError(what, given=package, expected=f"the extra `{extra}` of qspec", advice=advice)
 

@@ -14,14 +14,14 @@ from pathlib import Path
 
 from qspec.errors import ModelFileError, QspecError, UnsupportedError
 from qspec.face import Network
+from qspec.network.graph import apply
+from qspec.network.layers import Input
 from qspec.readers.onnx_codes import Codes, Real, bare, fresh, plain
 from qspec.readers.onnx_file import Port, read_graph
 from qspec.readers.onnx_quantized_layers import ORT
 from qspec.readers.onnx_quantized_moves import MOVES
 from qspec.readers.onnx_quantized_operators import OPERATORS
 from qspec.readers.onnx_quantized_tensors import TYPES, QuantizedTensors
-from qspec.network.graph import apply
-from qspec.network.layers import Input
 from qspec.runtimes.arithmetic import Quantized
 
 SEMANTICS = (ORT.name,)

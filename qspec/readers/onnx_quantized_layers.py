@@ -8,17 +8,17 @@ from math import prod
 
 import numpy as np
 
-from qspec.errors import UnsupportedError
 from qspec.arithmetic.formats import Affine, Fixed
 from qspec.arithmetic.integers import IntArray, integers, rational
-from qspec.readers.onnx_codes import Codes, Weights, bare, fresh, from_image, image, moved, plain, reshaped, rows, through, typed
+from qspec.arithmetic.tensor import Tensor
+from qspec.errors import UnsupportedError
 from qspec.network.activations import Lookup
 from qspec.network.graph import Signal, apply
 from qspec.network.kernel_layers import Constant, Reinterpret, Thresholds
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, MaxPool2D, Requantize
+from qspec.readers.onnx_codes import Codes, Weights, bare, fresh, from_image, image, moved, plain, reshaped, rows, through, typed
 from qspec.runtimes.arithmetic import Quantized
 from qspec.runtimes.ort import OrtQLinear
-from qspec.arithmetic.tensor import Tensor
 
 ORT = OrtQLinear()
 Ends = tuple[int, int]
@@ -74,6 +74,8 @@ def addition(operands: Sequence[Codes | IntArray], given: Sequence[Quantized], o
     """Return QLinearAdd of two tensors, one of which may be stored."""
     shapes = [o.shape for o in operands]
     shape = np.broadcast_shapes(*shapes)
+    if prod(shape) == 1:  # the kernel takes a first operand of one element as the one that is repeated, and reads it second
+        operands, given = operands[::-1], given[::-1]
     known: list[IntArray] = [
         np.arange(q.ends[0], q.ends[1] + 1) if isinstance(o, Codes) else np.unique(o) for o, q in zip(operands, given, strict=True)
     ]

@@ -25,7 +25,7 @@ MICROSOFT = "com.microsoft."
 def quantize(r: Reader, n: OnnxNode) -> State:
     """QuantizeLinear: the end of a fused operator, or the codes that were there before DequantizeLinear."""
     out = r.quantized(n, 1, 2)
-    if n.attributes.get("block_size", 0) or (len(n.inputs) < 3 and n.attributes.get("output_dtype", 2) not in (0, 2)):
+    if n.attributes.get("block_size", 0) or (not r.given(n, 2) and n.attributes.get("output_dtype", 2) not in (0, 2)):
         raise r.refusal("a QuantizeLinear that is not read", dict(n.attributes), "8 bits, one scale, no blocks")
     state = r.state(n.inputs[0])
     if isinstance(state, Real) and not state.final:
@@ -39,6 +39,9 @@ def quantize(r: Reader, n: OnnxNode) -> State:
         below = out.ends[0] if least is None else layers.ORT.quantize(least, out)
         above = out.ends[1] if most is None else layers.ORT.quantize(most, out)
         low, high = (min(max(e, below), above) for e in (low, high))
+    if (low, high) != out.ends and pending.what not in ("Relu", "Clip"):
+        what = f"a limit behind {pending.what} that QuantizeLinear does not imply (ONNX Runtime leaves such operators in float)"
+        raise r.refusal(what, f"codes {low} to {high}", f"codes {out.ends[0]} to {out.ends[1]}: ReLU with the lowest code as zero point")
     return pending.make(out, (low, high))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from qspec.errors import UnsupportedError
 from qspec.arithmetic.integers import IntArray
+from qspec.errors import UnsupportedError
 from qspec.readers.onnx_codes import Codes, Pending, State, Weights
 from qspec.readers.onnx_file import OnnxGraph, OnnxNode, Stored
 from qspec.readers.onnx_quantized_layers import Output

@@ -14,8 +14,8 @@ from math import exp, floor, log2
 
 import numpy as np
 
-from qspec.errors import UnsupportedError
 from qspec.arithmetic.integers import IntArray
+from qspec.errors import UnsupportedError
 from qspec.network.kernel_layers import Thresholds
 from qspec.runtimes.arithmetic import FloatArray, Quantized, staircase
 

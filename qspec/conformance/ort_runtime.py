@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from qspec.arithmetic.integers import IntArray
 from qspec.conformance.runtime import expect_installed, run_worker
 from qspec.face import Network
-from qspec.arithmetic.integers import IntArray
 from qspec.readers.onnx_file import read_graph
 
 FUSED = ("Conv", "Gemm", "MatMul", "Add", "AveragePool", "GlobalAveragePool", "Sigmoid", "LeakyRelu")
@@ -23,17 +25,16 @@ def run_onnx(path: str | Path, network: Network, codes: Sequence[IntArray], tens
     A file without float operators runs with graph optimisation off; another one runs with it on, so that its float operators are fused into
     integer ones. Raises PackageMissingError without onnxruntime, UnsupportedError if it refuses the file or fails.
     """
-    import onnx
-
     expect_installed("ort-qlinear")
     graph = read_graph(path)
     content = Path(path).read_bytes()
+    onnx: Any = import_module("onnx")
     model = onnx.load_model_from_string(gzip.decompress(content) if str(path).endswith(".gz") else content)
-    present = {o.name for o in model.graph.output}
+    present: set[str] = {o.name for o in model.graph.output}
     for name in tensors:
         if name not in present:
             model.graph.output.append(onnx.ValueInfoProto(name=name))
-    order = [o.name for o in model.graph.output]
+    order: list[str] = [o.name for o in model.graph.output]
     fused = any(n.op in FUSED for n in graph.nodes)
     inputs = [_values(network, k, x, port.type, port.shape) for k, (x, port) in enumerate(zip(codes, graph.inputs.values(), strict=True))]
     found = run_worker("ort-fused" if fused else "ort", model.SerializeToString(), inputs, len(order), Path(path).name)
