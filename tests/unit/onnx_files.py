@@ -27,11 +27,11 @@ class File:
         self.constants: dict[str, np.ndarray] = {}
         self.inputs: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
 
-    def keep(self, **arrays: np.ndarray) -> None:
+    def keep(self, **arrays: np.ndarray | np.generic) -> None:
         """Store constants."""
-        self.constants |= arrays
+        self.constants |= {name: np.asarray(a) for name, a in arrays.items()}
 
-    def scale(self, name: str, value: object, zero: np.ndarray) -> list[str]:
+    def scale(self, name: str, value: object, zero: np.ndarray | np.generic) -> list[str]:
         """Store a scale and a zero point; returns their names."""
         self.keep(**{f"{name}_scale": np.asarray(value, np.float32), f"{name}_zero": zero})
         return [f"{name}_scale", f"{name}_zero"]
@@ -39,7 +39,9 @@ class File:
     def node(self, kind: str, inputs: list[str], output: str, **attributes: object) -> str:
         """Add a node; `kind` may begin with the domain com.microsoft."""
         domain, _, op = kind.rpartition(".")
-        self.nodes.append(helper.make_node(op, inputs, [output], name=f"the_{output}", domain=domain, **attributes))
+        made = helper.make_node(op, inputs, [output], name=f"the_{output}", domain=domain)
+        made.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
+        self.nodes.append(made)
         return output
 
     def quantized(self, name: str, value: str, parameters: list[str]) -> str:
@@ -283,8 +285,8 @@ def beside(model: ModelProto, folder: Path, samples: int, random: Random) -> tup
     net = qs.load(folder / "f.onnx")
     given = [(i.name, tuple(i.shape), np.dtype(i.type.removeprefix("tensor(").removesuffix(")"))) for i in session.get_inputs()]
     arrays = {name: _codes(random, dtype, (samples, *shape)) for name, shape, dtype in given}
-    theirs = np.stack([session.run(None, {n: a[k] for n, a in arrays.items()})[0] for k in range(samples)])
-    named = {s.name: a.reshape(samples, *s.type.shape) for s, a in zip(net.inputs, arrays.values(), strict=True)}
+    theirs = np.stack([np.asarray(session.run(None, {n: a[k] for n, a in arrays.items()})[0]) for k in range(samples)])
+    named: dict[str, object] = {s.name: a.reshape(samples, *s.type.shape) for s, a in zip(net.inputs, arrays.values(), strict=True)}
     ours = trace(net, named)[net.stages[net.outputs[0]].name]
     return theirs.size, int(np.sum(ours.reshape(-1) != theirs.reshape(-1)))
 

@@ -50,7 +50,7 @@ def chain(*, limit: bool = False) -> File:
     return f
 
 
-def write(f: File, path, *, shape: tuple[object, ...] = ("batch", 2, 6, 6), output: str = "classes") -> str:
+def write(f: File, path, *, shape: tuple[int | str, ...] = ("batch", 2, 6, 6), output: str = "classes") -> str:
     stored = [numpy_helper.from_array(np.asarray(v), n) for n, v in f.constants.items()]
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("image", shape), (output, None))]
     graph = helper.make_graph(f.nodes, "chain", ends[:1], ends[1:], stored)
