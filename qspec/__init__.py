@@ -16,12 +16,14 @@ from qspec.arithmetic.rounding import Overflow as Overflow
 from qspec.arithmetic.rounding import Rounding as Rounding
 from qspec.arithmetic.tensor import Tensor as Tensor
 from qspec.arithmetic.tensor import quantize as quantize
+from qspec.errors import CalibrationWarning as CalibrationWarning
 from qspec.errors import CertificateError as CertificateError
 from qspec.errors import FormatError as FormatError
 from qspec.errors import ModelFileError as ModelFileError
 from qspec.errors import NetworkError as NetworkError
 from qspec.errors import PackageMissingError as PackageMissingError
 from qspec.errors import QspecError as QspecError
+from qspec.errors import QspecWarning as QspecWarning
 from qspec.errors import ShapeError as ShapeError
 from qspec.errors import SolverMissingError as SolverMissingError
 from qspec.errors import SoundnessError as SoundnessError
@@ -179,6 +181,7 @@ __all__ = [
     "Affine",
     "Agreement",
     "AveragePool2D",
+    "CalibrationWarning",
     "Categorical",
     "CertificateError",
     "Certification",
@@ -217,6 +220,7 @@ __all__ = [
     "PerChannel",
     "Property",
     "QspecError",
+    "QspecWarning",
     "Radius",
     "ReLU",
     "RealConv2D",

@@ -72,3 +72,11 @@ class InternalError(QspecError, AssertionError):
 
 class SoundnessError(QspecError, RuntimeError):
     """Two answers contradict each other, or a model of an exact problem does not replay; never a verdict."""
+
+
+class QspecWarning(UserWarning):
+    """Base of all warnings of qspec: what was asked for was done, and is perhaps not what was meant."""
+
+
+class CalibrationWarning(QspecWarning):
+    """A quantised network decides otherwise than its real one on more than one of a hundred calibration samples."""

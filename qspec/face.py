@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from qspec.language.real_expressions import RealOutput, RealVariable
     from qspec.language.real_perturbation import PerturbedRealNetwork, Rounded
     from qspec.network.real_graph import Reals, RealStage
-    from qspec.quantization.calibrate import Calibration
+    from qspec.quantization.calibrate import Calibration, Per
+    from qspec.quantization.scales import Scales
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,23 +196,34 @@ class RealNetwork(RealGraph):
 
         ends = {self.stages[k].name for k in self.outputs}
 
-        def formats(stage: RealStage) -> Formats:
+        def formats(stage: RealStage, _: object) -> Formats:
             signal = input if isinstance(stage.layer, RealInput) else (output or activations) if stage.name in ends else activations
             return Formats(weights, biases or weights, signal, accumulator)
 
         return quantized(self, formats).into(Network)
 
     def calibrate(
-        self, values: object, *, input: Format, rounding: Rounding = Rounding.RND, overflow: Overflow = Overflow.SAT
+        self,
+        values: object,
+        *,
+        input: Format,
+        per: Per = "channel",
+        scales: Scales = "fixed",
+        headroom: object = 1,
+        rounding: Rounding = Rounding.RND,
+        overflow: Overflow = Overflow.SAT,
     ) -> Calibration[Network]:
-        """Return what quantises this network to any number of bits: binary points that suit its parameters, and its signals on `values`.
+        """Return what quantises this network to any number of bits: scales that suit its parameters, and its signals on `values`.
 
-        `values` are of shape (samples, *input shape), as for `evaluate`; `input` is the format of the input at every width. Raises
-        ShapeError if they do not fit, and SpecError if there are none or some are not finite. See `qspec.quantization.calibrate`.
+        `values` are of shape (samples, *input shape), as for `evaluate`; `input` is the format of the input at every width. `per` "channel"
+        gives each output of a layer and each input column a scale of its own, biases 32 bits, and leaves the last sums exact; per "tensor"
+        one scale holds for all weights of a layer, and everything has as many bits. `scales` are powers of two ("fixed") or any ("affine").
+        Signals may be `headroom` times as great as on `values`. Raises ShapeError if values do not fit, FormatError on no format, and
+        SpecError on other malformed arguments. See `qspec.quantization.calibrate`.
         """
-        from qspec.quantization.calibrate import calibrated
+        from qspec.quantization.calibrate import Settings, calibrated
 
-        return calibrated(self, values, input, rounding, overflow, Network)
+        return calibrated(self, values, input, Settings(per, scales, headroom, rounding, overflow), Network)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the network to a file (see `qspec.files.real_file`); raises ModelFileError if that fails."""

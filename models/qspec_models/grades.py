@@ -85,4 +85,4 @@ def network(variant: Variant, bits: int) -> qs.Network:
     table = schema(variant)
     rng = np.random.default_rng(0)
     sample = np.stack([rng.integers(0, len(f.values), SAMPLE) + int(f.start) for f in table.features], axis=1)
-    return real(variant).calibrate(sample, input=table.format())(bits)
+    return real(variant).calibrate(sample, input=table.format(), per="tensor").quantized(bits)

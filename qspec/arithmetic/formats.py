@@ -68,7 +68,7 @@ class Fixed:
         _check_width(self.width, self.signed)
         if not isinstance(self.frac, int) or isinstance(self.frac, bool) or abs(self.frac) > 1024:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise FormatError("number of fraction bits out of range", given=self.frac, expected="an integer from -1024 to 1024")
-        _check_modes(self.rounding, self.overflow)
+        check_modes(self.rounding, self.overflow)
 
     @classmethod
     def parse(cls, text: str) -> Fixed:
@@ -126,7 +126,7 @@ class Affine:
 
     def __post_init__(self) -> None:
         _check_width(self.width, self.signed)
-        _check_modes(self.rounding, self.overflow)
+        check_modes(self.rounding, self.overflow)
         exact = tuple(rational(s) for s in _entries(self.scale))
         if not exact or any(s <= 0 for s in exact):
             raise FormatError("scale must be positive", given=self.scale, expected="a positive finite number, or one per channel")
@@ -252,7 +252,8 @@ def _check_width(width: object, signed: object) -> None:
         raise FormatError("`signed` must be True or False", given=signed, expected="a bool")
 
 
-def _check_modes(rounding: object, overflow: object) -> None:
+def check_modes(rounding: object, overflow: object) -> None:
+    """Raise FormatError on what is no rounding or no overflow mode."""
     if not isinstance(rounding, Rounding):
         raise FormatError("unknown rounding", given=rounding, expected=", ".join(f"Rounding.{r.name}" for r in Rounding))
     if not isinstance(overflow, Overflow):

@@ -29,6 +29,8 @@ from qspec.language.formulas import Property
 from qspec.language.interpret import witnesses
 from qspec.language.traversal import is_real, real_networks
 from qspec.quantization.accuracy import Labelled, accuracy, real_accuracy
+from qspec.quantization.agreement import LEAST, Agreement
+from qspec.quantization.calibrate import kept, quietly
 from qspec.solver import Solver
 from qspec.support.optional import need
 from qspec.support.options import listed
@@ -49,6 +51,8 @@ class Level:
     network: Network = field(repr=False)
     specs: Mapping[str, Property] = field(repr=False)
     accuracy: float | None = None
+    agreement: Agreement | None = None
+    """How far the network agrees with the real one on the samples of its calibration, if it comes from one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +114,13 @@ class Sweep:
             for s in self.shares
         ]
         lines += [f"more bits, fewer hold: {len(s.lost)} from {s.before} to {s.after} bits" for s in self.steps if s.lost]
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.warnings])
+
+    @property
+    def warnings(self) -> list[str]:
+        """A sentence for each number of bits at which fewer than 99 % of the real network's decisions are kept."""
+        low = [(level.bits, level.agreement) for level in self.levels if level.agreement is not None and level.agreement.share < LEAST]
+        return [f"{bits} bits: only {found.sentence}" for bits, found in low]
 
 
 def sweep(
@@ -174,7 +184,8 @@ def _levels(
         given = cast("Mapping[Bits, Network]", make)
         chosen = {b: n for b, n in given.items() if bits is None or b in set(bits)}
     else:
-        chosen = {b: make(b) for b in sorted(set(bits or ()))}
+        made = quietly(make)
+        chosen = {b: made(b) for b in sorted(set(bits or ()))}
     if not chosen:
         raise SpecError("no numbers of bits", given=bits, expected="at least one", advice="bits=range(6, 11)")
     levels: list[Level] = []
@@ -188,7 +199,8 @@ def _levels(
             raise SpecError(
                 "`specs` returned properties without names of their own", given=[p.name for p in found], expected="at least one"
             )
-        levels.append(Level(b, network, names, None if labelled is None else accuracy(network, labelled)))
+        right = None if labelled is None else accuracy(network, labelled)
+        levels.append(Level(b, network, names, right, kept(cast(object, make), network)))
     if len({tuple(level.specs) for level in levels}) > 1:
         raise SpecError("`specs` returns other properties for other bits", given=[list(v.specs) for v in levels], expected="the same names")
     return tuple(levels)

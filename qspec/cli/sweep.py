@@ -53,7 +53,7 @@ def run(
     )
     if figure is not None:
         plot(found, figure)
-    return Outcome("\n\n".join([shares(found), *([judged(found)] if len(found.shares) > 1 else []), *steps(found)]))
+    return Outcome("\n\n".join([shares(found), *([judged(found)] if len(found.shares) > 1 else []), *steps(found), *found.warnings]))
 
 
 def numbers(text: str) -> list[int]:

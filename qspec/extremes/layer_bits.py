@@ -17,6 +17,7 @@ from qspec.errors import SpecError
 from qspec.face import Network
 from qspec.network.layers import Conv2D, Dense
 from qspec.quantization.accuracy import Labelled, accuracy
+from qspec.quantization.calibrate import kept, quietly
 from qspec.verify.result import Result, Verdict
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Choice:
     stored: int
     """Bits of all parameters together."""
     accuracy: float | None = None
+    agreement: float | None = None
+    """The share of the real network's decisions that is kept on the samples of a calibration, if the network comes from one."""
 
     @property
     def verdict(self) -> Verdict:
@@ -55,7 +58,8 @@ class Choice:
         widths = " ".join(f"{name}:{bits}" for name, bits in self.bits.items())
         share = "" if self.certified is None else f"  certified {self.certified:.1%}"
         right = "" if self.accuracy is None else f"  accuracy {self.accuracy:.2%}"
-        return f"{widths}  {self.stored} bits  {self.verdict.name:<8}{share}{right}"
+        same = "" if self.agreement is None else f"  agreement {self.agreement:.2%}"
+        return f"{widths}  {self.stored} bits  {self.verdict.name:<8}{share}{right}{same}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,16 +106,19 @@ def descend(
     if not layers or len(set(layers)) < len(layers):
         raise SpecError("no layers to choose bits for", given=list(layers), expected="names that differ", advice="calibration.layers")
     tried: dict[tuple[int, ...], Choice] = {}
+    quiet = quietly(make)
 
     def choose(bits: Bits) -> Choice:
         key = tuple(bits.values())
         if key not in tried:
-            network = make(bits)
+            network = quiet(bits)
             if not isinstance(network, Network):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise SpecError("`make` returned no network", given=network, expected="a Network for bits by layer")
             results, wanted = ask(network)
             right = None if labelled is None else accuracy(network, labelled)
-            tried[key] = Choice(bits, network, results, wanted, parameter_bits(network), right)
+            same = kept(make, network)
+            share = None if same is None else same.share
+            tried[key] = Choice(bits, network, results, wanted, parameter_bits(network), right, share)
         return tried[key]
 
     start = next((c for w in widths if (c := choose(dict.fromkeys(layers, w))).verdict is Verdict.HOLDS), None)

@@ -10,11 +10,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, assert_never, cast
+from typing import Any, Literal, assert_never, cast
 
 import numpy as np
 
-from qspec.arithmetic.formats import Affine, Fixed, Format
+from qspec.arithmetic.formats import Affine, Fixed, Format, PerChannel
 from qspec.arithmetic.integers import common_unit, rational
 from qspec.arithmetic.shapes import check_one
 from qspec.errors import SpecError
@@ -190,16 +190,23 @@ class Schema:
             yield f, slice(start, start + f.columns)
             start += f.columns
 
-    def format(self) -> Format:
-        """Return the narrowest format that holds every number of every column exactly."""
-        unit = common_unit(v for f in self.features for v in (f.start, f.stride))
-        ends = [v / unit for f in self.features for v in (f.start, f.start + f.stride * (len(f.values) - 1))]
-        signed = min(ends) < 0
-        width = max(1, int(max(max(ends), -min(ends) - 1)).bit_length()) + signed
-        frac = unit.denominator.bit_length() - 1
-        if unit == Fraction(1, 1 << frac):
-            return Fixed(width, frac, signed)
-        return Affine(width, signed, unit)
+    def format(self, *, per: Literal["table", "column"] = "table") -> Format:
+        """Return the narrowest format that holds every number of every column exactly: one for the "table", or one per "column".
+
+        Per column, codes count in the column's own unit, so that `Whole("income", 0, 90_000, scale="1/90000")` beside a flag needs no more
+        bits than its whole numbers. Raises SpecError on another `per`.
+        """
+        if per == "table":
+            return _narrowest([_numbers(f) for f in self.features])
+        if per != "column":  # pyright: ignore[reportUnnecessaryComparison]
+            raise SpecError("`per` is unknown", given=per, expected='"table" or "column"')
+        own = [_narrowest([_numbers(f)]) for f in self.features for _ in range(f.columns)]
+        fixed = [f for f in own if isinstance(f, Fixed)]
+        if len(fixed) == len(own):
+            return PerChannel(tuple(fixed))
+        signed, width = any(f.signed for f in own), max(f.width + (not f.signed) for f in own)
+        unsigned = max(f.width for f in own)
+        return Affine(width if signed else unsigned, signed, tuple(f.grid().units[0] for f in own))
 
     def layer(self, fmt: Format | None = None, *, name: str = "x") -> Input:
         """Return the input layer of a network that reads rows; raises SpecError where a column holds numbers that are not whole."""
@@ -267,6 +274,21 @@ class Schema:
             if isinstance(error, SpecError):
                 raise
             raise SpecError("not a schema", given=text, expected=f"JSON of {JSON_SCHEMA} ({type(error).__name__}: {error})") from None
+
+
+def _numbers(f: Column) -> tuple[Fraction, Fraction, Fraction]:
+    """Return the first number that a network reads for a feature, the step to the next, and the last."""
+    return f.start, f.stride, f.start + f.stride * (len(f.values) - 1)
+
+
+def _narrowest(ranges: Sequence[tuple[Fraction, Fraction, Fraction]]) -> Fixed | Affine:
+    """Return the narrowest format that holds all numbers of these ranges (first, step, last)."""
+    unit = common_unit(v for start, stride, _ in ranges for v in (start, stride))
+    ends = [v / unit for start, _, last in ranges for v in (start, last)]
+    signed = min(ends) < 0
+    width = max(1, int(max(max(ends), -min(ends) - 1)).bit_length()) + signed
+    frac = unit.denominator.bit_length() - 1
+    return Fixed(width, frac, signed) if unit == Fraction(1, 1 << frac) else Affine(width, signed, unit)
 
 
 def _place(feature: Column, word: Word) -> int:

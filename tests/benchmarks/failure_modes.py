@@ -61,7 +61,7 @@ def asked(real: qs.RealNetwork, options: argparse.Namespace) -> qs.Sweep:
     images, labels = (read_idx(find(options.data, f"t10k-{kind}*")).astype(np.int64) for kind in ("images", "labels"))
     images = images.reshape(-1, 784)
     train = read_idx(find(options.data, "train-images*")).reshape(-1, 784)[:CALIBRATION]
-    calibrated = real.calibrate(train / 256, input=PIXEL)
+    calibrated = real.calibrate(train / 256, input=PIXEL, per="tensor")
     right = np.flatnonzero(real.evaluate(images / 256).argmax(axis=1) == labels)[: options.samples]
     image, label = qs.parameter("image", 784), qs.parameter("label")
     return qs.sweep(

@@ -56,13 +56,13 @@ def main() -> None:
     images, labels = (read_idx(find(options.data, f"t10k-{kind}*")).astype(np.int64) for kind in ("images", "labels"))
     images = images.reshape(-1, 784)
     train = read_idx(find(options.data, "train-images*")).reshape(-1, 784)[:CALIBRATION]
-    make = network(options).calibrate(train / 256, input=PIXEL)
+    make = network(options).calibrate(train / 256, input=PIXEL, per="tensor")
     found = qs.fewest_bits(
         make,
         lambda net: qs.properties.local_robustness(net, IMAGE, options.radius, LABEL),
         layers=make.layers,
         bits=range(least, most + 1),
-        samples=chosen(make(most), images, labels, options),
+        samples=chosen(make.quantized(most), images, labels, options),
         every=True,
         labelled=(images, labels),
         timeout=options.timeout,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
 
 import qspec as qs
 from qspec.errors import ShapeError, SpecError
-from qspec.quantization.calibrate import _exponent
+from qspec.quantization.scales import exponent
 
 PIXEL = qs.Fixed(4, 4, signed=False)
 KERNEL = np.array([[1.25, -2.0, 0.5], [0.75, 0.25, -1.5]])
@@ -26,50 +27,40 @@ def dense(network: qs.Network, name: str) -> qs.Dense:
 
 
 def test_binary_points_leave_room_for_the_greatest_magnitude() -> None:
-    made = DENSE.calibrate(VALUES, input=PIXEL)
+    made = DENSE.calibrate(VALUES, input=PIXEL, per="tensor").quantized(8)
     hidden = np.maximum(VALUES @ KERNEL + BIAS, 0).max()
     assert 1 < hidden <= 2
-    first, last = (made.formats(name, 8) for name in made.layers)
-    assert first.weights == qs.Fixed(8, 6)  # |-2.0| <= 2^1
-    assert first.biases == qs.Fixed(8, 8)  # 0.5 <= 2^-1
+    first, last = (dense(made, name) for name in ("dense_1", "dense_2"))
+    assert first.bias is not None
+    assert first.kernel.format == qs.Fixed(8, 6)  # |-2.0| <= 2^1
+    assert first.bias.format == qs.Fixed(8, 8)  # 0.5 <= 2^-1
     assert first.output == qs.Fixed(8, 7, signed=False)  # ReLU: no sign; up to 2^1
-    assert last.weights == qs.Fixed(8, 6)
+    assert last.kernel.format == qs.Fixed(8, 6)
     assert isinstance(last.output, qs.Fixed)
     assert last.output.signed
 
 
 @pytest.mark.parametrize("peak", ["1", "1/2", "3/8", "2", "5/2", "1023/1024", "1025/1024", "1/1024", "7"])
 def test_the_exponent_is_the_least_that_holds_the_peak(peak: str) -> None:
-    e = _exponent(Fraction(peak))
+    e = exponent(Fraction(peak))
     assert Fraction(2) ** (e - 1) < Fraction(peak) <= Fraction(2) ** e
 
 
-@pytest.mark.parametrize("bits", [3, 6, 10])
-def test_parameters_are_rounded_once_into_these_formats(bits: int) -> None:
-    made = DENSE.calibrate(VALUES, input=PIXEL)
-    network = made(bits)
-    for name in made.layers:
-        stored, real = dense(network, name), DENSE.stage(name).layer
-        assert isinstance(real, qs.RealDense)
-        formats = made.formats(name, bits)
-        assert np.array_equal(stored.kernel.codes, qs.quantize(real.kernel, formats.weights).codes)
-        assert stored.output == formats.output
-    assert network.inputs[0].type.grid == PIXEL.grid()
-
-
-def test_wide_enough_networks_compute_what_the_real_one_does() -> None:
+@pytest.mark.parametrize("per", ["channel", "tensor"])
+@pytest.mark.parametrize("scales", ["fixed", "affine"])
+def test_wide_enough_networks_compute_what_the_real_one_does(per: Any, scales: Any) -> None:
     codes = np.stack(np.meshgrid(range(16), range(16)), axis=-1).reshape(-1, 2)
-    network = DENSE.calibrate(codes / 16, input=PIXEL)(24)
+    network = DENSE.calibrate(codes / 16, input=PIXEL, per=per, scales=scales)(24)
     unit = float(network.output_types[0].grid.units[0])
     assert np.abs(network.evaluate(codes) * unit - DENSE.evaluate(codes / 16)).max() < 2**-18
 
 
 def test_layers_may_have_widths_of_their_own() -> None:
-    made = DENSE.calibrate(VALUES, input=PIXEL)
+    made = DENSE.calibrate(VALUES, input=PIXEL, per="tensor")
     first, last = made.layers
-    network = made({first: 4, last: 9})
-    assert dense(network, first).kernel.format == made.formats(first, 4).weights
-    assert dense(network, last).output == made.formats(last, 9).output
+    network = made.quantized({first: 4, last: 9})
+    assert dense(network, first).kernel.format == dense(made.quantized(4), first).kernel.format
+    assert dense(network, last).output == dense(made.quantized(9), last).output
     with pytest.raises(SpecError, match="not the bits of these layers"):
         made({first: 4})
     with pytest.raises(SpecError, match=f"no number of bits for {first}"):
@@ -84,7 +75,7 @@ def test_every_layer_that_rounds_has_a_format() -> None:
     made = network.calibrate(np.full((1, 4, 4, 1), 0.5), input=PIXEL)
     signs = {name: peak.signed for name, peak in made.peaks.items()}
     assert list(signs.values()) == [False, False, True, True]
-    assert made(6).evaluate(np.full((4, 4, 1), 8)).shape == (2,)
+    assert made.quantized(6).evaluate(np.full((4, 4, 1), 8)).shape == (2,)
 
 
 @pytest.mark.parametrize(("values", "error"), [([[np.nan, 0]], SpecError), (np.zeros((0, 2)), SpecError), ([[1, 2, 3]], ShapeError)])

@@ -22,7 +22,7 @@ RNG = np.random.default_rng(22)
 HIDDEN = qs.RealDense(RNG.normal(size=(2, 5)), RNG.normal(size=5) / 4, qs.ReLU())
 REAL = qs.RealSequential(qs.RealInput((2,)), HIDDEN, qs.RealDense(RNG.normal(size=(5, 2))), name="small")
 CODES = np.array(list(product(range(8), range(8))))
-CALIBRATED = REAL.calibrate(CODES / 8, input=qs.Fixed(3, 3, signed=False))
+CALIBRATED = REAL.calibrate(CODES / 8, input=qs.Fixed(3, 3, signed=False), per="tensor")
 FIRST, LAST = CALIBRATED.layers
 CLASSES = REAL.evaluate(CODES / 8).argmax(axis=1)
 WIDTHS = range(2, 8)
@@ -41,7 +41,7 @@ SAMPLES = qs.together(centre=CODES[CHOSEN], label=CLASSES[CHOSEN])
 
 def share(bits: dict[str, int]) -> float:
     """The share of samples whose every neighbour has their class, one by one."""
-    classes = CALIBRATED(bits).evaluate(CODES).argmax(axis=1)
+    classes = CALIBRATED.quantized(bits).evaluate(CODES).argmax(axis=1)
     good = [(classes[np.abs(CODES - CODES[k]).max(axis=1) <= 1] == CLASSES[k]).all() for k in CHOSEN]
     return float(np.mean(good))
 

@@ -27,7 +27,7 @@ RNG = np.random.default_rng(SEED)
 HIDDEN = qs.RealDense(RNG.normal(size=(2, 4)), RNG.normal(size=4) / 4, qs.ReLU())
 REAL = qs.RealSequential(qs.RealInput((2,)), HIDDEN, qs.RealDense(RNG.normal(size=(4, 2))), name="small")
 CODES = np.array(list(product(range(16), range(16))))
-CALIBRATED = REAL.calibrate(CODES / 16, input=PIXEL)
+CALIBRATED = REAL.calibrate(CODES / 16, input=PIXEL, per="tensor")
 SAMPLES = CODES[::13]
 LABELS = REAL.evaluate(SAMPLES / 16).argmax(axis=1)
 BITS = (2, 3, 4, 6)
@@ -46,7 +46,7 @@ def real_spec() -> qs.Property:
 def truth(bits: Any, sample: Any) -> bool:
     """Whether no code within the radius is classified otherwise, one by one."""
     near = CODES[np.abs(CODES - SAMPLES[sample]).max(axis=1) <= RADIUS]
-    return bool((CALIBRATED(bits).evaluate(near).argmax(axis=1) == LABELS[sample]).all())
+    return bool((CALIBRATED.quantized(bits).evaluate(near).argmax(axis=1) == LABELS[sample]).all())
 
 
 def asked(**options: Any) -> qs.Sweep:
@@ -96,7 +96,10 @@ def test_a_counterexample_of_the_real_network_is_kept_if_its_rounding_is_one(swe
     for j in swept.judged:
         for record in (*j.lost, *j.kept):
             point = [float(Fraction(str(v))) * 16 for v in record.source["result"]["point"]["x"]]
-            other = CALIBRATED(cast(int, j.bits)).evaluate(np.floor(np.array(point) + 0.5).astype(int)).argmax() != LABELS[record.sample]
+            other = (
+                CALIBRATED.quantized(cast(int, j.bits)).evaluate(np.floor(np.array(point) + 0.5).astype(int)).argmax()
+                != LABELS[record.sample]
+            )
             assert other == (record in j.kept)
 
 
@@ -112,7 +115,7 @@ def test_steps_say_what_more_bits_cost(swept: qs.Sweep) -> None:
 def test_accuracy_is_that_of_the_networks(swept: qs.Sweep) -> None:
     for level in swept.levels:
         classes = REAL.evaluate(CODES / 16).argmax(axis=1)
-        assert level.accuracy == np.mean(CALIBRATED(cast(int, level.bits)).evaluate(CODES).argmax(axis=1) == classes)
+        assert level.accuracy == np.mean(CALIBRATED.quantized(cast(int, level.bits)).evaluate(CODES).argmax(axis=1) == classes)
     assert next(s.accuracy for s in swept.shares if s.method == "real") == 1.0
 
 
@@ -149,7 +152,10 @@ def test_equal_queries_of_different_samples_are_all_kept(tmp_path: Path) -> None
 
 def test_formats_may_have_names_instead_of_widths() -> None:
     found = qs.sweep(
-        {"coarse": CALIBRATED(3), "fine": CALIBRATED(8)}, specs, samples=[{"centre": SAMPLES[0], "label": LABELS[0]}], workers=1
+        {"coarse": CALIBRATED.quantized(3), "fine": CALIBRATED.quantized(8)},
+        specs,
+        samples=[{"centre": SAMPLES[0], "label": LABELS[0]}],
+        workers=1,
     )
     assert [r.bits for r in found.records] == ["coarse", "fine"]
     assert found.steps == []
@@ -211,7 +217,7 @@ def test_two_verdicts_that_contradict_each_other_are_an_error(swept: qs.Sweep) -
         ({"solvers": "bounds"}, "list of names"),
         ({"workers": 0}, "no number of workers"),
         ({"colour": "red"}, "no such option"),
-        ({"real": specs(CALIBRATED(3))}, "no real network"),
+        ({"real": specs(CALIBRATED.quantized(3))}, "no real network"),
         ({"real": {"other": real_spec()}}, "not the properties"),
         ({"labelled": (CODES, [0])}, "do not fit"),
     ],
