@@ -198,7 +198,7 @@ class Schema:
         """
         if per == "table":
             return _narrowest([_numbers(f) for f in self.features])
-        if per != "column":  # pyright: ignore[reportUnnecessaryComparison]
+        if per != "column":
             raise SpecError("`per` is unknown", given=per, expected='"table" or "column"')
         own = [_narrowest([_numbers(f)]) for f in self.features for _ in range(f.columns)]
         fixed = [f for f in own if isinstance(f, Fixed)]

@@ -6,8 +6,8 @@ feature and have logits of opposite strict sign (a logit of 0 contradicts neithe
 - float: weights mean exactly the numbers in the file. A search in doubles proposes pairs of rows, and exact rationals confirm them; if it
   finds none, `delta` decides over the whole numbers. Tables of at most 5000 rows are enumerated in exact rationals instead.
 - 8, 6, 4 bits: rounded after training (`RealNetwork.calibrate` per tensor, on the random rows): weights, biases, hidden signals and the
-  logit have so many bits, inputs are exact. Decided by `bounds`; where it gives up, the search may still find a pair, which reference integers confirm.
-  Every row of a small table is tried as well, and must agree.
+  logit have so many bits, inputs are exact. Decided by `bounds`; where it gives up, the search may still find a pair, which reference
+  integers confirm. Every row of a small table is tried as well, and must agree.
 - gap: the largest difference of the logit that the protected feature makes, [attained by a pair that replays, proved bound].
 - accepted: of 20 000 random rows, how many have a positive logit; same class: how many are classified as by the float original. A network
   that accepts everybody or nobody is fair, and useless.

@@ -235,7 +235,13 @@ def test_settings_that_mean_nothing_are_refused(settings: dict[str, Any], match:
 
 
 def test_a_format_by_column_holds_every_number_of_a_scaled_table() -> None:
-    scaled = qs.Schema((qs.Whole("income", 0, 20_000, step=100, scale="1/20000"), qs.Whole("days", -3, 7, scale="1/7"), TABLE.features[1]))
+    scaled = qs.Schema(
+        (
+            qs.Whole("income", 0, 20_000, step=100, scale=Fraction("1/20000")),
+            qs.Whole("days", -3, 7, scale=Fraction("1/7")),
+            TABLE.features[1],
+        )
+    )
     by_column, by_table = scaled.format(per="column"), scaled.format()
     assert isinstance(by_column, qs.Affine)
     assert isinstance(by_table, qs.Affine)
@@ -251,7 +257,8 @@ def test_a_format_by_column_holds_every_number_of_a_scaled_table() -> None:
 
 def test_fairness_of_a_table_read_by_columns() -> None:
     table = qs.Schema(
-        (qs.Whole("income", 0, 3000, step=100, scale="1/3000"), qs.Whole("days", 0, 7, scale="1/7"), TABLE.features[1]), ("flag 0",)
+        (qs.Whole("income", 0, 3000, step=100, scale=Fraction("1/3000")), qs.Whole("days", 0, 7, scale=Fraction("1/7")), TABLE.features[1]),
+        ("flag 0",),
     )
     kernel = np.array([[2.0, -1.5], [-1.0, 1.0], [0.1, 0.25]])
     real = qs.RealSequential(
