@@ -21,6 +21,7 @@ from qspec.ir.linear import apply, sparse
 from qspec.ir.staircase import Rescale, climb
 from qspec.passes import Pipeline
 from qspec.solver import Limits, Reason, get_solver
+from qspec.verify import session
 from qspec.verify.result import Result
 from tests.clocks import looks
 
