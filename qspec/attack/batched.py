@@ -16,6 +16,7 @@ from qspec.arithmetic.integers import IntArray
 from qspec.attack.compiled import Attack
 from qspec.attack.gradient import FIRST_STEP, MOMENTUM, Arrays, Target, gradient_of, judged
 from qspec.bounds.interval import bound
+from qspec.deadline import NEVER, Deadline
 from qspec.evaluate import device, sharding
 from qspec.evaluate.batched import batches, filled
 from qspec.ir.integer import Query
@@ -57,15 +58,19 @@ class Crowd:
     def __init__(self, query: Query) -> None:
         self.attack = Attack.prepare(query, bound(query.program))
 
-    def __call__(self, lower: IntArray, upper: IntArray, starts: IntArray, aims: IntArray, steps: int = STEPS) -> tuple[IntArray, IntArray]:
+    def __call__(
+        self, lower: IntArray, upper: IntArray, starts: IntArray, aims: IntArray, steps: int = STEPS, deadline: Deadline = NEVER
+    ) -> tuple[IntArray, IntArray]:
         """Return which searches met a solution, and a point of each, for boxes and starts (batch, size) and aims (batch,).
 
+        The deadline is looked at between batches; raises OutOfTime.
         An aim is a member of the disjunction. Solutions are by the arithmetic of the device: the caller replays them.
         """
         found: list[IntArray] = [np.zeros(0, np.bool_)]
         points: list[IntArray] = [np.zeros((0, lower.shape[1]), np.int64)]
         dtype = self.attack.box.device_dtype()
         for first, size in batches(len(lower)):
+            deadline.check()
             rows = slice(first, first + size)
             given = tuple(filled(a[rows].astype(dtype), size) for a in (lower, upper, starts))
             aim = filled(aims[rows].astype(np.int32)[:, None], size)

@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -18,9 +18,11 @@ from qspec.arithmetic.shapes import check_labelled
 from qspec.batch.certification import Certification, Outcome
 from qspec.batch.journal import Journal, opened
 from qspec.batch.progress import tally
+from qspec.deadline import Deadline, OutOfTime
 from qspec.engines.boxes.class_query import Question, question
 from qspec.errors import QspecError, SoundnessError, SpecError, UnsupportedError
 from qspec.face import Network
+from qspec.files.qspec_file import content_hash
 from qspec.ir.digest import digest
 from qspec.ir.integer import Query, Truth
 from qspec.language.formulas import Property
@@ -36,6 +38,12 @@ from qspec.verify.result import Verdict
 Branching = Literal["steps", "input"]
 AIMS = 4
 """Classes that the attack aims at, those that intervals leave the most room."""
+LEAST = 0.01
+"""Seconds that a sample is given at least."""
+COMPILATION = 10.0
+"""Seconds that have to be left for what many samples share to be compiled, where this process has not done that before."""
+_compiled: set[str] = set()
+"""Networks for which it has."""
 ROUNDS = ((20, 20, 1), (100, 60, 4))
 """Steps of ascent of the duals, gradient steps of the attack, and its starts for each aim: at first, and for what that leaves open."""
 
@@ -49,6 +57,7 @@ def certify(
     *,
     branching: Branching = "steps",
     timeout: float | None = 60.0,
+    memory: int | None = 8192,
     workers: int = 1,
     store: str | os.PathLike[str] | None = None,
     progress: bool = False,
@@ -59,7 +68,9 @@ def certify(
     `images` are codes, shape (samples, *input shape) or (samples, size), `labels` classes. All samples are bounded in exact integers, by
     intervals and then by duals, and attacked, many at once on all devices. What that leaves is decided by the native engine
     (`branching="steps"`, in `workers` processes) or, without duals, by cutting boxes of inputs, many at once (`branching="input"`: the
-    paper's Algorithm 1), with `timeout` seconds for each sample (0: not at all). Counterexamples were replayed on the reference integers.
+    paper's Algorithm 1). Counterexamples were replayed on the reference integers.
+    `timeout` is seconds for each sample, all together no more than that for every one: what is shared is left out where its compilation
+    would take longer. With 0 samples share what they can, however long that takes, and none is asked about alone. `memory` is MiB.
     `store` is a file of verdicts: a run that finds it goes on where it was, and asks again only about what was undecided in less time.
 
     Raises ShapeError or SpecError on samples that do not fit the network, UnsupportedError for networks that are not one array in, one
@@ -69,7 +80,8 @@ def certify(
     with ExitStack() as stack:
         journal = stack.enter_context(opened(store, work.key(), work.shape, timeout))
         count = stack.enter_context(tally(len(work.labels))) if progress else None
-        return _Certifier(work, journal, count).run()
+        deadline = Deadline.after(None if not timeout else timeout * len(work.labels), checks.memory(memory))
+        return _Certifier(work, journal, count, deadline, memory).run()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,17 +165,22 @@ def _outputs(network: Network, images: IntArray) -> IntArray:
     try:
         return spread(nodes, [last])({network.inputs[0].name: images})[0]
     except UnsupportedError:
-        return evaluate(network, images).reshape(len(images), -1)
+        return _by_reference(network, images)
+
+
+def _by_reference(network: Network, images: IntArray) -> IntArray:
+    return evaluate(network, images).reshape(len(images), -1)
 
 
 class _Certifier:
     """A certification under way."""
 
-    def __init__(self, work: _Work, journal: Journal, count: Callable[..., None] | None) -> None:
-        self.work, self.journal, self.count = work, journal, count
+    def __init__(self, work: _Work, journal: Journal, count: Callable[..., None] | None, deadline: Deadline, memory: int | None) -> None:
+        self.work, self.journal, self.count, self.deadline, self.memory = work, journal, count, deadline, memory
         self.outcomes: dict[int, Outcome] = {}
         self.seconds: dict[str, float] = {}
         self.rng = np.random.default_rng(work.seed)
+        self._name = content_hash(work.network)
 
     def run(self) -> Certification:
         kept = self.journal.kept
@@ -174,12 +191,10 @@ class _Certifier:
         right = self._clean()
         for label in np.unique(self.work.labels[self._open()]).tolist():
             asked = question(self.work.network, label)
-            if asked.batched:
-                self._intervals(asked, label)
-                for ascent, climb, starts in ROUNDS:
-                    if self.work.branching == "steps":
-                        self._duals(asked, label, ascent)
-                    self._attack(asked, label, climb, starts)
+            with suppress(OutOfTime, MemoryError):  # what a limit leaves out leaves samples open
+                self.deadline.check()
+                if self._affordable() and asked.batched:
+                    self._share(asked, label)
             if self.work.branching == "input":
                 self._boxes(asked, label)
         self._engine()
@@ -191,6 +206,19 @@ class _Certifier:
             tuple(self.outcomes[k] for k in range(len(self.work.labels))),
             self.seconds,
         )
+
+    def _affordable(self) -> bool:
+        """Return whether the time that is left pays for the compilation of what samples share, if that has to be compiled."""
+        return self._name in _compiled or self.deadline.affords(COMPILATION)
+
+    def _share(self, asked: Question, label: int) -> None:
+        """Bound and attack all samples of a class together; raises OutOfTime and OutOfMemory between stages."""
+        self._intervals(asked, label)
+        for ascent, climb, starts in ROUNDS:
+            if self.work.branching == "steps":
+                self._duals(asked, label, ascent)
+            self._attack(asked, label, climb, starts)
+        _compiled.add(self._name)
 
     def _open(self, label: int | None = None) -> IntArray:
         """Return the samples (of one class) that are open."""
@@ -222,7 +250,8 @@ class _Certifier:
     def _clean(self) -> IntArray:
         """Settle what is misclassified as it is, and return which samples are classified right."""
         since = time.perf_counter()
-        outputs = _outputs(self.work.network, self.work.images)
+        compiled = self._affordable()
+        outputs = _outputs(self.work.network, self.work.images) if compiled else _by_reference(self.work.network, self.work.images)
         right: IntArray = winners(self.work.network, outputs) == self.work.labels
         self._settle({int(k): self._confirm(int(k), self.work.images[k]) for k in np.flatnonzero(~right) if int(k) not in self.outcomes})
         self._spend("clean", since)
@@ -230,6 +259,7 @@ class _Certifier:
 
     def _intervals(self, asked: Question, label: int) -> None:
         since, rows = time.perf_counter(), self._open(label)
+        self.deadline.check()
         proved = asked.absent(self.work.lower[rows], self.work.upper[rows])
         self._settle({int(k): Outcome(Verdict.HOLDS, "intervals") for k in rows[proved.astype(bool)]})
         self._spend("intervals", since)
@@ -238,7 +268,7 @@ class _Certifier:
         """Prove what linear bounds can prove, with multipliers searched for on the device and rounded to integers."""
         since, rows = time.perf_counter(), self._open(label)
         if rows.size and asked.boxes is not None:
-            proved = asked.boxes.absent(self.work.lower[rows], self.work.upper[rows], steps)
+            proved = asked.boxes.absent(self.work.lower[rows], self.work.upper[rows], steps, self.deadline)
             self._settle({int(k): Outcome(Verdict.HOLDS, "duals") for k in rows[proved.astype(bool)]})
         self._spend("duals", since)
 
@@ -251,7 +281,7 @@ class _Certifier:
             each = aims.shape[1]
             low, high, start = (np.repeat(a, each, axis=0) for a in (lower, upper, self.work.images[rows]))
             start = start if starts == 1 else self.rng.integers(low, high, endpoint=True)
-            found, points = asked.crowd(low, high, start, aims.reshape(-1), steps)
+            found, points = asked.crowd(low, high, start, aims.reshape(-1), steps, self.deadline)
             hits = {int(rows[n // each]): points[n] for n in np.flatnonzero(found)[::-1]}
             self._settle({k: self._confirm(k, point) for k, point in hits.items()})
         self._spend("attack", since)
@@ -267,6 +297,9 @@ class _Certifier:
                 advice='branching="steps"',
             )
         since, rows = time.perf_counter(), self._open(label)
+        if not self._affordable():
+            self._settle({int(k): Outcome(Verdict.UNKNOWN, "open", None, "no time to compile bounds of boxes") for k in rows})
+            return
 
         def confirm(place: int, point: IntArray) -> Outcome:
             return self._confirm(int(rows[place]), point)
@@ -293,7 +326,9 @@ class _Certifier:
             return
         specs = self._robustness()
         over = [{"image": work.images[k], "label": int(work.labels[k])} for k in rows]
-        for finished in verify_many(specs, over, workers=min(work.workers, len(rows)), timeout=work.timeout, seed=work.seed):
+        workers = min(work.workers, len(rows))
+        seconds = None if work.timeout is None else max(LEAST, min(work.timeout, self.deadline.left() * workers / len(rows)))
+        for finished in verify_many(specs, over, workers=workers, timeout=seconds, memory=self.memory, seed=work.seed):
             k = int(rows[finished.index])
             if isinstance(finished.outcome, QspecError):
                 raise finished.outcome

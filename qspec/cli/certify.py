@@ -29,6 +29,7 @@ def run(
     workers: int,
     plot: str | None,
     timeout: float | None,
+    memory: int | None,
     seed: int,
 ) -> Outcome:
     """Return the verdict on all samples together, the shares, and a table of how many each stage settled."""
@@ -41,6 +42,7 @@ def run(
         radius,
         branching=branching,
         timeout=timeout,
+        memory=memory,
         workers=workers,
         store=store,
         progress=sys.stderr.isatty(),

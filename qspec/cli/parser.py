@@ -134,6 +134,7 @@ def _certify(parser: Parser) -> None:
     parser.add_argument(
         "--timeout", metavar="SECONDS", type=_number, default=60.0, help="limit for each open sample, or none (default: 60)"
     )
+    parser.add_argument("--memory", metavar="MIB", type=_whole, default=8192, help="limit for what is held, or none (default: 8192)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of searches (default: 0)")
 
 

@@ -173,3 +173,15 @@ def test_the_command_says_verdict_shares_and_stages(tmp_path: Path, capsys: pyte
         assert "cannot write the figure there" in said.err
     assert main([*arguments[:2], "images-idx3-ubyte", "--radius", "1"]) == 2
     assert "--labels FILE" in capsys.readouterr().err
+
+
+def test_what_samples_share_is_left_out_where_there_is_no_time_to_compile_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qspec.batch.certify._compiled", set[str]())
+    net = qs.load("digits-6bit")
+    sample = np.zeros((1, 64), dtype=np.int64)
+    label = [int(net.evaluate(sample[0].reshape(net.inputs[0].type.shape)).argmax())]
+    assert qs.certify(net, sample, label, 0, timeout=5.0).outcomes[0].stage == "engine"
+    assert qs.certify(net, sample, label, 0).outcomes[0].stage == "intervals"
+    assert qs.certify(net, sample, label, 1, timeout=1e-9).outcomes[0].verdict is Verdict.UNKNOWN
+    with pytest.raises(qs.SpecError, match="memory limit"):
+        qs.certify(net, sample, label, 1, memory=0)

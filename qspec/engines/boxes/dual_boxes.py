@@ -11,6 +11,7 @@ import numpy as np
 from qspec.arithmetic.integers import IntArray
 from qspec.bounds.interval import Interval, bound, bound_node
 from qspec.bounds.layout import Layout
+from qspec.deadline import NEVER, Deadline
 from qspec.engines.dual.batching import Runner
 from qspec.engines.dual.domain import Domain, disjuncts
 from qspec.engines.dual.integer_closing import close_hopeful
@@ -38,15 +39,18 @@ class Boxes:
         """Return whether a query is of this kind."""
         return len(query.inputs) == 1 and isinstance(query.goal, Any)
 
-    def absent(self, lower: IntArray, upper: IntArray, steps: int | None = None) -> IntArray:
-        """Return in which boxes (batch, size) the goal is proved to be true nowhere, shape (batch,), with so many steps of ascent."""
+    def absent(self, lower: IntArray, upper: IntArray, steps: int | None = None, deadline: Deadline = NEVER) -> IntArray:
+        """Return in which boxes (batch, size) the goal is proved to be true nowhere, shape (batch,), with so many steps of ascent.
+
+        Raises OutOfTime and OutOfMemory, at which it looks between batches.
+        """
         proved = np.zeros(len(lower), dtype=np.bool_)
         for first in range(0, len(lower), AT_ONCE):
             rows = slice(first, first + AT_ONCE)
-            proved[rows] = self._some(lower[rows], upper[rows], steps)
+            proved[rows] = self._some(lower[rows], upper[rows], steps, deadline)
         return proved
 
-    def _some(self, lower: IntArray, upper: IntArray, steps: int | None) -> IntArray:
+    def _some(self, lower: IntArray, upper: IntArray, steps: int | None, deadline: Deadline) -> IntArray:
         assert isinstance(self.query.goal, Any)
         known: list[Interval] = []
         for node in self.query.program:
@@ -61,14 +65,15 @@ class Boxes:
             disjoint = disjuncts(start, 0, self.view.shape)
             parts += [disjoint[j] for j in np.flatnonzero(open_members[k])]
             owners += [k] * int(open_members[k].sum())
-        closed = self._closed(parts, steps)
+        closed = self._closed(parts, steps, deadline)
         return np.bincount(np.array(owners, dtype=np.int64)[~closed], minlength=len(lower)) == 0
 
-    def _closed(self, parts: list[Domain], steps: int | None) -> IntArray:
+    def _closed(self, parts: list[Domain], steps: int | None, deadline: Deadline) -> IntArray:
         """Return which domains are closed by a positive integer."""
         closed = np.zeros(len(parts), dtype=np.bool_)
         size = self.runner.size
         for first in range(0, len(parts), size):
+            deadline.check()
             batch = parts[first : first + size]
             assembly = self.runner.assemble(batch)
             found = self.runner.ascend(assembly, steps)
