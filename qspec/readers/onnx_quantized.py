@@ -92,8 +92,10 @@ class QuantizedReader(QuantizedTensors):
     def tensors(self) -> tuple[Network, list[TensorOfCodes]]:
         """Return a network that puts out every tensor of codes that nodes make, with these tensors; the outputs of the file are last."""
         self.network()
-        ends = [self.end(name) for name in self.graph.outputs]
         made = {o: n.place for n in self.graph.nodes for o in n.outputs if isinstance(self.states.get(o), Codes)}
+        ends = [end for name in self.graph.outputs if (end := self.end(name)) in made]
+        if not made:
+            raise self.refusal("a file whose nodes make no codes", len(self.graph.nodes), "an operator on codes")
         order = [TensorOfCodes(name, made[name], name in ends) for name in (*(n for n in made if n not in ends), *ends)]
         signals = [self.codes(t.name).signal for t in order]
         return Network.of(signals, name=self.graph.name or "network"), order

@@ -46,6 +46,7 @@ class Output:
 
 def convolution(x: Codes, given: Quantized, kernel: Weights, bias: IntArray | None, windows: Windows, groups: int, out: Output) -> Codes:
     """Return QLinearConv of a tensor (1, channels, height, width) with a kernel (outputs, channels / groups, height, width)."""
+    expect_types([given], out.quantized, kernel.type)
     weights = _kernel(kernel, kernel.codes.transpose(2, 3, 1, 0))
     stored = _bias(bias, given, weights)
     expect_sums(weights, bias, given)
@@ -56,6 +57,7 @@ def convolution(x: Codes, given: Quantized, kernel: Weights, bias: IntArray | No
 
 def product(x: Codes, given: Quantized, kernel: Weights, bias: IntArray | None, out: Output, alpha: float = 1.0) -> Codes:
     """Return QLinearMatMul or QGemm of a tensor (…, n) with a matrix (n, outputs)."""
+    expect_types([given], out.quantized, kernel.type)
     weights = _kernel(kernel, kernel.codes)
     stored = _bias(bias, given, weights)
     expect_sums(weights, bias, given)
@@ -72,6 +74,7 @@ def product(x: Codes, given: Quantized, kernel: Weights, bias: IntArray | None, 
 
 def addition(operands: Sequence[Codes | IntArray], given: Sequence[Quantized], out: Output) -> Codes:
     """Return QLinearAdd of two tensors, one of which may be stored."""
+    expect_types(given, out.quantized)
     shapes = [o.shape for o in operands]
     shape = np.broadcast_shapes(*shapes)
     if prod(shape) == 1:  # the kernel takes a first operand of one element as the one that is repeated, and reads it second
@@ -98,6 +101,7 @@ def addition(operands: Sequence[Codes | IntArray], given: Sequence[Quantized], o
 
 def average(x: Codes, given: Quantized, out: Output) -> Codes:
     """Return QLinearGlobalAveragePool: the mean over a whole image (1, channels, height, width)."""
+    expect_types([given], out.quantized)
     signal = image(typed(x, given))
     window = (signal.shape[0], signal.shape[1])
     stage = ORT.average(prod(window), given, out.quantized, out.ends)
@@ -111,6 +115,7 @@ def maximum(x: Codes, windows: Windows, name: str) -> Codes:
 
 def by_table(kind: str, x: Codes, given: Quantized, out: Output, alpha: float = 0.0) -> Codes:
     """Return an operator on single elements: a staircase where it never decreases, else a table; nothing where codes stay what they are."""
+    expect_types([given], out.quantized)
     table: IntArray = np.clip(ORT.table(kind, given, out.quantized, alpha), *out.ends)
     if given == out.quantized and np.array_equal(table, np.arange(given.ends[0], given.ends[1] + 1)):
         return typed(x, given)
@@ -150,6 +155,17 @@ def stored(weights: Weights) -> Quantized:
 def reshape(x: Codes, shape: tuple[int, ...]) -> Codes:
     """Return the same elements in another shape."""
     return replace(fresh(reshaped(plain(x), bare(shape)), shape, x.signed))
+
+
+def expect_types(given: Sequence[Quantized], out: Quantized, weights: str = "") -> None:
+    """Raise UnsupportedError on types of signals and weights that ONNX Runtime has no integer kernel for."""
+    if any(q.signed != out.signed for q in given) or (weights == "UINT8" and out.signed):
+        names = ", ".join("int8" if q.signed else "uint8" for q in (*given, out))
+        raise UnsupportedError(
+            "types that ONNX Runtime has no integer kernel for are not read",
+            given=f"{names}{f', weights {weights.lower()}' if weights else ''}",
+            expected="one type for all signals; with int8 signals int8 weights",
+        )
 
 
 def expect_sums(kernel: Tensor, bias: IntArray | None, x: Quantized) -> None:

@@ -88,8 +88,7 @@ def _weights(f: File, codes: np.ndarray, channels: int, unit: float) -> list[str
     many = bool(r.integers(2))
     ratio = r.choice([1 / 64, 1 / 48, 2.0**-9, 0.0123, 1.5], channels if many else ())
     shape = (channels,) if many else ()
-    symmetric = codes.dtype == np.int8  # onnxruntime wants zero points of 0 there when there are several
-    zeros = np.zeros(shape, codes.dtype) if symmetric else (np.full(shape, 128, np.uint8) if many else zero(r, codes.dtype))
+    zeros = zero(r, codes.dtype, shape) if r.integers(2) else np.zeros(shape, codes.dtype)
     f.keep(w=codes)
     return f.scale("w", ratio * unit, zeros)
 
@@ -167,7 +166,7 @@ def gemm(random: Random, *, qdq: bool) -> ModelProto:
     y = f.scale("y", sy, zero(random, dx))
     f.keep(b=random.integers(-3000, 3000, outputs).astype(np.int32))
     if not qdq:
-        f.node("com.microsoft.QGemm", ["x", *x, "w", *w, "b", *y], "y", transB=turned)
+        f.node("com.microsoft.QGemm", ["x", *x, "w", *w, "b", *y], "y", transB=turned, alpha=float(random.choice([1.0, 0.5, 0.3])))
         return f.model({"y": TYPES[dx]})
     parts = [f.real("x", x), f.real("w", w, axis=0 if turned else 1), _bias(f, sx, axis=0)]
     return _ended(f, f.node("Gemm", parts, "sum", transB=turned), y, dx)

@@ -94,6 +94,7 @@ def test_ties_go_to_even_and_the_zero_point_is_added_where_the_kernel_adds_it():
 
 
 REFUSED = {
+    "types without a kernel": (lambda f: f.keep(y_zero=np.int8(0)), "the_scores", "uint8, int8, weights int8"),
     "a scale of 0": (lambda f: f.keep(h_scale=np.float32(0)), "QuantizeLinear 'the_hidden'", "a scale that is not read"),
     "an infinite scale": (lambda f: f.keep(w_scale=np.full(4, np.inf, np.float32)), "DequantizeLinear 'the_w_real'", "a scale"),
     "a bias with a zero point": (lambda f: f.keep(c_zero=np.int32(1)), "the_c_real", "int32 zero point"),
