@@ -8,6 +8,7 @@ what that costs at most is added (`conjugate.py`). Every multiplier is sound, wh
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import assert_never
 
 import numpy as np
@@ -18,12 +19,15 @@ from qspec.bounds.conjugate import conjugate, total
 from qspec.bounds.initial_slopes import SLOPE_BITS
 from qspec.bounds.interval import Interval
 from qspec.bounds.layout import Layout
+from qspec.bounds.vertices import vertices
 from qspec.deadline import NEVER, Deadline
 from qspec.ir import linear
 from qspec.ir.integer import Affine, Input, Maximum, Product, Program, Staircase, Table, Wrap
 
 Chooser = Callable[[int, IntArray], IntArray]
 """Gives the multipliers, shape (..., count), of a relaxed node from its position and coefficients, shape (..., size)."""
+MANY = 8
+"""Rows from which on it pays to find the vertices of staircases."""
 KEPT = 1 << 20
 """Points of one operation above which they are found again rather than kept."""
 
@@ -58,7 +62,7 @@ def derive(
                     _hold(rows, a, linear.apply_transposed(m, c))
             case Staircase(a) | Table(a) | Wrap(a):
                 p = choose(k, c)
-                found = listed[k] if k in listed else points(node, known[a].lower, known[a].upper)
+                found = listed[k] if k in listed else _points(node, known[a], batch)
                 if found.arguments.size <= KEPT:
                     listed[k] = found
                 constant = add(constant, conjugate(node, c, p, known, found))
@@ -75,6 +79,12 @@ def derive(
             case _:
                 assert_never(node)
     return constant
+
+
+def _points(node: Staircase | Table | Wrap, x: Interval, batch: tuple[int, ...]) -> Points:
+    """Return the points of an operation: as few as can be found if many rows share the interval."""
+    many = x.lower.ndim == 1 and prod(batch) >= MANY
+    return vertices(node, x.lower, x.upper) if many else points(node, x.lower, x.upper)
 
 
 def by_slopes(layout: Layout, low: IntArray, high: IntArray, groups: Mapping[int, int]) -> Chooser:

@@ -17,6 +17,9 @@ from qspec.bounds.interval import Interval, bound_node
 from qspec.bounds.layout import Relaxed
 from qspec.ir.integer import Maximum, Product, Staircase, Table, Wrap, with_arguments
 
+CACHED = 1 << 14
+"""Rows times elements that are looked at together: what a processor's cache holds."""
+
 
 def conjugate(node: Relaxed, c: IntArray, p: IntArray, known: list[Interval], listed: Points | None = None) -> IntArray:
     """Return `q` summed over the elements, shape (...), for coefficients `c` (..., size) and multipliers `p` (..., count).
@@ -41,10 +44,23 @@ def _elementwise(node: Elementwise, c: IntArray, p: IntArray, x: Interval, liste
     limit = magnitude(c) * magnitude(listed.values) + magnitude(p) * magnitude(listed.arguments)
     limit *= max(1, c.shape[-1])
     c, p = widen(c, limit), widen(p, limit)
-    least = c * listed.values[0] - p * listed.arguments[0]
-    for a, y in zip(listed.arguments[1:], listed.values[1:], strict=True):
-        np.minimum(least, c * y - p * a, out=least)
-    return total(least)
+    if c.ndim != 2 or listed.values.ndim != 2 or c.dtype == object:
+        return total(_least(c, p, listed.arguments, listed.values))
+    width = max(1, CACHED // max(1, len(c)))
+    blocks = [slice(k, k + width) for k in range(0, c.shape[1], width)]
+    parts = [_least(c[:, b], p[:, b], listed.arguments[:, b], listed.values[:, b]).sum(axis=1) for b in blocks]
+    return shrink(np.sum(parts, axis=0, dtype=np.int64)) if parts else np.zeros(len(c), dtype=np.int64)
+
+
+def _least(c: IntArray, p: IntArray, arguments: IntArray, values: IntArray) -> IntArray:
+    """Return the least of `c y - p a` over points of shape (k, ..., size)."""
+    least = c * values[0] - p * arguments[0]
+    own, other = np.empty_like(least), np.empty_like(least)
+    for a, y in zip(arguments[1:], values[1:], strict=True):
+        np.multiply(c, y, out=own)
+        np.multiply(p, a, out=other)
+        np.minimum(least, np.subtract(own, other, out=own), out=least)
+    return least
 
 
 def _apart(node: Elementwise, c: IntArray, p: IntArray, x: Interval) -> IntArray:

@@ -17,6 +17,7 @@ from qspec.bounds.interval import Interval, bound_node
 from qspec.bounds.layout import Layout
 from qspec.deadline import NEVER, Deadline
 from qspec.ir.integer import Affine, Input, Maximum, Product, Program, Staircase, Wrap, arguments, sizes
+from qspec.ir.staircase import climb
 
 SCALE = 1 << 20
 """What the rows that are bounded are multiplied by, so that multipliers can be fractions."""
@@ -24,6 +25,8 @@ MAX_CELLS = 1 << 24
 """Rows times elements above which a node is left at its interval."""
 CELLS = 1 << 20
 """Rows times elements that are substituted together; the deadline is looked at in between."""
+TRIAL = 8
+"""Elements that are tried before all of a node that takes several such blocks."""
 
 
 def bound(program: Program, wanted: Sequence[int] = (), deadline: Deadline = NEVER) -> list[Interval]:
@@ -39,12 +42,31 @@ def bound(program: Program, wanted: Sequence[int] = (), deadline: Deadline = NEV
         deadline.check()
         known.append(bound_node(node, known))
         deep.append(any(deep[a] for a in arguments(node)) or not isinstance(node, Input | Affine))
-        if k in read and deep[k] and isinstance(node, Affine) and 2 * size[k] * max(size) <= MAX_CELLS:
-            known[k] = tightened(program, k, known, layout, (low, high), listed, deadline)
+        if k in read and deep[k] and isinstance(node, Affine):
+            elements = free(known[k]) if k in wanted else unsettled(program, k, known[k])
+            if 2 * elements.size * max(size) <= MAX_CELLS:
+                known[k] = tightened(program, k, known, layout, (low, high), elements, listed, deadline)
         if not isinstance(node, Input | Affine):
             first, end = layout.places[k]
             low[first:end], high[first:end] = (rounded(s) for s in node_slopes(node, known))
     return known
+
+
+def free(x: Interval) -> IntArray:
+    """Return the elements that are not fixed."""
+    return np.flatnonzero(x.lower < x.upper)
+
+
+def unsettled(program: Program, node: int, x: Interval) -> IntArray:
+    """Return the free elements whose bounds matter to the nodes that read one: all, or, if these are staircases, those within a step."""
+    open_: IntArray = np.zeros(x.lower.size, dtype=np.bool_)
+    for reader in program:
+        if node not in arguments(reader):
+            continue
+        if not isinstance(reader, Staircase):
+            return free(x)
+        open_ |= climb(reader.steps, x.lower) != climb(reader.steps, x.upper)
+    return np.flatnonzero(open_)
 
 
 def tightened(
@@ -53,27 +75,31 @@ def tightened(
     known: list[Interval],
     layout: Layout,
     slopes: tuple[IntArray, IntArray],
+    elements: IntArray,
     listed: dict[int, Points] | None = None,
     deadline: Deadline = NEVER,
 ) -> Interval:
-    """Return the interval of one node, tightened by substituting backwards for the elements that are not fixed.
+    """Return the interval of one node, some elements of it tightened by substituting backwards for them.
 
     `slopes` are low and high ones of all earlier relaxed nodes, in units of `2**-SLOPE_BITS`, shape (multipliers,); `listed` has the
-    points of such nodes, and is filled: their arguments must not be tightened any more. Raises OutOfTime.
+    points of such nodes, and is filled: their arguments must not be tightened any more. Where many rows are asked for, `TRIAL` elements
+    are tried first; if that gains nothing, the interval is left as it is. Raises OutOfTime.
     """
     own = known[node]
-    free = np.flatnonzero(own.lower < own.upper)
-    if free.size == 0:
-        return own
     choose, listed = by_slopes(layout, *slopes, repeats(program, layout)), {} if listed is None else listed
     lower, upper = own.lower.astype(object), own.upper.astype(object)
     block = max(1, CELLS // max(sizes(program)))
-    for some in (free[k : k + block] for k in range(0, free.size, block)):
+    blocks = [elements[k : k + block] for k in range(0, elements.size, block)]
+    if len(blocks) > 1 and block > TRIAL:
+        blocks.insert(0, elements[:: -(-elements.size // TRIAL)])
+    for n, some in enumerate(blocks):
         rows = np.zeros((2 * some.size, own.lower.size), dtype=np.int64)
         rows[np.arange(some.size), some] = SCALE
         rows[some.size + np.arange(some.size), some] = -SCALE
         least = derive(program, {node: rows}, choose, known, listed, deadline)
         least = -(-widen(least, SCALE) // SCALE)
-        lower[some] = np.maximum(lower[some], least[: some.size])
-        upper[some] = np.minimum(upper[some], -least[some.size :])
+        below, above = least[: some.size], -least[some.size :]
+        if n == 0 and len(blocks) > 1 and not (np.any(below > lower[some]) or np.any(above < upper[some])):
+            return own
+        lower[some], upper[some] = np.maximum(lower[some], below), np.minimum(upper[some], above)
     return Interval(shrink(lower), shrink(upper))

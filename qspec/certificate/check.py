@@ -22,8 +22,9 @@ from qspec.certificate.listing import MOST, count, solvable
 from qspec.deadline import NEVER, Deadline
 from qspec.errors import CertificateError
 from qspec.ir.digest import digest
-from qspec.ir.integer import All, And, Any, Formula, Input, Or, Query, Truth, arguments, formula_nodes
+from qspec.ir.integer import All, And, Any, Formula, Input, Or, Query, Staircase, Truth, arguments, formula_nodes
 from qspec.ir.integer import check as check_query
+from qspec.ir.staircase import climb
 
 Element = tuple[int, int]
 """A node, and an element of it."""
@@ -114,7 +115,8 @@ class _Proof:
         self.deadline = deadline
         self.certificate, self.query, self.program = certificate, query, query.program
         self.forward = Forward(query.program)
-        self.inputs = InputFacts(query.program, formula_nodes(query.goal))
+        self.asked = formula_nodes(query.goal)
+        self.inputs = InputFacts(query.program, self.asked)
         self.position = 0
         self.tightened = self.derived = self.domains = 0
         self.assumed: dict[int, OpenDomain] = {}
@@ -249,7 +251,7 @@ class _Proof:
             domain.empty = domain.empty or bool(np.any(lower > upper))
 
     def _tighten(self, domain: _Domain, node: int) -> None:
-        """Bound every element of a node from below and from above, in blocks of rows of the size that memory allows."""
+        """Bound the elements of a node that matter from below and from above, in blocks of rows of the size that memory allows."""
         self._check_node(node)
         low, high = self.certificate.slopes[self.tightened]
         self.tightened += 1
@@ -260,14 +262,23 @@ class _Proof:
         size = self.derivation.sizes[node]
         lower, upper = (end.astype(object) for end in domain.bounds[node])
         block = max(1, CELLS // max(self.derivation.sizes))
-        for begin in range(0, size, block):
-            index = np.arange(begin, min(size, begin + block))
+        open_ = self._open(node, domain.bounds[node])
+        for index in (open_[k : k + block] for k in range(0, open_.size, block)):
             rows = np.zeros((2 * index.size, size), dtype=np.int64)
             rows[np.arange(index.size), index] = scale
             rows[index.size + np.arange(index.size), index] = -scale
             least = -(self.derivation.bound({node: rows}, domain.bounds, give) // -scale)
             lower[index], upper[index] = least[: index.size], -least[index.size :]
         self._intersect(domain, node, lower, upper, follows=True)
+
+    def _open(self, node: int, known: Pair) -> IntArray:
+        """Return the elements that are not fixed and, if staircases alone read the node, not between two steps of each."""
+        lower, upper = known
+        readers = [n for n in self.program if node in arguments(n)]
+        if node in self.asked or not all(isinstance(n, Staircase) for n in readers):
+            return np.flatnonzero(lower != upper)
+        differ = [climb(n.steps, lower) != climb(n.steps, upper) for n in readers if isinstance(n, Staircase)]
+        return np.flatnonzero(np.any(differ, axis=0))
 
     def _split(self, node: int, element: int, threshold: int) -> None:
         self._check_node(node)

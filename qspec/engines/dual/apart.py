@@ -15,7 +15,7 @@ from qspec.arithmetic.integers import IntArray
 from qspec.bounds.breakpoints import Points
 from qspec.bounds.interval import Interval, decide
 from qspec.bounds.layout import Layout
-from qspec.bounds.tighten import MAX_CELLS, tightened
+from qspec.bounds.tighten import MAX_CELLS, free, tightened
 from qspec.deadline import Deadline
 from qspec.engines.dual.domain import Domain, disjuncts, propagated
 from qspec.engines.dual.proof_tree import Proof
@@ -40,7 +40,8 @@ def with_sharp_facts(
     listed: dict[int, Points] = {}
     cells = 0
     for k in sorted(set[int]().union(*(formula_nodes(f) for f in root.pending))):
-        own = 2 * size[k] * max(size)
+        elements = free(known[k])
+        own = 2 * elements.size * max(size)
         if not isinstance(program[k], Affine) or own > MAX_CELLS:
             continue
         cells += own
@@ -48,7 +49,7 @@ def with_sharp_facts(
             cells = 0
             if deadline.passed():
                 break
-        better = tightened(program, k, known, layout, slopes, listed)
+        better = tightened(program, k, known, layout, slopes, elements, listed)
         if np.any(better.lower > known[k].lower) or np.any(better.upper < known[k].upper):
             proof.tighten(root.proof, k, *slopes)
             known[k] = better

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from qspec.arithmetic.integers import SAFE, IntArray
+from qspec.bounds.breakpoints import Points
 from qspec.bounds.initial_slopes import node_slopes, rounded, slopes
 from qspec.bounds.interval import Interval, bound_node
 from qspec.bounds.layout import Layout
-from qspec.bounds.tighten import MAX_CELLS, tightened
+from qspec.bounds.tighten import MAX_CELLS, free, tightened, unsettled
 from qspec.deadline import Deadline
 from qspec.engines.dual.domain import Domain, asserted, propagated
 from qspec.engines.dual.proof_tree import Proof
@@ -39,7 +40,6 @@ from qspec.passes.absorb_box import Box
 
 def root_domain(query: Query, view: View, layout: Layout, proof: Proof, deadline: Deadline) -> Domain | None:
     """Return the first domain with every node tightened, None if that alone shows that there is no solution."""
-    program = query.program
     known = first_bounds(query)
     if known is None:
         proof.empty(0)
@@ -49,7 +49,7 @@ def root_domain(query: Query, view: View, layout: Layout, proof: Proof, deadline
     if start.false:
         proof.empty(0)
         return None
-    return _tightened(start, program, layout, proof, deadline)
+    return _tightened(start, query, layout, proof, deadline)
 
 
 def relevant(query: Query, view: View, root: Domain) -> tuple[View, Domain]:
@@ -103,9 +103,11 @@ def _affine(program: Program) -> set[int]:
     return found
 
 
-def _tightened(start: Domain, program: Program, layout: Layout, proof: Proof, deadline: Deadline) -> Domain | None:
+def _tightened(start: Domain, query: Query, layout: Layout, proof: Proof, deadline: Deadline) -> Domain | None:
     """Tighten, in order, every affine node that another kind of node or the goal reads; each use of slopes is a step of the proof."""
+    program, goal = query.program, formula_nodes(query.goal)
     known = list(start.known)
+    listed: dict[int, Points] = {}
     low, high = (np.zeros(layout.total, dtype=np.int64) for _ in range(2))
     size = sizes(program)
     read = {a for node in program if isinstance(node, Staircase | Maximum | Wrap | Product | Table) for a in arguments(node)}
@@ -114,8 +116,11 @@ def _tightened(start: Domain, program: Program, layout: Layout, proof: Proof, de
         deadline.check()
         known[k] = _refreshed(node, known, k)
         deep.append(any(deep[a] for a in arguments(node)) or not isinstance(node, Input | Affine))
-        if k in read and deep[k] and isinstance(node, Affine) and 2 * size[k] * max(size) <= MAX_CELLS:
-            better = tightened(program, k, known, layout, (low, high), deadline=deadline)
+        elements = np.zeros(0, dtype=np.int64)
+        if k in read and deep[k] and isinstance(node, Affine):
+            elements = free(known[k]) if k in goal else unsettled(program, k, known[k])
+        if 0 < 2 * elements.size * max(size) <= MAX_CELLS:
+            better = tightened(program, k, known, layout, (low, high), elements, listed, deadline)
             if np.any(better.lower > known[k].lower) or np.any(better.upper < known[k].upper):
                 proof.tighten(0, k, low.copy(), high.copy())
                 known[k] = better
