@@ -14,7 +14,7 @@ from typing import assert_never
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray, magnitude, shrink, widen
-from qspec.bounds.breakpoints import Points, points
+from qspec.bounds.breakpoints import Points
 from qspec.bounds.conjugate import conjugate, total
 from qspec.bounds.initial_slopes import SLOPE_BITS
 from qspec.bounds.interval import Interval
@@ -26,8 +26,6 @@ from qspec.ir.integer import Affine, Input, Maximum, Product, Program, Staircase
 
 Chooser = Callable[[int, IntArray], IntArray]
 """Gives the multipliers, shape (..., count), of a relaxed node from its position and coefficients, shape (..., size)."""
-MANY = 8
-"""Rows from which on it pays to find the vertices of staircases."""
 KEPT = 1 << 20
 """Points of one operation above which they are found again rather than kept."""
 
@@ -62,7 +60,7 @@ def derive(
                     _hold(rows, a, linear.apply_transposed(m, c))
             case Staircase(a) | Table(a) | Wrap(a):
                 p = choose(k, c)
-                found = listed[k] if k in listed else _points(node, known[a], batch)
+                found = listed[k] if k in listed else vertices(node, known[a].lower, known[a].upper, prod(batch))
                 if found.arguments.size <= KEPT:
                     listed[k] = found
                 constant = add(constant, conjugate(node, c, p, known, found))
@@ -79,12 +77,6 @@ def derive(
             case _:
                 assert_never(node)
     return constant
-
-
-def _points(node: Staircase | Table | Wrap, x: Interval, batch: tuple[int, ...]) -> Points:
-    """Return the points of an operation: as few as can be found if many rows share the interval."""
-    many = x.lower.ndim == 1 and prod(batch) >= MANY
-    return vertices(node, x.lower, x.upper) if many else points(node, x.lower, x.upper)
 
 
 def by_slopes(layout: Layout, low: IntArray, high: IntArray, groups: Mapping[int, int]) -> Chooser:

@@ -26,7 +26,7 @@ MAX_CELLS = 1 << 24
 CELLS = 1 << 20
 """Rows times elements that are substituted together; the deadline is looked at in between."""
 TRIAL = 8
-"""Elements that are tried before all of a node that takes several such blocks."""
+"""Elements that are tried before all of a node that takes more than such a block."""
 
 
 def bound(program: Program, wanted: Sequence[int] = (), deadline: Deadline = NEVER) -> list[Interval]:
@@ -90,7 +90,8 @@ def tightened(
     lower, upper = own.lower.astype(object), own.upper.astype(object)
     block = max(1, CELLS // max(sizes(program)))
     blocks = [elements[k : k + block] for k in range(0, elements.size, block)]
-    if len(blocks) > 1 and block > TRIAL:
+    tried = elements.size > 2 * TRIAL and 2 * elements.size * max(sizes(program)) > CELLS
+    if tried:
         blocks.insert(0, elements[:: -(-elements.size // TRIAL)])
     for n, some in enumerate(blocks):
         rows = np.zeros((2 * some.size, own.lower.size), dtype=np.int64)
@@ -99,7 +100,7 @@ def tightened(
         least = derive(program, {node: rows}, choose, known, listed, deadline)
         least = -(-widen(least, SCALE) // SCALE)
         below, above = least[: some.size], -least[some.size :]
-        if n == 0 and len(blocks) > 1 and not (np.any(below > lower[some]) or np.any(above < upper[some])):
+        if n == 0 and tried and not (np.any(below > lower[some]) or np.any(above < upper[some])):
             return own
         lower[some], upper[some] = np.maximum(lower[some], below), np.minimum(upper[some], above)
     return Interval(shrink(lower), shrink(upper))

@@ -22,6 +22,8 @@ from qspec.ir.staircase import Rescale, boundary, climb, reach
 
 FEW = 12
 """Steps up to which listing them all is as good."""
+MANY, LARGE = 8, 1 << 16
+"""Rows, or else steps of all elements together, from which on it pays to find the vertices."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,15 +35,21 @@ class _Ladder:
     stride: int
 
 
-def vertices(node: Elementwise, lower: IntArray, upper: IntArray) -> Points:
-    """Return complete points of an operation on intervals of shape (size,), few of an even staircase; both ends come first."""
+def vertices(node: Elementwise, lower: IntArray, upper: IntArray, rows: int = MANY) -> Points:
+    """Return the points of an operation on intervals of shape (..., size) that so many rows of coefficients need; both ends come first.
+
+    They are complete but for uneven staircases of over `MAX_POINTS` steps, of which none but the first and the last are looked at.
+    """
     if not isinstance(node, Staircase) or not isinstance(node.steps, Rescale):
         return points(node, lower, upper)
     steps = node.steps
     first, last = climb(steps, lower), climb(steps, upper)
     count = int((last - first).max(initial=0))
+    if count > MAX_POINTS:
+        return points(node, lower, upper, 1)
     single = steps.rounding in EVEN and bool(np.all(steps.numerator == 1))
-    if single or not FEW < count <= MAX_POINTS or not _narrow(steps, count, lower, upper):
+    pays = lower.ndim == 1 and count > FEW and (rows >= MANY or count * lower.size > LARGE)
+    if single or not pays or not _narrow(steps, count, lower, upper):
         return points(node, lower, upper)
     kind, one = _kinds(steps)
     ends: list[IntArray] = []

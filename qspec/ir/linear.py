@@ -98,6 +98,12 @@ class Sparse:
         return magnitude(np.add.reduceat(absolute, self.starts[self.filled]))
 
     @cached_property
+    def diagonal(self) -> bool:
+        """Whether each element is multiplied by its own coefficient."""
+        own = np.arange(self.outputs)
+        return self.inputs == self.outputs and np.array_equal(self.rows, own) and np.array_equal(self.columns, own)
+
+    @cached_property
     def filled(self) -> IntArray:
         """The rows that have entries."""
         return np.flatnonzero(np.diff(self.starts))
@@ -286,6 +292,8 @@ def _apply(linear: LinearMap, x: IntArray) -> IntArray:
                 return (x.astype(np.float64) @ linear.floats).astype(np.int64)
             return within(x @ linear.matrix.T.astype(x.dtype), bound)
         case Sparse():
+            if linear.diagonal:
+                return shrink(x * linear.coefficients.astype(x.dtype))
             result = np.zeros((*x.shape[:-1], linear.outputs), dtype=x.dtype)
             if linear.rows.size:
                 products = x[..., linear.columns] * linear.coefficients.astype(x.dtype)

@@ -13,7 +13,24 @@ import numpy as np
 from qspec.arithmetic.integers import IntArray
 from qspec.certificate.file import ASSUME, BOUND, CHOOSE, CLOSE, EMPTY, LIST, PROPAGATE, SPLIT, TIGHTEN, Assumption, Certificate
 from qspec.ir.digest import digest
-from qspec.ir.integer import All, And, Any, Formula, Input, Maximum, Or, Product, Query, Staircase, Table, Truth, Wrap, sizes
+from qspec.ir.integer import (
+    All,
+    And,
+    Any,
+    Formula,
+    Input,
+    Maximum,
+    Or,
+    Product,
+    Query,
+    Staircase,
+    Table,
+    Truth,
+    Wrap,
+    arguments,
+    formula_nodes,
+    sizes,
+)
 from qspec.ir.reference import evaluate, holds
 
 Fact = tuple[int, int]
@@ -31,6 +48,20 @@ def largest_multipliers(query: Query) -> IntArray:
     return np.concatenate(found)
 
 
+def drawn(query: Query) -> IntArray:
+    """Return which multipliers are drawn: not those of staircases whose argument nothing else reads, which is not tightened between steps."""
+    asked = formula_nodes(query.goal)
+    found: list[IntArray] = [np.zeros(0, dtype=bool)]
+    for node, size in zip(query.program, sizes(query.program), strict=True):
+        if isinstance(node, Staircase):
+            readers = [n for n in query.program if node.argument in arguments(n)]
+            found.append(np.full(size, node.argument in asked or not all(isinstance(n, Staircase) for n in readers)))
+        elif isinstance(node, Table | Wrap | Product | Maximum):
+            count = node.groups.size if isinstance(node, Maximum) else 2 * size if isinstance(node, Product) else size
+            found.append(np.ones(count, dtype=bool))
+    return np.concatenate(found)
+
+
 @dataclass
 class Writer:
     """Collects the steps of a proof about a query; multipliers and slopes are drawn at random unless given."""
@@ -45,10 +76,11 @@ class Writer:
 
     def __post_init__(self) -> None:
         self.most = largest_multipliers(self.query)
+        self.drawn = drawn(self.query)
         self.width = self.most.size
 
     def _draw(self, count: int) -> IntArray:
-        return self.rng.integers(-999, self.most + 1, (count, self.width))
+        return self.rng.integers(-999, self.most + 1, (count, self.width)) * self.drawn
 
     def propagate(self) -> None:
         self.steps.append((PROPAGATE, 0, 0, 0))
