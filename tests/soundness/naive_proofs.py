@@ -49,7 +49,7 @@ def largest_multipliers(query: Query) -> IntArray:
 
 
 def drawn(query: Query) -> IntArray:
-    """Return which multipliers are drawn: not those of staircases that alone read their argument, of which some elements are not tightened."""
+    """Return which multipliers are drawn: none of staircases that alone read their argument, which is tightened only in part."""
     asked = formula_nodes(query.goal)
     found: list[IntArray] = [np.zeros(0, dtype=bool)]
     for node, size in zip(query.program, sizes(query.program), strict=True):
