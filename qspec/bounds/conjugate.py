@@ -46,6 +46,7 @@ def _elementwise(node: Elementwise, c: IntArray, p: IntArray, x: Interval, liste
     c, p = widen(c, limit), widen(p, limit)
     if c.ndim != 2 or listed.values.ndim != 2 or c.dtype == object:
         return total(_least(c, p, listed.arguments, listed.values))
+    p = np.broadcast_to(p, c.shape)
     width = max(1, CACHED // max(1, len(c)))
     blocks = [slice(k, k + width) for k in range(0, c.shape[1], width)]
     parts = [_least(c[:, b], p[:, b], listed.arguments[:, b], listed.values[:, b]).sum(axis=1) for b in blocks]

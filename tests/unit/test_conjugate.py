@@ -177,3 +177,11 @@ def test_the_entry_that_no_sample_hits_counts() -> None:
     node, x = Table(0, np.array([0]), values), Interval(np.array([0]), np.array([3 * MAX_POINTS - 1]))
     assert value(node, np.array([5]))[0] == -(2**70)
     assert conjugate(node, np.array([2**20]), np.array([0]), [x]) == -(2**90)
+
+
+def test_one_row_of_multipliers_serves_all_rows_of_coefficients() -> None:
+    rng = np.random.default_rng(2)
+    node, x = made(rng, "RND/5"), argument(rng, "RND/5")
+    c, p = rng.integers(-9, 10, (12, SIZE)), rng.integers(-9, 10, SIZE)
+    assert np.array_equal(conjugate(node, c, p, [x]), conjugate(node, c, np.tile(p, (12, 1)), [x]))
+    assert conjugate(node, c, p, [x]).tolist() == [int(least(node, row, p, x).sum()) for row in c]
