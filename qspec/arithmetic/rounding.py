@@ -51,16 +51,15 @@ def round_ratio(numerator: IntArray, denominator: IntArray, rounding: Rounding) 
 
     `denominator` must be positive. The caller guarantees that `2 * numerator + denominator` fits the dtype.
     """
-    floor = numerator // denominator
     match rounding:
         case Rounding.TRN:
-            return floor
+            return _floor(numerator, denominator)
         case Rounding.TRN_ZERO:
-            return np.where(numerator >= 0, floor, -((-numerator) // denominator))
+            return np.where(numerator >= 0, _floor(numerator, denominator), -_floor(-numerator, denominator))
         case Rounding.RND:
-            return (2 * numerator + denominator) // (2 * denominator)
+            return _floor(2 * numerator + denominator, 2 * denominator)
         case Rounding.RND_MIN_INF:
-            return -((denominator - 2 * numerator) // (2 * denominator))
+            return -_floor(denominator - 2 * numerator, 2 * denominator)
         case Rounding.RND_ZERO:
             up, down = _half_up_and_down(numerator, denominator)
             return np.where(numerator >= 0, down, up)
@@ -72,6 +71,13 @@ def round_ratio(numerator: IntArray, denominator: IntArray, rounding: Rounding) 
             return np.where(up % 2 == 0, up, down)
         case _:
             assert_never(rounding)
+
+
+def _floor(numerator: IntArray, denominator: IntArray) -> IntArray:
+    """Return `numerator // denominator`: a shift where all denominators are powers of two."""
+    if numerator.dtype != np.int64 or denominator.dtype != np.int64 or np.any(denominator & (denominator - 1)):
+        return numerator // denominator
+    return numerator >> np.frexp(denominator.astype(np.float64))[1] - 1
 
 
 def _half_up_and_down(numerator: IntArray, denominator: IntArray) -> tuple[IntArray, IntArray]:

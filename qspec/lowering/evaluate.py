@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -35,8 +35,8 @@ def evaluate(network: Graph, codes: object) -> IntArray:
     """Return the codes of the first output, shape (..., *output shape), for codes of the one input, shape (..., *input shape)."""
     if len(network.inputs) != 1:
         raise ShapeError("several inputs", given=[s.name for s in network.inputs], expected="a network with one input", advice="use trace")
-    values = trace(network, {network.inputs[0].name: codes})
-    return values[network.stages[network.outputs[0]].name]
+    stage = network.stages[network.outputs[0]]
+    return _stored(network, {network.inputs[0].name: codes}, [stage])[stage.name]
 
 
 def trace(network: Graph, codes: dict[str, object]) -> dict[str, IntArray]:
@@ -44,6 +44,11 @@ def trace(network: Graph, codes: dict[str, object]) -> dict[str, IntArray]:
 
     Raises ShapeError or FormatError on a misfit.
     """
+    return _stored(network, codes, network.stages)
+
+
+def _stored(network: Graph, codes: dict[str, object], stages: Sequence[Stage]) -> dict[str, IntArray]:
+    """Return the output codes of these layers."""
     nodes, taps = program(network)
     names = [stage.name for stage in network.inputs]
     if sorted(codes) != sorted(names):
@@ -55,8 +60,8 @@ def trace(network: Graph, codes: dict[str, object]) -> dict[str, IntArray]:
         shapes = {name: own.shape[:-1] for name, own in assignment.items()}
         raise ShapeError("batches do not fit together", given=shapes, expected="equal leading axes, or axes that broadcast") from None
     values = reference.evaluate(nodes, assignment)
-    stored = {s.name: values[taps[s.name].output] for s in network.stages}
-    return {s.name: np.array(np.broadcast_to(stored[s.name], (*batch, s.type.size))).reshape(*batch, *s.type.shape) for s in network.stages}
+    stored = {s.name: values[taps[s.name].output] for s in stages}
+    return {s.name: np.array(np.broadcast_to(stored[s.name], (*batch, s.type.size))).reshape(*batch, *s.type.shape) for s in stages}
 
 
 def _flat(stage: Stage, codes: IntArray) -> IntArray:
