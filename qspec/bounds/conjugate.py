@@ -50,7 +50,7 @@ def _elementwise(node: Elementwise, c: IntArray, p: IntArray, x: Interval, liste
     width = max(1, CACHED // max(1, len(c)))
     blocks = [slice(k, k + width) for k in range(0, c.shape[1], width)]
     parts = [_least(c[:, b], p[:, b], listed.arguments[:, b], listed.values[:, b]).sum(axis=1) for b in blocks]
-    return shrink(np.sum(parts, axis=0, dtype=np.int64)) if parts else np.zeros(len(c), dtype=np.int64)
+    return total(np.stack(parts, axis=-1)) if parts else np.zeros(len(c), dtype=np.int64)
 
 
 def _least(c: IntArray, p: IntArray, arguments: IntArray, values: IntArray) -> IntArray:
