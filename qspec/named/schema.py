@@ -196,10 +196,10 @@ class Schema:
         Per column, codes count in the column's own unit, so that `Whole("income", 0, 90_000, scale="1/90000")` beside a flag needs no more
         bits than its whole numbers. Raises SpecError on another `per`.
         """
+        if not isinstance(per, str) or per not in ("table", "column"):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise SpecError("`per` is unknown", given=per, expected='"table" or "column"')
         if per == "table":
             return _narrowest([_numbers(f) for f in self.features])
-        if per != "column":
-            raise SpecError("`per` is unknown", given=per, expected='"table" or "column"')
         own = [_narrowest([_numbers(f)]) for f in self.features for _ in range(f.columns)]
         fixed = [f for f in own if isinstance(f, Fixed)]
         if len(fixed) == len(own):

@@ -64,7 +64,7 @@ class Settings:
     def __post_init__(self) -> None:
         for name, known in (("per", ("channel", "tensor")), ("scales", ("fixed", "affine"))):
             given = getattr(self, name)
-            if given not in known:
+            if not isinstance(given, str) or given not in known:
                 raise SpecError(f"`{name}` is unknown", given=given, expected=f'"{known[0]}" or "{known[1]}"')
         check_modes(self.rounding, self.overflow)
         if rational(self.headroom) <= 0:
@@ -181,7 +181,10 @@ def calibrated(network: RealGraph, values: object, input: Format, settings: Sett
 
 def finite(values: object) -> Reals:
     """Return samples as doubles; raises SpecError if there are none, or some are not finite."""
-    x = np.asarray(values, dtype=np.float64)
+    try:
+        x = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise SpecError("nothing to calibrate with", given=repr(values), expected="numbers, shape (samples, *input shape)") from None
     if x.size == 0 or not np.all(np.isfinite(x)):
         given = "no values" if x.size == 0 else "NaN or infinity among them"
         raise SpecError("nothing to calibrate with", given=given, expected="finite values, shape (samples, *input shape)")

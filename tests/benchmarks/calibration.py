@@ -3,7 +3,8 @@
 The networks are published ones over tables (adult, bank, COMPAS, student performance). Their inputs are not scaled: `duration` goes to
 5000 and `pdays` to 999 beside columns of 0 and 1. A decision is whether the one output is positive.
 
-- Calibration rows are drawn from the ranges of each column, uniformly; the networks come without the rows that they were trained on.
+- Calibration rows are whole numbers drawn uniformly from the range of each column; the networks come without the rows that they were
+  trained on. With `--ranges header` these are the ranges in the .nnet file, whose columns may have another order than Fairify's.
 - Agreement is counted on other rows, drawn in the same way: a row for each line of the table and each width.
 - tensor: `calibrate(rows, per="tensor")`, one binary point for all weights of a layer, one for its biases and one for what it puts out, the
   output among them; all have so many bits.
@@ -25,12 +26,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 from _pairs import Values, evaluator, random_rows
 from _report import header, table
-from fairness_nets import NETWORKS, load
+from fairness_nets import FOLDERS, NETWORKS, load
 
 import qspec as qs
 
 COLUMNS = ("tensor", "channel", "affine", "rounded end")
-ROWS = 20_000
 
 
 def shares(real: qs.RealNetwork, rows: Values, other: Values, fmt: qs.Fixed | qs.Affine | qs.PerChannel, bits: int) -> list[float]:
@@ -44,20 +44,35 @@ def shares(real: qs.RealNetwork, rows: Values, other: Values, fmt: qs.Fixed | qs
     return [float(np.mean((found > 0) == decided)) for found in (*outputs, coarse)]
 
 
+def drawn(name: str, options: argparse.Namespace, seed: int) -> tuple[Values, qs.Fixed | qs.Affine | qs.PerChannel]:
+    """Return random rows for a network, and a format that holds them."""
+    folder, schema = FOLDERS[name.split("-")[0]]
+    if options.ranges == "table":
+        return random_rows(schema(options.data), options.rows, seed), schema(options.data).format()
+    path = options.data / "fairness_nets" / folder / f"{name}.nnet"
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("//")]
+    low, high = (np.array([int(float(v)) for v in line.strip(",").split(",")]) for line in lines[3:5])
+    columns = int(lines[0].split(",")[1])
+    rows = np.random.default_rng(seed).integers(low[:columns], high[:columns] + 1, (options.rows, columns))
+    return rows.astype(np.float64), qs.Fixed(1 + int(max(high.max(), -low.min())).bit_length(), 0)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with fairness_nets/ and tabular/")
     parser.add_argument("--networks", default=NETWORKS)
     parser.add_argument("--bits", default="8,6")
+    parser.add_argument("--rows", type=int, default=20_000, help="so many to calibrate on, and so many to count on")
+    parser.add_argument("--ranges", choices=("table", "header"), default="table", help="whose ranges rows are drawn from")
     parser.add_argument("--markdown", type=Path, help="write the table here, too")
     options = parser.parse_args()
     lines: list[list[object]] = []
     least: dict[int, list[list[float]]] = {}
     for name in options.networks.split(","):
-        real, schema = load(name, options.data)
-        rows, other = (random_rows(schema, ROWS, seed) for seed in (0, 1))
+        real, _ = load(name, options.data)
+        (rows, fmt), (other, _) = (drawn(name, options, seed) for seed in (0, 1))
         for bits in map(int, options.bits.split(",")):
-            found = shares(real, rows, other, schema.format(), bits)
+            found = shares(real, rows, other, fmt, bits)
             least.setdefault(bits, []).append(found)
             lines.append([name, "-".join(str(s.size) for s in real.stages), bits, *(f"{100 * share:.1f} %" for share in found)])
             print(*lines[-1], file=sys.stderr, flush=True)

@@ -110,7 +110,7 @@ CALLS: dict[str, tuple[Callable[..., object], Mapping[str, object]]] = {
     "RealInput": (qs.RealInput, {"shape": (2,), "name": "x"}),
     "calibrate": (
         lambda **given: REAL.calibrate([[1.0, 2.0]], **given),
-        {"input": FOUR, "rounding": qs.Rounding.RND, "overflow": qs.Overflow.SAT},
+        {"input": FOUR, "per": "tensor", "scales": "fixed", "headroom": 1, "rounding": qs.Rounding.RND, "overflow": qs.Overflow.SAT},
     ),
     "Whole": (qs.Whole, {"name": "a", "lower": 0, "upper": 3, "step": 1, "scale": 1, "shift": 0}),
     "Limits": (qs.Limits, {"seconds": 1, "memory": 99, "seed": 0}),
