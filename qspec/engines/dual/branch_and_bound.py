@@ -48,8 +48,8 @@ MANY = 64
 """Domains from which on disjunctions are left as they are until the search has tried to do without."""
 EARLY = 1
 """Batches that are bounded before the attack, where that needs no compiler."""
-HURRY = 2.0
-"""Seconds; with less than so many left the attack comes before everything else: tightening bounds may take as long."""
+HURRY, COLUMNS = 2.0, 32
+"""Seconds, and elements of inputs; with no more of either the attack comes before everything else: tightening may take longer."""
 SOME_INPUTS, TURN = 64, 4
 """Up to so many, an input is cut every fourth time, too: that steps exclude each other may never be seen otherwise."""
 MAX_BYTES = 1 << 30
@@ -124,7 +124,8 @@ class _Search:
         return self._outcome()
 
     def _run(self) -> None:
-        if self.attack is not None and self.deadline.left() < HURRY:
+        columns = sum(n.lower.size for n in self.query.program if isinstance(n, Input))
+        if self.attack is not None and (self.deadline.left() < HURRY or columns <= COLUMNS):
             self._look_first(self.attack)
             if self.solution is not None:
                 return
