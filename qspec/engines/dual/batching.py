@@ -20,6 +20,7 @@ from qspec.engines.dual.dual_bound import Box, Knobs
 from qspec.engines.dual.options import Options
 from qspec.engines.dual.tensor_program import Shape, View
 from qspec.ir.integer import Affine, Input, Maximum, Product, Program, Staircase, Table, Wrap
+from qspec.ir.linear import Convolution
 
 Floats = npt.NDArray[np.float64]
 
@@ -31,8 +32,8 @@ AT_ONCE = 128
 """Domains at once in numpy."""
 Target = tuple[int, int, int]
 """An element of a node of which a bound is asked for, and the sign: 1 for a lower one, -1 for an upper one."""
-COMPILATION = 4.0
-"""Seconds that have to be left for a compilation of the ascent to begin."""
+COMPILATION, RATE = 4.0, 4e9
+"""Seconds that a compilation of the ascent takes, about, and products a second from then on, until that has been measured."""
 _compiled: set[tuple[Shape, int, int]] = set()
 """What this process has compiled: shapes, steps, and sizes of batches."""
 FAINT = 1e-3
@@ -67,12 +68,16 @@ class Runner:
         self.width = _widths(view, program, root)
         self.open = np.concatenate([np.zeros(0, dtype=np.bool_), *(root.known[n].lower < 0 for n, _, _ in view.shape.facts)])
         self.began = time.monotonic()
+        self.each = 3 * _products(program) / RATE
+        """Seconds that a step takes for each domain: the program there and back."""
         self.placed: tuple[tuple[Array, ...], ...] | None = None
         self.compiled = options.compiled is True or not view.plain
 
     @property
     def size(self) -> int:
         """The number of domains that it likes to have at once."""
+        if self.compiled and not self.deadline.affords(self._seconds(self._largest(), self.options.steps)):
+            return min(self._largest(), self._padded(1))
         return self._largest() if self.compiled else min(self.options.batch or AT_ONCE, AT_ONCE)
 
     def _worth_compiling(self) -> bool:
@@ -190,18 +195,33 @@ class Runner:
         Raises OutOfTime if that has to be compiled first, and what is left of the time cannot pay for it.
         """
         steps = steps or self.options.steps
-        key = self.view.shape, steps, len(assembly.start.main)
-        affordable = key in _compiled or self.deadline.affords(COMPILATION)
+        rows = len(assembly.start.main)
+        seconds = self._seconds(rows, steps)
+        affordable = self.deadline.affords(seconds)
         if not affordable and not self.view.plain:
-            raise OutOfTime(f"bounds of this network are compiled first, for which {COMPILATION:.0f} seconds have to be left")
-        if not affordable or not self._compiles(len(assembly.start.main)):
-            return ascend_numpy(self.view, self.units, assembly.box, assembly.start, steps)
+            raise OutOfTime(f"the next bounds of this network take about {seconds:.0f} seconds on the device, more than are left")
+        if not affordable or not self._compiles(rows):
+            return ascend_numpy(self.view, self.units, assembly.box, assembly.start, steps, self.deadline)
         if self.placed is None:
             from qspec.evaluate import sharding
 
             self.placed = sharding.place(self.view.arrays, sharding.WHOLE)
+        key, began = (self.view.shape, steps, rows), time.monotonic()
+        found = ascend_compiled(self.view, self.placed, self.units, assembly.box, assembly.start, steps)
+        if key in _compiled:
+            self.each = (time.monotonic() - began) / (rows * steps)
         _compiled.add(key)
-        return ascend_compiled(self.view, self.placed, self.units, assembly.box, assembly.start, steps)
+        return found
+
+    def _seconds(self, rows: int, steps: int) -> float:
+        """Return how long so many steps of a batch take on the device, about, its compilation included."""
+        return rows * steps * self.each + (0.0 if (self.view.shape, steps, rows) in _compiled else COMPILATION)
+
+
+def _products(program: Program) -> int:
+    """Return how many products an evaluation of the affine nodes of a program takes."""
+    maps = [m for node in program if isinstance(node, Affine) for m, _ in node.terms]
+    return sum(m.outputs * m.kernel[..., 0].size if isinstance(m, Convolution) else m.outputs for m in maps)
 
 
 def _node_slopes(program: Program, k: int, known: dict[int, Interval]) -> tuple[Floats, Floats]:

@@ -263,7 +263,11 @@ class _Search:
         """Bound some open domains together, and close them, or find a solution, or cut them."""
         batch = self._next(runner.size)
         assembly = runner.assemble(batch)
-        found = runner.ascend(assembly)
+        try:
+            found = runner.ascend(assembly)
+        except OutOfTime:
+            self.open += batch  # nothing was written down about them yet
+            raise
         self.visited += len(batch)
         closing = self._close(batch, assembly, found)
         if not self._try_corners(found, len(batch)):

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 
+from qspec.deadline import NEVER, Deadline
 from qspec.engines.dual.batched_maps import Array, DeviceMaps, Maps, NumpyMaps
 from qspec.engines.dual.dual_bound import Box, Knobs, Passed, dual
 from qspec.engines.dual.tensor_program import Shape, View
@@ -118,11 +119,15 @@ class Flow(Protocol):
 
 
 class PlainFlow:
-    """Steps in Python."""
+    """Steps in Python; the deadline is looked at before each."""
+
+    def __init__(self, deadline: Deadline = NEVER) -> None:
+        self.deadline = deadline
 
     def repeat(self, count: int, done: Callable[[State], Array], body: Callable[[Array, State], State], state: State) -> State:
         """Take so many steps, each given its number, or fewer if all is done."""
         for i in range(count):
+            self.deadline.check()
             state = body(np.float32(i), state)
             if done(state):
                 break
@@ -133,10 +138,13 @@ class PlainFlow:
         return bodies[int(which)](i, state, seen)
 
 
-def ascend_numpy(view: View, units: Units, box: Box, start: Start, steps: int) -> Found:
-    """Return the best dual bounds of a batch, computed in numpy; numbers too large for floats find nothing, as on the device."""
+def ascend_numpy(view: View, units: Units, box: Box, start: Start, steps: int, deadline: Deadline = NEVER) -> Found:
+    """Return the best dual bounds of a batch, computed in numpy; numbers too large for floats find nothing, as on the device.
+
+    Raises OutOfTime and OutOfMemory, at which it looks between steps.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
-        return _ascent(Task(np, NumpyMaps(), PlainFlow(), view.shape, view.arrays, units, box, start, steps))
+        return _ascent(Task(np, NumpyMaps(), PlainFlow(deadline), view.shape, view.arrays, units, box, start, steps))
 
 
 def ascend_compiled(view: View, placed: tuple[tuple[Array, ...], ...], units: Units, box: Box, start: Start, steps: int) -> Found:
