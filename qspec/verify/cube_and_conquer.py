@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from qspec.certificate.check import OpenDomain, check
 from qspec.certificate.claim import claimed
 from qspec.certificate.file import ASSUME, Assumption, Certificate
+from qspec.deadline import OutOfTime
 from qspec.errors import UnsupportedError
 from qspec.ir.integer import Assignment, Query
 from qspec.language.formulas import Property
@@ -167,11 +168,15 @@ def _conquer(run: Run, solver: Solver, theory: str | None, pipeline: Pipeline, d
 
 
 def _ask_cube(run: Run, solver: Solver, theory: str | None, pipeline: Pipeline, domain: OpenDomain) -> tuple[Asked, Assumption]:
-    """Ask about one cube, and return who answered: the passes, if they leave nothing to ask."""
-    solution, parts = presolved(run, cube(run.compiled.query, domain), pipeline)
-    if not parts:
-        return Asked(solution), Assumption("passes", versions()["qspec"], "query")
+    """Ask about one cube, and return who answered: the passes, if they leave nothing to ask; it stays open when its time ends."""
     before = len(run.said)
-    asked = ask(run, solver, theory, parts)
+    try:
+        solution, parts = presolved(run, cube(run.compiled.query, domain), pipeline)
+        if not parts:
+            return Asked(solution), Assumption("passes", versions()["qspec"], "query")
+        asked = ask(run, solver, theory, parts)
+    except OutOfTime as error:
+        late = Said("unknown", Reason.TIMEOUT, str(error), 0.0, "query", Fidelity.EXACT, 0)
+        return Asked(unknown=late), Assumption("", "", "")
     said = run.said[before:]
     return asked, Assumption(solver.name, run.solver_version, said[0].theory)
