@@ -13,7 +13,8 @@ import numpy as np
 from qspec.arithmetic.integers import IntArray
 from qspec.conformance.runtime import expect_installed, run_worker
 from qspec.face import Network
-from qspec.readers.onnx_file import read_graph
+from qspec.network.graph import Stage
+from qspec.readers.onnx_file import Port, read_graph
 
 FUSED = ("Conv", "Gemm", "MatMul", "Add", "AveragePool", "GlobalAveragePool", "Sigmoid", "LeakyRelu")
 """Float operators that ONNX Runtime fuses with the DequantizeLinear and QuantizeLinear around them."""
@@ -36,15 +37,20 @@ def run_onnx(path: str | Path, network: Network, codes: Sequence[IntArray], tens
             model.graph.output.append(onnx.ValueInfoProto(name=name))
     order: list[str] = [o.name for o in model.graph.output]
     fused = any(n.op in FUSED for n in graph.nodes)
-    inputs = [_values(network, k, x, port.type, port.shape) for k, (x, port) in enumerate(zip(codes, graph.inputs.values(), strict=True))]
+    named = {stage.name: (stage, x) for stage, x in zip(network.inputs, codes, strict=True)}
+    given = [named.get(name) or (named.get("x") if len(graph.inputs) == 1 else None) for name in graph.inputs]
+    inputs = [_values(known, len(codes[0]), port) for known, port in zip(given, graph.inputs.values(), strict=True)]
     found = run_worker("ort-fused" if fused else "ort", model.SerializeToString(), inputs, len(order), Path(path).name)
     return [found[order.index(name)] for name in tensors]
 
 
-def _values(network: Network, place: int, codes: IntArray, kind: str, shape: tuple[int | None, ...]) -> IntArray:
-    """Return what the file's input is: codes, or the float values of codes, in its own shape."""
-    full = (len(codes), *(1 if n is None else n for n in shape))
-    if kind != "FLOAT":
-        return codes.astype(np.dtype(kind.lower())).reshape(full)
-    grid = network.inputs[place].type.grid
+def _values(known: tuple[Stage, IntArray] | None, samples: int, port: Port) -> IntArray:
+    """Return what an input of the file is: codes, or the float values of codes, in its own shape; zeros where nothing reads it."""
+    full = (samples, *(1 if n is None else n for n in port.shape))
+    if known is None:
+        return np.zeros(full, np.float32 if port.type == "FLOAT" else np.dtype(port.type.lower()))
+    stage, codes = known
+    if port.type != "FLOAT":
+        return codes.astype(np.dtype(port.type.lower())).reshape(full)
+    grid = stage.type.grid
     return ((codes - grid.zeros[0]).astype(np.float32) * np.float32(float(grid.units[0]))).astype(np.float32).reshape(full)

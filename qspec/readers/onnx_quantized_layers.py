@@ -75,14 +75,15 @@ def product(x: Codes, given: Quantized, kernel: Weights, bias: IntArray | None, 
 def addition(operands: Sequence[Codes | IntArray], given: Sequence[Quantized], out: Output) -> Codes:
     """Return QLinearAdd of two tensors, one of which may be stored."""
     expect_types(given, out.quantized)
-    shapes = [o.shape for o in operands]
-    shape = np.broadcast_shapes(*shapes)
-    if prod(shape) == 1:  # the kernel takes a first operand of one element as the one that is repeated, and reads it second
+    shape = np.broadcast_shapes(*(o.shape for o in operands))
+    if _is_repeated(operands[0].shape, operands[1].shape):  # such an operand is read second
         operands, given = operands[::-1], given[::-1]
+    shapes = [o.shape for o in operands]
     known: list[IntArray] = [
         np.arange(q.ends[0], q.ends[1] + 1) if isinstance(o, Codes) else np.unique(o) for o, q in zip(operands, given, strict=True)
     ]
-    rule = ORT.addition(given[0], given[1], out.quantized, out.ends, (known[0], known[1]), spans=len(set(shapes)) > 1)
+    unsure = len(shapes[0]) != len(shapes[1]) and all(s[-1] == 1 for s in shapes) and prod(shape) > 1
+    rule = ORT.addition(given[0], given[1], out.quantized, out.ends, (known[0], known[1]), either=unsure)
     units = [Affine(8, q.signed, rational(f), q.zero) for q, f in zip(given, rule.factors, strict=True)]
     signals = [o for o in operands if isinstance(o, Codes)]
     if not signals or any(s.shape != shape for s in signals):
@@ -97,6 +98,17 @@ def addition(operands: Sequence[Codes | IntArray], given: Sequence[Quantized], o
             placed = np.broadcast_to(operand, shape).reshape(bare(shape)).transpose(np.argsort(first.order))
             parts.append(apply(Constant(Tensor(integers(placed), unit))))
     return through(first, apply(rule.total, apply(Add(name=out.name), *parts)), out.quantized.signed)
+
+
+def _is_repeated(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
+    """Say whether the first operand of an addition is one code for each run of the second, on the last axis that is longer than one.
+
+    Measured with onnxruntime 1.31.1 on codes for which the order of the operands shows; a single code for a single code is repeated, too.
+    """
+    rank = max(len(first), len(second))
+    pairs = zip(*((1,) * (rank - len(s)) + s for s in (first, second)), strict=True)
+    last = next(((a, b) for a, b in reversed(list(pairs)) if max(a, b) > 1), (1, 2))
+    return last[0] == 1
 
 
 def average(x: Codes, given: Quantized, out: Output) -> Codes:

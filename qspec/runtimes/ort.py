@@ -77,16 +77,23 @@ class OrtQLinear:
         return np.rint(_fused(a, ratios[0], _fused(b, ratios[1], offset))).astype(np.int64)
 
     def addition(
-        self, first: Quantized, second: Quantized, out: Quantized, ends: tuple[int, int], codes: tuple[IntArray, IntArray], *, spans: bool
+        self,
+        first: Quantized,
+        second: Quantized,
+        out: Quantized,
+        ends: tuple[int, int],
+        codes: tuple[IntArray, IntArray],
+        *,
+        either: bool = False,
     ) -> Sum:
-        """Return QLinearAdd as a staircase of an integer sum, checked for every pair of `codes`; `spans` where one operand is repeated.
+        """Return QLinearAdd as a staircase of an integer sum, checked for every pair of `codes`; `either` where their order is not known.
 
-        The factors have as few binary digits as make it one. Raises UnsupportedError where it is none, or where operands that are repeated
-        might be read in the other order, which gives another code.
+        The factors have as few binary digits as make it one. Raises UnsupportedError where it is none, or where the other order of the
+        operands gives another code and their order is not known.
         """
         pair = np.meshgrid(*codes, indexing="ij")
         made = np.clip(self.sum_of_codes((pair[0], pair[1]), (first, second), out), *ends)
-        if spans and np.any(made != np.clip(self.sum_of_codes((pair[1], pair[0]), (second, first), out), *ends)):
+        if either and np.any(made != np.clip(self.sum_of_codes((pair[1], pair[0]), (second, first), out), *ends)):
             raise UnsupportedError("a QLinearAdd that broadcasts depends on the order of its operands", given=first, expected="one shape")
         ratios = [float(np.float32(q.scale) / np.float32(out.scale)) for q in (first, second)]
         exponent = floor(log2(max(ratios)))

@@ -181,11 +181,14 @@ def addition(random: Random, *, qdq: bool) -> ModelProto:
     if random.random() < 0.5:
         f.inputs["b"] = (shape, dtype)
     else:
-        f.keep(b=_codes(random, dtype, shape))
+        smaller = tuple(n if random.integers(2) else 1 for n in shape)
+        f.keep(b=_codes(random, dtype, smaller if random.integers(2) else shape[1:]))
+    order = ["a", "b"] if random.integers(2) else ["b", "a"]
+    parts = {"a": a, "b": b}
     if not qdq:
-        f.node("com.microsoft.QLinearAdd", ["a", *a, "b", *b, *y], "y")
+        f.node("com.microsoft.QLinearAdd", [v for name in order for v in (name, *parts[name])] + y, "y")
         return f.model({"y": TYPES[dtype]})
-    return _ended(f, f.node("Add", [f.real("a", a), f.real("b", b)], "sum"), y, dtype)
+    return _ended(f, f.node("Add", [f.real(name, parts[name]) for name in order], "sum"), y, dtype)
 
 
 def average(random: Random, *, qdq: bool) -> ModelProto:
@@ -285,7 +288,9 @@ def beside(model: ModelProto, folder: Path, samples: int, random: Random) -> tup
     given = [(i.name, tuple(i.shape), np.dtype(i.type.removeprefix("tensor(").removesuffix(")"))) for i in session.get_inputs()]
     arrays = {name: _codes(random, dtype, (samples, *shape)) for name, shape, dtype in given}
     theirs = np.stack([np.asarray(session.run(None, {n: a[k] for n, a in arrays.items()})[0]) for k in range(samples)])
-    named: dict[str, object] = {s.name: a.reshape(samples, *s.type.shape) for s, a in zip(net.inputs, arrays.values(), strict=True)}
+    named: dict[str, object] = {
+        s.name: arrays[s.name if len(arrays) > 1 else given[0][0]].reshape(samples, *s.type.shape) for s in net.inputs
+    }
     ours = trace(net, named)[net.stages[net.outputs[0]].name]
     return theirs.size, int(np.sum(ours.reshape(-1) != theirs.reshape(-1)))
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper, save
 
@@ -206,3 +209,48 @@ def test_properties_of_a_file_are_decided_as_enumeration_says(solver, tmp_path):
     for bound, verdict in ((most, qs.Verdict.HOLDS), (most - 1, qs.Verdict.VIOLATED)):
         held = qs.forall(x_in, given=given, then=net(x_in).code[1] <= bound, name="bound")
         assert qs.verify(held, solver=solver, timeout=60).verdict is verdict
+
+
+# Two codes for which the order of the operands shows in a last bit of float32, so in the sum's rounding.
+SHAPES = [
+    ((1, 3, 4, 6), (3, 1, 1)), ((3, 1, 1), (1, 3, 4, 6)), ((6,), (1, 3, 4, 6)), ((1, 3, 4, 6), (1,)), ((1,), (1, 3, 4, 6)),
+    ((1, 8, 5, 1), (1, 1, 5, 1)), ((1, 1, 5, 1), (1, 8, 5, 1)), ((1, 8), (1, 1)), ((1, 1), (1, 8)), ((1, 1, 1), (1,)),
+]  # fmt: skip
+
+
+def test_operands_that_are_repeated_are_read_second(tmp_path):
+    """On pairs of codes for which the two orders give two codes, onnxruntime and the reader take the same one."""
+    a, b, y = (Quantized(float(np.float32(s)), z, signed=False) for s, z in ((0.3, 253), (0.1, 53), (0.6, 80)))
+    codes = tuple(np.meshgrid(np.arange(256), np.arange(256), indexing="ij"))
+    ort = OrtQLinear()
+    straight, crossed = ort.sum_of_codes((codes[0], codes[1]), (a, b), y), ort.sum_of_codes((codes[1], codes[0]), (b, a), y)
+    first, second = (int(v) for v in np.argwhere(straight != crossed)[0])
+    for one, two in SHAPES:
+        f = File(np.random.default_rng(0))
+        parts = [f.scale(n, q.scale, np.uint8(q.zero)) for n, q in zip("aby", (a, b, y), strict=True)]
+        stored = "a" if prod(one) < prod(two) else "b"
+        shapes, values = {"a": one, "b": two}, {"a": first, "b": second}
+        f.keep(**{stored: np.full(shapes[stored], values[stored], np.uint8)})
+        free = "a" if stored == "b" else "b"
+        f.inputs[free] = (shapes[free], np.dtype(np.uint8))
+        f.node("com.microsoft.QLinearAdd", ["a", *parts[0], "b", *parts[1], *parts[2]], "y")
+        model = f.model({"y": TensorProto.UINT8})
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        given = np.full(shapes[free], values[free], np.uint8)
+        theirs = np.unique(np.asarray(session.run(None, {free: given})[0])).tolist()
+        save(model, tmp_path / "a.onnx")
+        net = qs.load(tmp_path / "a.onnx")
+        ours = np.unique(net.evaluate(given.reshape(1, *net.inputs[0].type.shape))).tolist()
+        assert ours == theirs, (one, two)
+
+
+def test_inputs_go_by_name_and_one_that_nothing_reads_is_left_out(tmp_path):
+    f = File(np.random.default_rng(0))
+    parts = [f.scale(n, 0.1, np.uint8(7)) for n in "aby"]
+    f.inputs |= {n: (s, np.dtype(np.uint8)) for n, s in (("a", (1, 2)), ("spare", (1, 4)), ("b", (1, 3)))}
+    f.node("com.microsoft.QLinearConcat", [*parts[2], "b", *parts[1], "a", *parts[0]], "y", axis=1)
+    save(f.model({"y": TensorProto.UINT8}), tmp_path / "a.onnx")
+    net = qs.load(tmp_path / "a.onnx")
+    assert {s.name: s.type.shape for s in net.inputs} == {"a": (2,), "b": (3,)}
+    found = qs.agree(tmp_path / "a.onnx", samples=10)
+    assert (found.differing, found.outputs) == (0, 50), str(found)
