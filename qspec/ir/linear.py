@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from qspec.arithmetic import convolve
 from qspec.arithmetic.integers import IntArray, integers, magnitude, shrink, widen, within
+from qspec.arithmetic.windows import window_count, windows
 from qspec.errors import ShapeError
 
 EXACT = 2**53
@@ -178,38 +179,6 @@ class Convolution:
 
 
 LinearMap = Dense | Sparse | Convolution
-
-
-def window_count(size: int, kernel: int, stride: int, padding: tuple[int, int], dilation: int) -> int:
-    """Return how many windows of a kernel fit along one axis; raises ShapeError if none does."""
-    count = (size + sum(padding) - dilation * (kernel - 1) - 1) // stride + 1
-    if count < 1:
-        raise ShapeError(
-            "the kernel is larger than the padded image",
-            given=f"size {size}, padding {padding}",
-            expected=f"at least {dilation * (kernel - 1) + 1}",
-        )
-    return count
-
-
-def windows(
-    image: tuple[int, int, int],
-    kernel: tuple[int, ...],
-    stride: tuple[int, int],
-    padding: tuple[tuple[int, int], tuple[int, int]],
-    dilation: tuple[int, int],
-) -> IntArray:
-    """Return the flat index of channel 0 read by each (output row, output column, kernel row, kernel column), or -1 in the padding."""
-    positions = [
-        np.arange(window_count(image[a], kernel[a], stride[a], padding[a], dilation[a]))[:, None] * stride[a]
-        - padding[a][0]
-        + np.arange(kernel[a])[None, :] * dilation[a]
-        for a in (0, 1)
-    ]
-    row = positions[0][:, None, :, None]
-    column = positions[1][None, :, None, :]
-    inside = (row >= 0) & (row < image[0]) & (column >= 0) & (column < image[1])
-    return np.where(inside, (row * image[1] + column) * image[2], -1)
 
 
 def sparse(outputs: int, inputs: int, rows: object, columns: object, coefficients: object) -> Sparse:

@@ -14,8 +14,8 @@ from typing import assert_never, cast, get_args
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
+from qspec.arithmetic.windows import window_count
 from qspec.errors import NetworkError, ShapeError
-from qspec.ir.linear import window_count
 from qspec.ir.real import ExactArray, exact
 from qspec.network.activations import HardSigmoid, HardTanh, LeakyReLU, Linear, ReLU, Sigmoid, Sign, Tanh
 from qspec.network.expect import expect

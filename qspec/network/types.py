@@ -14,8 +14,8 @@ from qspec.arithmetic.formats import Format, Grid
 from qspec.arithmetic.integers import IntArray, common_unit
 from qspec.arithmetic.tensor import Tensor
 from qspec.arithmetic.transcendental import check_steps
+from qspec.arithmetic.windows import window_count, windows
 from qspec.errors import NetworkError, ShapeError
-from qspec.ir.linear import window_count, windows
 from qspec.network.activations import Activation, Linear, Lookup, ReLU, Sigmoid, Tanh
 from qspec.network.kernel_layers import Constant, KernelLayer, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose
 from qspec.network.layers import (

@@ -20,9 +20,9 @@ import numpy.typing as npt
 
 from qspec.arithmetic.formats import Fixed
 from qspec.arithmetic.rounding import Overflow, Rounding
+from qspec.arithmetic.windows import window_count
 from qspec.errors import FormatError, ShapeError
 from qspec.evaluate import device
-from qspec.ir.linear import window_count
 
 Parameters = list[dict[str, jax.Array]]
 """The `kernel` and `bias` of each layer: real numbers that training moves, or the values that are stored."""
