@@ -6,7 +6,7 @@ what it must raises CertificateError; a proof is right when its steps are used u
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import NoReturn, assert_never
@@ -15,6 +15,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray, shrink, widen
 from qspec.certificate.derive import CELLS, Derivation, slope_multipliers
+from qspec.certificate.domain import Domain, Element
 from qspec.certificate.facts import InputFacts
 from qspec.certificate.file import ASSUME, BOUND, CHOOSE, CLOSE, EMPTY, KINDS, LIST, PROPAGATE, SPLIT, TIGHTEN, Certificate
 from qspec.certificate.forward import Forward, Pair
@@ -25,9 +26,6 @@ from qspec.ir.digest import digest
 from qspec.ir.integer import All, And, Any, Formula, Input, Or, Query, Staircase, Truth, arguments, formula_nodes
 from qspec.ir.integer import check as check_query
 from qspec.ir.staircase import climb
-
-Element = tuple[int, int]
-"""A node, and an element of it."""
 
 AHEAD = 64
 """Derivations that are done at once at most."""
@@ -90,24 +88,6 @@ def check(certificate: Certificate, query: Query, *, partial: bool = False, dead
     return Checked(certificate.steps.shape[0], proof.domains, perf_counter() - started, assumed)
 
 
-@dataclass(slots=True)
-class _Domain:
-    """A part of the input space. Arrays and pairs are shared between domains, and replaced, never changed."""
-
-    bounds: list[Pair]
-    seen: list[Sequence[object]]
-    """What the bounds of each node were last propagated from, to see that nothing has changed since."""
-    facts: dict[int, IntArray]
-    pending: tuple[Any | Or, ...] = ()
-    cuts: tuple[Element, ...] = ()
-    empty: bool = False
-    waiting: Formula | Element | None = None
-    """What is to be asserted when the domain comes to be on top: a formula, or one element of a node."""
-
-    def child(self, waiting: Formula | Element | None = None) -> _Domain:
-        return _Domain(list(self.bounds), list(self.seen), dict(self.facts), self.pending, self.cuts, self.empty, waiting)
-
-
 class _Proof:
     """A proof under way: a stack of domains, and how much of each array has been used."""
 
@@ -148,7 +128,7 @@ class _Proof:
         if self.stack:
             raise CertificateError("the proof is not complete", given=f"{len(self.stack)} domains left open", expected="none")
 
-    def _first(self) -> _Domain:
+    def _first(self) -> Domain:
         bounds: list[Pair] = []
         empty = False
         for k, node in enumerate(self.program):
@@ -157,7 +137,7 @@ class _Proof:
                 bounds.append((node.lower, np.maximum(node.lower, node.upper)))
             else:
                 bounds.append(self.forward.node(k, bounds))
-        return _Domain(bounds, [()] * len(bounds), {}, empty=empty)
+        return Domain(bounds, [()] * len(bounds), {}, empty=empty)
 
     def _step(self, kind: int, first: int, second: int, third: int) -> None:
         used = 3 if kind in (SPLIT, BOUND) else 1 if kind in (TIGHTEN, CHOOSE, ASSUME) else 0
@@ -200,7 +180,7 @@ class _Proof:
             waiting, top.waiting = top.waiting, None
             self._assert(top, waiting)
 
-    def _assert(self, domain: _Domain, what: Formula | Element | None) -> None:
+    def _assert(self, domain: Domain, what: Formula | Element | None) -> None:
         match what:
             case None | Truth(True):
                 pass
@@ -221,7 +201,7 @@ class _Proof:
             case _:
                 assert_never(what)
 
-    def _propagate(self, domain: _Domain) -> None:
+    def _propagate(self, domain: Domain) -> None:
         """Tighten inputs by facts, then every node by its arguments, where anything has changed since this was last done."""
         for k, node in enumerate(self.program):
             if domain.empty:
@@ -236,7 +216,7 @@ class _Proof:
                 lower = np.where(domain.facts[k], np.maximum(lower, 0), lower)
             self._intersect(domain, k, lower, upper, follows=True)
 
-    def _intersect(self, domain: _Domain, node: int, lower: IntArray, upper: IntArray, *, follows: bool = False) -> None:
+    def _intersect(self, domain: Domain, node: int, lower: IntArray, upper: IntArray, *, follows: bool = False) -> None:
         """Narrow the bounds of a node; those that stay what they were stay the same object.
 
         `follows` says that the new ones follow from bounds of nodes before it alone (and facts about it or about inputs); others are cuts.
@@ -250,7 +230,7 @@ class _Proof:
                 domain.cuts = (*domain.cuts, *((node, int(e)) for e in moved))
             domain.empty = domain.empty or bool(np.any(lower > upper))
 
-    def _tighten(self, domain: _Domain, node: int) -> None:
+    def _tighten(self, domain: Domain, node: int) -> None:
         """Bound the elements of a node that matter from below and from above, in blocks of rows of the size that memory allows."""
         self._check_node(node)
         low, high = self.certificate.slopes[self.tightened]
@@ -308,7 +288,7 @@ class _Proof:
             self.stack += [domain.child((chosen.node, e)) for e in reversed(range(self.derivation.sizes[chosen.node]))]
         self._ready()
 
-    def _bound(self, domain: _Domain, node: int, element: int, coefficient: int) -> None:
+    def _bound(self, domain: Domain, node: int, element: int, coefficient: int) -> None:
         """Bound one element by what is derived of it together with facts that it would contradict: `coefficient x` is at least that."""
         self._check_node(node)
         lower, upper = (end.astype(object) for end in domain.bounds[node])
@@ -326,7 +306,7 @@ class _Proof:
             upper[element] = least // coefficient
         self._intersect(domain, node, lower, upper, follows=alone)
 
-    def _close(self, domain: _Domain) -> None:
+    def _close(self, domain: Domain) -> None:
         """Check that facts, with their weights, contradict what is derived of their sum."""
         if self.derived not in self.ahead and not domain.empty:
             self._look_ahead(domain)
@@ -334,7 +314,7 @@ class _Proof:
         if least is not None and least <= 0:
             self._fail("the facts are not contradicted", given=f"a bound of {least}", expected="a positive bound")
 
-    def _look_ahead(self, top: _Domain) -> None:
+    def _look_ahead(self, top: Domain) -> None:
         """Derive at once what the next steps derive, as long as they close domains of the same bounds by facts about the same nodes.
 
         Disjuncts of one disjunction are the case. Each row of a derivation stands for itself; who uses it checks the weights first.
@@ -365,7 +345,7 @@ class _Proof:
             row[0, element] -= weight
         return held
 
-    def _least(self, domain: _Domain, coefficients: dict[int, IntArray]) -> int | None:
+    def _least(self, domain: Domain, coefficients: dict[int, IntArray]) -> int | None:
         """Return the bound of a sum less the weighted facts of the next derivation; None in a domain of which nothing is left."""
         number, self.derived = self.derived, self.derived + 1
         weights = self.certificate.weights[self.starts[number] : self.starts[number + 1]]
@@ -391,7 +371,7 @@ class _Proof:
         held = {node: shrink(row) for node, row in coefficients.items()}
         return int(self.derivation.bound(held, domain.bounds, lambda place, _: multipliers[:, place])[0])
 
-    def _list(self, domain: _Domain) -> None:
+    def _list(self, domain: Domain) -> None:
         """Check that no assignment within the bounds of the inputs makes the goal true, whatever else is known of the domain."""
         if domain.empty:
             return
