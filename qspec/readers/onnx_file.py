@@ -103,6 +103,7 @@ def _model(path: Path) -> onnx.ModelProto:
         model = package.load_model_from_string(_bytes(path))
     except (DecodeError, ValueError) as error:
         raise _damaged(path, error) from None
+    _expect_text(model, path)
     _expect_inside(model)
     _keep_what_is_used(model.graph)
     _expect_plain(model, path)
@@ -115,6 +116,18 @@ def _model(path: Path) -> onnx.ModelProto:
     except (checker.ValidationError, RuntimeError, ValueError, TypeError) as error:
         raise _damaged(path, error) from None
     return model
+
+
+def _expect_text(model: onnx.ModelProto, path: Path) -> None:
+    """Raise ModelFileError on a name that is no UTF-8, which protobuf hands on as bytes."""
+    graph = model.graph
+    names: list[object] = [graph.name, *(o.domain for o in model.opset_import), *(f.name for f in model.functions)]
+    names += [v.name for values in (graph.input, graph.output, graph.initializer) for v in values]
+    for node in graph.node:
+        names += [node.name, node.op_type, node.domain, *node.input, *node.output, *(a.name for a in node.attribute)]
+    wrong = [n for n in names if not isinstance(n, str)]
+    if wrong:
+        raise _damaged(path, ValueError(f"a name that is no UTF-8: {wrong[0]!r}"))
 
 
 def _keep_what_is_used(graph: onnx.GraphProto) -> None:

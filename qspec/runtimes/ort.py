@@ -74,7 +74,7 @@ class OrtQLinear:
         (a, b), (first, second) = codes, kinds
         ratios = [np.float32(q.scale) / np.float32(out.scale) for q in kinds]
         offset = np.float32(out.zero) - _fused(ratios[0], first.zero, ratios[1] * np.float32(second.zero))
-        return np.rint(_fused(a, ratios[0], _fused(b, ratios[1], offset))).astype(np.int64)
+        return np.rint(np.clip(_fused(a, ratios[0], _fused(b, ratios[1], offset)), -1024, 1024)).astype(np.int64)
 
     def addition(
         self,

@@ -254,3 +254,11 @@ def test_inputs_go_by_name_and_one_that_nothing_reads_is_left_out(tmp_path):
     assert {s.name: s.type.shape for s in net.inputs} == {"a": (2,), "b": (3,)}
     found = qs.agree(tmp_path / "a.onnx", samples=10)
     assert (found.differing, found.outputs) == (0, 50), str(found)
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path):
+    """Protobuf hands such a name on as bytes."""
+    content = conv(np.random.default_rng(2), qdq=False).SerializeToString()
+    (tmp_path / "a.onnx").write_bytes(content.replace(b"QLinearConv", b"QLin\xffarConv"))
+    with pytest.raises(qs.ModelFileError, match="no UTF-8"):
+        qs.load(tmp_path / "a.onnx")
