@@ -77,7 +77,7 @@ def test_listed_messages_are_those_of_malformed_input() -> None:
 
 
 def test_every_reason_is_explained() -> None:
-    rows = re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|", sections("errors.md")["What is no error"], re.MULTILINE)
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|", sections("errors.md")["Outcomes that are not errors"], re.MULTILINE)
     assert rows == [(reason.name, reason.value) for reason in Reason]
 
 
