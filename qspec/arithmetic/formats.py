@@ -14,7 +14,7 @@ from typing import cast
 
 import numpy as np
 
-from qspec.arithmetic.integers import IntArray, integers, rational
+from qspec.arithmetic.integers import IntArray, integer_row, integers, rational
 from qspec.arithmetic.rounding import Overflow, Rounding
 from qspec.errors import FormatError
 
@@ -130,7 +130,7 @@ class Affine:
         exact = tuple(rational(s) for s in _entries(self.scale))
         if not exact or any(s <= 0 for s in exact):
             raise FormatError("scale must be positive", given=self.scale, expected="a positive finite number, or one per channel")
-        codes = tuple(int(z) for z in integers(_entries(self.zero_point)))
+        codes = integer_row(_entries(self.zero_point))
         if len(codes) not in (1, len(exact)) or any(not self.lower <= z <= self.upper for z in codes):
             raise FormatError(
                 "zero point outside the codes", given=self.zero_point, expected=f"{self.lower}..{self.upper}, one or as many as scales"

@@ -43,6 +43,14 @@ def integers(values: object) -> IntArray:
     raise FormatError("integers expected", given=array.dtype, expected="an array of whole numbers")
 
 
+def integer_row(values: object) -> tuple[int, ...]:
+    """Return a list of integers as a tuple; raises FormatError on anything that has not one axis of whole numbers."""
+    found = integers(values)
+    if found.ndim != 1:
+        raise FormatError("integers in one row expected", given=f"shape {found.shape}", expected="one axis of whole numbers")
+    return tuple(int(v) for v in found)
+
+
 def exact_array(values: object) -> npt.NDArray[Any]:
     """Return numbers as an array that holds each as it was given; raises FormatError on rows of different lengths.
 

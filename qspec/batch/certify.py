@@ -76,6 +76,7 @@ def certify(
     Raises ShapeError or SpecError on samples that do not fit the network, UnsupportedError for networks that are not one array in, one
     vector out, SoundnessError if device and reference disagree.
     """
+    checks.flag(progress, "progress")
     work = _Work.of(network, images, labels, radius, branching, timeout, workers, seed)
     with ExitStack() as stack:
         journal = stack.enter_context(opened(store, work.key(), work.shape, timeout))

@@ -67,10 +67,11 @@ def compare(
 
 def compare_each(spec: Property, *, solvers: Sequence[str | Solver], **options: object) -> Iterator[Result]:
     """Yield the result of each solver as it comes; raises SoundnessError at the first contradiction."""
-    if not listed(solvers, "solvers"):
+    asked = listed(solvers, "solvers")
+    if not asked:
         raise SpecError("nobody is asked", given=solvers, expected="at least one solver")
     seen: list[Result] = []
-    for solver in solvers:
+    for solver in asked:
         result = verify(spec, solver=solver, **options)  # pyright: ignore[reportArgumentType]
         for other in seen:
             if {result.verdict, other.verdict} == {Verdict.HOLDS, Verdict.VIOLATED}:

@@ -20,6 +20,7 @@ from qspec.batch.certification import Outcome
 from qspec.batch.store import BOM
 from qspec.errors import SpecError
 from qspec.files.atomic import check_plain, write_all, writing
+from qspec.support import checks
 from qspec.support.json_text import parse
 from qspec.verify.result import Verdict
 
@@ -58,7 +59,7 @@ def opened(where: str | os.PathLike[str] | None, key: str, shape: tuple[int, ...
     if where is None:
         yield Journal("", None, {}, limit)
         return
-    path = Path(where)
+    path = Path(checks.path(where, "a store"))
     check_plain(path, "a store")
     try:
         stream = path.open("a+b", buffering=0)

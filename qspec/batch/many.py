@@ -17,9 +17,8 @@ from qspec.batch.worker import Death, Desk, Job, Reply, Task
 from qspec.errors import QspecError, SolverMissingError, SoundnessError, SpecError
 from qspec.language.formulas import Property
 from qspec.language.traversal import networks
-from qspec.solver import Limits, Reason, Solver
+from qspec.solver import Limits, Reason, Solver, get_solver
 from qspec.support import checks
-from qspec.support.options import listed
 from qspec.verify.decide import DEFAULT_SOLVER, Presolve, verify
 from qspec.verify.feature_rows import rows_of
 from qspec.verify.result import Evidence, Result, Verdict
@@ -151,9 +150,11 @@ def cores() -> int:
 
 def _properties(spec: Specs) -> tuple[Property, ...]:
     found = spec if isinstance(spec, Mapping) else dict(enumerate(spec if isinstance(spec, Sequence) else [spec]))
-    stray = next((p for p in found.values() if not isinstance(p, Property)), None)  # pyright: ignore[reportUnnecessaryIsInstance]
-    if not found or stray is not None:
-        raise SpecError("not a property", given=stray, expected="a property, or a list or dictionary of properties")
+    stray = [p for p in found.values() if not isinstance(p, Property)]  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not found or stray:
+        raise SpecError(
+            "not a property", given=repr(stray[0]) if stray else "none", expected="a property, or a list or dictionary of properties"
+        )
     return tuple(replace(p, name=name) if isinstance(name, str) else p for name, p in found.items())
 
 
@@ -165,9 +166,9 @@ def every_option(given: Mapping[str, object]) -> dict[str, object]:
             "verify has no such option", given=stray, expected=", ".join(known), advice="values of parameters belong into `over`"
         )
     settings = {**known, **given}
-    settings["without"] = sorted(
-        checks.text(name, "the name of a pass") for name in listed(cast(Sequence[str], settings["without"]), "without")
-    )
+    settings["without"] = sorted(checks.names(settings["without"], "without"))
+    if not isinstance(settings["solver"], str):
+        get_solver(cast(Solver, settings["solver"]))
     for name in ("attack", "split"):
         checks.flag(settings[name], name)
     checks.positive(settings["delta"], "delta")

@@ -22,6 +22,7 @@ from typing import Any, cast
 from qspec.errors import SpecError
 from qspec.files.atomic import check_plain, write_all, writing
 from qspec.solver import Limits, Reason
+from qspec.support import checks
 from qspec.support.json_text import parse
 from qspec.verify.result import Result
 
@@ -114,7 +115,7 @@ class Store:
 @contextmanager
 def opened(where: str | os.PathLike[str]) -> Generator[Store]:
     """Open a store for one run, made if it is not there; raises SpecError if another run has it, or if the file is something else."""
-    path = Path(where)
+    path = Path(checks.path(where, "a store"))
     check_plain(path, "a store")
     try:
         new = not path.exists()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from numbers import Integral
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -32,6 +33,7 @@ from qspec.quantization.accuracy import Labelled, accuracy, real_accuracy
 from qspec.quantization.agreement import LEAST, Agreement
 from qspec.quantization.calibrate import kept, quietly
 from qspec.solver import Solver
+from qspec.support import checks
 from qspec.support.optional import need
 from qspec.support.options import listed
 from qspec.verify.decide import DEFAULT_REAL, DEFAULT_SOLVER
@@ -150,8 +152,9 @@ def sweep(
     A query that could not be asked is a record with the reason ERROR. Raises SpecError on malformed arguments, SolverMissingError if a
     solver cannot run, and SoundnessError as `verify_many` does.
     """
-    levels = _levels(make, specs, bits, labelled)
-    points = [dict(s) for s in samples]
+    checks.function(specs, "`specs`", "a function from a network to properties")
+    levels = _levels(make, specs, None if bits is None else listed(bits, "bits"), labelled)
+    points = checks.mappings(samples, "samples")
     asked = list(listed(solvers, "solvers"))
     if not points or not asked:
         raise SpecError("nothing to ask", given=f"{len(points)} samples, {len(asked)} solvers", expected="at least one of each")
@@ -177,15 +180,17 @@ Asking = Callable[[str | os.PathLike[str] | None], Iterator[tuple[Finished, Mapp
 def _levels(
     make: Callable[[int], Network] | Mapping[Bits, Network],
     specs: Specs,
-    bits: Iterable[int] | None,
+    bits: Sequence[Bits] | None,
     labelled: Labelled | None,
 ) -> tuple[Level, ...]:
     if isinstance(make, Mapping):
         given = cast("Mapping[Bits, Network]", make)
-        chosen = {b: n for b, n in given.items() if bits is None or b in set(bits)}
+        wanted = given if bits is None else [b for b in bits if isinstance(b, str | Integral)]
+        chosen = {b: n for b, n in given.items() if b in wanted}
     else:
+        checks.function(make, "`make`", "a function from a number of bits to a network, or a mapping")
         made = quietly(make)
-        chosen = {b: made(b) for b in sorted(set(bits or ()))}
+        chosen = {b: made(b) for b in sorted(set(checks.integers(bits or (), "bits")))}
     if not chosen:
         raise SpecError("no numbers of bits", given=bits, expected="at least one", advice="bits=range(6, 11)")
     levels: list[Level] = []
@@ -193,7 +198,7 @@ def _levels(
         if not isinstance(network, Network):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise SpecError(f"`make` returned no network for {b} bits", given=network, expected="a Network")
         made = specs(network)
-        found = [made] if isinstance(made, Property) else list(made)
+        found = (made,) if isinstance(made, Property) else listed(made, "specs")
         names = {p.name: p for p in found}
         if not found or len(names) < len(found):
             raise SpecError(

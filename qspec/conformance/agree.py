@@ -17,6 +17,7 @@ from qspec.lowering.evaluate import trace
 from qspec.network.layers import Input
 from qspec.readers.tflite import read_tensors
 from qspec.readers.tflite_file import TfliteModel, read_model
+from qspec.support import checks
 
 BLOCK = 64
 """Samples that are compared at a time."""
@@ -80,6 +81,10 @@ def agree(
     one array per input; without them `samples` random ones are drawn: half uniform, half around one code each, as images are. Raises what
     `load` and `run_runtime` raise, ShapeError on inputs that do not fit.
     """
+    checks.path(path, "a file")
+    for name, given in (("the semantics", semantics), ("the runtime", runtime)):
+        if given is not None:
+            checks.text(given, name)
     is_onnx = str(path).endswith((".onnx", ".onnx.gz"))
     semantics = semantics or ("ort-qlinear" if is_onnx else "tflm")
     runtime = runtime or semantics

@@ -17,6 +17,7 @@ from qspec.face import Network
 from qspec.language.formulas import Property
 from qspec.quantization.accuracy import Labelled
 from qspec.solver import Solver, get_solver
+from qspec.support import checks
 from qspec.support.options import listed
 from qspec.verify.decide import DEFAULT_SOLVER, verify
 from qspec.verify.result import Result, Verdict
@@ -108,7 +109,10 @@ def fewest_bits(
     violation does not end the asking. `labelled` are then input codes and their classes, for the accuracy. Other options are those of
     `verify`; `timeout` is seconds for each verdict. Raises SpecError if there is nothing to try or to check, and what `verify` raises.
     """
-    widths, points = sorted(set(bits)), [dict(s) for s in samples]
+    checks.function(make, "`make`", "a function from a number of bits to a network")
+    checks.function(specs, "`specs`", "a function from a network to properties")
+    checks.flag(every, "every")
+    widths, points = sorted(set(checks.integers(bits, "bits"))), checks.mappings(samples, "samples")
     if not widths or not points:
         raise SpecError("nothing to try", given=f"{len(widths)} widths, {len(points)} samples", expected="at least one of each")
     ask = partial(verify, solver=get_solver(solver), **options)
@@ -119,7 +123,7 @@ def fewest_bits(
             found = _properties(specs(network))
             return _results(found, points, ask, every), len(found) * len(points)
 
-        return descend(by_layer, listed(layers, "layers"), widths, asked, labelled)
+        return descend(by_layer, checks.names(layers, "layers"), widths, asked, labelled)
     uniform = cast("Callable[[int], Network]", make)
     table: list[Width] = []
     for width in widths:
@@ -132,8 +136,8 @@ def fewest_bits(
     return Widths(tuple(table))
 
 
-def _properties(given: Property | Iterable[Property]) -> list[Property]:
-    found = [given] if isinstance(given, Property) else list(given)
+def _properties(given: Property | Iterable[Property]) -> tuple[Property, ...]:
+    found = (given,) if isinstance(given, Property) else listed(given, "specs")
     if not found:
         raise SpecError("`specs` returned nothing to check", given=cast(object, given), expected="at least one property")
     return found

@@ -27,6 +27,7 @@ from qspec.language.functions import maximum
 from qspec.named.schema import Categorical, Column, Link, Schema, Whole, Word
 from qspec.network.layers import Input
 from qspec.network.types import Type
+from qspec.support import checks
 
 Delta = Mapping[str, object]
 """By how much a feature may differ, in its own unit (years, levels); None: by any amount. Features that are not named agree."""
@@ -139,6 +140,8 @@ def explain(network: Network | RealNetwork, schema: Schema, codes: Mapping[str, 
 
 def _input(network: Network | RealNetwork, schema: Schema) -> tuple[Format, int]:
     """Return the format of a network's one input, which for a real network is the schema's own, and its size."""
+    checks.kind(network, Network | RealNetwork, "a network", "a Network or a RealNetwork")
+    checks.kind(schema, Schema, "a schema", "qs.Schema(…)")
     if len(network.inputs) != 1:
         raise SpecError("which input?", given=[s.name for s in network.inputs], expected="a network with one input")
     if isinstance(network, RealNetwork):
@@ -166,6 +169,8 @@ def _alike(schema: Schema, a: Variable, b: Variable, delta: Delta | None) -> For
     """Return that two rows break no link and differ in no feature by more than allowed."""
     if not schema.protected:
         raise SpecError("the schema protects nobody", given="no protected feature", expected='protected=("sex",)')
+    if delta is not None:
+        checks.kind(delta, Mapping, "`delta`", '{"age": 1}')
     given = dict(delta or {})
     for name in given:
         schema.feature(name)

@@ -116,7 +116,7 @@ def _start(
         raise SpecError("not an objective", given=objective, expected="qs.maximize(…) or qs.minimize(…)")
     deadline = limits.deadline()
     spec = Property("exists", objective.variables, objective.given, Comparison(objective.expression, ">="), objective.name, objective.reals)
-    chosen = get_solver(solver or default_solver(spec))
+    chosen = get_solver(default_solver(spec) if solver is None else solver)
     ask = partial(verify, solver=chosen, theory=theory, memory=limits.memory, seed=limits.seed, attack=attack, without=without)
     bound_spec = bind(spec, parameters)
     value = cast(Comparison, bound_spec.then).difference

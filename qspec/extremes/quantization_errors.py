@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from qspec.arithmetic.integers import rational
 from qspec.deadline import NEVER, Deadline
 from qspec.errors import SoundnessError, SpecError
-from qspec.ir.real import exact
 from qspec.support import checks
 from qspec.support.threads import single_threaded
 
@@ -50,7 +49,7 @@ def largest_error(
     """
     from qspec.engines.difference.largest import exact_errors
 
-    allowed = Fraction(exact(gap).item())
+    allowed = rational(gap)
     if allowed < 0:
         raise SpecError("no gap", given=gap, expected="a number of at least 0")
     deadline = Deadline.after(checks.seconds(timeout, zero=True))

@@ -24,6 +24,7 @@ from qspec.language.expressions import Parameter
 from qspec.language.formulas import Property
 from qspec.language.traversal import occurrences
 from qspec.solver import Limits, Reason, Solver, get_solver
+from qspec.support import checks
 from qspec.verify.decide import DEFAULT_SOLVER, verify
 from qspec.verify.result import Result, Verdict
 
@@ -94,6 +95,7 @@ def largest_radius(
     chosen = get_solver(solver)
     first, width = rational(low), rational(step)
     last = None if high is None else rational(high)
+    checks.text(parameter, "the name of the parameter")
     _check(spec, parameter, first, last, width)
     if parameter in parameters:
         raise SpecError("the parameter that is searched for has a value", given=parameter, expected="low=…, high=…, step=…")

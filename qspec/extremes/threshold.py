@@ -15,6 +15,7 @@ from qspec.errors import SpecError
 from qspec.extremes.bisection import Bracket, questions, why_open
 from qspec.language.formulas import Property
 from qspec.solver import Limits, Reason, Solver
+from qspec.support import checks
 from qspec.verify.decide import verify
 from qspec.verify.result import Result, Verdict
 
@@ -94,6 +95,7 @@ def _search(
     parameters: Mapping[str, object],
 ) -> Threshold:
     """Bisect over k, which stands for `first + k * width`; the bracket is about "it holds" for the smaller numbers."""
+    checks.function(make, "`make`", "a function from a value to a property")
     first, last, width = rational(low), rational(high), rational(step)
     if width <= 0 or last < first:
         raise SpecError("nothing to search", given=f"from {first} to {last} by {width}", expected="low <= high and step > 0")

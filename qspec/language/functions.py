@@ -134,8 +134,7 @@ def relu(value: Operand) -> Expression:
 
 def _rows(value: Operand, axis: Literal["last", "all"]) -> Expression:
     array = expression(value)
-    if axis not in ("last", "all"):
-        raise SpecError("unknown axis", given=axis, expected='"last" or "all"')
+    checks.choice(axis, "axis", ("last", "all"))
     if array.size == 0:
         raise ShapeError("nothing to reduce", given=array.shape, expected="at least one element")
     return array if axis == "last" and array.shape else array.flatten()
@@ -144,7 +143,7 @@ def _rows(value: Operand, axis: Literal["last", "all"]) -> Expression:
 def _extreme(values: tuple[Operand, ...], kind: Literal["max", "min"], axis: Literal["last", "all"]) -> Expression:
     if len(values) == 1:
         return Reduce(_rows(values[0], axis), kind)
-    if axis != "all":
+    if checks.choice(axis, "axis", ("last", "all")) != "all":
         raise SpecError("several arrays are compared elementwise, not along an axis", given=axis, expected="one array, or no axis")
     arrays = [expression(v) for v in values]
     try:

@@ -67,6 +67,8 @@ def layer_signal(application: Application, stage: str, tap: Tap) -> Output:
 
 def _input_stage(network: Graph, of: str | None) -> Stage:
     stages = network.inputs
+    if of is not None:
+        checks.text(of, "the name of an input")
     for s in stages:
         if s.name == of:
             return s

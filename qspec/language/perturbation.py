@@ -19,7 +19,7 @@ from qspec.lowering.layers import ParameterName
 from qspec.network.graph import Graph
 from qspec.network.layers import Conv2D, Dense
 from qspec.network.types import Type
-from qspec.support.options import listed
+from qspec.support import checks
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +46,7 @@ class PerturbedNetwork:
 def stored_parameters(network: Graph, layers: Sequence[str] | None = None) -> dict[ParameterName, Tensor]:
     """Return the stored tensors of the named layers, or of all; raises NetworkError on a layer that stores nothing."""
     found: dict[ParameterName, Tensor] = {}
-    for stage in network.stages if layers is None else [network.stage(n) for n in listed(layers, "layers")]:
+    for stage in network.stages if layers is None else [network.stage(n) for n in checks.names(layers, "layers")]:
         if isinstance(stage.layer, Dense | Conv2D):
             found[stage.name, "kernel"] = stage.layer.kernel
             if stage.layer.bias is not None:
@@ -58,6 +58,7 @@ def stored_parameters(network: Graph, layers: Sequence[str] | None = None) -> di
 
 def perturb(network: Graph, weights: int, biases: int, layers: Sequence[str] | None) -> PerturbedNetwork:
     """Return the network with codes free within ± `weights` LSB (kernels) and ± `biases` LSB, cut to their formats."""
+    weights, biases = (checks.integer(n, f"`{name}`, a number of LSB,") for name, n in (("weights", weights), ("biases", biases)))
     if weights < 0 or biases < 0 or weights == biases == 0:
         raise NetworkError(
             "nothing is perturbed", given=f"weights={weights}, biases={biases}", expected="whole numbers, at least one positive"

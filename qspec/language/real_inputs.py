@@ -62,6 +62,8 @@ def real_signal(application: RealApplication, stage: str) -> RealOutput:
 
 def _input_stage(network: RealGraph, of: str | None) -> RealStage:
     stages = network.inputs
+    if of is not None:
+        checks.text(of, "the name of an input")
     for s in stages:
         if s.name == of:
             return s

@@ -17,7 +17,7 @@ from qspec.language.real_expressions import RealOutput, RealVariable
 from qspec.language.real_inputs import apply_real, real_input_variable, real_output, real_signal, real_variable
 from qspec.network.real_graph import RealGraph
 from qspec.network.real_layers import RealConv2D, RealDense
-from qspec.support.options import listed
+from qspec.support import checks
 
 Rounded = Literal["nearest", "truncate"]
 ParameterName = tuple[str, str]
@@ -54,7 +54,7 @@ def radius(rho: object, bits: int | None, rounding: Rounded) -> Fraction:
     Rounding to nearest changes a number by 2^-(bits + 1) at most, truncation by less than 2^-bits. Raises NetworkError unless exactly one
     of the two is given.
     """
-    if (rho is None) == (bits is None) or rounding not in ("nearest", "truncate"):
+    if (rho is None) == (bits is None) or not isinstance(rounding, str) or rounding not in ("nearest", "truncate"):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise NetworkError(
             "by how much are parameters perturbed?",
             given=f"rho={rho}, bits={bits}, rounding={rounding!r}",
@@ -70,7 +70,7 @@ def radius(rho: object, bits: int | None, rounding: Rounded) -> Fraction:
 def stored(network: RealGraph, layers: Sequence[str] | None = None) -> dict[ParameterName, ExactArray]:
     """Return the stored arrays of the named layers, or of all; raises NetworkError on a layer that stores nothing."""
     found: dict[ParameterName, ExactArray] = {}
-    for stage in network.stages if layers is None else [network.stage(n) for n in listed(layers, "layers")]:
+    for stage in network.stages if layers is None else [network.stage(n) for n in checks.names(layers, "layers")]:
         if isinstance(stage.layer, RealDense | RealConv2D):
             found[stage.name, "kernel"] = stage.layer.kernel
             if stage.layer.bias is not None:
@@ -84,6 +84,8 @@ def perturb(
     network: RealGraph, rho: Fraction, *, relative: bool, layers: Sequence[str] | None, weights: bool, biases: bool
 ) -> PerturbedRealNetwork:
     """Return the network with parameters free within ± rho, or ± rho times their magnitude; raises NetworkError if none is."""
+    for name, value in (("relative", relative), ("weights", weights), ("biases", biases)):
+        checks.flag(value, name)
     if rho < 0:
         raise NetworkError("a negative perturbation", given=str(rho), expected="rho >= 0")
     variables: list[RealVariable] = []

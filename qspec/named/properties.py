@@ -34,7 +34,6 @@ from qspec.network.graph import Stage
 from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, Requantize
 from qspec.support import checks
-from qspec.support.options import listed
 
 
 def local_robustness(network: Network, centre: Operand, radius: Operand, label: int | Parameter) -> Property:
@@ -140,7 +139,7 @@ def no_overflow(network: Network, *, layers: Sequence[str] | None = None, satura
     checks.flag(saturation, "saturation")
     (x,) = _inputs(network, "x")
     held: list[Formula] = []
-    for stage in network.stages if layers is None else [network.stage(n) for n in listed(layers, "layers")]:
+    for stage in network.stages if layers is None else [network.stage(n) for n in checks.names(layers, "layers")]:
         for tap, fmt in _overflowing(stage.layer):
             if saturation or tap == "held" or fmt.overflow in (Overflow.WRAP, Overflow.SAT_ZERO):
                 held.append(_in_range(network, x, stage, tap, fmt))

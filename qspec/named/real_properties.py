@@ -22,6 +22,7 @@ from qspec.language.expressions import Expression, Operand, expression, fit
 from qspec.language.formulas import Conjunction, Disjunction, Formula, Property, Requirement, argmax, every, forall, requiring
 from qspec.language.functions import linf
 from qspec.language.real_perturbation import PerturbedRealNetwork
+from qspec.support import checks
 
 HALF = "1/2"
 
@@ -86,13 +87,16 @@ def quantization_error(
     Without a centre all codes of the input count, without `outputs` all outputs. The real network reads the values that the codes stand
     for. Source: Zhang, Song, Sun, CAV 2023 (QEBVerif).
     """
+    checks.kind(fixed, Network, "the quantised network", "a Network")
+    checks.kind(real, RealNetwork, "the real network", "a RealNetwork")
+    chosen = None if outputs is None else list(checks.integers(outputs, "outputs"))
     x = fixed.input("x")
     given = None if centre is None else linf(x.code - fit(expression(centre), x.shape, "the centre")) <= radius
     ours, theirs = fixed(x), real(x)
     if ours.shape != theirs.shape:
         raise ShapeError("networks with different outputs", given=f"{ours.shape} and {theirs.shape}", expected="one shape")
     ours, theirs = ours.flatten(), theirs.flatten()
-    apart = ours - theirs if outputs is None else ours[list(outputs)] - theirs[list(outputs)]
+    apart = ours - theirs if chosen is None else ours[chosen] - theirs[chosen]
     spec = forall(x, given=given, then=every(abs(apart) <= tolerance), name="quantization_error")
     low, high = extremes(x.domain)
     near = Requirement("the radius", expression(radius), most=int((high - low).max()), whole=True)

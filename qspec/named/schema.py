@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Real
 from typing import Any, Literal, assert_never, cast
 
 import numpy as np
@@ -20,12 +21,14 @@ from qspec.arithmetic.shapes import check_one
 from qspec.errors import SpecError
 from qspec.ir.real import ExactArray, exact, fractions
 from qspec.network.layers import Feature, Input
+from qspec.support import checks
 from qspec.support.json_text import parse
 from qspec.support.options import listed
 
 Word = str | int
 """A value of a row: a word, or a whole number."""
 JSON_SCHEMA = "qspec.schema/1"
+NAME = "the name of a feature"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,9 @@ class _Words:
     words: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        checks.text(self.name, NAME)
         found = listed(self.words, f"values of {self.name}")
-        if not found or len(set(found)) < len(found) or not all(isinstance(w, str) for w in found):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not found or not all(isinstance(w, str) for w in found) or len(set(found)) < len(found):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise SpecError(
                 f"the values of feature {self.name!r} are not distinct words", given=found, expected="at least one text, none twice"
             )
@@ -58,6 +62,10 @@ class Categorical(_Words):
 
     onehot: bool = True
 
+    def __post_init__(self) -> None:
+        _Words.__post_init__(self)
+        checks.flag(self.onehot, "onehot")
+
     @property
     def columns(self) -> int:
         return len(self.words) if self.onehot else 1
@@ -72,6 +80,10 @@ class Ordinal(_Words):
     """Words in an order; the network reads `first` for the first of them, one more for the next, and so on."""
 
     first: int = 0
+
+    def __post_init__(self) -> None:
+        _Words.__post_init__(self)
+        object.__setattr__(self, "first", checks.integer(self.first, f"the first number of feature {self.name!r}"))
 
     @property
     def columns(self) -> int:
@@ -94,6 +106,7 @@ class Whole:
     shift: Fraction = Fraction(0)
 
     def __post_init__(self) -> None:
+        checks.text(self.name, NAME)
         object.__setattr__(self, "scale", rational(self.scale))
         object.__setattr__(self, "shift", rational(self.shift))
         if not all(isinstance(v, int) for v in (self.lower, self.upper, self.step)) or self.lower > self.upper or self.step < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -132,9 +145,16 @@ class Link:
     when: Mapping[str, Sequence[Word]]
     then: Mapping[str, Sequence[Word]]
 
+    def __post_init__(self) -> None:
+        for side, part in (("when", self.when), ("then", self.then)):
+            checks.kind(part, Mapping, f"`{side}` of a link", '{"feature": ["value", …]}')
+
 
 def determines(name: str, other: str, values: Mapping[Word, Word]) -> tuple[Link, ...]:
     """Return the links by which feature `name` determines feature `other`: one for each value of `name` that `values` lists."""
+    checks.text(name, NAME)
+    checks.text(other, NAME)
+    checks.kind(values, Mapping, "what a feature determines", "a mapping from values of the one feature to values of the other")
     return tuple(Link({name: [k]}, {other: [v]}) for k, v in values.items())
 
 
@@ -150,8 +170,13 @@ class Schema:
     links: Sequence[Link] = ()
 
     def __post_init__(self) -> None:
-        for name in ("features", "protected", "links"):
+        for name in ("features", "links"):
             object.__setattr__(self, name, listed(getattr(self, name), name))
+        object.__setattr__(self, "protected", checks.names(self.protected, "protected"))
+        for f in self.features:
+            checks.kind(f, Column, "a feature of a schema", "qs.Categorical(…), qs.Ordinal(…) or qs.Whole(…)")
+        for link in self.links:
+            checks.kind(link, Link, "a link of a schema", "qs.Link(…)")
         names = [f.name for f in self.features]
         if not names or len(set(names)) < len(names):
             raise SpecError("the features of a schema are not distinct", given=names, expected="at least one, each with a name of its own")
@@ -174,6 +199,7 @@ class Schema:
 
     def feature(self, name: str) -> Column:
         """Return the feature of this name; raises SpecError if there is none."""
+        checks.text(name, NAME)
         for f in self.features:
             if f.name == name:
                 return f
@@ -224,13 +250,14 @@ class Schema:
                     expected="steps of one",
                     advice="qs.Input((columns,), format), with qs.fairness on top: it needs no features in the layer",
                 )
-        return Input((self.columns,), fmt or self.format(), name, tuple(parts))
+        return Input((self.columns,), self.format() if fmt is None else fmt, name, tuple(parts))
 
     def encode(self, row: Mapping[str, Word]) -> ExactArray:
         """Return the numbers that the network reads for a row, shape (columns,); raises SpecError on a missing or unknown value."""
+        checks.kind(row, Mapping, "a row", "a mapping of the names of features to values")
         unknown = set(row) - {f.name for f in self.features}
         if unknown or len(row) < len(self.features):
-            raise SpecError("a row has other features", given=sorted(row), expected=", ".join(f.name for f in self.features))
+            raise SpecError("a row has other features", given=list(row), expected=", ".join(f.name for f in self.features))
         numbers: list[Fraction] = []
         for f in self.features:
             k = _place(f, row[f.name])
@@ -293,7 +320,7 @@ def _narrowest(ranges: Sequence[tuple[Fraction, Fraction, Fraction]]) -> Fixed |
 
 def _place(feature: Column, word: Word) -> int:
     """Return the position of a value among those of a feature."""
-    if isinstance(word, bool) or word not in feature.values:
+    if isinstance(word, bool) or not isinstance(word, str | Real) or word not in feature.values:
         shown = f"{feature.lower}..{feature.upper} by {feature.step}" if isinstance(feature, Whole) else ", ".join(map(str, feature.values))
         raise SpecError(f"feature {feature.name!r} has no such value", given=word, expected=shown)
     return feature.values.index(word)

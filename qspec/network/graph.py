@@ -99,8 +99,8 @@ class Graph:
 
     def stage(self, name: str) -> Stage:
         """Return the stage of this name; raises NetworkError if there is none."""
-        if name not in self._positions:
-            raise NetworkError("no such layer", given=name, expected=", ".join(self._positions))
+        if not isinstance(name, str) or name not in self._positions:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise NetworkError("no such layer", given=repr(name), expected=", ".join(self._positions))
         return self.stages[self._positions[name]]
 
     def into(self, kind: type[GraphKind]) -> GraphKind:

@@ -14,7 +14,7 @@ from typing import cast
 import numpy as np
 
 from qspec.arithmetic.formats import Affine, Fixed, Format
-from qspec.arithmetic.integers import IntArray, integers
+from qspec.arithmetic.integers import IntArray, integer_row, integers
 from qspec.arithmetic.tensor import Tensor
 from qspec.errors import NetworkError, ShapeError
 from qspec.network.expect import expect
@@ -67,7 +67,7 @@ class Transpose:
     name: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "axes", tuple(int(a) for a in integers(listed(self.axes, "axes"))))
+        object.__setattr__(self, "axes", integer_row(listed(self.axes, "axes")))
         if sorted(self.axes) != list(range(len(self.axes))):
             raise NetworkError("axes are not an order of all axes", given=self.axes, expected=f"an order of {tuple(range(len(self.axes)))}")
 
@@ -83,7 +83,7 @@ class Pad:
 
     def __post_init__(self) -> None:
         for side in ("before", "after"):
-            object.__setattr__(self, side, tuple(int(n) for n in integers(listed(getattr(self, side), side))))
+            object.__setattr__(self, side, integer_row(listed(getattr(self, side), side)))
         expect(self.code, int, "the code of a padding", "a whole number")
         if len(self.before) != len(self.after) or min((*self.before, *self.after), default=-1) < 0:
             raise NetworkError(
@@ -125,7 +125,7 @@ class Multiplier:
         if self.format.grid().channels != 1:
             raise NetworkError("a multiplier has one format", given=self.format, expected="one scale and one zero point")
         for part in ("multiplier", "shift"):
-            object.__setattr__(self, part, tuple(int(v) for v in integers(_several(getattr(self, part)))))
+            object.__setattr__(self, part, integer_row(_several(getattr(self, part))))
         object.__setattr__(self, "scaling", tuple(_several(self.scaling)))
         object.__setattr__(self, "lower", self.format.lower if self.lower is None else self.lower)
         object.__setattr__(self, "upper", self.format.upper if self.upper is None else self.upper)

@@ -92,9 +92,9 @@ class RealGraph:
     def stage(self, name: str) -> RealStage:
         """Return the stage of this name; raises NetworkError if there is none."""
         for s in self.stages:
-            if s.name == name:
+            if isinstance(name, str) and s.name == name:  # pyright: ignore[reportUnnecessaryIsInstance]
                 return s
-        raise NetworkError("no such layer", given=name, expected=", ".join(s.name for s in self.stages))
+        raise NetworkError("no such layer", given=repr(name), expected=", ".join(s.name for s in self.stages))
 
     def into(self, kind: type[RealKind]) -> RealKind:
         """Return the same network as another class of graphs."""

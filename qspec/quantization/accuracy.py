@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.arithmetic.shapes import check_labelled
+from qspec.errors import SpecError
 from qspec.lowering.evaluate import evaluate
 from qspec.lowering.real_evaluate import evaluate as real_evaluate
 from qspec.network.graph import Graph
@@ -47,6 +48,8 @@ def _share(outputs: npt.NDArray[np.float64], classes: IntArray) -> float:
 
 
 def _fitting(labelled: Labelled, shape: tuple[int, ...]) -> tuple[IntArray, IntArray]:
+    if not isinstance(labelled, tuple | list) or len(labelled) != 2:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise SpecError("no labelled samples", given=repr(labelled), expected="(codes, classes)")
     codes, classes = integers(labelled[0]), integers(labelled[1])
     check_labelled(codes.shape, classes.shape, shape)
     return codes, classes

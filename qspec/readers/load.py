@@ -6,6 +6,7 @@ from pathlib import Path
 
 from qspec.errors import ModelFileError
 from qspec.face import Network, RealNetwork
+from qspec.support import checks
 
 ENTRY_POINTS = "qspec.models"
 
@@ -17,6 +18,8 @@ def load(name: str | Path, *, semantics: str | None = None) -> Network:
     ModelFileError if there is no such file or model, UnsupportedError on a float `.onnx` file.
     """
     text = str(name)
+    if semantics is not None:
+        checks.text(semantics, "the semantics")
     if _is_tflite(text):
         from qspec.readers.tflite import read_tflite
 
@@ -58,4 +61,4 @@ def load_real(path: str | Path) -> RealNetwork:
     """Return the real network in a file; raises ModelFileError on anything but a complete, consistent one."""
     from qspec.files.real_file import read_real
 
-    return read_real(path).into(RealNetwork)
+    return read_real(checks.path(path, "the file of a network")).into(RealNetwork)

@@ -68,7 +68,7 @@ def read_quantized_tensors(path: str | Path) -> tuple[Network, list[TensorOfCode
 
 def expect_semantics(name: str) -> None:
     """Raise UnsupportedError, with the list, unless a quantised ONNX file can be read under a semantics."""
-    if name not in SEMANTICS:
+    if not isinstance(name, str) or name not in SEMANTICS:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UnsupportedError("no such runtime semantics for ONNX", given=repr(name), expected=", ".join(SEMANTICS))
 
 

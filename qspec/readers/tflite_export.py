@@ -20,6 +20,7 @@ from qspec.readers.tflite_file import TfliteModel, TfliteOperator, TfliteTensor
 from qspec.readers.tflite_write import write_model
 from qspec.runtimes.arithmetic import Quantized
 from qspec.runtimes.tflm import Tflm
+from qspec.support import checks
 
 PADDINGS = {"valid": 1, "same": 0}
 
@@ -30,10 +31,11 @@ def to_tflite(network: Network, path: str | Path) -> None:
     The network is a chain of dense and convolution layers, each followed by the multiplier that "tflm" derives from its scales, of maximum
     pools and reshapes, as `quantize_int8` makes it. Raises UnsupportedError on others, by layer.
     """
+    checks.kind(network, Network, "what is written", "a Network")
     if network.semantics != "tflm":
         given = network.semantics
         raise UnsupportedError("only networks of the semantics 'tflm' are written as .tflite", given=given, expected="quantize_int8(…)")
-    write_model(_Export(network).model(), path)
+    write_model(_Export(network).model(), checks.path(path, "the file to write"))
 
 
 @dataclass(slots=True)

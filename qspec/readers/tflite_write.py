@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from qspec.support.optional import need
 SCHEMA_VERSION = 3
 
 
-def write_model(model: TfliteModel, path: str | Path) -> None:
+def write_model(model: TfliteModel, path: str | PathLike[str]) -> None:
     """Write a `.tflite` file; raises ModelFileError if that fails, PackageMissingError without the package `tflite`."""
     content = to_bytes(model)
     try:

@@ -12,7 +12,7 @@ import numpy as np
 from qspec.arithmetic.formats import Affine
 from qspec.arithmetic.integers import integers, rational
 from qspec.arithmetic.tensor import Tensor
-from qspec.errors import SpecError, UnsupportedError
+from qspec.errors import UnsupportedError
 from qspec.face import Network, RealNetwork
 from qspec.lowering.real_evaluate import signals
 from qspec.network.activations import Linear, ReLU
@@ -20,9 +20,11 @@ from qspec.network.graph import Signal, apply
 from qspec.network.layers import Conv2D, Dense, Flatten, Input, Layer, MaxPool2D
 from qspec.network.real_graph import RealStage
 from qspec.network.real_layers import RealConv2D, RealDense, RealInput
+from qspec.quantization.calibrate import finite
 from qspec.runtimes.arithmetic import Quantized
 from qspec.runtimes.registry import tflite_runtime
 from qspec.runtimes.runtime import Runtime
+from qspec.support import checks
 
 
 def quantize_int8(network: RealNetwork, values: object, semantics: str = "tflm") -> Network:
@@ -32,12 +34,8 @@ def quantize_int8(network: RealNetwork, values: object, semantics: str = "tflm")
     others, SpecError on values that are missing or not finite.
     """
     runtime = tflite_runtime(semantics)
-    x = np.asarray(values, dtype=np.float64)
-    if not x.size or not np.all(np.isfinite(x)):
-        raise SpecError(
-            "nothing to calibrate with", given=f"values of shape {x.shape}", expected="finite values, shape (samples, *input shape)"
-        )
-    known = [quantization(v) for v in signals(network, x)]
+    checks.kind(network, RealNetwork, "what is quantised", "a RealNetwork")
+    known = [quantization(v) for v in signals(network, finite(values))]
     made: list[Signal] = []
     ranges: list[Quantized] = []
     for k, stage in enumerate(network.stages):

@@ -16,6 +16,6 @@ TFLITE: Mapping[str, Runtime] = {r.name: r for r in (Tflm(), LiteRtReference(), 
 
 def tflite_runtime(name: str) -> Runtime:
     """Return the runtime semantics of this name; raises UnsupportedError, with the list, if there is none."""
-    if name not in TFLITE:
+    if not isinstance(name, str) or name not in TFLITE:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UnsupportedError("no such runtime semantics for TensorFlow Lite", given=repr(name), expected=", ".join(TFLITE))
     return TFLITE[name]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from numbers import Integral, Real
+from os import PathLike
+from types import UnionType
+from typing import cast
 
 from qspec.errors import SpecError
+from qspec.support.options import listed
 
 SEEDS = 2**32
 """Seeds are whole numbers below this, which every generator and solver takes, if need be by its remainder."""
@@ -30,6 +34,18 @@ def whole(value: object, what: str, *, least: int, most: int | None = None) -> i
     if number < least or (most is not None and number > most):
         raise SpecError(f"{what} is out of range", given=number, expected=ends)
     return number
+
+
+def integer(value: object, what: str) -> int:
+    """Return a whole number; raises SpecError on anything else, fractions and truth values among it."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise SpecError(f"{what} is no whole number", given=repr(value), expected="a whole number")
+    return int(value)
+
+
+def integers(value: object, what: str) -> tuple[int, ...]:
+    """Return a list of whole numbers; raises SpecError on anything else."""
+    return tuple(integer(v, f"one of `{what}`") for v in listed(cast("tuple[object, ...]", value), what))
 
 
 def seconds(value: object, *, zero: bool = False) -> float | None:
@@ -85,7 +101,7 @@ def choice(value: object, what: str, names: Collection[str]) -> str:
     return value
 
 
-def kind(value: object, kinds: type, what: str, expected: str) -> None:
+def kind(value: object, kinds: type | UnionType, what: str, expected: str) -> None:
     """Raise SpecError unless a value is of a kind."""
     if not isinstance(value, kinds):
         raise SpecError(f"{what} is of the wrong kind", given=repr(value), expected=expected)
@@ -96,3 +112,29 @@ def text(value: object, what: str) -> str:
     if not isinstance(value, str):
         raise SpecError(f"{what} is no text", given=repr(value), expected="a text")
     return value
+
+
+def names(value: object, what: str) -> tuple[str, ...]:
+    """Return a list of texts; raises SpecError on anything else."""
+    return tuple(text(v, f"one of `{what}`") for v in listed(cast("tuple[object, ...]", value), what))
+
+
+def path(value: object, what: str) -> str | PathLike[str]:
+    """Return the name of a file; raises SpecError on anything else."""
+    if not isinstance(value, str | PathLike):
+        raise SpecError(f"{what} is no path", given=repr(value), expected="a text or a pathlib.Path")
+    return cast("str | PathLike[str]", value)
+
+
+def function(value: object, what: str, expected: str) -> None:
+    """Raise SpecError on what cannot be called."""
+    if not callable(value):
+        raise SpecError(f"{what} cannot be called", given=repr(value), expected=expected)
+
+
+def mappings(value: object, what: str) -> list[dict[str, object]]:
+    """Return a list of mappings of names to values; raises SpecError on anything else."""
+    found = listed(cast("tuple[object, ...]", value), what)
+    for element in found:
+        kind(element, Mapping, f"one of `{what}`", "a mapping of names to values")
+    return [dict(cast("Mapping[str, object]", element)) for element in found]

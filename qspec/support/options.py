@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TypeVar
 
 from qspec.errors import SpecError
@@ -10,7 +10,7 @@ from qspec.errors import SpecError
 Name = TypeVar("Name")
 
 
-def listed(names: Sequence[Name], what: str) -> tuple[Name, ...]:
+def listed(names: Iterable[Name], what: str) -> tuple[Name, ...]:
     """Return names as a tuple; raises SpecError on what is no list, and on a bare string, which Python would take letter by letter."""
     if isinstance(names, str):
         raise SpecError(f"`{what}` is a list of names", given=names, expected=f"[{names!r}]")

@@ -17,7 +17,6 @@ from qspec.passes import Pipeline
 from qspec.problem import GridProblem
 from qspec.solver import Limits, Reason, Solver
 from qspec.support import checks
-from qspec.support.options import listed
 from qspec.support.threads import single_threaded
 from qspec.verify.result import Evidence, Result
 from qspec.verify.session import (
@@ -81,26 +80,30 @@ def verify(
     checks.flag(split, "split")
     checks.positive(delta, "delta")
     checks.choice(presolve, "presolving", get_args(Presolve))
+    off = checks.names(without, "without")
+    if theory is not None:
+        checks.text(theory, "the theory")
     if isinstance(spec, Property) and is_real(spec):  # pyright: ignore[reportUnnecessaryIsInstance]
-        if without or split or presolve != "passes":
+        if off or split or presolve != "passes":
             raise UnsupportedError(
-                "there are no passes over reals", given=f"without={without}, split={split}, presolve={presolve!r}", expected="none of them"
+                "there are no passes over reals", given=f"without={off}, split={split}, presolve={presolve!r}", expected="none of them"
             )
         from qspec.verify.reals import verify_real  # here, because `import qspec` is to be quick
 
-        return verify_real(spec, available(solver or default_solver(spec)), theory, Limits(timeout, memory, seed), delta, parameters)
-    chosen = available(solver or DEFAULT_SOLVER)
+        chosen = available(DEFAULT_REAL if solver is None else solver)
+        return verify_real(spec, chosen, theory, Limits(timeout, memory, seed), delta, parameters)
+    chosen = available(DEFAULT_SOLVER if solver is None else solver)
     begun = start(spec, parameters, Limits(timeout, memory, seed), chosen.name, chosen.availability().version)
     if theory is not None and theory not in chosen.theories:
         raise UnsupportedError(f"{chosen.name} does not decide this theory", given=theory, expected=", ".join(chosen.theories))
-    pipeline = Pipeline().without(*listed(without, "without"))
+    pipeline = Pipeline().without(*off)
     pipeline = pipeline.adding("split") if split else pipeline
     native = (theory or chosen.theories[0]) == "query"
     if native and presolve == "branch":
         raise SpecError(f"{chosen.name} branches by itself", given='presolve="branch"', expected='"passes", or another solver')
 
     def decide(run: Run) -> Result:
-        run.linear = "linear" not in without
+        run.linear = "linear" not in off
         if native:
             return _prove(run, chosen, attack)
         result = _branch(run, chosen, theory, pipeline, attack) if presolve == "branch" else None

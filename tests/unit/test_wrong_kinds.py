@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,17 @@ REAL = NET.real()
 X, Y = NET.input("x"), NET.input("y")
 TRUE = qs.forall(X, then=NET(X)[0] <= 100)
 P, R = qs.properties, qs.real_properties
+TABLE = qs.Schema((qs.Whole("a", 0, 1), qs.Whole("b", 0, 3)), protected=("a",))
 RADIUS = P.local_robustness(NET, [5, 3], qs.parameter("radius"), 0)
 
 CALLS: dict[str, tuple[Callable[..., object], Mapping[str, object]]] = {
     "Fixed": (qs.Fixed, {"width": 4, "frac": 0, "signed": True, "rounding": qs.Rounding.RND, "overflow": qs.Overflow.SAT}),
-    "Affine": (qs.Affine, {"width": 4, "signed": True, "scale": 1}),
+    "Affine": (
+        qs.Affine,
+        {"width": 4, "signed": True, "scale": 1, "zero_point": 0, "rounding": qs.Rounding.RND, "overflow": qs.Overflow.SAT},
+    ),
     "PerChannel": (qs.PerChannel, {"formats": (FOUR,)}),
-    "int8": (qs.int8, {"scale": 1}),
+    "int8": (qs.int8, {"scale": 1, "zero_point": 0}),
     "Tensor": (qs.Tensor, {"codes": [1], "format": FOUR}),
     "quantize": (qs.quantize, {"values": [1], "format": FOUR}),
     "Input": (qs.Input, {"shape": (2,), "format": FOUR, "name": "x", "features": ()}),
@@ -114,7 +119,114 @@ CALLS: dict[str, tuple[Callable[..., object], Mapping[str, object]]] = {
     ),
     "Whole": (qs.Whole, {"name": "a", "lower": 0, "upper": 3, "step": 1, "scale": 1, "shift": 0}),
     "Limits": (qs.Limits, {"seconds": 1, "memory": 99, "seed": 0}),
+    "load with semantics": (qs.load, {"name": "missing.tflite", "semantics": "tflm"}),
+    "load_real": (qs.load_real, {"path": "missing.onnx"}),
+    "input of a layer": (NET.input, {"name": "x", "of": None}),
+    "input of a real layer": (REAL.input, {"name": "x", "of": None, "lower": 0, "upper": 1}),
+    "sum along an axis": (lambda **given: qs.sum(X, **given), {"axis": "all"}),
+    "min along an axis": (lambda **given: qs.min(X, **given), {"axis": "last"}),
+    "signal": (lambda **given: NET.signal(X, **given), {"layer": "dense", "tap": "output"}),
+    "real signal": (lambda **given: REAL.signal(REAL.input("x"), **given), {"layer": "dense"}),
+    "perturb": (NET.perturb, {"weights": 1, "biases": 0, "layers": None}),
+    "real perturb": (
+        REAL.perturb,
+        {"rho": "1/8", "relative": False, "rounding": "nearest", "layers": None, "weights": True, "biases": True},
+    ),
+    "real perturb by bits": (REAL.perturb, {"bits": 4}),
+    "flip_bits of layers": (NET.flip_bits, {"layers": None}),
+    "solver": (lambda **given: qs.verify(TRUE, **given), {"solver": "bounds", "theory": None, "without": ()}),
+    "solvers": (lambda **given: qs.compare(TRUE, **given), {"solvers": ["bounds"], "without": ()}),
+    "verify_many of": (lambda **given: list(qs.verify_many(workers=1, **given)), {"spec": RADIUS, "over": [{"radius": 1}]}),
+    "verify_many with": (
+        lambda **given: list(qs.verify_many(RADIUS, [{"radius": 1}], workers=1, **given)),
+        {"solver": "bounds", "store": None, "progress": False, "attack": True},
+    ),
+    "largest_radius of a parameter": (
+        lambda **given: qs.largest_radius(RADIUS, high=1, **given),
+        {"parameter": "radius", "solver": "bounds", "theory": None, "without": (), "attack": True},
+    ),
+    "optimize with": (
+        lambda **given: qs.optimize(qs.maximize(NET(X)[0], X), **given),
+        {"solver": "bounds", "theory": None, "without": (), "attack": True, "memory": 99},
+    ),
+    "maximize": (lambda **given: qs.maximize(given.pop("value"), X, **given), {"value": NET(X)[0], "given": None, "name": "best"}),
+    "certify a store": (lambda **given: qs.certify(NET, [[5, 3]], [0], 1, **given), {"store": None, "progress": False}),
+    "largest_error": (
+        qs.largest_error,
+        {"fixed": NET, "real": REAL, "outputs": None, "gap": 1, "timeout": 5, "seed": 0},
+    ),
+    "error_bounds": (qs.error_bounds, {"fixed": NET, "real": REAL, "lower": 0, "upper": 0, "outputs": None}),
+    "largest_value": (
+        qs.largest_value,
+        {
+            "make": lambda v: qs.forall(X, then=NET(X)[0] <= v),
+            "low": 0,
+            "high": 1,
+            "step": 1,
+            "solver": "bounds",
+            "theory": None,
+            "timeout": 5,
+        },
+    ),
+    "fewest_bits": (
+        qs.fewest_bits,
+        {"make": lambda b: NET, "specs": lambda net: TRUE, "layers": None, "bits": [2], "samples": [{}], "every": False},
+    ),
+    "sweep": (
+        lambda **given: qs.sweep(workers=1, timeout=5, **given),
+        {"make": {2: NET}, "specs": lambda net: TRUE, "bits": None, "samples": [{}], "solvers": ["bounds"], "labelled": None},
+    ),
+    "calibrate values": (REAL.calibrate, {"values": [[1.0, 2.0]], "input": FOUR}),
+    "networks of quantization_error": (R.quantization_error, {"fixed": NET, "real": REAL, "tolerance": 1, "outputs": None}),
+    "Categorical": (qs.Categorical, {"name": "a", "words": ("u", "v"), "onehot": True}),
+    "Ordinal": (qs.Ordinal, {"name": "a", "words": ("u", "v"), "first": 0}),
+    "Link": (qs.Link, {"when": {"a": ["u"]}, "then": {"b": [1]}}),
+    "determines": (qs.determines, {"name": "a", "other": "b", "values": {"u": 1}}),
+    "Schema": (qs.Schema, {"features": TABLE.features, "protected": ("a",), "links": ()}),
+    "Schema.layer": (TABLE.layer, {"fmt": FOUR, "name": "x"}),
+    "Schema.encode": (TABLE.encode, {"row": {"a": 0, "b": 1}}),
+    "Schema.row": (TABLE.row, {"numbers": [0, 1]}),
+    "Schema.allows": (TABLE.allows, {"row": {"a": 0, "b": 1}}),
+    "Schema.from_json": (qs.Schema.from_json, {"text": TABLE.to_json()}),
+    "close_values": (qs.fairness.close_values, {"network": NET, "schema": TABLE, "tolerance": 1, "delta": {"b": 1}}),
+    "largest_gap": (qs.fairness.largest_gap, {"network": NET, "schema": TABLE, "delta": {"b": 1}}),
+    "same_decision": (qs.fairness.same_decision, {"network": NET, "schema": TABLE, "delta": {"b": 1}}),
+    "quantize_int8": (qs.quantize_int8, {"network": REAL, "values": [[1.0, 2.0]], "semantics": "tflm"}),
+    "to_tflite": (qs.to_tflite, {"network": NET, "path": "/missing/net.tflite"}),
+    "agree": (
+        qs.agree,
+        {"path": "missing.tflite", "semantics": "tflm", "runtime": None, "inputs": None, "samples": 1, "seed": 0},
+    ),
+    "Multiplier": (
+        qs.Multiplier,
+        {
+            "format": qs.int8(1),
+            "multiplier": (1,),
+            "shift": (0,),
+            "scaling": (qs.Scaling.UP,),
+            "lower": 0,
+            "upper": 1,
+            "left": 0,
+            "name": "m",
+        },
+    ),
+    "Thresholds": (qs.Thresholds, {"format": FOUR, "base": [0], "thresholds": [[0, 1]], "name": "t"}),
+    "Pad": (qs.Pad, {"before": (0,), "after": (1,), "code": 0, "name": "p"}),
+    "Transpose": (qs.Transpose, {"axes": (0,), "name": "t"}),
+    "Reshape": (qs.Reshape, {"shape": (2,), "name": "r"}),
+    "Constant": (qs.Constant, {"value": CODES, "name": "c"}),
+    "Reinterpret": (qs.Reinterpret, {"format": FOUR, "name": "r"}),
+    "plot": (qs.plot, {"found": object()}),
 }
+
+
+class Anything:
+    """A class that can be made of whatever it is given, so that what a call of it raises is not its own."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+
 POSITIONAL = ("variable", "x")
 WRONG: dict[str, object] = {
     "None": None,
@@ -128,8 +240,8 @@ WRONG: dict[str, object] = {
     "a list": [],
     "a dictionary": {},
     "an object": object(),
-    "a function": len,
-    "a class": dict,
+    "a function": lambda *_, **__: None,
+    "a class": Anything,
     "an array": np.ones((2, 3)),
     "a complex number": 1j,
 }
@@ -142,7 +254,10 @@ def cases() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("call", "argument"), list(cases()))
-def test_an_argument_of_a_wrong_kind_is_refused_by_name_or_taken(call: str, argument: str) -> None:
+def test_an_argument_of_a_wrong_kind_is_refused_by_name_or_taken(
+    call: str, argument: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     function, given = CALLS[call]
     strange: list[str] = []
     for kind, wrong in WRONG.items():

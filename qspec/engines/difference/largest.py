@@ -30,6 +30,7 @@ from qspec.lowering.real_layers import enclose
 from qspec.network.graph import Graph
 from qspec.network.layers import Input
 from qspec.network.real_graph import RealGraph
+from qspec.support import checks
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +90,7 @@ class Question:
                 advice="qs.verify decides properties of any two networks, by its solver 'delta'",
             )
         n = both.layers[-1].size
-        chosen = tuple(range(n)) if outputs is None else tuple(int(k) for k in outputs)
+        chosen = tuple(range(n)) if outputs is None else checks.integers(outputs, "outputs")
         if not chosen or any(not 0 <= k < n for k in chosen):
             raise SpecError("no such output", given=list(chosen), expected=f"positions from 0 to {n - 1}")
         low, high = extremes(input_variable(fixed, "x", lower=lower, upper=upper).domain)
