@@ -32,10 +32,11 @@ def to_tflite(network: Network, path: str | Path) -> None:
     pools and reshapes, as `quantize_int8` makes it. Raises UnsupportedError on others, by layer.
     """
     checks.kind(network, Network, "what is written", "a Network")
+    checks.path(path, "the file to write")
     if network.semantics != "tflm":
         given = network.semantics
         raise UnsupportedError("only networks of the semantics 'tflm' are written as .tflite", given=given, expected="quantize_int8(…)")
-    write_model(_Export(network).model(), checks.path(path, "the file to write"))
+    write_model(_Export(network).model(), path)
 
 
 @dataclass(slots=True)
