@@ -1,8 +1,7 @@
 """Branch and bound on a query: a solution, or a proof in integers that there is none, or neither within the limits.
 
-Every domain is bounded by its dual (`ascent.py`), closed by integers (`close.py`), searched for a solution at the corner where the dual is
-least, or cut (`split.py`). It ends because every domain is finite. Source of the method: Bunel et al. 2018; Wang et al. 2021; here with
-the steps of staircases as places to cut, and an exact conclusion.
+A domain is bounded by its dual (`dual_ascent.py`), closed by integers (`integer_closing.py`), searched where the dual is least, or cut
+(`branching.py`). It ends because domains are finite. Source: Bunel et al. 2018; Wang et al. 2021; here with exact conclusions.
 """
 
 from __future__ import annotations
