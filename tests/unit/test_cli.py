@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import highspy
@@ -22,7 +22,7 @@ import pytest
 from qspec.cli import main
 from qspec.cli.parser import COMMANDS, EXAMPLES, parse
 from qspec.cli.specs import setting
-from qspec.verify import cube_and_conquer
+from qspec.engines.dual import branch_and_bound
 from qspec.verify.decide import DEFAULT_SOLVER
 
 DISTANCE = """
@@ -342,8 +342,16 @@ def test_certificates_of_several_properties_go_to_a_folder(qspec, folder: Path) 
     assert "folder" in ended.err
 
 
+def leave_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the engine leave the first domain open, whatever the query."""
+    proved = branch_and_bound.prove
+    monkeypatch.setattr(
+        branch_and_bound, "prove", lambda query, deadline, options, search: proved(query, deadline, replace(options, leave=1), search)
+    )
+
+
 def test_a_partial_certificate_is_said_to_be_one(qspec, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cube_and_conquer, "SHARE", 1e9)
+    leave_at_once(monkeypatch)
     command = ("verify", "spec.py", "--solver", "z3", "--presolve", "branch", "--no-attack", "--certificate", "proof")
     ended = qspec(*command, "--theory", "QF_LIA", spec=TRUE)
     assert (ended.status, ended.first) == (0, "HOLDS")
@@ -361,7 +369,7 @@ def test_a_partial_certificate_is_said_to_be_one(qspec, folder: Path, monkeypatc
 
 
 def test_an_assumption_that_is_false_is_found_out(qspec, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cube_and_conquer, "SHARE", 1e9)
+    leave_at_once(monkeypatch)
     solver(monkeypatch, folder, "print('unsat')")
     command = ("verify", "spec.py", "--solver", "smtlib", "--presolve", "branch", "--no-attack", "--certificate", "proof")
     assert qspec(*command, spec=FALSE).status == 0
