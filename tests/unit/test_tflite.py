@@ -79,6 +79,20 @@ def test_ties_go_where_each_runtime_sends_them(semantics):
     assert net.evaluate([[2], [6], [-2], [-6]]).reshape(-1).tolist() == HALVES[semantics]
 
 
+@pytest.mark.parametrize(
+    ("scale", "weight", "result", "zero", "accumulator", "code"),
+    [
+        (0.050492819398641586, 6.317628383636475, 0.21266324818134308, -67, -31, -113),
+        (0.07138890773057938, 0.024997591972351074, 0.11421125382184982, -128, 12768, 71),
+    ],
+)
+def test_reference_kernels_multiply_scales_in_doubles(scale, weight, result, zero, accumulator, code):
+    """Seen in ai-edge-litert 2.3.0: in float32 the product of the scales would round these sums the other way."""
+    stage = TFLITE["litert-reference"].sums("FULLY_CONNECTED", scale, [weight], Quantized(result, zero), (-128, 127))
+    net = qs.Sequential(qs.Input((1,), qs.int16(1)), stage)
+    assert net.evaluate([[accumulator]]).tolist() == [[code]]
+
+
 def test_quantize_multiplier_is_that_of_tensorflow():
     assert quantize_multiplier(0.25) == (2**30, -1)
     assert quantize_multiplier(1.0) == (2**30, 1)
