@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from qspec.arithmetic.formats import code_range
 from qspec.arithmetic.integers import IntArray
-from qspec.conformance.runtime import run_runtime
+from qspec.conformance.runtime import Run, real_values, run_tflite
 from qspec.errors import ShapeError
 from qspec.face import Network
 from qspec.lowering.evaluate import trace
@@ -69,7 +69,7 @@ class Subject:
     network: Network
     tensors: Sequence[tuple[str, str, str]]
     outputs: int
-    run: Callable[[list[IntArray]], list[IntArray]]
+    run: Run
 
 
 def agree(
@@ -79,7 +79,7 @@ def agree(
 
     `semantics` is "tflm" for `.tflite` and "ort-qlinear" for `.onnx`, unless given. `inputs` are codes of shape (samples, *input shape), or
     one array per input; without them `samples` random ones are drawn: half uniform, half around one code each, as images are. Raises what
-    `load` and `run_runtime` raise, ShapeError on inputs that do not fit.
+    `load` and the runtime raise, ShapeError on inputs that do not fit.
     """
     checks.path(path, "a file")
     for name, given in (("the semantics", semantics), ("the runtime", runtime)):
@@ -115,7 +115,8 @@ def _tflite(path: str | Path, semantics: str, runtime: str) -> Subject:
     stages = {t: network.stages[o].name for t, o in zip(tensors, network.outputs, strict=True)}
     order = [t for t in tensors if model.tensors[t].type in ("INT8", "UINT8")]
     compared = [(model.tensors[t].name, _operator(model, t), stages[t]) for t in order]
-    return Subject(network, compared, len(model.outputs), lambda codes: run_runtime(model, runtime, _raw(model, network, codes), order))
+    run = run_tflite(model, runtime, order)
+    return Subject(network, compared, len(model.outputs), lambda codes: run(_raw(model, network, codes)))
 
 
 def _onnx(path: str | Path, semantics: str, runtime: str) -> Subject:
@@ -125,9 +126,8 @@ def _onnx(path: str | Path, semantics: str, runtime: str) -> Subject:
     expect_semantics(semantics)
     expect_semantics(runtime)
     network, tensors = read_quantized_tensors(path)
-    names = [t.name for t in tensors]
     compared = [(t.name, t.operator, network.stages[o].name) for t, o in zip(tensors, network.outputs, strict=True)]
-    return Subject(network, compared, sum(t.final for t in tensors), lambda codes: run_onnx(path, network, codes, names))
+    return Subject(network, compared, sum(t.final for t in tensors), run_onnx(path, network, [t.name for t in tensors]))
 
 
 def _inputs(network: Network, given: object, samples: int, seed: int) -> list[IntArray]:
@@ -152,16 +152,10 @@ def _inputs(network: Network, given: object, samples: int, seed: int) -> list[In
     return drawn
 
 
-def _raw(model: TfliteModel, network: Network, codes: list[IntArray]) -> list[IntArray]:
+def _raw(model: TfliteModel, network: Network, codes: Sequence[IntArray]) -> list[IntArray]:
     """Return what the file's inputs are: codes, or the real values of codes where the file quantises a float input itself."""
-    values: list[IntArray] = []
-    for index, stage, own in zip(model.inputs, network.inputs, codes, strict=True):
-        if model.tensors[index].type != "FLOAT32":
-            values.append(own)
-            continue
-        grid = stage.type.grid
-        values.append(((own - grid.zeros[0]) * np.float32(float(grid.units[0]))).astype(np.float32))
-    return values
+    floats = [model.tensors[index].type == "FLOAT32" for index in model.inputs]
+    return [real_values(stage, own) if real else own for real, stage, own in zip(floats, network.inputs, codes, strict=True)]
 
 
 def _operator(model: TfliteModel, tensor: int) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
-from qspec.conformance.runtime import expect_installed, run_worker
+from qspec.conformance.runtime import Run, expect_installed, real_values, run_worker
 from qspec.face import Network
 from qspec.network.graph import Stage
 from qspec.readers.onnx_file import Port, read_graph
@@ -20,11 +20,12 @@ FUSED = ("Conv", "Gemm", "MatMul", "Add", "AveragePool", "GlobalAveragePool", "S
 """Float operators that ONNX Runtime fuses with the DequantizeLinear and QuantizeLinear around them."""
 
 
-def run_onnx(path: str | Path, network: Network, codes: Sequence[IntArray], tensors: Sequence[str]) -> list[IntArray]:
-    """Return tensors of codes, by name, for codes of the inputs with samples on the first axis.
+def run_onnx(path: str | Path, network: Network, tensors: Sequence[str]) -> Run:
+    """Return what runs a file for codes of the inputs with samples on the first axis, and puts out tensors of codes, by name.
 
-    A file without float operators runs with graph optimisation off; another one runs with it on, so that its float operators are fused into
-    integer ones. Raises PackageMissingError without onnxruntime, UnsupportedError if it refuses the file or fails.
+    The file is read once, here. One without float operators runs with graph optimisation off; another one runs with it on, so that its
+    float operators are fused into integer ones. Raises PackageMissingError without onnxruntime; a run raises UnsupportedError if it refuses
+    the file or fails.
     """
     expect_installed("ort-qlinear")
     graph = read_graph(path)
@@ -36,12 +37,17 @@ def run_onnx(path: str | Path, network: Network, codes: Sequence[IntArray], tens
         if name not in present:
             model.graph.output.append(onnx.ValueInfoProto(name=name))
     order: list[str] = [o.name for o in model.graph.output]
-    fused = any(n.op in FUSED for n in graph.nodes)
-    named = {stage.name: (stage, x) for stage, x in zip(network.inputs, codes, strict=True)}
-    given = [named.get(name) or (named.get("x") if len(graph.inputs) == 1 else None) for name in graph.inputs]
-    inputs = [_values(known, len(codes[0]), port) for known, port in zip(given, graph.inputs.values(), strict=True)]
-    found = run_worker("ort-fused" if fused else "ort", model.SerializeToString(), inputs, len(order), Path(path).name)
-    return [found[order.index(name)] for name in tensors]
+    runtime = "ort-fused" if any(n.op in FUSED for n in graph.nodes) else "ort"
+    prepared: bytes = model.SerializeToString()
+
+    def run(codes: Sequence[IntArray]) -> list[IntArray]:
+        named = {stage.name: (stage, x) for stage, x in zip(network.inputs, codes, strict=True)}
+        given = [named.get(name) or (named.get("x") if len(graph.inputs) == 1 else None) for name in graph.inputs]
+        inputs = [_values(known, len(codes[0]), port) for known, port in zip(given, graph.inputs.values(), strict=True)]
+        found = run_worker(runtime, prepared, inputs, len(order), Path(path).name)
+        return [found[order.index(name)] for name in tensors]
+
+    return run
 
 
 def _values(known: tuple[Stage, IntArray] | None, samples: int, port: Port) -> IntArray:
@@ -52,5 +58,4 @@ def _values(known: tuple[Stage, IntArray] | None, samples: int, port: Port) -> I
     stage, codes = known
     if port.type != "FLOAT":
         return codes.astype(np.dtype(port.type.lower())).reshape(full)
-    grid = stage.type.grid
-    return ((codes - grid.zeros[0]).astype(np.float32) * np.float32(float(grid.units[0]))).astype(np.float32).reshape(full)
+    return real_values(stage, codes).reshape(full)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
-from qspec.errors import PackageMissingError, UnsupportedError
+from qspec.errors import UnsupportedError
+from qspec.network.graph import Stage
 from qspec.readers.tflite_file import TYPES, TfliteModel
 from qspec.readers.tflite_write import to_bytes
+from qspec.support.optional import need
 
 PACKAGES: Mapping[str, tuple[str, str]] = {
     "tflm": ("tflite_micro", "tflm"),
@@ -26,37 +29,46 @@ PACKAGES: Mapping[str, tuple[str, str]] = {
 """The package of each runtime of TensorFlow Lite files, and the extra of qspec that brings it."""
 PACKAGES_ONNX: Mapping[str, tuple[str, str]] = {"ort-qlinear": ("onnxruntime", "onnx")}
 """The same for quantised ONNX files."""
+KNOWN = {**PACKAGES, **PACKAGES_ONNX}
+Run = Callable[[Sequence[IntArray]], list[IntArray]]
+"""Values of tensors for inputs with samples on the first axis."""
 WORKER = Path(__file__).with_name("worker.py")
 
 
 def installed(runtime: str) -> bool:
     """Say whether a real runtime can be asked; raises UnsupportedError if there is none of this name."""
-    packages = {**PACKAGES, **PACKAGES_ONNX}
-    if runtime not in packages:
-        raise UnsupportedError("no such runtime", given=repr(runtime), expected=", ".join(packages))
-    return find_spec(packages[runtime][0]) is not None
+    if runtime not in KNOWN:
+        raise UnsupportedError("no such runtime", given=repr(runtime), expected=", ".join(KNOWN))
+    return find_spec(KNOWN[runtime][0]) is not None
 
 
-def run_runtime(
-    model: TfliteModel, runtime: str, inputs: Sequence[IntArray], tensors: Sequence[int], *, timeout: float = 600.0
-) -> list[IntArray]:
-    """Return the values of tensors for inputs of shape (samples, *shape without the batch), one array per tensor.
+def run_tflite(model: TfliteModel, runtime: str, tensors: Sequence[int]) -> Run:
+    """Return what runs a file for inputs of shape (samples, *shape without the batch), and puts out one array per tensor.
 
-    Integer inputs are codes. Raises PackageMissingError without the runtime, UnsupportedError if the runtime refuses the file, fails, or
-    takes more than `timeout` seconds.
+    The file is written once, here. Integer inputs are codes. Raises PackageMissingError without the runtime; a run raises UnsupportedError
+    if the runtime refuses the file, fails, or takes too long.
     """
     expect_installed(runtime)
     types = [TYPES[model.tensors[i].type] for i in model.inputs]
-    arrays = [np.asarray(x).astype(t) for x, t in zip(inputs, types, strict=True)]
-    return run_worker(runtime, to_bytes(replace(model, outputs=tuple(tensors))), arrays, len(tensors), model.name, timeout=timeout)
+    content = to_bytes(replace(model, outputs=tuple(tensors)))
+
+    def run(inputs: Sequence[IntArray]) -> list[IntArray]:
+        arrays = [np.asarray(x).astype(t) for x, t in zip(inputs, types, strict=True)]
+        return run_worker(runtime, content, arrays, len(tensors), model.name)
+
+    return run
+
+
+def real_values(stage: Stage, codes: IntArray) -> Any:
+    """Return the float32 numbers that codes of an input mean, as a runtime is given them that quantises its input itself."""
+    grid = stage.type.grid
+    return (codes - grid.zeros[0]).astype(np.float32) * np.float32(float(grid.units[0]))
 
 
 def expect_installed(runtime: str) -> None:
-    """Raise PackageMissingError, which says how to get it, unless a real runtime can be asked."""
+    """Raise PackageMissingError, which says how to get it, unless a real runtime can be asked; UnsupportedError if there is none."""
     if not installed(runtime):
-        package, extra = {**PACKAGES, **PACKAGES_ONNX}[runtime]
-        what, advice = f"the runtime {runtime!r} is not installed", f"pip install 'qspec[{extra}]'"
-        raise PackageMissingError(what, given=package, expected=f"the extra `{extra}` of qspec", advice=advice)
+        need(*KNOWN[runtime], f"the runtime {runtime!r}")
 
 
 def run_worker(

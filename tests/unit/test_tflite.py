@@ -11,7 +11,7 @@ import pytest
 import qspec as qs
 from qspec.cli import main
 from qspec.conformance.agree import agree
-from qspec.conformance.runtime import PACKAGES, run_runtime
+from qspec.conformance.runtime import PACKAGES, run_tflite
 from qspec.readers.tflite_file import TfliteModel, TfliteOperator, read_model
 from qspec.readers.tflite_write import to_bytes, write_model
 from qspec.runtimes.arithmetic import Quantized, quantize_multiplier
@@ -206,7 +206,7 @@ def test_an_unknown_semantics_is_refused_with_the_list(tmp_path):
     with pytest.raises(qs.UnsupportedError, match="tflm, litert-reference, litert-optimized, xnnpack"):
         qs.load(tmp_path / "a.tflite", semantics="cmsis")
     with pytest.raises(qs.UnsupportedError, match="no such runtime"):
-        run_runtime(chain(1), "cmsis", [], [])
+        run_tflite(chain(1), "cmsis", [])
 
 
 @pytest.mark.parametrize("solver", ["bounds", "bitwuzla", "z3"])
