@@ -76,7 +76,7 @@ class Graph:
             raise NetworkError("a network needs an output", given=self.outputs, expected="positions of its stages")
 
     @classmethod
-    def of(cls, outputs: Signal | Sequence[Signal], *, name: str = "network") -> Self:
+    def of(cls, outputs: Signal | Sequence[Signal], *, name: str = "network", semantics: str = "exact") -> Self:
         """Collect the network that computes these signals; an Input that stands for several signals is one input."""
         wanted = [outputs] if isinstance(outputs, Signal) else list(outputs)
         for signal in wanted:
@@ -87,7 +87,7 @@ class Graph:
         stages = tuple(
             Stage(n, s.layer, tuple(position[signal_key(a)] for a in s.arguments), s.type) for n, s in zip(names, order, strict=True)
         )
-        return cls(stages, tuple(position[signal_key(s)] for s in wanted), name)
+        return cls(stages, tuple(position[signal_key(s)] for s in wanted), name, semantics)
 
     @property
     def inputs(self) -> tuple[Stage, ...]:

@@ -86,8 +86,7 @@ class QuantizedReader(QuantizedTensors):
             )
         self._walk()
         made = [self.codes(name).signal for name in self._ends()]
-        built = Network.of(made, name=self.graph.name or "network")
-        return Network(built.stages, built.outputs, built.name, ORT.name)
+        return Network.of(made, name=self.graph.name or "network", semantics=ORT.name)
 
     def tensors(self) -> tuple[Network, list[TensorOfCodes]]:
         """Return a network that puts out every tensor of codes that nodes make, with these tensors; the outputs of the file are last."""

@@ -48,10 +48,7 @@ def read_tflite(path: str | Path, semantics: str = "tflm") -> Network:
 
 def read_tensors(model: TfliteModel, semantics: str) -> tuple[Network, list[int]]:
     """Return a network that puts out every tensor that operators make, in the order of the file, with the numbers of these tensors."""
-    reader = _Reader(model, tflite_runtime(semantics))
-    reader.network()
-    made = [o.outputs[0] for o in model.operators if o.outputs[0] in reader.signals and o.outputs[0] not in model.inputs]
-    return Network.of([reader.signals[t] for t in made], name=model.name or "network"), made
+    return _Reader(model, tflite_runtime(semantics)).tensors()
 
 
 @dataclass(slots=True)
@@ -64,6 +61,18 @@ class _Reader:
     place: int = 0
 
     def network(self) -> Network:
+        return self._collected(self._outputs())
+
+    def tensors(self) -> tuple[Network, list[int]]:
+        self._outputs()
+        made = [o.outputs[0] for o in self.model.operators if o.outputs[0] in self.signals and o.outputs[0] not in self.model.inputs]
+        return self._collected([self.signals[t] for t in made]), made
+
+    def _collected(self, outputs: list[Signal]) -> Network:
+        return Network.of(outputs, name=self.model.name or "network", semantics=self.runtime.name)
+
+    def _outputs(self) -> list[Signal]:
+        """Make the signals of all operators; returns those of the file's outputs."""
         for index in self.model.inputs:
             self._input(index)
         final = self._ends()
@@ -71,9 +80,7 @@ class _Reader:
             self.place = place
             if place not in final:
                 self._apply(operator)
-        outputs = [self.signals[final[k]] if (k := self._maker(o)) in final else self._signal(o) for o in self.model.outputs]
-        network = Network.of(outputs, name=self.model.name or "network")
-        return Network(network.stages, network.outputs, network.name, self.runtime.name)
+        return [self.signals[final[k]] if (k := self._maker(o)) in final else self._signal(o) for o in self.model.outputs]
 
     def _input(self, index: int) -> None:
         tensor = self.model.tensors[index]

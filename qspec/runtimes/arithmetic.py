@@ -32,6 +32,11 @@ class Quantized:
     def ends(self) -> tuple[int, int]:
         return (-128, 127) if self.signed else (0, 255)
 
+    @property
+    def centred(self) -> IntArray:
+        """Every code, lowest first, less the zero point."""
+        return np.arange(self.ends[0], self.ends[1] + 1) - self.zero
+
 
 def quantize_multiplier(value: float) -> tuple[int, int]:
     """Return (multiplier, shift) with `multiplier * 2**(shift - 31)` nearest to a non-negative double.
@@ -56,11 +61,6 @@ def multiplier(values: Sequence[float], out: Quantized, ends: tuple[int, int], s
 def away(value: float) -> int:
     """Return the nearest integer, ties away from zero."""
     return int(np.sign(value) * floor(abs(value) + 0.5))
-
-
-def single(value: float) -> np.float32:
-    """Return a float32; the file's scales are such already."""
-    return np.float32(value)
 
 
 def staircase(function: Callable[[IntArray], IntArray], channels: int, ends: tuple[int, int], fmt: Affine) -> Thresholds:

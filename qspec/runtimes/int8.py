@@ -45,8 +45,7 @@ def quantize_int8(network: RealNetwork, values: object, semantics: str = "tflm")
         signal, after = _stage(stage, made[-1] if made else None, before, known[k], runtime)
         made.append(signal)
         ranges.append(after)
-    quantized = Network.of(made[-1], name=network.name)
-    return Network(quantized.stages, quantized.outputs, quantized.name, runtime.name)
+    return Network.of(made[-1], name=network.name, semantics=runtime.name)
 
 
 def quantization(values: np.ndarray) -> Quantized:

@@ -16,6 +16,14 @@ from qspec.runtimes.arithmetic import Quantized, multiplier
 from qspec.runtimes.runtime import Stage
 from qspec.runtimes.tflm import Tflm, by_float, leaky, rectified, refused
 
+RECTIFIED: Mapping[str, tuple[int, int | None]] = {
+    "RELU": (0, None),
+    "RELU6": (0, 6),
+    "RELU_N1_TO_1": (-1, 1),
+    "RELU_0_TO_1": (0, 1),
+}
+"""The limits of the operators that cut values off."""
+
 
 @dataclass(frozen=True, slots=True)
 class LiteRtReference(Tflm):
@@ -29,21 +37,14 @@ class LiteRtReference(Tflm):
         return multiplier([scale * k / out.scale for k in kernel], out, ends, [rule])
 
     def table(self, kind: str, x: Quantized, out: Quantized, options: Mapping[str, float]) -> list[int]:
-        codes = np.arange(x.ends[0], x.ends[1] + 1) - x.zero
-        ratio = np.float32(x.scale) / np.float32(out.scale)
+        if kind in RECTIFIED:
+            return rectified(x, out, RECTIFIED[kind])
         match kind:
-            case "RELU":
-                return rectified(codes, x, out, (0, None))
-            case "RELU6":
-                return rectified(codes, x, out, (0, 6))
-            case "RELU_N1_TO_1":
-                return rectified(codes, x, out, (-1, 1))
-            case "RELU_0_TO_1":
-                return rectified(codes, x, out, (0, 1))
             case "LEAKY_RELU":
+                positive = np.float32(x.scale) / np.float32(out.scale)
                 negative = np.float32(x.scale) * np.float32(options["Alpha"]) / np.float32(out.scale)
-                return leaky(codes, out, float(ratio), float(negative))
+                return leaky(x, out, float(positive), float(negative))
             case "LOGISTIC" | "TANH":
-                return by_float(kind, codes, x, out)
+                return by_float(kind, x, out)
             case _:
                 raise refused(self.name, kind)

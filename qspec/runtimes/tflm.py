@@ -16,7 +16,7 @@ import numpy as np
 from qspec.arithmetic.formats import Affine
 from qspec.errors import UnsupportedError
 from qspec.network.kernel_layers import Multiplier, Scaling
-from qspec.runtimes.arithmetic import Quantized, away, multiplier, quantize_multiplier, single
+from qspec.runtimes.arithmetic import Quantized, away, multiplier, quantize_multiplier
 from qspec.runtimes.runtime import Addition, Averaging, Stage
 
 WIDE = Affine(32, True, Fraction(1), 0)
@@ -33,7 +33,7 @@ class Tflm:
     version: str = "tflite-micro 0.dev20261023"
 
     def ends(self, activation: str, out: Quantized) -> tuple[int, int]:
-        return fused_ends(activation, out, lambda v: out.zero + away(float(single(v) / single(out.scale))))
+        return fused_ends(activation, out, lambda v: out.zero + away(float(np.float32(v) / np.float32(out.scale))))
 
     def sums(self, kind: str, scale: float, kernel: Sequence[float], out: Quantized, ends: tuple[int, int]) -> Stage:
         return multiplier([scale * k / out.scale for k in kernel], out, ends, [Scaling.AWAY])
@@ -54,18 +54,18 @@ class Tflm:
         return multiplier([x.scale / out.scale], out, out.ends, [Scaling.AWAY])
 
     def table(self, kind: str, x: Quantized, out: Quantized, options: Mapping[str, float]) -> list[int]:
-        codes = np.arange(x.ends[0], x.ends[1] + 1) - x.zero
+        codes = x.centred
         match kind:
             case "RELU6":  # clips the input's codes, and does not rescale
-                high = min(127, x.zero + away(float(single(6) / single(x.scale))))
+                high = min(127, x.zero + away(float(np.float32(6) / np.float32(x.scale))))
                 return [int(c) for c in np.clip(codes + x.zero, x.zero, high)]
             case "RELU":
-                return rectified(codes, x, out, (0, None))
+                return rectified(x, out, (0, None))
             case "LEAKY_RELU":
                 alpha = float(options["Alpha"])
-                return leaky(codes, out, x.scale / out.scale, x.scale * alpha / out.scale)
+                return leaky(x, out, x.scale / out.scale, x.scale * alpha / out.scale)
             case "LOGISTIC" | "TANH":
-                return by_float(kind, codes, x, out)
+                return by_float(kind, x, out)
             case _:
                 raise refused(self.name, kind)
 
@@ -97,25 +97,26 @@ def scaled_away(x: np.ndarray, value: float) -> np.ndarray:
     return high if right == 0 else np.sign(high) * ((np.abs(high) + (1 << (right - 1))) >> right)
 
 
-def rectified(codes: np.ndarray, x: Quantized, out: Quantized, ends: tuple[int, int | None]) -> list[int]:
+def rectified(x: Quantized, out: Quantized, ends: tuple[int, int | None]) -> list[int]:
     """Return the codes of RELU as an operator of its own: a float32 ratio, then the limits."""
-    low, high = (None if v is None else out.zero + away(float(single(v) / single(out.scale))) for v in ends)
-    y = scaled_away(codes, float(single(x.scale) / single(out.scale))) + out.zero
+    low, high = (None if v is None else out.zero + away(float(np.float32(v) / np.float32(out.scale))) for v in ends)
+    y = scaled_away(x.centred, float(np.float32(x.scale) / np.float32(out.scale))) + out.zero
     least, most = out.ends
     assert low is not None
     return [int(c) for c in np.clip(y, max(least, low), most if high is None else min(most, high))]
 
 
-def leaky(codes: np.ndarray, out: Quantized, positive: float, negative: float) -> list[int]:
+def leaky(x: Quantized, out: Quantized, positive: float, negative: float) -> list[int]:
     """Return the codes of LEAKY_RELU: one multiplier for each side of zero."""
+    codes = x.centred
     below = scaled_away(codes, negative) if negative >= 0 else -scaled_away(codes, -negative)
     y = np.where(codes >= 0, scaled_away(codes, positive), below) + out.zero
     return [int(c) for c in np.clip(y, *out.ends)]
 
 
-def by_float(kind: str, codes: np.ndarray, x: Quantized, out: Quantized) -> list[int]:
+def by_float(kind: str, x: Quantized, out: Quantized) -> list[int]:
     """Return the codes of LOGISTIC and TANH: the function in float32, ties away from zero."""
-    values = (np.float32(x.scale) * codes.astype(np.float32)).astype(np.float64)
+    values = (np.float32(x.scale) * x.centred.astype(np.float32)).astype(np.float64)
     function = np.tanh(values) if kind == "TANH" else np.array([1 / (1 + exp(-v)) if v >= 0 else exp(v) / (1 + exp(v)) for v in values])
     scaled = function.astype(np.float32) / np.float32(out.scale)
     return [min(max(away(float(v)) + out.zero, out.ends[0]), out.ends[1]) for v in scaled]

@@ -74,6 +74,6 @@ class Xnnpack(LiteRtOptimized):
         below = np.float32(ratio * np.float32(options["Alpha"]))
         if not (2.0**-8 <= ratio <= 2.0**7 and (2.0**-8 <= below <= 2.0**7 or LEAST_SLOPE <= float(below) <= -(2.0**-8))):
             return LiteRtOptimized.table(self, kind, x, out, options)
-        codes = np.arange(x.ends[0], x.ends[1] + 1) - x.zero
+        codes = x.centred
         factors = np.where(codes >= 0, int(np.rint(256 * float(ratio))), int(np.rint(256 * float(below))))
         return [int(c) for c in np.clip(((codes * factors + 128) >> 8) + out.zero, *out.ends)]
