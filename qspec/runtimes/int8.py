@@ -70,19 +70,27 @@ def _stage(stage: RealStage, x: Signal | None, before: Quantized, after: Quantiz
     kind = "FULLY_CONNECTED" if isinstance(layer, RealDense) else "CONV_2D"
     kernel, scales = _kernel(np.asarray(layer.kernel, dtype=np.float64), per_channel=kind == "CONV_2D")
     channels = kernel.shape[-1]
-    exact = [rational(before.scale) * rational(s) for s in scales]
-    units = tuple(exact) if len(exact) > 1 else tuple(exact * channels)
-    values = np.zeros(channels) if layer.bias is None else np.asarray(layer.bias, dtype=np.float64)
-    stored = np.clip(np.rint(values / np.array([float(u) for u in units])), -(2**31) + 1, 2**31 - 1).astype(np.int64)
-    bias = Tensor(integers(stored), Affine(32, True, units, (0,) * channels))
+    spread = scales * (channels // len(scales))
+    bias = _bias(stage, np.zeros(channels) if layer.bias is None else np.asarray(layer.bias, dtype=np.float64), before.scale, spread)
     ends = runtime.ends("RELU" if layer.activation == ReLU() else "NONE", after)
     sums: Layer = (
         Dense(kernel, bias, name=stage.name)
         if isinstance(layer, RealDense)
         else Conv2D(kernel, bias, layer.stride, layer.padding, layer.dilation, layer.groups, name=stage.name)
     )
-    output = runtime.sums(kind, before.scale, list(scales) if len(scales) > 1 else list(scales) * channels, after, ends)
-    return apply(output, apply(sums, x)), after
+    return apply(runtime.sums(kind, before.scale, spread, after, ends), apply(sums, x)), after
+
+
+def _bias(stage: RealStage, values: np.ndarray, scale: float, scales: tuple[float, ...]) -> Tensor:
+    """Return biases in units of input times weight; raises UnsupportedError on one that int32 does not hold, which converters cut off."""
+    units = tuple(rational(scale) * rational(s) for s in scales)
+    stored = np.rint(values / np.array([float(u) for u in units]))
+    if np.any(np.abs(stored) >= 2**31):
+        worst = int(np.argmax(np.abs(stored)))
+        given = f"{float(stored[worst]):.3g} units of input times weight in channel {worst} of {stage.name!r}"
+        advice = "weights this small beside their bias do nothing: set them to zero"
+        raise UnsupportedError("a bias does not fit int32", given=given, expected="less than 2**31 units", advice=advice)
+    return Tensor(integers(stored.astype(np.int64)), Affine(32, True, units, (0,) * len(units)))
 
 
 def _kernel(kernel: np.ndarray, *, per_channel: bool) -> tuple[Tensor, tuple[float, ...]]:

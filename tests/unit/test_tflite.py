@@ -248,6 +248,13 @@ def test_a_real_network_becomes_a_file_that_the_runtime_computes(tmp_path):
     assert np.abs(approximate - exact).max() < 0.05 * np.abs(exact).max()
 
 
+def test_a_bias_that_int32_does_not_hold_is_not_cut_off():
+    """Weights of 1e-12 beside a bias of 1: a converter cuts the bias to the end of int32, which is another network."""
+    dense = qs.RealDense(np.array([[1e-12, 1e-12]]), np.array([1.0, 0.0]))
+    with pytest.raises(qs.UnsupportedError, match="a bias does not fit int32"):
+        qs.quantize_int8(qs.RealSequential(qs.RealInput((1,)), dense), np.array([[0.0], [1.0]]))
+
+
 def test_what_cannot_be_written_is_named(tmp_path):
     with pytest.raises(qs.UnsupportedError, match="semantics 'tflm'"):
         qs.to_tflite(qs.load("iris-4bit"), tmp_path / "a.tflite")
