@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -133,7 +134,7 @@ def _onnx(path: str | Path, semantics: str, runtime: str) -> Subject:
 def _inputs(network: Network, given: object, samples: int, seed: int) -> list[IntArray]:
     shapes = [stage.type.shape for stage in network.inputs]
     if given is not None:
-        arrays = [np.asarray(a) for a in (given if isinstance(given, list | tuple) else [given])]  # pyright: ignore[reportUnknownVariableType]
+        arrays = [np.asarray(a) for a in (cast("Sequence[object]", given) if isinstance(given, list | tuple) else [given])]
         fits = [a.shape[1:] == s and a.dtype.kind in "iu" for a, s in zip(arrays, shapes, strict=False)]
         if len(arrays) != len(shapes) or not all(fits):
             shown = [(a.shape, str(a.dtype)) for a in arrays]

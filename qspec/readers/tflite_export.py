@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -148,9 +149,9 @@ def _scales(stage: Stage, kernel: Tensor) -> tuple[float, ...]:
     return tuple(_single(stage, u) for u in fmt.grid().units)
 
 
-def _single(stage: Stage, unit: object) -> float:
+def _single(stage: Stage, unit: Fraction) -> float:
     """Return a scale that a file can hold: exactly a float32."""
-    value = float(np.float32(float(unit)))  # pyright: ignore[reportArgumentType]
+    value = float(np.float32(float(unit)))
     if value != unit:
         raise UnsupportedError(f"a scale of {stage.name!r} is no float32", given=str(unit), expected="a scale that a file can hold")
     return value
