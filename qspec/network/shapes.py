@@ -28,12 +28,18 @@ def padding_pairs(
     if isinstance(padding, str) and padding == "valid":
         return (0, 0), (0, 0)
     if isinstance(padding, str) and padding == "same":
-        missing = [max(0, (-(-image[a] // stride[a]) - 1) * stride[a] + dilation[a] * (kernel[a] - 1) + 1 - image[a]) for a in (0, 1)]
-        return (missing[0] // 2, missing[0] - missing[0] // 2), (missing[1] // 2, missing[1] - missing[1] // 2)
+        height, width = (same_padding(image[a], kernel[a], stride[a], dilation[a]) for a in (0, 1))
+        return height, width
     sides = _items(padding)
     if sides is not None and len(sides) == 2:
         return pair(sides[0], "padding", least=0), pair(sides[1], "padding", least=0)
     raise NetworkError("padding is malformed", given=padding, expected='"valid", "same", a pair, or ((top, bottom), (left, right))')
+
+
+def same_padding(length: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    """Return how many places "same" adds to the two ends of an axis: half of them each, and the odd one to the second."""
+    missing = max(0, (-(-length // stride) - 1) * stride + dilation * (kernel - 1) + 1 - length)
+    return missing // 2, missing - missing // 2
 
 
 def check_shape(shape: object) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from qspec.ir.real import ExactArray, exact, fractions
 from qspec.network.layers import AveragePool2D, MaxPool2D
 from qspec.network.real_graph import real_apply
 from qspec.network.real_layers import RealConv2D, RealDense, Softmax
+from qspec.network.shapes import same_padding
 from qspec.readers.onnx_arithmetic import activated, plus, times
 from qspec.readers.onnx_moves import axis_of
 from qspec.readers.onnx_table import Call
@@ -168,8 +169,7 @@ def _pads(call: Call, sizes: tuple[int, int], window: tuple[int, int]) -> Pads:
     strides, dilations = _pair(call, "strides"), _pair(call, "dilations")
     pads: list[tuple[int, int]] = []
     for n, k, s, d in zip(sizes, window, strides, dilations, strict=True):
-        missing = max(0, (-(-n // s) - 1) * s + d * (k - 1) + 1 - n)
-        less, more = missing // 2, missing - missing // 2
+        less, more = same_padding(n, k, s, d)
         pads.append((less, more) if mode == "SAME_UPPER" else (more, less))
     return pads[0], pads[1]
 

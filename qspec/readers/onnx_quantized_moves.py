@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import prod
 
+from qspec.network.shapes import same_padding
 from qspec.readers import onnx_quantized_layers as layers
 from qspec.readers.onnx_codes import Codes, Real, State, transposed
 from qspec.readers.onnx_file import OnnxNode
@@ -94,19 +95,14 @@ def windows_of(r: Reader, n: OnnxNode, size: tuple[int, int], shape: tuple[int, 
         raise r.refusal("a pool with dilation", dilation, "(1, 1)")
     top, left, bottom, right = pads
     if auto in ("SAME_UPPER", "SAME_LOWER"):
-        sides = [_same(shape[2 + a], size[a], stride[a], dilation[a], upper=auto == "SAME_UPPER") for a in (0, 1)]
-        (top, bottom), (left, right) = sides
+        (top, bottom), (left, right) = (same_padding(shape[2 + a], size[a], stride[a], dilation[a]) for a in (0, 1))
+        if auto == "SAME_LOWER":
+            top, bottom, left, right = bottom, top, right, left
     elif auto == "VALID":
         top = left = bottom = right = 0
     elif auto != "NOTSET":
         raise r.refusal("a padding that is not known", auto, "NOTSET, VALID, SAME_UPPER, SAME_LOWER")
     return Windows(size, (stride[0], stride[1]), ((top, bottom), (left, right)), (dilation[0], dilation[1]))
-
-
-def _same(length: int, size: int, stride: int, dilation: int, *, upper: bool) -> tuple[int, int]:
-    missing = max(0, (-(-length // stride) - 1) * stride + dilation * (size - 1) + 1 - length)
-    less, more = missing // 2, missing - missing // 2
-    return (less, more) if upper else (more, less)
 
 
 MOVES: Mapping[str, Callable[[Reader, OnnxNode], State]] = {
