@@ -23,12 +23,12 @@ from qspec.face import RealNetwork, RealSequential
 from qspec.ir.real import ExactArray, exact
 from qspec.network.activations import Linear, ReLU
 from qspec.network.real_layers import RealDense, RealInput
+from qspec.readers.content import DECIMAL, read_text
 
 LARGEST = 1 << 28
 """Bytes of a file at most."""
 WIDEST = 1 << 16
 """Units of a layer at most."""
-NUMBER = re.compile(r"[+-]?([0-9]{1,400}(\.[0-9]{0,400})?|\.[0-9]{1,400})([eE][+-]?[0-9]{1,3})?")
 Row = list[Fraction]
 
 LINES: Mapping[str, str] = {
@@ -125,15 +125,7 @@ class _Lines:
     def __init__(self, path: str | Path) -> None:
         self.path = path
         self.number = 0
-        try:
-            with Path(path).open("rb") as file:
-                data = file.read(LARGEST + 1)
-            text = data.decode("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ModelFileError("cannot read the file", given=str(path), expected=f"an .nnet file ({error})") from None
-        if len(data) > LARGEST:
-            raise ModelFileError("the file is too large", given=str(path), expected=f"at most {LARGEST} bytes")
-        self._rest = self._content(text)
+        self._rest = self._content(read_text(path, LARGEST, "an .nnet file", packed=False))
 
     def _content(self, text: str) -> Iterator[str]:
         for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
@@ -149,7 +141,7 @@ class _Lines:
         words = [w.strip(" \t") for w in line.strip(" \t").removesuffix(",").split(",")]
         if len(words) != count:
             raise self.damaged(f"{len(words)} numbers", f"{count}")
-        if any(NUMBER.fullmatch(w) is None for w in words):
+        if any(DECIMAL.fullmatch(w) is None for w in words):
             raise self.damaged(line, f"{count} finite numbers, such as -0.25 or 1e-3")
         return [rational(w) for w in words]
 

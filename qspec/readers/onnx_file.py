@@ -5,8 +5,6 @@ Source: ONNX, https://onnx.ai/onnx/repo-docs/IR.html.
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qspec.errors import ModelFileError, SolverMissingError, UnsupportedError
+from qspec.readers.content import read_bytes
 
 if TYPE_CHECKING:
     import onnx
@@ -99,8 +98,9 @@ def _model(path: Path) -> onnx.ModelProto:
     package, checker = _onnx()
     from google.protobuf.message import DecodeError
 
+    content = read_bytes(path, LARGEST, "an .onnx or .onnx.gz file", packed=True)
     try:
-        model = package.load_model_from_string(_bytes(path))
+        model = package.load_model_from_string(content)
     except (DecodeError, ValueError) as error:
         raise _damaged(path, error) from None
     _expect_text(model, path)
@@ -190,17 +190,6 @@ def _onnx() -> tuple[Any, Any]:
     except ImportError:
         raise SolverMissingError("ONNX files need the package onnx", given="not installed", advice="pip install 'qspec[onnx]'") from None
     return onnx, checker
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            data = file.read(LARGEST + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ModelFileError("cannot read the file", given=str(path), expected=f"an .onnx or .onnx.gz file ({error})") from None
-    if len(data) > LARGEST:
-        raise ModelFileError("the file is too large", given=str(path), expected=f"at most {LARGEST} bytes")
-    return data
 
 
 def _damaged(path: str | Path, error: Exception) -> ModelFileError:

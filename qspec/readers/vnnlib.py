@@ -6,8 +6,6 @@ Source: Guidotti et al., VNN-LIB, https://www.vnnlib.org; the part that the comp
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +17,7 @@ import numpy as np
 from qspec.errors import ModelFileError, SpecError
 from qspec.language.expressions import Constant, Expression, Gather, Product, Reduce
 from qspec.language.formulas import Conjunction, Constantly, Disjunction, Formula, Negation, Property, every, forall, some
+from qspec.readers.content import read_text
 from qspec.readers.onnx import ImportedNetwork
 from qspec.readers.sexpr import read
 from qspec.readers.vnnlib_conditions import (
@@ -102,15 +101,7 @@ class Vnnlib:
 
 def read_vnnlib(path: str | Path) -> Vnnlib:
     """Return the property of a .vnnlib or .vnnlib.gz file; raises as `parse_vnnlib`, and ModelFileError if it cannot be read."""
-    place = Path(path)
-    try:
-        with gzip.open(place) if place.suffix == ".gz" else place.open("rb") as file:
-            text = file.read(LARGEST + 1).decode("utf-8-sig")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise ModelFileError("cannot read the file", given=str(path), expected=f"a .vnnlib or .vnnlib.gz file ({error})") from None
-    if len(text) > LARGEST:
-        raise ModelFileError("the file is too large", given=str(path), expected=f"at most {LARGEST} bytes")
-    return parse_vnnlib(text)
+    return parse_vnnlib(read_text(path, LARGEST, "a .vnnlib or .vnnlib.gz file", packed=True))
 
 
 def parse_vnnlib(text: str) -> Vnnlib:

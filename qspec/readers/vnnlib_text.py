@@ -9,10 +9,10 @@ from fractions import Fraction
 from itertools import combinations, pairwise
 
 from qspec.errors import ModelFileError, UnsupportedError
+from qspec.readers.content import DECIMAL
 from qspec.readers.sexpr import Listed, SExpr, Symbol
 from qspec.readers.vnnlib_conditions import FALSE, TRUE, Condition, Linear, Name, atom, combined, conjunction, disjunction, negation
 
-NUMBER = re.compile(r"[+-]?([0-9]{1,400}(\.[0-9]{0,400})?|\.[0-9]{1,400})([eE][+-]?[0-9]{1,3})?")
 VARIABLE = re.compile(r"([XY])_(0|[1-9][0-9]{0,6})")
 
 COMMANDS: Mapping[str, str] = {
@@ -137,7 +137,7 @@ class Reader:
                     f"line {line}: a variable is not declared", given=text, expected=f"(declare-const {text} Real) before it"
                 )
             return Linear({variable: ONE})
-        if NUMBER.fullmatch(text) is None:
+        if DECIMAL.fullmatch(text) is None:
             raise ModelFileError(f"line {line}: neither a number nor a variable", given=text, expected="0.5, -1e-3, X_0, Y_0")
         return Linear({}, Fraction(text))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -16,8 +18,9 @@ from qspec.cli import main
 from qspec.cli.vnnlib import word
 from qspec.errors import ModelFileError, QspecError, SpecError, UnsupportedError
 from qspec.ir.real import fractions
-from qspec.readers import vnnlib_text
-from qspec.readers.onnx import ImportedNetwork, import_onnx
+from qspec.readers import vnnlib, vnnlib_text
+from qspec.readers.nnet import read_nnet
+from qspec.readers.onnx import ImportedNetwork, import_onnx, read_onnx
 from qspec.readers.vnnlib import Vnnlib, parse_vnnlib, read_vnnlib
 from qspec.solver import Reason
 from tests.unit.test_onnx_real import floats, node, write
@@ -200,6 +203,24 @@ def test_files(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ModelFileError, match="cannot read"):
             read_vnnlib(tmp_path / name)
+
+
+@pytest.mark.parametrize("begin", ["", "\ufeff", "; \u00e9\u00e9\u00e9\n"])
+def test_of_a_file_that_is_too_large_nothing_is_read(begin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "p.vnnlib"
+    path.write_bytes((begin + DECLARED + BOX + "(assert (<= Y_0 0))").encode())
+    size = len((begin + DECLARED + BOX).encode())
+    monkeypatch.setattr(vnnlib, "LARGEST", size - 1)
+    with pytest.raises(ModelFileError, match=f"too large(.|\n)*at most {size - 1} bytes"):
+        read_vnnlib(path)
+    monkeypatch.setattr(vnnlib, "LARGEST", path.stat().st_size)
+    assert len(read_vnnlib(path).assertions) == len(parse_vnnlib(DECLARED + BOX).assertions) + 1
+
+
+@pytest.mark.parametrize("read", [read_vnnlib, partial(read_nnet, normalized=False), read_onnx])
+def test_a_name_that_no_file_has_is_no_file(read: Callable[[str], object]) -> None:
+    with pytest.raises(ModelFileError, match="cannot read the file"):
+        read("net\0.onnx")
 
 
 @pytest.mark.parametrize(("bound", "word", "status"), [("0.5", "sat", 1), ("100", "unsat", 0)])
