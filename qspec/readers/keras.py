@@ -62,7 +62,7 @@ def read_keras(path: str | Path, *, hidden: RealActivation | None = None, logits
         raise ModelFileError(
             "the layers of a Keras file do not fit", given=str(path), expected=f"a consistent network ({error.what}: {error.given})"
         ) from error
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, IndexError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, IndexError, OverflowError, zipfile.BadZipFile) as error:
         raise ModelFileError(
             "cannot read the file", given=str(path), expected=f"an .h5 or .keras file of Keras ({type(error).__name__}: {error})"
         ) from None

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from math import isqrt, prod
+from math import prod
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
+from qspec.arithmetic.roots import nearest_root, rational_root
 from qspec.errors import UnsupportedError
 from qspec.ir.real import ExactArray, exact, fractions
 from qspec.network.activations import LeakyReLU, Linear, ReLU
@@ -271,18 +272,17 @@ def _over_root(chain: Chain, d: Described, gain: Fraction, under: Fraction) -> F
         raise UnsupportedError(
             "a variance that is not positive is not read", given=f"{under} of layer {d.name!r}", expected="variance + epsilon > 0"
         )
-    a, b = isqrt(under.numerator), isqrt(under.denominator)
-    if gain == 0 or (a * a == under.numerator and b * b == under.denominator):
-        return gain * Fraction(b, a or 1)
-    if not chain.round_roots:
+    square = gain**2 / under
+    root = rational_root(square)
+    if root is None and not chain.round_roots:
         raise UnsupportedError(
             f"{d.kind} divides by a square root, which is no rational number",
             given=f"layer {d.name!r}",
             expected="a variance whose root is rational",
             advice="read_keras(path, round_roots=True) takes the nearest double of each factor; or fold the layer before saving",
         )
-    bits = 200 + max(0, under.denominator.bit_length() - under.numerator.bit_length())
-    return Fraction(float(gain / Fraction(isqrt((under.numerator << (2 * bits)) // under.denominator), 1 << bits)))
+    root = nearest_root(square) if root is None else root
+    return -root if gain < 0 else root
 
 
 def _kernel(d: Described, arrays: Arrays, axes: int) -> tuple[ExactArray, ExactArray]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from math import isqrt, prod
+from math import prod
 
 import numpy as np
 
+from qspec.arithmetic.roots import nearest_root, rational_root
 from qspec.ir.real import ExactArray, exact, fractions
 from qspec.network.layers import AveragePool2D, MaxPool2D
 from qspec.network.real_graph import real_apply
@@ -293,14 +294,9 @@ def batch_normalization(call: Call) -> Tensor:
 
 def _over_root(scale: Fraction, under: Fraction) -> Fraction:
     """Return `scale / sqrt(under)`, exactly where it is rational, else the nearest double."""
-    top, bottom = under.denominator * scale.numerator**2, under.numerator * scale.denominator**2
-    square = Fraction(top, bottom)
-    roots = isqrt(square.numerator), isqrt(square.denominator)
-    if roots[0] ** 2 == square.numerator and roots[1] ** 2 == square.denominator:
-        root = Fraction(*roots)
-    else:
-        bits = 256 + 2 * abs(square.numerator.bit_length() - square.denominator.bit_length())
-        root = Fraction(float(Fraction(isqrt((square.numerator << (2 * bits)) // square.denominator), 1 << bits)))
+    square = scale**2 / under
+    root = rational_root(square)
+    root = nearest_root(square) if root is None else root
     return -root if scale < 0 else root
 
 

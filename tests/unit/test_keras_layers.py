@@ -146,6 +146,15 @@ def test_a_root_that_is_not_rational_is_a_decision(tmp_path: Path) -> None:
     assert found == pytest.approx(np.array(X) * [2, 1] / np.sqrt([1.001, 3.001]), rel=1e-15)
 
 
+def test_a_factor_that_no_double_holds_is_refused(tmp_path: Path) -> None:
+    arrays = {n: [v] for n, v in (("gamma", 1e38), ("beta", 0.0), ("moving_mean", 0.0), ("moving_variance", 0.0))}
+    path = write(tmp_path / "m.h5", (1,), [("BatchNormalization", {"epsilon": 0.125}, arrays)])
+    with h5py.File(path, "r+") as file:
+        file.attrs["model_config"] = str(file.attrs["model_config"]).replace("0.125", "2e-600")
+    with pytest.raises(ModelFileError, match="OverflowError"):
+        read_keras(path, round_roots=True)
+
+
 def test_images(tmp_path: Path) -> None:
     """Windows of the image by hand: padding "same" puts the odd place at the end, and places outside do not count in a mean."""
     padded = np.full((4, 4, 2), np.nan)
