@@ -8,7 +8,7 @@ means exactly that double; Fractions and decimal texts are kept as they are.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never, cast, get_args
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from qspec.arithmetic.integers import IntArray
 from qspec.arithmetic.windows import window_count
 from qspec.errors import NetworkError, ShapeError
-from qspec.ir.real import ExactArray, exact
+from qspec.ir.real import ExactArray, exact, fractions
 from qspec.network.activations import HardSigmoid, HardTanh, LeakyReLU, Linear, ReLU, Sigmoid, Sign, Tanh
 from qspec.network.expect import expect
 from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D, dense_misfit
@@ -210,6 +210,13 @@ def _set_parameters(layer: RealDense | RealConv2D, *, axes: int, expected: str) 
     object.__setattr__(layer, "kernel", kernel)
     object.__setattr__(layer, "bias", bias)
     _check_activation(layer.activation)
+
+
+def scaled_outputs(layer: RealDense | RealConv2D, factor: ExactArray, shift: ExactArray) -> RealDense | RealConv2D:
+    """Return a layer without an activation whose outputs are scaled and shifted, exactly: Fractions, one for each output channel."""
+    kernel = layer.kernel if np.all(factor == 1) else exact(fractions(layer.kernel) * factor)
+    bias = shift if layer.bias is None else fractions(layer.bias) * factor + shift
+    return replace(layer, kernel=kernel, bias=exact(bias))
 
 
 def _positions(values: object, what: str) -> IntArray:

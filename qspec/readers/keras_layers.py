@@ -6,7 +6,6 @@ A layer that scales and shifts each element (normalisation, rescaling) becomes p
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from fractions import Fraction
 from math import prod
 from typing import cast
@@ -19,7 +18,7 @@ from qspec.errors import UnsupportedError
 from qspec.ir.real import ExactArray, exact, fractions
 from qspec.network.activations import LeakyReLU, Linear, ReLU
 from qspec.network.layers import AveragePool2D, Flatten, MaxPool2D
-from qspec.network.real_layers import Activate, RealActivation, RealConv2D, RealDense, RealLayer, Softmax, real_shape
+from qspec.network.real_layers import Activate, RealActivation, RealConv2D, RealDense, RealLayer, Softmax, real_shape, scaled_outputs
 from qspec.readers.keras_config import Described
 from qspec.readers.keras_table import ACTIVATIONS, HARD_SIGMOIDS, IDLE
 
@@ -97,9 +96,8 @@ class Chain:
             )
         last = self.layers[-1] if self.layers and self._pending is None else None
         if isinstance(last, RealDense | RealConv2D) and isinstance(last.activation, Linear):
-            bias = 0 if last.bias is None else fractions(last.bias)
-            full = np.broadcast_to(factor * bias + shift, (channels,))
-            self.layers[-1] = replace(last, kernel=exact(fractions(last.kernel) * factor), bias=exact(full))
+            a, b = (np.broadcast_to(v, (channels,)) for v in (factor, shift))
+            self.layers[-1] = scaled_outputs(last, a, b)
             return
         a, b = (np.broadcast_to(v, self.shape) for v in (factor, shift))
         if self._pending is not None:

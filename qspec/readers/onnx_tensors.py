@@ -19,7 +19,7 @@ from qspec.ir.real import ExactArray, exact, fractions
 from qspec.network.activations import Linear
 from qspec.network.layers import Concat, Flatten
 from qspec.network.real_graph import RealSignal, real_apply
-from qspec.network.real_layers import RealConv2D, RealDense, RealInput, RealSparse
+from qspec.network.real_layers import RealConv2D, RealDense, RealInput, RealSparse, scaled_outputs
 from qspec.readers.onnx_file import Array
 
 WIDEST = 4096
@@ -182,22 +182,15 @@ def _affine(signal: RealSignal, a: ExactArray, b: ExactArray) -> RealSignal | No
         if np.any(a != a[0]) or np.any(b != b[0]):
             return None
         if isinstance(last, RealConv2D) and last.activation == Linear():
-            return real_apply(_folded(last, a[0], b[0]), *signal.arguments)
+            return real_apply(scaled_outputs(last, a[0], b[0]), *signal.arguments)
         return real_apply(RealConv2D(exact(a[0].reshape(1, 1, 1, depth)), exact(b[0]), groups=depth), signal)
     if isinstance(last, RealDense) and last.activation == Linear():
-        return real_apply(_folded(last, a, b), *signal.arguments)
+        return real_apply(scaled_outputs(last, a, b), *signal.arguments)
     if len(signal.shape) != 1 or a.size > WIDEST:
         return None
     kernel = np.full((a.size, a.size), ZERO, dtype=object)
     kernel[np.arange(a.size), np.arange(a.size)] = a
     return real_apply(RealDense(exact(kernel), exact(b)), signal)
-
-
-def _folded(layer: RealDense | RealConv2D, factor: ExactArray, shift: ExactArray) -> RealDense | RealConv2D:
-    """Return a linear layer whose outputs are scaled and shifted, exactly."""
-    bias = np.full(factor.shape, ZERO) if layer.bias is None else fractions(layer.bias)
-    kernel = layer.kernel if np.all(factor == 1) else exact(fractions(layer.kernel) * factor)
-    return replace(layer, kernel=kernel, bias=exact(bias * factor + shift))
 
 
 def flat(signal: RealSignal) -> RealSignal:
