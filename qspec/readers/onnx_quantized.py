@@ -85,7 +85,7 @@ class QuantizedReader(QuantizedTensors):
                 advice="qspec.readers.onnx.read_onnx reads it as a real network, and RealNetwork.quantize quantises that",
             )
         self._walk()
-        made = [self.codes(name).signal for name in self._ends()]
+        made = [self.codes(name).signal for name in self.graph.outputs]
         return Network.of(made, name=self.graph.name or "network", semantics=ORT.name)
 
     def tensors(self) -> tuple[Network, list[TensorOfCodes]]:
@@ -137,9 +137,6 @@ class QuantizedReader(QuantizedTensors):
                     given=f"{type(error).__name__}: {error}",
                     expected="well-formed attributes and shapes",
                 ) from error
-
-    def _ends(self) -> list[str]:
-        return list(self.graph.outputs)
 
     def _input(self, name: str, port: Port) -> None:
         shape = tuple(1 if n is None and k == 0 else n for k, n in enumerate(port.shape))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -16,7 +16,7 @@ from qspec.network.activations import Lookup
 from qspec.network.graph import Signal, apply
 from qspec.network.kernel_layers import Constant, Reinterpret, Thresholds
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, MaxPool2D, Requantize
-from qspec.readers.onnx_codes import Codes, Weights, bare, fresh, from_image, image, moved, plain, reshaped, rows, through, typed
+from qspec.readers.onnx_codes import Codes, Weights, bare, fresh, from_image, image, moved, plain, rows, through, typed
 from qspec.runtimes.arithmetic import Quantized
 from qspec.runtimes.ort import OrtQLinear
 
@@ -166,7 +166,7 @@ def stored(weights: Weights) -> Quantized:
 
 def reshape(x: Codes, shape: tuple[int, ...]) -> Codes:
     """Return the same elements in another shape."""
-    return replace(fresh(reshaped(plain(x), bare(shape)), shape, x.signed))
+    return fresh(plain(x), shape, x.signed)
 
 
 def expect_types(given: Sequence[Quantized], out: Quantized, weights: str = "") -> None:
@@ -194,8 +194,7 @@ def expect_sums(kernel: Tensor, bias: IntArray | None, x: Quantized) -> None:
 
 def _kernel(weights: Weights, codes: IntArray) -> Tensor:
     scales = tuple(rational(s) for s in weights.scales)
-    zeros = weights.zeros if len(weights.zeros) == len(scales) else weights.zeros[:1] * len(scales)
-    return Tensor(integers(codes), Affine(8, weights.type == "INT8", scales, zeros))
+    return Tensor(integers(codes), Affine(8, weights.type == "INT8", scales, weights.zeros))
 
 
 def _bias(codes: IntArray | None, x: Quantized, kernel: Tensor) -> Tensor | None:
