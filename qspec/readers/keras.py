@@ -1,6 +1,6 @@
 """A chain of Keras layers in an .h5 or .keras file as a real network: every weight means exactly the number that is stored.
 
-Source: the formats of Keras, https://keras.io/guides/serialization_and_saving. What is read is `keras_table`, which `docs/keras.md` prints.
+Source: the formats of Keras, https://keras.io/guides/serialization_and_saving. What is read is `keras_table`; `docs/readers.md` has it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from qspec.face import RealNetwork, RealSequential
 from qspec.network.activations import Linear, Sigmoid
 from qspec.network.real_layers import Activate, RealActivation, RealDense, RealInput, RealLayer, Softmax
 from qspec.network.shapes import MAX_ELEMENTS
-from qspec.readers.keras_config import Described, described, parsed
+from qspec.readers.keras_config import Described, described, parsed, wholes
 from qspec.readers.keras_layers import Arrays, Chain
 from qspec.readers.keras_table import IDLE, LAYERS, VERSIONS
 
@@ -213,7 +213,7 @@ def _stated(d: Described, more: Sequence[object] = ()) -> set[tuple[int, ...]]:
     shapes: set[tuple[int, ...]] = set()
     for given in (d.settings.get("batch_shape"), d.settings.get("batch_input_shape"), *more):
         items = cast("list[object]", given) if isinstance(given, list) else []
-        sizes = tuple(n for n in items[1:] if isinstance(n, int) and not isinstance(n, bool) and n > 0)
+        sizes = tuple(n for n in wholes(items[1:]) if n > 0)
         if given is not None and (len(sizes) < 1 or len(sizes) != len(items) - 1 or not (items[0] is None or isinstance(items[0], int))):
             raise UnsupportedError(
                 "an input of this shape is not read", given=str(cast(object, given)), expected="a batch, and whole numbers"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, cast
 
@@ -198,3 +198,8 @@ def _items(value: object, what: str) -> Sequence[object]:
     if not isinstance(value, list):
         raise ModelFileError("the architecture is damaged", given=value, expected=f"a list for {what}")
     return cast(Sequence[object], value)
+
+
+def wholes(values: Iterable[object]) -> list[int]:
+    """Return those of some values of JSON that are whole numbers, which true and false are not."""
+    return [v for v in values if isinstance(v, int) and not isinstance(v, bool)]

@@ -19,7 +19,7 @@ from qspec.ir.real import ExactArray, exact, fractions
 from qspec.network.activations import LeakyReLU, Linear, ReLU
 from qspec.network.layers import AveragePool2D, Flatten, MaxPool2D
 from qspec.network.real_layers import Activate, RealActivation, RealConv2D, RealDense, RealLayer, Softmax, real_shape, scaled_outputs
-from qspec.readers.keras_config import Described
+from qspec.readers.keras_config import Described, wholes
 from qspec.readers.keras_table import ACTIVATIONS, HARD_SIGMOIDS, IDLE
 
 Arrays = Mapping[str, npt.NDArray[np.float64]]
@@ -163,11 +163,7 @@ def _zero_padding(chain: Chain, d: Described, arrays: Arrays) -> None:
     given = d.settings.get("padding", 1)
     sides: object = [given, given] if isinstance(given, int) else given
     pads = [[s, s] if isinstance(s, int) else s for s in cast("list[object]", sides)] if isinstance(sides, list) else []
-    whole = [
-        [p for p in cast("list[object]", s) if isinstance(p, int) and not isinstance(p, bool) and p >= 0]
-        for s in pads
-        if isinstance(s, list)
-    ]
+    whole = [[p for p in wholes(cast("list[object]", s)) if p >= 0] for s in pads if isinstance(s, list)]
     if [len(w) for w in whole] != [2, 2] or len(pads) != 2 or len(chain.shape) != 3:
         raise d.refuse("padding", "one, two or two pairs of whole numbers, of an image")
     depth = chain.shape[2]
@@ -183,7 +179,7 @@ def _flatten(chain: Chain, d: Described, arrays: Arrays) -> None:
 
 def _reshape(chain: Chain, d: Described, arrays: Arrays) -> None:
     target, size = d.settings.get("target_shape"), prod(chain.shape)
-    sizes = [n for n in cast("list[object]", target) if isinstance(n, int) and not isinstance(n, bool)] if isinstance(target, list) else []
+    sizes = wholes(cast("list[object]", target)) if isinstance(target, list) else []
     if sizes.count(-1) == 1 and 0 < -prod(sizes) <= size:
         sizes[sizes.index(-1)] = size // -prod(sizes)
     if (
@@ -371,7 +367,7 @@ def _pair(d: Described, key: str, default: tuple[int, int]) -> tuple[int, int]:
     if value is None:
         return default
     items = cast("list[object]", value) if isinstance(value, list) else [value, value]
-    whole = [v for v in items if isinstance(v, int) and not isinstance(v, bool) and v >= 1]
+    whole = [v for v in wholes(items) if v >= 1]
     if len(whole) != 2 or len(items) != 2:
         raise d.refuse(key, "one or two whole numbers")
     return whole[0], whole[1]

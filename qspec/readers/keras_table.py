@@ -134,7 +134,7 @@ def keys(layer: Layer) -> Mapping[str, Values]:
 
 
 def table() -> list[str]:
-    """Return what is read as a table in Markdown, one layer in a row; `docs/keras.md` has it."""
+    """Return what is read as a table in Markdown, one layer in a row; `docs/readers.md` has it."""
     rows = ["| layer | keys and the values that are taken | arrays | remarks |", "|---|---|---|---|"]
     for name, layer in LAYERS.items():
         said = "; ".join(f"`{key}`: {_said(values)}" for key, values in layer.keys.items() if key not in _INPUT)
