@@ -79,6 +79,8 @@ def _unsqueeze(r: Reader, n: OnnxNode, x: Codes) -> Codes:
     given = r.given(n, 1)
     count = r.constant(given, "axes").values.size if given else len(r.numbers(n, "axes", ()))
     axes = _axes(r, n, (), len(x.shape) + count)
+    if len(axes) < count:
+        raise r.refusal("an axis that is named twice", f"{count} axes, of which {len(axes)} differ", "each axis once")
     rest = iter(x.shape)
     return layers.reshape(x, tuple(1 if k in axes else next(rest) for k in range(len(x.shape) + len(axes))))
 

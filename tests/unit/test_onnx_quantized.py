@@ -262,3 +262,24 @@ def test_a_name_that_is_no_text_is_refused(tmp_path):
     (tmp_path / "a.onnx").write_bytes(content.replace(b"QLinearConv", b"QLin\xffarConv"))
     with pytest.raises(qs.ModelFileError, match="no UTF-8"):
         qs.load(tmp_path / "a.onnx")
+
+
+def test_an_axis_is_added_once(tmp_path):
+    """Where an axis is named twice onnxruntime loads no session."""
+    for axes, shape in (([0, 2], (1, 1, 1, 4)), ([0, 0], None), ([1, -3], None)):
+        f = File(np.random.default_rng(0))
+        f.keep(axes=np.array(axes, np.int64))
+        f.inputs["x"] = ((1, 4), np.dtype(np.uint8))
+        f.node("DequantizeLinear", [f.node("Unsqueeze", ["x", "axes"], "u"), *f.scale("x", 0.5, np.uint8(3))], "y")
+        model = f.model({"y": TensorProto.FLOAT})
+        save(model, tmp_path / "a.onnx")
+        if shape is not None:
+            session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+            assert session.run(None, {"x": np.zeros((1, 4), np.uint8)})[0].shape == shape
+            net = qs.load(tmp_path / "a.onnx")
+            assert net.stages[net.outputs[0]].type.shape == shape[1:]
+            continue
+        with pytest.raises(Exception, match="more than once"):
+            onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        with pytest.raises(qs.UnsupportedError, match="named twice"):
+            qs.load(tmp_path / "a.onnx")
