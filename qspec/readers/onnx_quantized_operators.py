@@ -255,6 +255,8 @@ def max_pool(r: Reader, n: OnnxNode) -> State:
     if len(x.shape) != 4 or x.shape[0] != 1 or len(n.outputs) > 1:
         raise r.refusal("a MaxPool that is not read", x.shape, "(1, channels, height, width), one output")
     size = r.numbers(n, "kernel_shape", ())
+    if len(size) != 2:
+        raise r.refusal("a kernel_shape that does not fit", size, "two axes")
     made = layers.maximum(x, windows_of(r, n, (size[0], size[1]), x.shape), r.output(n, Quantized(1.0, 0)).name)
     return replace(state, codes=made) if isinstance(state, Real) else made
 

@@ -275,7 +275,7 @@ def test_an_axis_is_added_once(tmp_path):
         save(model, tmp_path / "a.onnx")
         if shape is not None:
             session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-            assert session.run(None, {"x": np.zeros((1, 4), np.uint8)})[0].shape == shape
+            assert np.asarray(session.run(None, {"x": np.zeros((1, 4), np.uint8)})[0]).shape == shape
             net = qs.load(tmp_path / "a.onnx")
             assert net.stages[net.outputs[0]].type.shape == shape[1:]
             continue
@@ -283,3 +283,16 @@ def test_an_axis_is_added_once(tmp_path):
             onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
         with pytest.raises(qs.UnsupportedError, match="named twice"):
             qs.load(tmp_path / "a.onnx")
+
+
+@pytest.mark.parametrize("size", [[2], [2, 2, 2]])
+def test_a_window_has_two_axes(size, tmp_path):
+    f = File(np.random.default_rng(0))
+    f.inputs["x"] = ((1, 1, 4, 4), np.dtype(np.uint8))
+    f.node("DequantizeLinear", [f.node("MaxPool", ["x"], "u", kernel_shape=size), *f.scale("x", 0.5, np.uint8(3))], "y")
+    model = f.model({"y": TensorProto.FLOAT})
+    with pytest.raises(Exception, match="kernel_shape has incorrect size"):
+        onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    save(model, tmp_path / "a.onnx")
+    with pytest.raises(qs.UnsupportedError, match="kernel_shape that does not fit"):
+        qs.load(tmp_path / "a.onnx")
