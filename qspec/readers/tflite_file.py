@@ -19,8 +19,11 @@ import numpy as np
 from qspec.arithmetic.integers import IntArray
 from qspec.errors import ModelFileError, UnsupportedError
 from qspec.network.shapes import MAX_ELEMENTS
+from qspec.readers.content import read_bytes
 from qspec.support.optional import need
 
+LARGEST = 1 << 31
+"""Bytes of a file, at most."""
 TYPES: Mapping[str, type[np.generic]] = {
     "INT8": np.int8, "UINT8": np.uint8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64, "FLOAT32": np.float32,
 }  # fmt: skip
@@ -99,10 +102,7 @@ def read_model(path: str | Path) -> TfliteModel:
     Raises ModelFileError if the file is damaged, UnsupportedError on several subgraphs, PackageMissingError without the package `tflite`.
     """
     need("tflite", "tflite", "reading TensorFlow Lite files")
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise ModelFileError("the file cannot be read", given=str(path), expected="a .tflite file", advice=str(error.strerror)) from None
+    content = read_bytes(path, LARGEST, "a .tflite file", packed=False)
     if content[4:8] != b"TFL3":
         _damaged(path, "no TensorFlow Lite file", "the identifier TFL3 in bytes 4 to 7")
     try:
