@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,18 @@ import pytest
 import qspec as qs
 from qspec.certificate.claim import check_property
 from qspec.certificate.file import Certificate, load
-from qspec.deadline import Deadline
+from qspec.deadline import Deadline, OutOfTime
 from qspec.engines.dual import branch_and_bound
 from qspec.engines.dual.options import Options
 from qspec.errors import CertificateError, SoundnessError, SpecError, UnsupportedError
-from qspec.ir.integer import Query
+from qspec.ir.integer import Assignment, Query
 from qspec.passes import Pipeline
+from qspec.passes.base import Reduced
 from qspec.problem import Problem
 from qspec.solver import Answer, Reason, get_solver, solver_entry_points
 from qspec.testing import theories_to_check
 from qspec.testing.check import RELAXING
-from qspec.verify import session
+from qspec.verify import cube_and_conquer, session
 from qspec.verify.cube_and_conquer import confirm
 from qspec.verify.result import Evidence
 from tests.clocks import rounds
@@ -141,6 +143,25 @@ def test_an_answer_that_is_missing_leaves_cubes_open() -> None:
     result = confirm(certificate, spec, solver=Fake(lambda p: Answer("unknown", reason=Reason.MEMORY)))
     assert (result.verdict, result.reason) == (qs.Verdict.UNKNOWN, Reason.MEMORY)
     assert result.detail.endswith(f"of {len(certificate.assumed)} cubes are open")
+
+
+def test_a_cube_whose_time_ends_stays_open_and_the_others_are_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, certificate = half_proved()
+    cubes = len(certificate.assumed)
+    assert cubes > 1
+    in_time = cube_and_conquer.presolved
+    looked = count()
+
+    def late(run: session.Run, query: Query, pipeline: Pipeline) -> tuple[Assignment | None, list[Reduced]]:
+        if next(looked) == 0:
+            raise OutOfTime
+        return in_time(run, query, pipeline)
+
+    monkeypatch.setattr(cube_and_conquer, "presolved", late)
+    result = confirm(certificate, spec, solver=Fake(enumerated), timeout=None)
+    assert (result.verdict, result.reason) == (qs.Verdict.UNKNOWN, Reason.TIMEOUT)
+    assert result.detail == f"1 of {cubes} cubes are open"
+    assert next(looked) == cubes
 
 
 def test_cubes_share_the_time_that_is_left() -> None:

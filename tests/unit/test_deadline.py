@@ -21,7 +21,7 @@ from qspec.ir.linear import apply, sparse
 from qspec.ir.staircase import Rescale, climb
 from qspec.passes import Pipeline
 from qspec.solver import Limits, Reason, get_solver
-from qspec.verify import cube_and_conquer, session
+from qspec.verify import session
 from qspec.verify.result import Result
 from tests.clocks import looks
 
@@ -162,15 +162,3 @@ def test_a_query_about_reals_ends_as_unknown_or_right() -> None:
             assert result.verdict is qs.Verdict.HOLDS or result.reason is Reason.TIMEOUT, (number, result)
             late += result.reason is Reason.TIMEOUT
     assert late >= 1
-
-
-def test_a_cube_whose_time_ends_stays_open_and_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    def late(*_: object) -> None:
-        raise OutOfTime
-
-    monkeypatch.setattr(cube_and_conquer, "presolved", late)
-    monkeypatch.setattr(cube_and_conquer, "SHARE", 1e9)
-    if not get_solver("z3").availability().ok:
-        pytest.skip("not installed")
-    result = qs.verify(robust(9), solver="z3", presolve="branch", timeout=0.5, attack=False)
-    assert result.reason is Reason.TIMEOUT or result.verdict is not qs.Verdict.UNKNOWN
