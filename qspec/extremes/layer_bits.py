@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,9 +18,6 @@ from qspec.network.layers import Conv2D, Dense
 from qspec.quantization.accuracy import Labelled, accuracy
 from qspec.quantization.calibrate import kept, quietly
 from qspec.verify.result import Result, Verdict
-
-if TYPE_CHECKING:
-    pass
 
 Bits = Mapping[str, int]
 

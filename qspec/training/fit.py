@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -25,9 +24,6 @@ from qspec.training.export import checked, network
 from qspec.training.layers import Architecture, Parameters, at_once, forward, initial, stored
 from qspec.training.optimizer import Optimizer, adamw
 from qspec.training.schedule import Rate
-
-if TYPE_CHECKING:
-    pass
 
 CHECKED = 1000
 """Held-out samples that progress is measured on, and how many are evaluated at once."""
