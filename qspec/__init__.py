@@ -29,12 +29,6 @@ from qspec.errors import SolverMissingError as SolverMissingError
 from qspec.errors import SoundnessError as SoundnessError
 from qspec.errors import SpecError as SpecError
 from qspec.errors import UnsupportedError as UnsupportedError
-from qspec.extremes.optimize import maximize as maximize
-from qspec.extremes.optimize import minimize as minimize
-from qspec.extremes.optimize import optimize as optimize
-from qspec.extremes.optimize import optimizing as optimizing
-from qspec.extremes.optimum import Objective as Objective
-from qspec.extremes.optimum import Optimum as Optimum
 from qspec.face import Network as Network
 from qspec.face import RealNetwork as RealNetwork
 from qspec.face import RealSequential as RealSequential
@@ -129,6 +123,12 @@ if TYPE_CHECKING:
     from qspec.extremes.bits import Widths as Widths
     from qspec.extremes.bits import fewest_bits as fewest_bits
     from qspec.extremes.layer_bits import LayerWidths as LayerWidths
+    from qspec.extremes.optimize import maximize as maximize
+    from qspec.extremes.optimize import minimize as minimize
+    from qspec.extremes.optimize import optimize as optimize
+    from qspec.extremes.optimize import optimizing as optimizing
+    from qspec.extremes.optimum import Objective as Objective
+    from qspec.extremes.optimum import Optimum as Optimum
     from qspec.extremes.quantization_errors import error_bounds as error_bounds
     from qspec.extremes.quantization_errors import largest_error as largest_error
     from qspec.extremes.radius import Radius as Radius
@@ -165,6 +165,8 @@ _LATER = {
     "qspec.extremes.layer_bits": ("LayerWidths",),
     "qspec.batch.many": ("Finished", "grid", "together", "verify_many"),
     "qspec.engines.difference.largest": ("ErrorBounds", "LargestError"),
+    "qspec.extremes.optimize": ("maximize", "minimize", "optimize", "optimizing"),
+    "qspec.extremes.optimum": ("Objective", "Optimum"),
     "qspec.extremes.quantization_errors": ("error_bounds", "largest_error"),
     "qspec.extremes.radius": ("Radius", "largest_radius"),
     "qspec.runtimes.int8": ("quantize_int8",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,9 @@ from qspec.arithmetic.integers import IntArray, integers
 from qspec.arithmetic.text import exact
 from qspec.language.domains import OneHot, Range
 from qspec.language.expressions import Variable
-from qspec.named.schema import Word
+
+if TYPE_CHECKING:
+    from qspec.named.schema import Word
 
 
 def rows_of(variables: Iterable[Variable], codes: Mapping[str, Any] | None, parameters: Mapping[str, Any]) -> dict[str, dict[str, Word]]:

@@ -7,22 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, assert_never
+from typing import Any, Literal, NoReturn, assert_never
 
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.certificate.file import Assumption, Certificate
 from qspec.errors import InternalError, SpecError
-from qspec.files.qspec_file import content_hash
 from qspec.ir.real import ExactArray, fractions
 from qspec.language.expressions import constant
 from qspec.network.graph import Graph
 from qspec.problem import Fidelity
 from qspec.solver import Limits, Reason, Status
-
-if TYPE_CHECKING:
-    pass
 
 SCHEMA = "qspec.result/1"
 VACUOUSLY = "(vacuously: nothing meets the assumption)"
@@ -149,9 +145,14 @@ class Result:
             self.name,
             self.kind,
             {k: _plain(v) for k, v in self.parameters.items()},
-            tuple(content_hash(n) for n in self.networks),
+            self._network_hashes(),
             **dict(self.proof),  # pyright: ignore[reportArgumentType]
         )
+
+    def _network_hashes(self) -> tuple[str, ...]:
+        from qspec.files.qspec_file import content_hash  # here, because `import qspec` is to be quick
+
+        return tuple(content_hash(n) for n in self.networks)
 
     @property
     def counterexample(self) -> Mapping[str, IntArray] | None:
@@ -217,7 +218,10 @@ class Result:
             "limits": {"seconds": self.limits.seconds, "memory": self.limits.memory, "seed": self.limits.seed},
             "times": {k: getattr(self.times, k) for k in Times.__slots__},
             "parameters": {k: _plain(v) for k, v in self.parameters.items()},
-            "hashes": {**self.hashes, **{f"network {k} ({n.name})": content_hash(n) for k, n in enumerate(self.networks)}},
+            "hashes": {
+                **self.hashes,
+                **{f"network {k} ({n.name})": h for k, (n, h) in enumerate(zip(self.networks, self._network_hashes(), strict=True))},
+            },
             "versions": dict(self.versions),
         }
 

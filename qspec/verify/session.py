@@ -17,7 +17,6 @@ from qspec.errors import CertificateError, QspecError, SolverMissingError, Sound
 from qspec.ir import reference
 from qspec.ir.digest import digest
 from qspec.ir.integer import FALSE, TRUE, Assignment, Query
-from qspec.language import interpret
 from qspec.language.bind import bind
 from qspec.language.formulas import Property
 from qspec.language.traversal import networks
@@ -286,10 +285,12 @@ def replayed(run: Run, said: Said, lifted: Assignment) -> str:
 
 def found(run: Run, assignment: Assignment, evidence: Evidence, *, violations: int | None = None) -> Result:
     """Return the verdict of a solution, which the language itself must confirm on exact rationals."""
+    from qspec.language.interpret import witnesses  # here, because `import qspec` is to be quick
+
     since = perf_counter()
     lifted = run.compiled.lift(assignment)
     codes = {v.name: lifted[v.name].reshape(v.shape) for v in run.spec.variables}
-    confirmed = reference.satisfies(run.compiled.query, assignment) and interpret.witnesses(run.spec, codes)
+    confirmed = reference.satisfies(run.compiled.query, assignment) and witnesses(run.spec, codes)
     run.spend("replay", since)
     if not confirmed:
         where = write_reproducer(
