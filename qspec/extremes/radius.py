@@ -102,7 +102,7 @@ def largest_radius(
     ask = partial(verify, solver=chosen, theory=theory, memory=memory, seed=seed, attack=attack, without=without)
     limit = _limit(spec, parameter, first, width)
     top = None if last is None else (last - first) // width if limit is None else min(limit, (last - first) // width)
-    run = _Run(spec, parameter, first, width, parameters, ask, deadline, top)
+    run = _Run(spec, parameter, first, width, parameters, ask, deadline, limit, top)
     run.search()
     return run.result(chosen.name)
 
@@ -137,6 +137,8 @@ class _Run:
     parameters: Mapping[str, object]
     ask: Callable[..., Result]
     deadline: Deadline
+    limit: int | None
+    """The index of the greatest value that the property accepts, None if it accepts all."""
     top: int | None
     """The last index there is, or from which on nothing changes, as soon as that is known."""
     bracket: Bracket = field(default_factory=lambda: Bracket(-1, 1 << (DOUBLINGS + 1)))
@@ -155,12 +157,11 @@ class _Run:
 
     def _doubling(self) -> Iterator[tuple[int, float | None]]:
         """Yield 0, 1, 2, 4, … until a counterexample is found or nothing changes any more."""
-        limit = _limit(self.spec, self.parameter, self.first, self.width)
         for k in (0, *(1 << n for n in range(DOUBLINGS))):
             if self.counterexample is not None or self.deadline.passed():
                 return
-            if limit is not None and k >= limit:
-                self.top = limit if self.top is None else min(self.top, limit)
+            if self.limit is not None and k >= self.limit:
+                self.top = self.limit if self.top is None else min(self.top, self.limit)
             if self.top is None and self._is_everything(k):
                 self.top = k
             yield (k if self.top is None else min(k, self.top)), part(self.deadline, 8)
@@ -220,7 +221,7 @@ class _Run:
         if self.counterexample is None:
             return
         k, codes = self.counterexample
-        end = _limit(self.spec, self.parameter, self.first, self.width) if self.top is None else self.top
+        end = self.limit if self.top is None else self.top
         above = {k + 1, 2 * k if end is None else end}
         for j in sorted(j for j in above if j > k and (end is None or j <= end)):
             if not self._refutes(j, codes) and not self.deadline.passed():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -34,7 +34,7 @@ class Tree:
     """Boxes shown to hold no solution."""
     boxes: int = 0
     solution: Any = None
-    stuck: bool = field(default=False)
+    stuck: bool = False
     """Whether a box without a column to branch on is neither refuted nor solved: possible with columns that are not whole."""
 
     def search(self, until: float) -> bool | None:
@@ -54,8 +54,7 @@ class Tree:
         if not propagate(self.rows, lower, upper):
             self.leaves += 1
             return
-        free = np.flatnonzero(self.rows.whole & (lower < upper))
-        if not free.size and np.array_equal(lower, upper):
+        if np.array_equal(lower, upper):
             if meets(self.rows, lower):
                 self.solution = lower
             else:
@@ -69,10 +68,10 @@ class Tree:
         tried = np.rint(values).astype(np.int64)
         if meets(self.rows, tried):
             self.solution = tried
-        elif not free.size:
-            self.stuck = True
-        else:
+        elif (free := np.flatnonzero(self.rows.whole & (lower < upper))).size:
             self._branch(lower, upper, values, free)
+        else:
+            self.stuck = True
 
     def _branch(self, lower: Any, upper: Any, values: Any, free: Any) -> None:
         """Split the column whose value is farthest from an integer, else the narrowest; the side of the value is searched first."""
