@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-import numpy as np
-
+from qspec.cli.arrays import load_npy
 from qspec.errors import QspecError, SpecError
 from qspec.face import Network
 from qspec.files.atomic import check_plain
@@ -157,7 +156,7 @@ def _array(path: Path) -> object:
     check_plain(path, "a parameter's value")
     try:
         if path.suffix == ".npy":
-            return np.load(path, allow_pickle=False)
+            return load_npy(path)
         return _json(path.read_text(encoding="utf-8-sig"), path.name)
     except (OSError, ValueError, EOFError) as error:
         if isinstance(error, SpecError):

@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 
 from qspec.arithmetic.formats import code_range
-from qspec.arithmetic.integers import IntArray
+from qspec.arithmetic.integers import IntArray, integers
 from qspec.conformance.runtime import Run, real_values, run_tflite
 from qspec.errors import ShapeError
 from qspec.face import Network
@@ -139,7 +139,7 @@ def _inputs(network: Network, given: object, samples: int, seed: int) -> list[In
         if len(arrays) != len(shapes) or not all(fits):
             shown = [(a.shape, str(a.dtype)) for a in arrays]
             raise ShapeError("inputs do not fit", given=shown, expected=f"integer codes (samples, *shape) for the shapes {shapes}")
-        return [a.astype(np.int64) for a in arrays]
+        return [integers(a) for a in arrays]
     random = np.random.default_rng(seed)
     drawn: list[IntArray] = []
     for stage in network.inputs:

@@ -222,7 +222,7 @@ def scaled_outputs(layer: RealDense | RealConv2D, factor: ExactArray, shift: Exa
 def _positions(values: object, what: str) -> IntArray:
     """Return flat positions that nobody can change; raises ShapeError on anything but a list of whole numbers that are not negative."""
     array = np.array(values)
-    if array.ndim != 1 or (array.size and (array.dtype.kind not in "iu" or array.min() < 0)):
+    if array.ndim != 1 or (array.size and (array.dtype.kind not in "iu" or array.min() < 0 or int(array.max()) >= 1 << 63)):
         raise ShapeError(f"{what} of a sparse layer are malformed", given=array, expected="flat positions from 0")
     result = array.astype(np.int64)
     result.setflags(write=False)

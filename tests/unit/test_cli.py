@@ -190,6 +190,14 @@ def test_parameters_come_from_files_too(qspec, folder: Path) -> None:
     assert qspec("verify", "spec.py", "--param", "bound=@six.json", "--no-attack", spec=GIVEN).status == 1
 
 
+def test_several_arrays_are_no_value(qspec, folder: Path) -> None:
+    with (folder / "two.npy").open("wb") as file:
+        np.savez(file, a=np.array(7), b=np.array(6))
+    ended = qspec("verify", "spec.py", "--param", "bound=@two.npy", spec=GIVEN)
+    assert ended.status == 2
+    assert "it holds several arrays" in ended.err
+
+
 def test_a_setting_keeps_decimals_as_text() -> None:
     assert setting("a=0.1") == ("a", "0.1")
     assert setting("a=[1, 0.5]") == ("a", [1, "0.5"])

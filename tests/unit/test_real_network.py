@@ -228,6 +228,7 @@ def test_sparse_layers_that_do_not_fit_are_refused() -> None:
     for make in (
         lambda: qs.RealSparse((2,), np.array([2]), one, np.ones(1)),
         lambda: qs.RealSparse((2,), one, -one - 1, np.ones(1)),
+        lambda: qs.RealSparse((2,), one, np.array([2**64 - 1], dtype=np.uint64), np.ones(1)),
         lambda: qs.RealSparse((2,), one, one, np.ones(2)),
         lambda: qs.RealSparse((2,), one, one, np.ones(1), np.ones(1)),
         lambda: qs.RealSequential(qs.RealInput((2,)), qs.RealSparse((2,), one, one + 2, np.ones(1))),

@@ -279,3 +279,11 @@ def test_commands_agree_import_and_evaluate(tmp_path, capsys):
     np.save(tmp_path / "x.npy", codes * 0.5)
     assert main(["evaluate", str(tmp_path / "net.qspec"), str(tmp_path / "x.npy"), "-o", str(tmp_path / "y.npy")]) == 2
     assert "no array of integers" in capsys.readouterr().err
+    large = codes.astype(np.uint64)  # beyond int64 where codes are negative: none of them may come back as such
+    np.save(tmp_path / "x.npy", large)
+    assert main(["evaluate", str(tmp_path / "net.qspec"), str(tmp_path / "x.npy"), "-o", str(tmp_path / "y.npy")]) == 2
+    assert "code outside the format of input" in capsys.readouterr().err
+    assert main(["agree", str(path), "--inputs", str(tmp_path / "x.npy")]) == 2
+    assert "inputs do not fit" in capsys.readouterr().err
+    with pytest.raises(qs.ShapeError, match="code outside the format of input"):
+        qs.agree(path, inputs=large)
