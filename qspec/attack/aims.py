@@ -1,7 +1,7 @@
 """How far a formula is from being true, in floats, and in which direction it comes nearer.
 
-The measure is that of `score.py`: an element asks for `v >= 0` and scores `v`; a conjunction scores its worst member, plus the mean of what
-all members lack; a disjunction scores its best member, or the one that a search aims at.
+The measure is that of `margin.py`: an element asks for `v >= 0` and scores `v`; a conjunction scores its worst member, plus the mean of
+what all members lack; a disjunction scores its best member, or the one that a search aims at.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One attack on many boxes at once: projected gradient through the relaxed program, every point evaluated exactly.
 
-Rows are boxes of one query, each with an aim of its own; the attack of `ascend.py` is on one box, and stops at the first solution.
+Rows are boxes of one query, each with an aim of its own; the attack of `gradient.py` is on one box, and stops at the first solution.
 Source: Madry et al. 2018, with momentum as in Dong et al. 2018.
 """
 

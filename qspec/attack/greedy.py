@@ -47,7 +47,7 @@ def stroll(
     """Return a solution met on greedy random walks, or None.
 
     In each step every walker tries `moves` changes of one or two coordinates (to a bound, by one, or anywhere) and takes the best unless
-    all are worse. the deadline is looked at before each step.
+    all are worse. The deadline is looked at before each step.
     """
     at = draw(box, rng, walkers)
     scores, solved = _judge(query, box, at)
@@ -89,7 +89,7 @@ def _judge(query: Query, box: Box, points: IntArray) -> tuple[Floats, IntArray]:
 
 
 def _score(formula: Formula, values: Sequence[IntArray]) -> Floats:
-    """Return how far a formula is from true; the measure is that of `score.score`, without scales and aims."""
+    """Return how far a formula is from true; the measure is that of `margin.score`, without scales and aims."""
     match formula:
         case Truth(value):
             return np.array([1.0 if value else -1.0])

@@ -1,8 +1,8 @@
 """What runs on the device, described: the steps that a program is lowered to.
 
 A kernel holds nothing but what shapes the compiled code; weights, thresholds and bounds are arguments, so that programs which differ only
-in those share one compilation. Vectors have shape (batch, size); a constant has batch 1. `plan.py` chooses the kernels and proves that
-none of their arithmetic rounds or overflows.
+in those share one compilation. Vectors have shape (batch, size); a constant has batch 1. `choose_kernels.py` chooses the kernels and
+proves that none of their arithmetic rounds or overflows.
 """
 
 from __future__ import annotations

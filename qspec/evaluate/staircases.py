@@ -74,7 +74,7 @@ def _reduce(steps: Rescale) -> Rescale:
 
 
 def _arithmetic(steps: Rescale, x: Interval) -> Arithmetic | None:
-    """Return the cheapest arithmetic in which `numerator * x + offset + denominator` is exact; see `kernels._quotient` for the floats."""
+    """Return the cheapest exact arithmetic for `numerator * x + offset + denominator`; for the floats see `jax_kernels._quotient`."""
     furthest = np.maximum(np.abs(x.lower), np.abs(x.upper)).astype(object)
     bound = magnitude(steps.numerator * furthest + np.abs(steps.offset) + steps.denominator)
     shifts = not np.any(steps.denominator & (steps.denominator - 1))

@@ -1,8 +1,7 @@
 """From an exact accumulator to the codes of a format: activation, one rounding, one overflow, as staircases.
 
 With accumulator value `u * a` and output value `s * (code - z)`, the code before overflow is `round(f(u * a) / s) + z`. Rounding is
-monotone,
-so clamping before it (ReLU-N, hard tanh) equals clamping after it at the rounded ends.
+monotone, so clamping before it (ReLU-N, hard tanh) equals clamping after it at the rounded ends.
 """
 
 from __future__ import annotations

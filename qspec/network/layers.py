@@ -1,4 +1,4 @@
-"""The layers of a quantised network: plain values with their formats; what they compute is in `lower.py`.
+"""The layers of a quantised network: plain values with their formats; what they compute is in `lowering/layers.py`.
 
 Images are channels-last, dense kernels are (inputs, outputs), convolution kernels (height, width, inputs / groups, outputs). A layer
 sums exactly; the optional `accumulator` format rounds and overflows that sum once; the activation acts on the exact result; `output` rounds

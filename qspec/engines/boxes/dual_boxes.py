@@ -1,7 +1,7 @@
 """Dual bounds for many boxes of one query at once: each box is a domain of its own, all climb together, integers conclude.
 
-`prove.py` decides one query by cutting; here thousands of boxes of inputs, one for each sample, are bounded once. Bounds of inner nodes
-are those of interval propagation; the multipliers are searched for as in branch and bound.
+`branch_and_bound.py` decides one query by cutting; here thousands of boxes of inputs, one for each sample, are bounded once. Bounds of
+inner nodes are those of interval propagation; the multipliers are searched for as in branch and bound.
 """
 
 from __future__ import annotations

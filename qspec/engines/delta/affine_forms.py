@@ -179,7 +179,7 @@ def _mapped(term: Term, form: Form, radius: Floats) -> Form:
     """Return the form of a matrix product: positive entries hand on the same side, negative ones the other.
 
     With s the largest magnitude of the argument, all rounding of the coefficients and of the matrix itself is at most `share |m| s`, as in
-    `interval.linear`.
+    `outward.linear`.
     """
     positive, negative = (_part(term.forward, sign) for sign in (1, -1))
     share = (2 * term.forward.terms + 16) * UNIT
