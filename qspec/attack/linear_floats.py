@@ -39,7 +39,7 @@ def _matrix(weights: Floats) -> Map:
 
 def _entries(m: Sparse, dtype: npt.DTypeLike) -> Map:
     weights = m.coefficients.astype(dtype)
-    if m.outputs == m.inputs == m.rows.size and bool(np.all(m.rows == m.columns)):
+    if m.diagonal:
         return lambda x: x * weights, lambda c: c * weights
     if m.outputs * m.inputs <= FILLED * m.rows.size:
         matrix = np.zeros((m.inputs, m.outputs), dtype)

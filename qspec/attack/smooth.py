@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qspec.arithmetic.integers import IntArray, magnitude
-from qspec.attack.aims import FREE, disjunctions, scored
+from qspec.attack.aims import FREE, Pull, disjunctions, scored
 from qspec.attack.flat_inputs import Box
 from qspec.attack.linear_floats import Floats
 from qspec.attack.operations import Operation, in_numpy
@@ -75,28 +75,33 @@ class Smooth:
 
     def solved(self, points: Floats) -> npt.NDArray[np.bool_]:
         """Return whether the goal is true at points, (batch, size), and nothing more."""
-        values: dict[int, Floats] = {-1: points}
-        for k, operation, read in self.steps:
-            values[k] = operation.values([values[a] for a in read])
-        return np.broadcast_to(holds(self.goal, [values.get(k, points) for k in range(self.count)]), (len(points),))
+        return self._truth(self._values(points))
 
     def look(self, points: Floats, aims: IntArray | None = None, *, slopes: bool = False) -> Looked:
         """Evaluate points, (batch, size), each with an aim for every disjunction, (batch, disjunctions), if told."""
         aims = np.full((len(points), len(self.options)), FREE) if aims is None else aims
-        values: dict[int, Floats] = {-1: points}
+        values = self._values(points)
         lines: dict[int, Floats] = {}
         for k, operation, read in self.steps:
-            values[k] = operation.values([values[a] for a in read])
             if k in self.outer:
                 lines[k] = operation.line([lines.get(a, values[a]) for a in read])
         scores, pull = scored(self.goal, {**values, **lines}, self.scales, aims)
-        solved = holds(self.goal, [values.get(k, points) for k in range(self.count)])
-        found = np.broadcast_to(solved, (len(points),))
-        return Looked(scores, found, self._slopes(values, lines, pull, points) if slopes else None)
+        return Looked(scores, self._truth(values), self._slopes(values, lines, pull, points) if slopes else None)
 
-    def _slopes(self, values: dict[int, Floats], lines: dict[int, Floats], pull: object, points: Floats) -> Floats:
+    def _values(self, points: Floats) -> dict[int, Floats]:
+        """Return the values of the nodes, and under -1 the points."""
+        values: dict[int, Floats] = {-1: points}
+        for k, operation, read in self.steps:
+            values[k] = operation.values([values[a] for a in read])
+        return values
+
+    def _truth(self, values: dict[int, Floats]) -> npt.NDArray[np.bool_]:
+        """Return whether the goal is true at each point."""
+        points = values[-1]
+        return np.broadcast_to(holds(self.goal, [values.get(k, points) for k in range(self.count)]), (len(points),))
+
+    def _slopes(self, values: dict[int, Floats], lines: dict[int, Floats], pull: Pull, points: Floats) -> Floats:
         """Go backwards from the score to the inputs."""
-        assert callable(pull)
         slopes: dict[int, Floats] = {}
         pull(np.ones(len(points)), slopes)
         for k, operation, read in reversed(self.steps):
