@@ -62,7 +62,7 @@ class Apart:
     def __init__(self, program: Program, shape: Shape, proof: Proof) -> None:
         self.program, self.shape, self.proof = program, shape, proof
 
-    def settled(self, d: Domain) -> Domain | None:
+    def _settled(self, d: Domain) -> Domain | None:
         """Return a domain with bounds that its facts imply, and TRUE for disjunctions that hold within them; None if nothing is left."""
         known = None if d.false else self._raised(d)
         if known is not d.known and not d.false:
@@ -104,15 +104,12 @@ class Apart:
         """Return what is left of a domain for each disjunct of a pending disjunction."""
         children = disjuncts(d, which, self.shape)
         numbers = self.proof.choose(d.proof, which, len(children))
-        parts = (self.settled(replace(child, proof=number)) for child, number in zip(children, numbers, strict=True))
-        return [x for part in parts if part is not None for x in self.forced(part)]
+        return [x for child, number in zip(children, numbers, strict=True) for x in self.left(replace(child, proof=number))]
 
-    def after_cut(self, d: Domain) -> list[Domain]:
-        """Return what is left of a domain whose bounds have become narrower."""
-        part = self.settled(d)
-        return [] if part is None else self.forced(part)
-
-    def forced(self, d: Domain) -> list[Domain]:
-        """Return a domain with every disjunction asserted of which bounds leave one disjunct; none if they leave nothing of some."""
-        found = self.shortest(d)
-        return [d] if found is None or found[1] > 1 else self.divided(d, found[0])
+    def left(self, d: Domain) -> list[Domain]:
+        """Return what is left of a domain with new facts or bounds, every disjunction asserted of which bounds leave one disjunct."""
+        part = self._settled(d)
+        if part is None:
+            return []
+        found = self.shortest(part)
+        return [part] if found is None or found[1] > 1 else self.divided(part, found[0])

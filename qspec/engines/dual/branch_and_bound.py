@@ -177,8 +177,7 @@ class _Search:
         """Take disjunctions apart while that leaves few domains, and close those that plain slopes close; all others are open then."""
         if compound(root.pending):
             root = with_sharp_facts(root, self.query.program, self.layout, (self.low, self.high), self.proof, self.deadline)
-        start = self.apart.settled(root)
-        waiting = [] if start is None else self._close_plainly(self.apart.forced(start), root)
+        waiting = self._close_plainly(self.apart.left(root), root)
         while waiting:
             d = waiting.pop(0)
             shortest = self.apart.shortest(d)
@@ -382,7 +381,7 @@ class _Search:
                 self.proof.empty(number)
                 continue
             part = replace(d, known=side, proof=number, cut=where[:2])
-            for child in self.apart.after_cut(part) if pending else [part]:
+            for child in self.apart.left(part) if pending else [part]:
                 self._push(child)
 
     def _last(self, d: Domain) -> None:
