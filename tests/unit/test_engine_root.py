@@ -5,7 +5,7 @@ import numpy as np
 from qspec.bounds.layout import Layout
 from qspec.deadline import NEVER
 from qspec.engines.dual.proof_tree import Proof
-from qspec.engines.dual.root_bounds import relevant, root_domain
+from qspec.engines.dual.root_bounds import first_bounds, relevant, root_domain
 from qspec.engines.dual.tensor_program import View, make_view
 from qspec.ir.integer import All, And, Any, Formula, Query
 from qspec.ir.integer_builder import Builder
@@ -24,7 +24,9 @@ def seen(goal: str) -> tuple[View, View, dict[str, int]]:
     query = Query(builder.program, And((All(box), parts[goal])))
     layout = Layout.of(query.program)
     view = make_view(query.program, query.goal, layout)
-    root = root_domain(query, view, layout, Proof(layout.total), NEVER)
+    known = first_bounds(query)
+    assert known is not None
+    root = root_domain(query, known, view, layout, Proof(layout.total), NEVER)
     assert root is not None
     slim, domain = relevant(query, view, root)
     assert domain.facts.size == domain.main.size == slim.shape.weights

@@ -123,12 +123,17 @@ class _Search:
         return self._outcome()
 
     def _run(self) -> None:
+        known = first_bounds(self.query)
+        if known is None:
+            self.proof.empty(0)
+            return
         columns = sum(n.lower.size for n in self.query.program if isinstance(n, Input))
         if self.attack is not None and (self.deadline.left() < HURRY or columns <= COLUMNS):
-            self._look_first(self.attack)
+            self.turn = self.attack(_boxed(self.query, tuple(known)))
+            self._look()
             if self.solution is not None:
                 return
-        root = root_domain(self.query, self.view, self.layout, self.proof, self.deadline)
+        root = root_domain(self.query, known, self.view, self.layout, self.proof, self.deadline)
         if root is not None:
             self.view, root = relevant(self.query, self.view, root)
             self.low, self.high = root_slopes(self.query.program, self.layout, root.known)
@@ -142,13 +147,10 @@ class _Search:
                 self.turn = self.turn or (None if self.attack is None else self.attack(_boxed(self.query, root.known)))
                 self._search(root)
 
-    def _look_first(self, attack: Attack) -> None:
-        """Search the box of the inputs for a solution, before any bound is tightened."""
-        known = first_bounds(self.query)
-        if known is not None:
-            self.turn = attack(_boxed(self.query, tuple(known)))
-            found = self.turn()
-            self.solution = None if found is None else dict(found)
+    def _look(self) -> None:
+        """Let the attack, if there is one, go on with its search for a solution."""
+        found = None if self.turn is None else self.turn()
+        self.solution = None if found is None else dict(found)
 
     def _free_inputs(self, root: Domain) -> tuple[int, int]:
         """Return how many elements of inputs are not fixed, and how many assignments there are."""
@@ -243,9 +245,8 @@ class _Search:
         price = exhaustive.price(self.query, inputs) if self.options.leave is None else None
         early = EARLY if self.view.plain and len(self.open) <= runner.size else 0
         for rounds in count():
-            if rounds >= early and self.open and self.solution is None and self.turn is not None:
-                found = self.turn()
-                self.solution = None if found is None else dict(found)
+            if rounds >= early and self.open and self.solution is None:
+                self._look()
             if self.solution is not None:
                 return
             if rounds == 1:  # what closes at once needs no sharper bounds

@@ -38,12 +38,8 @@ from qspec.ir.integer import (
 from qspec.passes.absorb_box import Box
 
 
-def root_domain(query: Query, view: View, layout: Layout, proof: Proof, deadline: Deadline) -> Domain | None:
-    """Return the first domain with every node tightened, None if that alone shows that there is no solution."""
-    known = first_bounds(query)
-    if known is None:
-        proof.empty(0)
-        return None
+def root_domain(query: Query, known: list[Interval], view: View, layout: Layout, proof: Proof, deadline: Deadline) -> Domain | None:
+    """Return the first domain with every node of the first bounds tightened, None if that alone shows that there is no solution."""
     facts = np.zeros(view.shape.weights, dtype=np.bool_)
     start = asserted(Domain(tuple(known), facts, facts, (), 0), query.goal, view.shape)
     if start.false:
