@@ -1,7 +1,7 @@
 """Convolutions of batches, forwards and transposed, kernel place by kernel place: each place is one matrix product on a shifted image.
 
-Nothing is listed element by element, so memory is that of the images. Products run in double precision where the caller has proved that no
-partial sum reaches 2**53, else in int64 or Python integers.
+Nothing is listed element by element, so memory is that of the images. Whole numbers come as doubles where the caller has proved that no
+partial sum reaches 2**53, else as int64 or Python integers.
 """
 
 from __future__ import annotations
@@ -71,7 +71,4 @@ def _products(x: Array, matrix: Array) -> Array:
 
 def _turned(matrix: Array, groups: int) -> Array:
     """Return the matrix (outputs of a group, groups * depth) of the transposed products."""
-    depth, outputs = matrix.shape
-    return np.concatenate([matrix[:, g * (outputs // groups) : (g + 1) * (outputs // groups)].T for g in range(groups)], axis=1).reshape(
-        outputs // groups, groups * depth
-    )
+    return np.concatenate([part.T for part in np.split(matrix, groups, axis=1)], axis=1)

@@ -7,6 +7,7 @@ from typing import assert_never
 
 import numpy as np
 
+from qspec.arithmetic import convolve
 from qspec.arithmetic.shapes import batch_axes
 from qspec.errors import ShapeError
 from qspec.ir.real import ExactArray
@@ -62,7 +63,7 @@ def _evaluate(stage: RealStage, x: list[Reals], shapes: list[tuple[int, ...]]) -
         case RealDense():
             return activate(layer.activation, x[0] @ doubles(layer.kernel) + _bias(layer.bias))
         case RealConv2D():
-            return activate(layer.activation, _convolve(layer, x[0]) + _bias(layer.bias))
+            return activate(layer.activation, _convolve(layer, x[0], stage.shape) + _bias(layer.bias))
         case RealSparse():
             return _sparse(layer, x[0].reshape(x[0].shape[0], -1))
         case Activate():
@@ -105,25 +106,10 @@ def _pool(layer: AveragePool2D | MaxPool2D, x: Reals, shape: tuple[int, ...]) ->
     return np.where(inside, members, 0.0).sum(axis=(3, 4)) / pool_counts(layer, image)[None, ..., None]
 
 
-def _convolve(layer: RealConv2D, x: Reals) -> Reals:
+def _convolve(layer: RealConv2D, x: Reals, shape: tuple[int, ...]) -> Reals:
     kernel = doubles(layer.kernel)
-    kh, kw, depth, outputs = kernel.shape
-    top_bottom, left_right = padding_pairs(layer.padding, x.shape[1:3], (kh, kw), layer.stride, layer.dilation)
-    padded = np.pad(x, ((0, 0), top_bottom, left_right, (0, 0)))
-    rows = (padded.shape[1] - layer.dilation[0] * (kh - 1) - 1) // layer.stride[0] + 1
-    columns = (padded.shape[2] - layer.dilation[1] * (kw - 1) - 1) // layer.stride[1] + 1
-    result = np.zeros((x.shape[0], rows, columns, outputs))
-    per_group = outputs // layer.groups
-    for i in range(kh):
-        for j in range(kw):
-            top, left = i * layer.dilation[0], j * layer.dilation[1]
-            patch = padded[
-                :, top : top + rows * layer.stride[0] : layer.stride[0], left : left + columns * layer.stride[1] : layer.stride[1]
-            ]
-            for g in range(layer.groups):
-                out = slice(g * per_group, (g + 1) * per_group)
-                result[..., out] += patch[..., g * depth : (g + 1) * depth] @ kernel[i, j, :, out]
-    return result
+    pads = padding_pairs(layer.padding, x.shape[1:3], kernel.shape[:2], layer.stride, layer.dilation)
+    return convolve.forward(x, kernel, (shape[0], shape[1], shape[2]), layer.stride, pads, layer.dilation)
 
 
 def activate(activation: RealActivation, v: Reals) -> Reals:
