@@ -119,20 +119,19 @@ class Search:
         lower, upper = (np.repeat(v[None], count, 0) for v in (self.plan.lower, self.plan.upper))
         root = Boxes(lower, upper, np.arange(count), np.zeros(count))
         self.frontier.push(root, np.zeros(count))
-        again = count
         try:
-            return self._branch(again)
+            return self._branch()
         except OutOfTime:
             return self._outcome("unknown", "time")
 
-    def _branch(self, again: int) -> Outcome:
-        count = again
+    def _branch(self) -> Outcome:
+        again = first = len(self.cases)
         while self.frontier.heap and not self._patience_is_over():
             if self.deadline.passed():
                 return self._outcome("unknown", "time")
             self._step(self.frontier.pop(self.size))
             if self.judge.solution is None and self.frontier.heap and self.boxes >= again:
-                self._climb(first=again == count)
+                self._climb(first=again == first)
                 again = max(4 * self.boxes, CLIMB)
             if self.judge.solution is not None:
                 return self._outcome("sat")
