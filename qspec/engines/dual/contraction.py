@@ -101,8 +101,8 @@ def certain(program: Program, fact: Term, known: tuple[Interval, ...]) -> bool:
 def _codes(program: Program, fact: Term, known: tuple[Interval, ...]) -> tuple[IntArray, IntArray]:
     """Return the least and the greatest code of each term."""
     low, high = (np.zeros(fact.node.size, dtype=np.int64) for _ in range(2))
-    for k in np.unique(fact.node):
-        node = program[int(k)]
+    for k in set[int](fact.node.tolist()):  # np.unique would import numpy.ma
+        node = program[k]
         assert isinstance(node, Staircase)
         here = fact.node == k
         ends = known[node.argument]
