@@ -1,6 +1,6 @@
 """Linear maps with integer coefficients between flat integer vectors.
 
-A map can be applied, transposed, taken absolute, restricted to some outputs and listed row by row; dense matrices and convolutions stay
+A map can be applied both ways, taken absolute, restricted to some outputs and listed row by row; dense matrices and convolutions stay
 what they are until somebody asks for rows. All arithmetic is exact: int64 where the magnitudes prove that it fits, Python integers where
 not.
 """
@@ -156,10 +156,6 @@ class Convolution:
         return Convolution(np.abs(self.kernel), self.image, self.stride, self.padding, self.dilation, self.groups)
 
     @cached_property
-    def transposed(self) -> Sparse:
-        return to_sparse(self).transposed
-
-    @cached_property
     def gain(self) -> int:
         bound = magnitude(self.kernel) * max(1, self.kernel.size)
         return magnitude(np.abs(widen(self.kernel, bound)).sum(axis=(0, 1, 2)))
@@ -285,7 +281,7 @@ def _convolve(conv: Convolution, x: IntArray, bound: int) -> IntArray:
 def apply_transposed(linear: LinearMap, c: IntArray) -> IntArray:
     """Apply a transposed map to rows of coefficients `c` of shape (..., outputs), which gives rows of shape (..., inputs); exact."""
     if not isinstance(linear, Convolution):
-        return apply(transpose(linear), c)
+        return apply(linear.transposed, c)
     if c.shape[-1] != linear.outputs:
         raise ShapeError("rows do not fit the map", given=c.shape, expected=f"(..., {linear.outputs})")
     bound = max(1, linear.reach) * max(1, magnitude(c))
@@ -345,11 +341,6 @@ def _convolution_rows(conv: Convolution, index: IntArray) -> Sparse:
     row = np.broadcast_to(np.arange(index.size)[:, None, None], column.shape)
     values = np.moveaxis(conv.kernel.reshape(kh * kw, depth, channels)[:, :, channel], -1, 0)
     return sparse(index.size, conv.inputs, row[inside], column[inside], values[inside])
-
-
-def transpose(linear: LinearMap) -> LinearMap:
-    """Return the transposed map (a convolution becomes a list of entries), made once."""
-    return linear.transposed
 
 
 def take_rows(linear: LinearMap, index: IntArray) -> LinearMap:
