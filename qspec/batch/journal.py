@@ -17,7 +17,6 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray
 from qspec.batch.certification import Outcome
-from qspec.batch.store import BOM
 from qspec.errors import SpecError
 from qspec.files.atomic import check_plain, write_all, writing
 from qspec.support import checks
@@ -82,9 +81,7 @@ def opened(where: str | os.PathLike[str] | None, key: str, shape: tuple[int, ...
 
 def _read(path: Path, data: bytes, key: str, shape: tuple[int, ...], limit: float | None) -> tuple[dict[int, Outcome], int]:
     """Return the outcomes in a file, and where its last whole line ends."""
-    mark = len(data) - len(data.removeprefix(BOM))
-    lines = data[mark:].splitlines(keepends=True)
-    whole = [line for line in lines if line.endswith(b"\n")]
+    whole = [line for line in data.splitlines(keepends=True) if line.endswith(b"\n")]
     if not whole:
         if data and not json.dumps({"schema": SCHEMA}).encode().startswith(data[:10]):
             raise _stray(path)
@@ -103,7 +100,7 @@ def _read(path: Path, data: bytes, key: str, shape: tuple[int, ...], limit: floa
             expected="the same network, images, labels, radius and branching",
             advice="name another file",
         )
-    return kept, mark + sum(map(len, whole))
+    return kept, sum(map(len, whole))
 
 
 def _stays(line: dict[str, Any], limit: float | None) -> bool:

@@ -8,16 +8,15 @@ import numpy as np
 
 from qspec.cli.arrays import read_array
 from qspec.cli.outcome import Outcome
-from qspec.errors import ModelFileError
+from qspec.cli.report import check_writable
+from qspec.files.atomic import replacing, writing
 from qspec.readers.load import load
 
 
 def run(*, network: str, inputs: str, semantics: str | None, out: str) -> Outcome:
     """Write the output codes of a network for every row of input codes."""
+    check_writable(out)
     codes = load(network, semantics=semantics).evaluate(read_array(inputs))
-    try:
-        with Path(out).open("wb") as file:
-            np.save(file, codes, allow_pickle=False)
-    except OSError as error:
-        raise ModelFileError("the outputs cannot be written", given=out, expected="a place to write", advice=str(error.strerror)) from None
+    with writing(out), replacing(Path(out)) as stream:
+        np.save(stream, codes, allow_pickle=False)
     return Outcome(f"{codes.shape[0] if codes.ndim else 1} rows of {codes.shape[1:]} codes: {out}")

@@ -177,8 +177,7 @@ def test_a_device_is_no_store_and_no_result(folder: Path, capsys: pytest.Capture
         pass
     for arguments in (["replay", device], ["report", device]):
         assert main(arguments) == 2
-    for option in ("--json",):
-        assert main(["verify", "spec.py", "--param", "radius=1", option, device]) == 2
+    assert main(["verify", "spec.py", "--param", "radius=1", "--json", device]) == 2
     assert "defect" not in capsys.readouterr().err
 
 
@@ -211,8 +210,14 @@ def test_a_full_disk_keeps_what_is_finished(folder: Path, capsys: pytest.Capture
     full_after(resource.getrlimit(resource.RLIMIT_FSIZE)[1])
     assert main(many) == 1
     assert len(read("s.jsonl")) == 5
+    np.save(folder / "codes.npy", np.array([[5, 3]]))
+    NET.save(folder / "net.qspec")
     full_after(10)
-    for arguments in (["export", "spec.py", "--param", "radius=1", "-o", "x.smt2"], ["report", "s.jsonl", "-o", "p.html"]):
+    for arguments in (
+        ["export", "spec.py", "--param", "radius=1", "-o", "x.smt2"],
+        ["report", "s.jsonl", "-o", "p.html"],
+        ["evaluate", "net.qspec", "codes.npy", "-o", "outputs.npy"],
+    ):
         assert main(arguments) == 2
         assert "cannot write there" in capsys.readouterr().err
     assert main(["verify", "spec.py", "--param", "radius=4", "--json", "x.json"]) == 2
@@ -223,7 +228,20 @@ def test_a_full_disk_keeps_what_is_finished(folder: Path, capsys: pytest.Capture
     said = capsys.readouterr()
     assert said.out.startswith("HOLDS")
     assert "defect" not in said.err
-    assert sorted(p.name for p in folder.iterdir() if p.suffix in (".smt2", ".html", ".part", ".cert")) == []
+    assert sorted(p.name for p in folder.iterdir() if p.suffix in (".smt2", ".html", ".npy", ".part", ".cert")) == ["codes.npy"]
+
+
+def test_a_byte_order_mark_is_skipped_in_a_certification(folder: Path) -> None:
+    images, labels = np.array([[5, 3], [7, 0], [1, 1]]), np.array([0, 0, 0])
+    first = qs.certify(NET, images, labels, 1, store="c.jsonl")
+    marked = BOM.encode() + (folder / "c.jsonl").read_bytes()
+    (folder / "c.jsonl").write_bytes(marked)
+    again = qs.certify(NET, images, labels, 1, store="c.jsonl")
+    assert [o.verdict for o in again.outcomes] == [o.verdict for o in first.outcomes]
+    assert (folder / "c.jsonl").read_bytes() == marked  # nothing was asked again, and nothing lost
+    (folder / "c.jsonl").write_bytes(marked[:-5])
+    assert [o.verdict for o in qs.certify(NET, images, labels, 1, store="c.jsonl").outcomes] == [o.verdict for o in first.outcomes]
+    assert len((folder / "c.jsonl").read_bytes().splitlines()) == len(marked.splitlines())
 
 
 def test_a_full_disk_keeps_a_certification(folder: Path, full_after: Callable[[int], None]) -> None:
