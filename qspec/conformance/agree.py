@@ -80,12 +80,14 @@ def agree(
 
     `semantics` is "tflm" for `.tflite` and "ort-qlinear" for `.onnx`, unless given. `inputs` are codes of shape (samples, *input shape), or
     one array per input; without them `samples` random ones are drawn: half uniform, half around one code each, as images are. Raises what
-    `load` and the runtime raise, ShapeError on inputs that do not fit.
+    `load` and the runtime raise, ShapeError on inputs that do not fit, SpecError on no number of samples or no seed.
     """
     checks.path(path, "a file")
     for name, given in (("the semantics", semantics), ("the runtime", runtime)):
         if given is not None:
             checks.text(given, name)
+    checks.whole(samples, "the number of samples", least=1)
+    checks.seed(seed)
     is_onnx = str(path).endswith((".onnx", ".onnx.gz"))
     semantics = semantics or ("ort-qlinear" if is_onnx else "tflm")
     runtime = runtime or semantics
