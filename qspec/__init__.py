@@ -99,6 +99,7 @@ from qspec.network.real_layers import Softplus as Softplus
 from qspec.readers.load import load as load
 from qspec.readers.load import load_real as load_real
 from qspec.solver import Limits as Limits
+from qspec.support.distribution import VERSION
 from qspec.verify.decide import falsify as falsify
 from qspec.verify.decide import query as query
 from qspec.verify.decide import verify as verify
@@ -151,7 +152,7 @@ if TYPE_CHECKING:
     from qspec.verify.export import to_pysmt as to_pysmt
     from qspec.verify.export import to_smtlib as to_smtlib
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _LATER = {
     "qspec.extremes.bits": ("Widths", "fewest_bits"),

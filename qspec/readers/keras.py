@@ -27,6 +27,7 @@ from qspec.network.shapes import MAX_ELEMENTS
 from qspec.readers.keras_config import Described, described, parsed, wholes
 from qspec.readers.keras_layers import Arrays, Chain
 from qspec.readers.keras_table import IDLE, LAYERS, VERSIONS
+from qspec.support.distribution import install
 
 LARGEST = 1 << 30
 """Bytes of a part of a .keras file, unpacked, at most."""
@@ -72,7 +73,7 @@ def _h5py() -> Any:
     try:
         return import_module("h5py")
     except ImportError:
-        raise SolverMissingError("Keras files need the package h5py", given="not installed", advice="pip install 'qspec[keras]'") from None
+        raise SolverMissingError("Keras files need the package h5py", given="not installed", advice=install("keras")) from None
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from qspec.errors import ModelFileError, SolverMissingError, UnsupportedError
 from qspec.readers.content import read_bytes
+from qspec.support.distribution import install
 
 if TYPE_CHECKING:
     import onnx
@@ -188,7 +189,7 @@ def _onnx() -> tuple[Any, Any]:
         import onnx
         from onnx import checker
     except ImportError:
-        raise SolverMissingError("ONNX files need the package onnx", given="not installed", advice="pip install 'qspec[onnx]'") from None
+        raise SolverMissingError("ONNX files need the package onnx", given="not installed", advice=install("onnx")) from None
     return onnx, checker
 
 

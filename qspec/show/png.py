@@ -1,4 +1,4 @@
-"""Images as a PNG file; needs matplotlib (`pip install "qspec[plot]"`)."""
+"""Images as a PNG file; needs matplotlib (`pip install "qspec-verify[plot]"`)."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from qspec.errors import PackageMissingError
+from qspec.support.distribution import install
 
 
 def need(package: str, extra: str, what: str) -> None:
@@ -14,5 +15,5 @@ def need(package: str, extra: str, what: str) -> None:
             f"{what} needs the package {package}",
             given="not installed",
             expected=f"the extra `{extra}` of qspec",
-            advice=f"pip install 'qspec[{extra}]'",
+            advice=install(extra),
         )

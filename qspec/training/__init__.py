@@ -1,6 +1,6 @@
 """Training of quantised networks that can be certified: layers, losses, schedules, and the way to a `Network`, on JAX and optax.
 
-`from qspec import training`; it is not loaded by `import qspec`. Needs `pip install "qspec[train]"`.
+`from qspec import training`; it is not loaded by `import qspec`. Needs `pip install "qspec-verify[train]"`.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from qspec.language.formulas import Property
 from qspec.passes import Pipeline
 from qspec.problem import Fidelity
 from qspec.solver import Limits, Reason, Solver
+from qspec.support.distribution import versions
 from qspec.verify.cubes import cube
 from qspec.verify.result import Evidence, Proof, Result, Said
 from qspec.verify.session import (
@@ -39,7 +40,6 @@ from qspec.verify.session import (
     presolved,
     start,
     unknown,
-    versions,
 )
 
 if TYPE_CHECKING:

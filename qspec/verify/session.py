@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from time import perf_counter
 from typing import TYPE_CHECKING, Self, assert_never
 
@@ -24,6 +22,7 @@ from qspec.passes import Pipeline
 from qspec.passes.base import Reduced
 from qspec.problem import GridProblem, MilpProblem, Problem, RealProblem, SmtProblem
 from qspec.solver import Answer, Left, Limits, Reason, Solver, get_solver
+from qspec.support.distribution import versions
 from qspec.theories.lowering import compile_problem
 from qspec.verify.feature_rows import rows_of
 from qspec.verify.reproducer import write_reproducer
@@ -382,18 +381,3 @@ def _add_count(count: int | None, said: Said, part: Reduced) -> int | None:
     if count is None or part.multiplicity is None or not isinstance(found, int):
         return None
     return count + found * part.multiplicity
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that a verdict may depend on."""
-    return {"python": ".".join(map(str, sys.version_info[:3])), **{package: _version(package) for package in ("qspec", "numpy", "jax")}}
-
-
-@cache
-def _version(package: str) -> str:
-    from importlib.metadata import PackageNotFoundError, version  # here, because `import qspec` is to be quick
-
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"

@@ -72,9 +72,9 @@ class DReal:
         if find_spec("dreal") is None:
             if sys.version_info >= (3, 12):
                 missing = "dReal has no package for Python 3.12 and later"
-                return Availability(False, missing=missing, install="pip install 'qspec[dreal]' with Python 3.11, or set QSPEC_DREAL")
+                return Availability(False, missing=missing, install="pip install 'qspec-verify[dreal]' (Python 3.11), or set QSPEC_DREAL")
             return Availability(
-                False, missing="the Python package 'dreal'", install="pip install 'qspec[dreal]', and libibex (docs/dreal.md)"
+                False, missing="the Python package 'dreal'", install="pip install 'qspec-verify[dreal]', and libibex (docs/dreal.md)"
             )
         return _loaded()
 
@@ -140,7 +140,7 @@ def _loaded() -> Availability:
     except (OSError, subprocess.TimeoutExpired) as error:
         return Availability(False, missing=f"dReal cannot be tried: {error}", install="see docs/dreal.md")
     if tried.returncode == 0:
-        return package("dreal", "dreal", "'qspec[dreal]'")
+        return package("dreal", "dreal", "'qspec-verify[dreal]'")
     last = (tried.stderr.strip().splitlines() or ["it said nothing"])[-1]
     if "libibex" in last:
         return Availability(False, missing="the library libibex.so, which the Python package 'dreal' does not bring", install=IBEX)

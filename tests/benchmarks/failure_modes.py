@@ -41,7 +41,7 @@ def network(options: argparse.Namespace) -> qs.RealNetwork:
     """Return the real network, trained if it is not there."""
     if not options.network.exists():
         if find_spec("optax") is None:
-            sys.exit(f"there is no {options.network}, and training needs more packages: pip install 'qspec[train]'")
+            sys.exit(f"there is no {options.network}, and training needs more packages: pip install 'qspec-verify[train]'")
         script = ROOT / "models" / "train" / "real.py"
         command = [sys.executable, str(script), "--data", str(options.data), "--out", str(options.network), "--hidden", options.hidden]
         command += ["--epsilon", str(options.epsilon)]

@@ -72,7 +72,7 @@ def train(folder: Path) -> None:
     missing = sorted({p.network for p in POINTS if not (folder / f"{p.network}.qspec").exists()})
     if missing:
         if find_spec("sklearn") is None or find_spec("optax") is None:
-            sys.exit(f"{len(missing)} networks are not in {folder} and training needs more packages: pip install 'qspec[train]'")
+            sys.exit(f"{len(missing)} networks are not in {folder} and training needs more packages: pip install 'qspec-verify[train]'")
         subprocess.run([sys.executable, str(ROOT / "models" / "train" / "growth.py"), "--out", str(folder), *missing], check=True)
 
 
@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("--markdown", type=Path, help="write the table here, too")
     options = parser.parse_args()
     if find_spec("matplotlib") is None:
-        sys.exit("the figure needs matplotlib: pip install 'qspec[plot]'")
+        sys.exit("the figure needs matplotlib: pip install 'qspec-verify[plot]'")
     solvers = options.solvers.split(",")
     if len(solvers) > len(PALETTE):
         parser.error(f"at most {len(PALETTE)} solvers in one figure")

@@ -113,7 +113,7 @@ def draw(shown: list[Model], rho: float, side: int, seconds: float, path: Path) 
         import matplotlib.pyplot as plt
         from matplotlib.colors import ListedColormap
     except ImportError:
-        sys.exit("figures need matplotlib: pip install 'qspec[plot]'")
+        sys.exit("figures need matplotlib: pip install 'qspec-verify[plot]'")
     xs, ys = np.linspace(-BOX[0], BOX[0], side), np.linspace(-BOX[1], BOX[1], side * 2 // 3)
     figure, axes = plt.subplots(1, len(shown), figsize=(3.2 * len(shown), 2.6), sharey=True, layout="constrained", squeeze=False)
     rows: list[list[object]] = []

@@ -26,7 +26,7 @@ def available(name: str) -> Solver:
     """Return a solver; one that is missing fails the test, unless it comes with an extra of qspec that was not asked for."""
     solver = get_solver(name)
     state = solver.availability()
-    if not state.ok and state.install.startswith(("pip install qspec[", "pip install 'qspec[")):
+    if not state.ok and state.install.startswith(("pip install qspec-verify[", "pip install 'qspec-verify[")):
         pytest.skip(f"{name} comes with an extra: {state.install}")
     assert state.ok, f"solver {name!r} cannot run: {state.missing}"
     return solver

@@ -47,7 +47,7 @@ def test_executables_answer_through_noise(
 ) -> None:
     real = availability.executable(executable, project)
     if real is None and name == "yices":
-        pytest.skip("optional: yices-smt2 (pip install 'qspec[yices]')")
+        pytest.skip("optional: yices-smt2 (pip install 'qspec-verify[yices]')")
     assert real is not None
     noisy = tmp_path / executable
     noise = "echo 'Solver 9.9, memory limit 8 GB'; echo sat; echo '((x #b1)) (error'"

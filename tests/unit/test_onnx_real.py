@@ -518,5 +518,5 @@ def test_damaged_files_are_errors_of_ours(tmp_path: Path) -> None:
 def test_without_onnx_the_way_out_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "net.onnx", *mlp())
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(SolverMissingError, match=r"pip install 'qspec\[onnx\]'"):
+    with pytest.raises(SolverMissingError, match=r"pip install 'qspec-verify\[onnx\]'"):
         read_onnx(path)

@@ -175,7 +175,7 @@ def test_rows_are_flat_and_the_table_is_typed(swept: qs.Sweep) -> None:
 def test_a_missing_package_is_named(swept: qs.Sweep, monkeypatch: pytest.MonkeyPatch, package: str, call: str) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr("qspec.support.optional.find_spec", lambda name: None if name == package else find(name))
-    with pytest.raises(PackageMissingError, match=f"{package}.*\n.*\n.*\n.*pip install 'qspec"):
+    with pytest.raises(PackageMissingError, match=f"{package}.*\n.*\n.*\n.*pip install 'qspec-verify"):
         swept.table() if call == "table" else qs.plot(swept)
     assert swept.rows()
 
