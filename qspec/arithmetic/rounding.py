@@ -64,6 +64,8 @@ def round_ratio(numerator: IntArray, denominator: IntArray, rounding: Rounding) 
             up, down = _half_up_and_down(numerator, denominator)
             return np.where(numerator >= 0, down, up)
         case Rounding.RND_INF:
+            if not np.any(denominator & 1):  # a half is whole, and one unit less of it turns ties downwards
+                return _floor(numerator + (denominator >> 1) - (numerator < 0), denominator)
             up, down = _half_up_and_down(numerator, denominator)
             return np.where(numerator >= 0, up, down)
         case Rounding.RND_CONV:

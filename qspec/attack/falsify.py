@@ -8,6 +8,7 @@ from typing import assert_never
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray, shrink
+from qspec.attack.descents import DEAR
 from qspec.attack.flat_inputs import Box
 from qspec.attack.greedy import draw, first_solution, stroll
 from qspec.attack.hunt import Hunt
@@ -31,6 +32,9 @@ COMPILATION = 8.0
 FIRST_WORK, PROVER_TIMES, SLICE, COMPILED_AFTER = 2**27, 4, 0.02, 3.0
 """Beside a prover: multiplications of the first turn (some hundredths of a second), how many times longer the prover may take, seconds of
 the shortest turn, and seconds of turns after which code is compiled."""
+FIRST_LOOKS = 450
+"""Evaluations of the first turn, where they are dear: a proof is dearer, and one turn of searches straight through the roundings finds
+most of what there is."""
 
 
 def falsify(
@@ -66,7 +70,7 @@ def turns(query: Query, deadline: Deadline, *, seed: int) -> Callable[[], dict[s
         due = (since - began - spent) / PROVER_TIMES - spent
         if not fresh and due < SLICE:
             return None
-        found = search.simply(FIRST_WORK) if fresh else search.simply(seconds=due)
+        found = search.simply(search.first_work) if fresh else search.simply(seconds=due)
         if found is None and spent > COMPILED_AFTER:
             found = search.compiled()
         fresh, spent = False, spent + deadline.clock() - since
@@ -85,6 +89,7 @@ class Search:
         self.work = multiplications(query.program)
         self.attacked = False
         self.over = self.box.points == 0 or decide(query.goal, self.known) is False
+        self.first_work = max(FIRST_WORK, FIRST_LOOKS * self.work if self.work >= DEAR else 0)
         self.hunt = None if self.over else Hunt.of(query, self.known, self.work, seed)
 
     def simply(self, work: float = np.inf, seconds: float = np.inf) -> dict[str, IntArray] | None:

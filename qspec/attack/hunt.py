@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray, shrink
+from qspec.attack.descents import DEAR, descents
 from qspec.attack.flat_inputs import Box
 from qspec.attack.linear_floats import Floats
 from qspec.attack.means import Scene, Stream, climbs, pointed, rows, walks
@@ -20,6 +21,8 @@ WIDE = 64
 """Free elements from which chance has little to offer."""
 AT_FIRST = 4
 """Looks along the slopes from the centre before anything else."""
+DESCENTS = 2.0
+"""Share of searches straight through the roundings, where evaluations are dear; all others together have 1."""
 CHECKED = 4
 """Points of one batch that the reference is asked about."""
 
@@ -57,6 +60,8 @@ class Hunt:
         self.first = pointed(scene)
         shares = (0.2, 0.6, 0.2) if few else (0.7, 0.1, 0.2)
         self.means = [Means(m(scene), share) for m, share in zip((climbs, rows, walks), shares, strict=True)]
+        if scene.work >= DEAR:
+            self.means.insert(0, Means(descents(scene), DESCENTS))
 
     def run(self, deadline: Deadline, work: float = np.inf) -> dict[str, IntArray] | None:
         """Search on until a solution is found, time is over, or so many more multiplications are done."""

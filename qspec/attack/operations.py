@@ -106,10 +106,12 @@ class Sum:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ramp:
-    """An even staircase, `clip(round(rate * a + offset))`."""
+    """An even staircase, `clip(round(rate * a + offset))`; codes are computed in doubles, lines and slopes in floats of one kind."""
 
     rate: Floats
     offset: Floats
+    fine: tuple[Floats, Floats]
+    """Rate and offset in doubles: a shift by many bits leaves single precision nothing to round by."""
     rounding: Rounding
     lower: Floats | None
     upper: Floats | None
@@ -118,10 +120,11 @@ class Ramp:
     def of(cls, steps: Rescale, dtype: npt.DTypeLike) -> Ramp:
         d = steps.denominator.astype(np.float64)
         ends = (None if e is None else e.astype(dtype) for e in (steps.lower, steps.upper))
-        return cls((steps.numerator / d).astype(dtype), (steps.offset / d).astype(dtype), steps.rounding, *ends)
+        fine = (steps.numerator / d).astype(np.float64), (steps.offset / d).astype(np.float64)
+        return cls(fine[0].astype(dtype), fine[1].astype(dtype), fine, steps.rounding, *ends)
 
     def values(self, x: Sequence[Floats]) -> Floats:
-        y = rounded(x[0] * self.rate + self.offset, self.rounding)
+        y = rounded(x[0] * self.fine[0] + self.fine[1], self.rounding).astype(self.rate.dtype, copy=False)
         if self.lower is not None:
             np.maximum(y, self.lower, out=y)
         if self.upper is not None:

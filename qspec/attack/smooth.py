@@ -22,10 +22,11 @@ from qspec.evaluate.choose_kernels import needed
 from qspec.evaluate.maps import reach
 from qspec.ir.integer import Affine, Formula, Input, Query, Staircase, Table, arguments, conjunction, conjuncts, formula_nodes
 from qspec.ir.reference import holds
-from qspec.ir.staircase import Rescale
 
 SINGLE, DOUBLE = 2**24, 2**53
 """Whole numbers below are exact in float32, in float64."""
+ROUGH = 2**28
+"""Sums below that a staircase rounds may be of single precision: what they lose is far less than a step."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,8 +62,10 @@ class Smooth:
         goal = conjunction([c for c in conjuncts(query.goal) if decide(c, known) is not True])
         nodes = tuple(sorted(formula_nodes(goal)))
         order = needed(query.program, nodes)
+        outer = _outer(query, order)
         widest = max((_reach(query, k, known) for k in order), default=1)
-        dtype = np.dtype(np.float32) if widest < SINGLE else np.dtype(np.float64)
+        single = all(_reach(query, k, known) < (SINGLE if k in outer else ROUGH) for k in order)
+        dtype = np.dtype(np.float32) if single else np.dtype(np.float64)
         steps: list[tuple[int, Operation, tuple[int, ...]]] = []
         for k in order:
             node = query.program[k]
@@ -71,7 +74,7 @@ class Smooth:
         widths = {n: int((known[n].upper - known[n].lower).max(initial=0)) for n in nodes}
         scales = {n: 2 / max(2, w) for n, w in widths.items()}
         options = tuple(disjunctions(goal, known))
-        return cls(goal, tuple(steps), _outer(query, order), scales, dtype, widest < DOUBLE, options, len(query.program))
+        return cls(goal, tuple(steps), outer, scales, dtype, widest < DOUBLE, options, len(query.program))
 
     def solved(self, points: Floats) -> npt.NDArray[np.bool_]:
         """Return whether the goal is true at points, (batch, size), and nothing more."""
@@ -125,11 +128,8 @@ def _outer(query: Query, order: list[int]) -> frozenset[int]:
 
 
 def _reach(query: Query, k: int, known: list[Interval]) -> int:
-    """Return what no partial sum of a node exceeds, and no numerator of a staircase, doubled to leave room for a half."""
+    """Return what no partial sum of a node exceeds; staircases are computed in doubles, and may err next to a step."""
     node = query.program[k]
     if isinstance(node, Affine):
         return magnitude(node.bias) + sum(magnitude(reach(m, known[a])) for m, a in node.terms)
-    if isinstance(node, Staircase) and isinstance(node.steps, Rescale):
-        s = node.steps
-        return 2 * (magnitude(s.numerator) * known[node.argument].magnitude + magnitude(s.offset) + magnitude(s.denominator))
     return known[k].magnitude

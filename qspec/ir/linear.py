@@ -21,6 +21,10 @@ from qspec.errors import ShapeError
 
 EXACT = 2**53
 """Integers below this are doubles: a sum of products is exact in whatever order if no partial sum can reach it."""
+SINGLE = 2**24
+"""Integers below this are single-precision floats, which take half the time."""
+CACHED = 1 << 16
+"""Numbers of a batch of images that are convolved at a time: what stays near the processor."""
 FEW = 256
 """Products so few that converting them to doubles is not worth it."""
 CELLS = 1 << 22
@@ -103,6 +107,11 @@ class Sparse:
         """Whether each element is multiplied by its own coefficient."""
         own = np.arange(self.outputs)
         return self.inputs == self.outputs and np.array_equal(self.rows, own) and np.array_equal(self.columns, own)
+
+    @cached_property
+    def identity(self) -> bool:
+        """Whether nothing is changed."""
+        return self.diagonal and bool(np.all(self.coefficients == 1))
 
     @cached_property
     def filled(self) -> IntArray:
@@ -257,6 +266,8 @@ def _apply(linear: LinearMap, x: IntArray) -> IntArray:
                 return (x.astype(np.float64) @ linear.floats).astype(np.int64)
             return within(x @ linear.matrix.T.astype(x.dtype), bound)
         case Sparse():
+            if linear.identity:
+                return x
             if linear.diagonal:
                 return shrink(x * linear.coefficients.astype(x.dtype))
             result = np.zeros((*x.shape[:-1], linear.outputs), dtype=x.dtype)
@@ -271,11 +282,14 @@ def _apply(linear: LinearMap, x: IntArray) -> IntArray:
 
 
 def _convolve(conv: Convolution, x: IntArray, bound: int) -> IntArray:
-    batch = x.shape[:-1]
-    fast = np.float64 if bound < EXACT else x.dtype
-    images = x.reshape(-1, *conv.image).astype(fast)
-    result = convolve.forward(images, conv.kernel.astype(fast), conv.shape, conv.stride, conv.padding, conv.dilation)
-    return result.astype(x.dtype).reshape(*batch, conv.outputs)
+    images = x.reshape(-1, *conv.image)
+    fast = np.float32 if bound < SINGLE else np.float64 if bound < EXACT else x.dtype
+    kernel, result = conv.kernel.astype(fast), np.empty((len(images), *conv.shape), x.dtype)
+    block = max(1, CACHED // max(conv.inputs, conv.outputs, 1))
+    for k in range(0, len(images), block):
+        part = images[k : k + block].astype(fast)
+        result[k : k + block] = convolve.forward(part, kernel, conv.shape, conv.stride, conv.padding, conv.dilation)
+    return result.reshape(*x.shape[:-1], conv.outputs)
 
 
 def apply_transposed(linear: LinearMap, c: IntArray) -> IntArray:

@@ -6,15 +6,16 @@ Every rounding mode and every saturation of one layer is one staircase, so that 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import assert_never
 
 import numpy as np
 
-from qspec.arithmetic.integers import IntArray, magnitude, shrink, widen, within
+from qspec.arithmetic.integers import SAFE, IntArray, magnitude, shrink, widen, within
 from qspec.arithmetic.rounding import Rounding, round_ratio
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Rescale:
     """An even staircase: `clamp(round((numerator * a + offset) / denominator), lower, upper)`, all per element.
 
@@ -27,6 +28,27 @@ class Rescale:
     rounding: Rounding
     lower: IntArray | None
     upper: IntArray | None
+
+    @cached_property
+    def magnitudes(self) -> tuple[int, int, int]:
+        """The largest absolute values of numerator, offset and denominator."""
+        return magnitude(self.numerator), magnitude(self.offset), magnitude(self.denominator)
+
+    @cached_property
+    def shifts(self) -> tuple[IntArray, IntArray] | None:
+        """What is added to `numerator * a`, and by how many bits that is shifted then, where rounding is so simple; else None.
+
+        A tie that goes away from zero needs one unit less below zero; the caller takes it off.
+        """
+        d, ends = self.denominator, [e for e in (self.lower, self.upper) if e is not None]
+        halved = self.rounding in (Rounding.RND, Rounding.RND_INF)
+        if not (halved or self.rounding is Rounding.TRN) or any(v.dtype == object for v in (d, self.offset, self.numerator, *ends)):
+            return None
+        if np.any(d & (d - 1)):
+            return None
+        if halved and np.any(d == 1):
+            return None
+        return self.offset + (d >> 1 if halved else 0), np.frexp(d.astype(np.float64))[1].astype(np.int64) - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,8 +63,11 @@ def climb(steps: Rescale | Steps, x: IntArray) -> IntArray:
     """Return the staircase at `x`, shape (..., size); exact."""
     match steps:
         case Rescale(numerator, offset, denominator, rounding, lower, upper):
-            bound = 2 * (magnitude(numerator) * magnitude(x) + magnitude(offset)) + 2 * magnitude(denominator)
+            most, added, divided = steps.magnitudes
+            bound = 2 * (most * magnitude(x) + added) + 2 * divided
             exact = widen(x, bound)
+            if bound < SAFE and exact.dtype != object and steps.shifts is not None:
+                return _shifted(steps, exact, *steps.shifts)
             codes = round_ratio(widen(numerator, bound) * exact + widen(offset, bound), widen(denominator, bound), rounding)
             codes = codes if lower is None else np.maximum(codes, lower)
             return within(codes if upper is None else np.minimum(codes, upper), bound)
@@ -50,6 +75,22 @@ def climb(steps: Rescale | Steps, x: IntArray) -> IntArray:
             return shrink(base + (x[..., None] >= thresholds).sum(axis=-1))
         case _:
             assert_never(steps)
+
+
+def _shifted(steps: Rescale, x: IntArray, added: IntArray, shift: IntArray) -> IntArray:
+    """Return an even staircase in place, by a product, a sum and a shift."""
+    codes = x * steps.numerator
+    if steps.rounding is Rounding.RND_INF:
+        codes += steps.offset
+        codes -= codes < 0
+        added = added - steps.offset
+    codes += added
+    codes >>= shift
+    if steps.lower is not None:
+        np.maximum(codes, steps.lower, out=codes)
+    if steps.upper is not None:
+        np.minimum(codes, steps.upper, out=codes)
+    return codes
 
 
 def reach(steps: Rescale | Steps, codes: IntArray) -> IntArray:

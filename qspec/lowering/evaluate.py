@@ -8,15 +8,18 @@ from functools import lru_cache
 import numpy as np
 
 from qspec.arithmetic.formats import code_range
-from qspec.arithmetic.integers import IntArray, integers
+from qspec.arithmetic.integers import IntArray, integers, shrink
 from qspec.arithmetic.shapes import batch_axes
 from qspec.errors import ShapeError
 from qspec.ir import reference
-from qspec.ir.integer import Program
+from qspec.ir.integer import Program, sizes
 from qspec.ir.integer_builder import Builder
 from qspec.lowering.layers import Taps, lower
 from qspec.network.graph import Graph, Stage
 from qspec.network.layers import Input
+
+CACHED = 1 << 16
+"""Numbers of the widest node that are computed at a time: what stays near the processor."""
 
 
 @lru_cache(maxsize=8)
@@ -59,9 +62,20 @@ def _stored(network: Graph, codes: dict[str, object], stages: Sequence[Stage]) -
     except ValueError:
         shapes = {name: own.shape[:-1] for name, own in assignment.items()}
         raise ShapeError("batches do not fit together", given=shapes, expected="equal leading axes, or axes that broadcast") from None
+    outputs = [taps[s.name].output for s in stages]
+    wide = {name: np.broadcast_to(own, (*batch, own.shape[-1])).reshape(-1, own.shape[-1]) for name, own in assignment.items()}
+    rows, block = int(np.prod(batch, dtype=np.int64)), max(1, CACHED // max(sizes(nodes)))
+    parts = [_values(nodes, {name: own[k : k + block] for name, own in wide.items()}, outputs) for k in range(0, max(1, rows), block)]
+    return {
+        s.name: shrink(np.concatenate(own)).reshape(*batch, *s.type.shape) for s, own in zip(stages, zip(*parts, strict=True), strict=True)
+    }
+
+
+def _values(nodes: Program, assignment: dict[str, IntArray], outputs: Sequence[int]) -> list[IntArray]:
+    """Return the values of some nodes for a few rows of inputs, (rows, size)."""
+    rows = len(next(iter(assignment.values())))
     values = reference.evaluate(nodes, assignment)
-    stored = {s.name: values[taps[s.name].output] for s in stages}
-    return {s.name: np.array(np.broadcast_to(stored[s.name], (*batch, s.type.size))).reshape(*batch, *s.type.shape) for s in stages}
+    return [np.broadcast_to(values[k], (rows, values[k].shape[-1])) for k in outputs]
 
 
 def _flat(stage: Stage, codes: IntArray) -> IntArray:

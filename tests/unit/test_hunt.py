@@ -15,10 +15,12 @@ from qspec.arithmetic.integers import IntArray
 from qspec.arithmetic.rounding import Rounding
 from qspec.attack import falsify as module
 from qspec.attack.aims import FREE
+from qspec.attack.descents import descents
 from qspec.attack.falsify import falsify, multiplications, turns
 from qspec.attack.flat_inputs import Box
 from qspec.attack.hunt import Hunt
 from qspec.attack.linear_floats import in_floats
+from qspec.attack.means import Scene
 from qspec.attack.operations import rounded
 from qspec.attack.smooth import Smooth
 from qspec.bounds.interval import bound
@@ -218,3 +220,31 @@ def test_with_little_time_left_the_attack_comes_before_the_bounds(left: float, m
     monkeypatch.setattr(branch_and_bound, "root_domain", bounded)
     assert branch_and_bound.prove(query, Deadline(left, lambda: 0.0), None, attack).solution is not None
     assert order[0] == ("attack" if left < HURRY else "bounds")
+
+
+def test_searches_follow_slopes_through_staircases_that_no_double_holds() -> None:
+    """Additions of TensorFlow Lite Micro multiply by 2**50 before they shift, for which slopes once were given up."""
+    b = Builder()
+    rng = np.random.default_rng(0)
+    x = b.input("x", np.full(200, -1), np.full(200, 1))
+    wide = b.rescale(x, 3 << 50, 1, Rounding.TRN)
+    h = b.rescale(wide, 1, 1 << 50, Rounding.RND_INF)
+    signs = 2 * rng.integers(0, 2, (1, 200)) - 1
+    query = ask(b, All(b.affine([(Dense(signs), h)], -599)))
+    assert hunted(query, 50)
+
+
+def test_searches_straight_through_roundings_reach_a_corner_that_chance_does_not() -> None:
+    b = Builder()
+    rng = np.random.default_rng(1)
+    x = b.input("x", np.full(300, -4), np.full(300, 4))
+    weights = rng.integers(-9, 10, (20, 300))
+    h = b.rescale(b.affine([(Dense(weights), x)]), 1, 64, Rounding.RND, lower=0, upper=127)
+    y = b.affine([(Dense(rng.integers(-9, 10, (1, 20))), h)])
+    best = sorted(int(v) for v in evaluate(b.program, {"x": np.sign(weights) * 4})[y][:, 0])[-1]
+    query = ask(b, All(b.affine([(Dense(np.ones((1, 1), dtype=np.int64)), y)], -best)))
+    box = Box.of(query)
+    stream = descents(Scene(Smooth.of(query, bound(query.program), box), box, 1, np.random.default_rng(0)))
+    found = next(points for points in (next(stream) for _ in range(400)) if points is not None)
+    assert any(satisfies(query, box.split(p.astype(np.int64))) for p in found)
+    assert sampled(query, 20000) == 0

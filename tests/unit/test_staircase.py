@@ -33,3 +33,18 @@ def test_reach_is_the_least_argument(rounding: Rounding) -> None:
 def test_reach_of_steps_is_the_threshold() -> None:
     steps = Steps(np.array([-2, 5]), np.array([[-3, 0, 0], [1, 2, 9]]))
     assert reach(steps, np.array([[-1, 0, 1], [6, 7, 8]])).tolist() == [[-3, 0, 0], [1, 2, 9]]
+
+
+@pytest.mark.parametrize("rounding", list(Rounding))
+@pytest.mark.parametrize("shift", [0, 1, 5])
+@pytest.mark.parametrize("clipped", [True, False])
+def test_shifts_are_the_quotients_they_stand_for(rounding: Rounding, shift: int, clipped: bool) -> None:
+    """A denominator that is a power of two is shifted by; Python integers say what comes of it, ties of both signs included."""
+    x = np.arange(-400, 400)[:, None] + np.zeros(3, dtype=np.int64)
+    numerator, offset, denominator = np.array([1, 3, 7]), np.array([0, -5, 16]), np.full(3, 1 << shift)
+    ends = (np.full(3, -20), np.full(3, 30)) if clipped else (None, None)
+    steps = Rescale(numerator, offset, denominator, rounding, *ends)
+    wide = Rescale(numerator.astype(object), offset.astype(object), denominator.astype(object), rounding, *ends)
+    assert np.array_equal(climb(steps, x), climb(wide, x.astype(object)).astype(np.int64))
+    odd = Rescale(3 * numerator, 3 * offset, 3 * denominator, rounding, *ends)
+    assert np.array_equal(climb(steps, x), climb(odd, x))

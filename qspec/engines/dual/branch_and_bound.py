@@ -14,6 +14,7 @@ from math import prod
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
+from qspec.attack.descents import DEAR
 from qspec.bounds.backward_substitution import by_slopes, derive, repeats
 from qspec.bounds.interval import Interval
 from qspec.bounds.layout import Layout
@@ -48,7 +49,8 @@ MANY = 64
 EARLY = 1
 """Batches that are bounded before the attack, where that needs no compiler."""
 HURRY, COLUMNS = 2.0, 32
-"""Seconds, and elements of inputs; with no more of either the attack comes before everything else: tightening may take longer."""
+"""Seconds, and elements of inputs; with no more of either the attack comes before everything else: tightening may take longer. So it
+does where evaluations are dear, because bounds are far dearer then."""
 SOME_INPUTS, TURN = 64, 4
 """Up to so many, an input is cut every fourth time, too: that steps exclude each other may never be seen otherwise."""
 MAX_BYTES = 1 << 30
@@ -128,7 +130,8 @@ class _Search:
             self.proof.empty(0)
             return
         columns = sum(n.lower.size for n in self.query.program if isinstance(n, Input))
-        if self.attack is not None and (self.deadline.left() < HURRY or columns <= COLUMNS):
+        dear = exhaustive.work(self.query) >= DEAR
+        if self.attack is not None and (self.deadline.left() < HURRY or columns <= COLUMNS or dear):
             self.turn = self.attack(_boxed(self.query, tuple(known)))
             self._look()
             if self.solution is not None:

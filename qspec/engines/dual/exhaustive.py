@@ -39,8 +39,8 @@ def points(inputs: Box) -> int:
 def price(query: Query, inputs: Box) -> int | None:
     """Return how many domains may be bounded for what listing the box costs; None if it is too large to be listed."""
     count = points(inputs)
-    work = count * _work(_needed(query)) if count <= MOST else LARGEST + 1
-    return None if work > LARGEST else max(PATIENCE, -(-work // EQUAL))
+    total = count * work(query) if count <= MOST else LARGEST + 1
+    return None if total > LARGEST else max(PATIENCE, -(-total // EQUAL))
 
 
 def _needed(query: Query) -> Program:
@@ -53,8 +53,9 @@ def _needed(query: Query) -> Program:
     return tuple(n if k in found or isinstance(n, Input) else zero for k, (n, zero) in enumerate(zip(query.program, zeros, strict=True)))
 
 
-def _work(program: Program) -> int:
-    """Return how many products and comparisons evaluating a program takes, roughly."""
+def work(query: Query) -> int:
+    """Return how many products and comparisons evaluating a goal takes, roughly."""
+    program = _needed(query)
     total = sum(sizes(program))
     for m in (m for node in program if isinstance(node, Affine) for m, _ in node.terms):
         if isinstance(m, Dense):
