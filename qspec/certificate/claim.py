@@ -9,6 +9,7 @@ from typing import Literal
 
 from qspec.certificate.check import Checked, check
 from qspec.certificate.file import Assumption, Certificate
+from qspec.certificate.statement import Statement, differences, statement
 from qspec.compile.query import compile_property
 from qspec.errors import CertificateError
 from qspec.files.qspec_file import content_hash
@@ -29,9 +30,13 @@ class Proved:
     property: str
     verdict: Literal["HOLDS", "VIOLATED"]
     checked: Checked
+    statement: Statement
     assumed: tuple[Assumption, ...] = ()
 
     def __str__(self) -> str:
+        return f"{self._proof()}\n{self.statement}"
+
+    def _proof(self) -> str:
         what = "no input violates it" if self.verdict == "HOLDS" else "no input witnesses it"
         counts = f"{self.checked.steps} steps, {self.checked.domains} domains closed, {self.checked.seconds:.2f} s"
         if not self.assumed:
@@ -53,6 +58,19 @@ def sources(assumed: Sequence[Assumption]) -> str:
     return ", ".join(f"{a.solver} {a.version} ({a.theory}): {count}" for a, count in Counter(assumed).items())
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Claim:
+    """What a certificate says of a property: the `query` that its proof must be about, and what that means in words."""
+
+    spec: Property
+    query: Query
+    statement: Statement
+
+    def proved(self, checked: Checked, assumed: tuple[Assumption, ...] = ()) -> Proved:
+        """Return what a right proof proves."""
+        return Proved(self.spec.name, "HOLDS" if self.spec.kind == "forall" else "VIOLATED", checked, self.statement, assumed)
+
+
 def check_property(
     certificate: Certificate, spec: Property, parameters: Mapping[str, object] | None = None, *, partial: bool = False
 ) -> Proved:
@@ -61,24 +79,23 @@ def check_property(
     Raises CertificateError if it is about another property, parameter or network, or if its proof fails; also if it assumes anything,
     unless a `partial` one will do.
     """
-    query = claimed(certificate, spec, parameters)
-    return proved(spec, check(certificate, query, partial=partial), certificate.assumed)
+    claim = claimed(certificate, spec, parameters)
+    return claim.proved(check(certificate, claim.query, partial=partial), certificate.assumed)
 
 
-def proved(spec: Property, checked: Checked, assumed: tuple[Assumption, ...] = ()) -> Proved:
-    """Return what a right proof proves of a property."""
-    return Proved(spec.name, "HOLDS" if spec.kind == "forall" else "VIOLATED", checked, assumed)
+def claimed(certificate: Certificate, spec: Property, parameters: Mapping[str, object] | None = None) -> Claim:
+    """Return what a certificate claims of a property; parameters are those recorded in it unless others are given.
 
-
-def claimed(certificate: Certificate, spec: Property, parameters: Mapping[str, object] | None = None) -> Query:
-    """Return the compiled query of a property if the certificate is about it, else raise CertificateError."""
+    Raises CertificateError if it is about something else, and says which parameter differs, if one does.
+    """
     if certificate.kind != spec.kind:
         raise CertificateError("the certificate is about another kind of property", given=certificate.kind, expected=spec.kind)
-    bound = bind(spec, certificate.parameters if parameters is None else parameters)
+    recorded, given = certificate.parameters, parameters or {}
+    bound = bind(spec, {**recorded, **given})
     hashes = [content_hash(n) for n in networks(bound)]
     if sorted(hashes) != sorted(certificate.networks):
-        given = ", ".join(certificate.networks) or "no network"
-        raise CertificateError("the certificate is about other networks", given=given, expected=", ".join(hashes) or "no network")
+        named = ", ".join(certificate.networks) or "no network"
+        raise CertificateError("the certificate is about other networks", given=named, expected=", ".join(hashes) or "no network")
     query = compile_property(bound).query
     found = digest(query)
     if certificate.query != found:
@@ -86,6 +103,7 @@ def claimed(certificate: Certificate, spec: Property, parameters: Mapping[str, o
             "the certificate is about another query",
             given=certificate.query,
             expected=found,
-            advice="use the specification, parameters and version of qspec that it was written with",
+            advice="; ".join(differences(spec, recorded, given))
+            or "the parameters are those recorded: use the specification and version of qspec that it was written with",
         )
-    return query
+    return Claim(spec, query, statement(spec, recorded, given))

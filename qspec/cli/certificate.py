@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qspec.certificate.check import check
-from qspec.certificate.claim import claimed, domains, proved, sources
+from qspec.certificate.claim import Claim, claimed, domains, sources
 from qspec.certificate.file import Certificate, load
 from qspec.cli.outcome import Exit, Outcome, status
 from qspec.cli.report import grounds, solutions
@@ -26,24 +26,23 @@ def run(*, certificate: str, network: str, target: str, param: Sequence[str], as
     """
     proof = load(certificate)
     case = _case(proof, target, param)
-    parameters = {**proof.parameters, **case.parameters}
     _check_network(network, case)
-    query = claimed(proof, case.spec, parameters)
+    claim = claimed(proof, case.spec, case.parameters)
     try:
-        checked = check(proof, query, partial=True)
+        checked = check(proof, claim.query, partial=True)
     except CertificateError as error:
         return Outcome(
             f"{painted('UNKNOWN')}\n{case.name}: the proof fails, which does not mean that what it claims is false\n{error}", Exit.UNKNOWN
         )
-    found = proved(case.spec, checked, proof.assumed)
+    found = claim.proved(checked, proof.assumed)
     if not proof.assumed:
         return Outcome(f"{painted(found.verdict)}\n{found}")
     if ask is None:
         return Outcome(f"{painted('UNKNOWN')}\n{found}\n`--ask SOLVER` asks a solver about each of them", Exit.UNKNOWN)
-    return _asked(confirm(proof, case.spec, parameters, solver=ask, timeout=timeout), case, len(proof.assumed))
+    return _asked(confirm(proof, case.spec, case.parameters, solver=ask, timeout=timeout), case, claim, len(proof.assumed))
 
 
-def _asked(result: Result, case: Case, number: int) -> Outcome:
+def _asked(result: Result, case: Case, claim: Claim, number: int) -> Outcome:
     """Return what a solver, asked again about everything that a certificate assumes, makes of it."""
     lines = [painted(result.verdict.name)]
     said = result.certificate
@@ -53,6 +52,7 @@ def _asked(result: Result, case: Case, number: int) -> Outcome:
         )
     else:
         lines.append(f"{case.name}: the proof is right, if there is no solution in {domains(number)}, as says {sources(said.assumed)}")
+    lines.append(str(claim.statement))
     return Outcome("\n\n".join(["\n".join(lines), *solutions([case], [result])]), status(result.verdict, [result]))
 
 

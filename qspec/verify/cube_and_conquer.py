@@ -88,8 +88,8 @@ def confirm(
     parameter or network, or if its proof fails, SolverMissingError if the solver cannot run.
     """
     chosen = available(solver)
-    query = claimed(certificate, spec, parameters)
-    given = certificate.parameters if parameters is None else parameters
+    query = claimed(certificate, spec, parameters).query
+    given = {**certificate.parameters, **(parameters or {})}
     begun = start(spec, given, Limits(timeout, memory, seed), chosen.name, chosen.availability().version)
 
     def decide() -> Result:

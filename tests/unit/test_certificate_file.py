@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import zipfile
@@ -303,6 +304,25 @@ def test_a_property_is_compared_with_what_the_certificate_is_about(right: Certif
     ):
         with pytest.raises(CertificateError, match=says):
             check_property(wrong, spec(), given)
+
+
+def test_the_answer_says_what_was_proved() -> None:
+    net = network()
+    x = net.input("x")
+    centre, radius = qs.parameter("centre", 2), qs.parameter("radius")
+    near = qs.forall(x, given=qs.linf(x.code - centre) <= radius, then=net(x) <= 3 + 2 * radius, name="near")
+    found = {r: qs.verify(near, attack=False, centre=[1, 2], radius=r).certificate for r in (0, 2)}
+    assert found[0] is not None
+    assert found[2] is not None
+    said = str(check_property(found[0], near, {"radius": 0}))
+    assert "centre = array 2, SHA-256 " + hashlib.sha256(b"1,2").hexdigest()[:16] + " (from the certificate)" in said
+    assert "radius = 0 (given)" in said
+    assert "radius = 2 (from the certificate)" in str(check_property(found[2], near))
+    assert "network:      distance, semantics exact, content " + content_hash(net)[:16] in said
+    assert "not examined: whether any input meets the assumption" in said
+    assert "not examined" not in str(check_property(proof("within"), spec()))
+    with pytest.raises(CertificateError, match="parameter 'radius' is 0 in the certificate, and 2 here"):
+        check_property(found[0], near, {"radius": 2})
 
 
 def test_the_command_checks_a_certificate(
