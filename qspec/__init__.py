@@ -97,7 +97,7 @@ from qspec.network.real_layers import RealSparse as RealSparse
 from qspec.network.real_layers import Softmax as Softmax
 from qspec.network.real_layers import Softplus as Softplus
 from qspec.readers.load import load as load
-from qspec.readers.load import load_real as load_real
+from qspec.readers.load import read_property as read_property
 from qspec.solver import Limits as Limits
 from qspec.support.distribution import VERSION
 from qspec.verify.decide import falsify as falsify
@@ -289,7 +289,6 @@ __all__ = [
     "least_value",
     "linf",
     "load",
-    "load_real",
     "max",
     "maximize",
     "min",
@@ -303,6 +302,7 @@ __all__ = [
     "quantize",
     "quantize_int8",
     "query",
+    "read_property",
     "real_apply",
     "real_properties",
     "relu",

@@ -157,6 +157,12 @@ class RealNetwork(RealGraph):
 
         return enclose(self, values, digits)
 
+    def summary(self) -> str:
+        """Return a table of the layers: name, kind, what they read, shape, parameters."""
+        from qspec.lowering.summary import real_summary
+
+        return real_summary(self)
+
     def perturb(
         self,
         *,

@@ -69,7 +69,7 @@ def row(variant: Variant, course: str, record: Mapping[str, str]) -> dict[str, s
 
 def real(variant: Variant) -> qs.RealNetwork:
     """Return the network as it was trained, without rounding."""
-    return qs.load_real(FOLDER / f"{variant}.qspec")
+    return qs.load(FOLDER / f"{variant}.qspec", kind=qs.RealNetwork)
 
 
 def facts(variant: Variant) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from qspec.batch.certify import Branching, certify
 from qspec.cli.outcome import Exit, Outcome
 from qspec.cli.terminal import painted, table
 from qspec.errors import QspecError, SpecError
+from qspec.face import Network
 from qspec.readers.load import load
 from qspec.show.figures.plot import plot as draw
 from qspec.show.figures.style import check_drawable
@@ -36,7 +37,7 @@ def run(
     check_drawable(plot)
     codes, classes = _samples(samples, labels, images)
     found = certify(
-        load(network),
+        load(network, kind=Network),
         codes[:first],
         classes[:first],
         radius,

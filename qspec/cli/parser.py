@@ -244,16 +244,22 @@ def _agree(parser: Parser) -> None:
 
 
 def _import(parser: Parser) -> None:
-    parser.add_argument("file", metavar="FILE", help="quantised .tflite or .onnx file")
-    _semantics(parser)
+    parser.add_argument("file", metavar="FILE", help="file of a network in any format that qspec reads")
+    parser.add_argument("--format", metavar="NAME", help="its format, if it is not recognised")
+    _option(parser)
     parser.add_argument("-o", "--out", metavar="FILE.qspec", required=True, help="where the network goes")
 
 
 def _evaluate(parser: Parser) -> None:
-    parser.add_argument("network", metavar="NETWORK", help="a .qspec, .tflite or quantised .onnx file, or the name of a shipped model")
+    parser.add_argument("network", metavar="NETWORK", help="file of a quantised network, or the name of a shipped model")
     parser.add_argument("inputs", metavar="INPUTS.npy", help="integer codes of the input, shape (samples, *shape)")
-    _semantics(parser)
+    _option(parser)
     parser.add_argument("-o", "--out", metavar="OUTPUTS.npy", required=True, help="where the integer codes of the output go")
+
+
+def _option(parser: Parser) -> None:
+    text = "how its format is read, such as semantics=xnnpack or normalized=true; repeatable (see docs/readers.md)"
+    parser.add_argument("--option", metavar="NAME=VALUE", action="append", default=[], help=text)
 
 
 def _semantics(parser: Parser) -> None:
@@ -329,7 +335,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "replay": ("run stored counterexamples again on the reference integers", _replay),
     "check-certificate": ("check a proof again, with integers alone; status 0 if it is right", _check_certificate),
     "agree": ("run a quantised file in its real runtime and here, and compare every tensor", _agree),
-    "import": ("write a .tflite or .onnx file as a .qspec file, under a runtime's semantics", _import),
+    "import": ("write a network of another format as a .qspec file", _import),
     "evaluate": ("run codes through a network", _evaluate),
     "show": ("print what a specification says, or how a network is built", _show),
     "solvers": ("list solvers: what is installed, and how to get the others", _solvers),
@@ -359,8 +365,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "replay": ("result.json", "result.json spec.py:robust"),
     "check-certificate": ("robust.certificate digits-6bit spec.py:robust",),
     "agree": ("net.tflite", "net.tflite --semantics tflm --runtime xnnpack --inputs images.npy"),
-    "import": ("net.onnx -o net.qspec", "net.tflite --semantics xnnpack -o net.qspec"),
-    "evaluate": ("net.qspec images.npy -o outputs.npy", "net.tflite images.npy --semantics xnnpack -o outputs.npy"),
+    "import": ("net.onnx -o net.qspec", "net.tflite --option semantics=xnnpack -o net.qspec"),
+    "evaluate": ("net.qspec images.npy -o outputs.npy", "net.tflite images.npy --option semantics=xnnpack -o outputs.npy"),
     "show": ("digits-6bit", "net.qspec", "spec.py:robust"),
     "solvers": ("",),
     "demo": ("", "-o picture.png"),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from qspec.cli.arrays import load_npy
 from qspec.errors import QspecError, SpecError
@@ -150,6 +150,17 @@ def setting(text: str) -> tuple[str, object]:
     if not mark or not name.isidentifier():
         raise SpecError("not a parameter setting", given=text, expected="NAME=VALUE")
     return name, _array(Path(value[1:])) if value.startswith("@") else _json(value, name)
+
+
+def reader_option(text: str) -> tuple[str, Any]:
+    """Return the name and the value of an option of a reader, `NAME=VALUE`: true, false, a number as JSON has it, or else a text."""
+    name, mark, value = text.partition("=")
+    if not mark or not name.isidentifier():
+        raise SpecError("not an option of a reader", given=text, expected="NAME=VALUE")
+    try:
+        return name, parse(value)
+    except ValueError:
+        return name, value
 
 
 def _array(path: Path) -> object:

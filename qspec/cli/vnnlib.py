@@ -34,7 +34,7 @@ def run(
     """Return the verdict, the word that VNN-COMP has for it, one line on what it stands, and a counterexample in the form of VNN-COMP."""
     check_writable(json)
     imported = import_onnx(network)
-    spec = read_vnnlib(property).property(imported, name=Path(property).name.split(".")[0])
+    spec = read_vnnlib(property).property(imported.network, name=Path(property).name.split(".")[0])
     with progress(1) as report:
         report(f"{spec.name} · {solver}")
         result = verify(spec, solver=solver, theory=theory, delta=delta, timeout=timeout, memory=memory, seed=seed)

@@ -30,7 +30,7 @@ Arrays = dict[str, bytes]
 def decode(root: Cursor, arrays: Mapping[str, bytes]) -> Graph:
     """Return the network of a document; raises ModelFileError on anything that is missing, superfluous or inconsistent."""
     if root.at("format").value != FORMAT:
-        root.at("format").fail("not a network", repr(FORMAT), advice="qs.load_real reads real networks")
+        root.at("format").fail("not a network", repr(FORMAT), advice="qs.load reads both kinds of network")
     version = root.at("version").whole()
     if version not in (1, VERSION):
         root.at("version").fail("unknown version of the file format", f"1 or {VERSION}", advice="upgrade qspec")

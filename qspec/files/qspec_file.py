@@ -113,7 +113,7 @@ def _unpack(data: bytes) -> dict[str, bytes]:
             "this is no file of qspec",
             given=f"{len(data)} bytes that begin with {data[:8]!r}",
             expected="a .qspec file, as Network.save writes it",
-            advice="read_onnx of qspec.readers.onnx and read_keras of qspec.readers.keras read float networks",
+            advice="qs.load reads files of other formats; name one by format=… if it is not recognised",
         )
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import prod
 from typing import assert_never
 
 import numpy as np
 
+from qspec.arithmetic.integers import IntArray
 from qspec.errors import ModelFileError
 from qspec.files import decode as quantised
 from qspec.files.decode import located, padding_of, pair_of, plain_activation, position_of, shape_of
@@ -34,7 +36,7 @@ from qspec.network.real_layers import (
 )
 
 FORMAT = "qspec-real-network"
-VERSION = 1
+VERSION = 2
 
 
 def save(network: RealGraph, path: str | os.PathLike[str]) -> None:
@@ -47,13 +49,14 @@ def save(network: RealGraph, path: str | os.PathLike[str]) -> None:
             {"name": s.name, "reads": [network.stages[a].name for a in s.arguments], "layer": _layer(s.layer)} for s in network.stages
         ],
         "outputs": [network.stages[o].name for o in network.outputs],
+        "elements": None if network.elements is None else [[int(k) for k in order] for order in network.elements],
     }
     write_members({DESCRIPTION: json.dumps(root, indent=1, allow_nan=False).encode("ascii")}, path)
 
 
 def read_real(path: str | os.PathLike[str]) -> RealGraph:
     """Return the real network in a file; raises ModelFileError on anything but a complete, consistent one."""
-    return read_members(path, _decode)
+    return read_members(path, decode)
 
 
 def _layer(layer: RealLayer) -> Json:
@@ -103,14 +106,16 @@ def _numbers(array: ExactArray | None) -> Json:
     return None if array is None else {"shape": [*array.shape], "values": [exact_json(v) for v in fractions(array).flat]}
 
 
-def _decode(root: Cursor, arrays: Mapping[str, bytes]) -> RealGraph:
+def decode(root: Cursor, arrays: Mapping[str, bytes]) -> RealGraph:
+    """Return the network of a document; raises ModelFileError on anything that is missing, superfluous or inconsistent."""
     if root.at("format").value != FORMAT:
-        root.at("format").fail("not a real network", repr(FORMAT), advice="qs.load reads quantised networks")
-    if root.at("version").whole() != VERSION:
-        root.at("version").fail("unknown version of the file format", str(VERSION), advice="upgrade qspec")
+        root.at("format").fail("not a real network", repr(FORMAT), advice="qs.load reads both kinds")
+    version = root.at("version").whole()
+    if version not in (1, VERSION):
+        root.at("version").fail("unknown version of the file format", f"1 or {VERSION}", advice="upgrade qspec")
     if arrays:
         raise ModelFileError("members that nothing refers to", given=sorted(arrays), expected=DESCRIPTION)
-    document = root.fields("format", "version", "name", "stages", "outputs")
+    document = root.fields("format", "version", "name", "stages", "outputs", *(["elements"] if version > 1 else []))
     stages: list[RealStage] = []
     positions: dict[str, int] = {}
     for cursor in document["stages"].items():
@@ -118,7 +123,19 @@ def _decode(root: Cursor, arrays: Mapping[str, bytes]) -> RealGraph:
         positions[stage.name] = len(stages)
         stages.append(stage)
     outputs = tuple(position_of(c, positions) for c in document["outputs"].items())
-    return located(root, lambda _: RealGraph(tuple(stages), outputs, document["name"].text()))
+    network = located(root, lambda _: RealGraph(tuple(stages), outputs, document["name"].text()))
+    return replace(network, elements=document["elements"].optional(lambda c: _elements(c, network))) if version > 1 else network
+
+
+def _elements(cursor: Cursor, network: RealGraph) -> tuple[IntArray, IntArray]:
+    sides = cursor.items()
+    sizes = [network.inputs[0].size, network.stages[network.outputs[0]].size]
+    if len(sides) != 2 or len(network.inputs) != 1 or len(network.outputs) != 1:
+        cursor.fail("orders of elements that are not those of one input and one output", "two lists of positions")
+    orders = [[c.whole() for c in side.items()] for side in sides]
+    if any(sorted(order) != list(range(size)) for order, size in zip(orders, sizes, strict=True)):
+        cursor.fail("elements that are not each in one place", f"the positions 0 to {sizes[0] - 1}, and 0 to {sizes[1] - 1}, in any order")
+    return np.array(orders[0], dtype=np.int64), np.array(orders[1], dtype=np.int64)
 
 
 def _stage(cursor: Cursor, stages: list[RealStage], positions: Mapping[str, int]) -> RealStage:

@@ -17,6 +17,8 @@ from qspec.network.activations import Lookup
 from qspec.network.graph import Graph, Stage
 from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Feature, Flatten, Input, MaxPool2D, Requantize
+from qspec.network.real_graph import RealGraph
+from qspec.network.real_layers import Activate, RealConv2D, RealDense, RealInput, RealLayer, RealSparse
 
 HEADER = ("layer", "kind", "reads", "shape", "format", "parameters", "accumulator")
 
@@ -40,6 +42,33 @@ def summary(network: Graph) -> str:
         if isinstance(stage.layer, Input) and stage.layer.features:
             lines += ["", f"features of {stage.name}", *_aligned([_feature(f) for f in stage.layer.features])]
     return "\n".join(lines)
+
+
+def real_summary(network: RealGraph) -> str:
+    """Return a table of the layers of a real network, and how many exact numbers it stores."""
+    rows = [("layer", "kind", "reads", "shape", "parameters")]
+    total = 0
+    for stage in network.stages:
+        count = _stored(stage.layer)
+        total += count
+        reads = ", ".join(network.stages[a].name for a in stage.arguments)
+        kind = type(stage.layer).__name__.removeprefix("Real")
+        rows.append((stage.name, kind, reads, "x".join(map(str, stage.shape)), f"{count:,}" if count else ""))
+    outputs = ", ".join(network.stages[o].name for o in network.outputs)
+    return "\n".join([network.name, "", *_aligned(rows), "", f"parameters: {total:,} exact numbers", f"outputs: {outputs}"])
+
+
+def _stored(layer: RealLayer) -> int:
+    """Return how many numbers a layer of reals stores."""
+    match layer:
+        case RealDense() | RealConv2D():
+            return layer.kernel.size + (0 if layer.bias is None else layer.bias.size)
+        case RealSparse():
+            return layer.coefficients.size + (0 if layer.bias is None else layer.bias.size)
+        case RealInput() | Activate() | AveragePool2D() | MaxPool2D() | Flatten() | Add() | Concat():
+            return 0
+        case _:
+            assert_never(layer)
 
 
 def signed_width(values: Interval) -> int:

@@ -9,6 +9,7 @@ from typing import Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from qspec.arithmetic.integers import IntArray
 from qspec.errors import NetworkError
 from qspec.network.expect import expect
 from qspec.network.graph import in_order, layer_names, signal_key
@@ -54,12 +55,14 @@ class RealGraph:
     """A real network as plain data: stages in topological order; immutable. What users hold is its subclass `RealNetwork`.
 
     Its meaning is exact: the stored numbers are what they are, and sums, products and functions are those of the reals. Raises NetworkError
-    if there is no input or two stages share a name.
+    if there is no input or two stages share a name. `elements` are the flat positions, in its one input and its one output, of the elements
+    in the order of the file that it was read from, where that is another one; properties in files count by it.
     """
 
     stages: tuple[RealStage, ...]
     outputs: tuple[int, ...]
     name: str = "network"
+    elements: tuple[IntArray, IntArray] | None = None
 
     def __post_init__(self) -> None:
         expect(self.name, str, "the name of a network", "a text")
@@ -98,7 +101,7 @@ class RealGraph:
 
     def into(self, kind: type[RealKind]) -> RealKind:
         """Return the same network as another class of graphs."""
-        return kind(self.stages, self.outputs, self.name)
+        return kind(self.stages, self.outputs, self.name, self.elements)
 
     def renamed(self, name: str) -> Self:
         """Return the same network under another name."""

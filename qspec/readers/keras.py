@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from qspec.errors import FormatError, ModelFileError, NetworkError, ShapeError, SolverMissingError, UnsupportedError
+from qspec.errors import FormatError, ModelFileError, NetworkError, ShapeError, UnsupportedError
 from qspec.face import RealNetwork, RealSequential
 from qspec.network.activations import Linear, Sigmoid
 from qspec.network.real_layers import Activate, RealActivation, RealDense, RealInput, RealLayer, Softmax
@@ -27,7 +27,8 @@ from qspec.network.shapes import MAX_ELEMENTS
 from qspec.readers.keras_config import Described, described, parsed, wholes
 from qspec.readers.keras_layers import Arrays, Chain
 from qspec.readers.keras_table import IDLE, LAYERS, VERSIONS
-from qspec.support.distribution import install
+from qspec.readers.registry import Content, Reader
+from qspec.support.optional import need
 
 LARGEST = 1 << 30
 """Bytes of a part of a .keras file, unpacked, at most."""
@@ -49,7 +50,7 @@ def read_keras(path: str | Path, *, hidden: RealActivation | None = None, logits
     A file of weights does not say what its activations are: `hidden` states that of all layers but the last, which is then linear. With
     `logits` a sigmoid or softmax at the end is left out. Batch normalisation divides by a square root: where that is not rational,
     `round_roots` takes the nearest double of each factor. Raises ModelFileError if the file is damaged, UnsupportedError on layers and
-    settings that are not read, by name, SolverMissingError without the package `h5py`.
+    settings that are not read, by name, PackageMissingError without the package `h5py`.
     """
     name = Path(path).name.split(".")[0]
     try:
@@ -69,16 +70,10 @@ def read_keras(path: str | Path, *, hidden: RealActivation | None = None, logits
         ) from None
 
 
-def _h5py() -> Any:
-    try:
-        return import_module("h5py")
-    except ImportError:
-        raise SolverMissingError("Keras files need the package h5py", given="not installed", advice=install("keras")) from None
-
-
 @contextmanager
 def _opened(path: str | Path) -> Generator[_File]:
-    h5py = _h5py()
+    need("h5py", "keras", "reading Keras files")
+    h5py = import_module("h5py")
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             version = cast("dict[str, object]", json.loads(_member(archive, "metadata.json"))).get("keras_version", "")
@@ -230,7 +225,7 @@ def _weights_alone(file: _File, path: str | Path, hidden: RealActivation | None,
             "a file of weights does not say what its activations are",
             given=f"{path}, {len(file.names)} layers with weights",
             expected="the activation of the layers before the last",
-            advice="read_keras(path, hidden=qs.ReLU())",
+            advice="qs.load(path, hidden=qs.ReLU())",
         )
     layers: list[RealDense] = []
     for k, own in enumerate(file.names):
@@ -269,3 +264,10 @@ def _array(stored: Any, name: str, weights: Any) -> Any:
 
 def _text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _recognized(content: Content) -> bool:
+    return content.head.startswith(b"\x89HDF\r\n\x1a\n") or {"config.json", "model.weights.h5"} <= {*content.members}
+
+
+READER = Reader(format="Keras", suffixes=(".h5", ".hdf5", ".keras"), recognizes=_recognized, read=read_keras)

@@ -273,7 +273,7 @@ def _over_root(chain: Chain, d: Described, gain: Fraction, under: Fraction) -> F
             f"{d.kind} divides by a square root, which is no rational number",
             given=f"layer {d.name!r}",
             expected="a variance whose root is rational",
-            advice="read_keras(path, round_roots=True) takes the nearest double of each factor; or fold the layer before saving",
+            advice="qs.load(path, round_roots=True) takes the nearest double of each factor; or fold the layer before saving",
         )
     root = nearest_root(square) if root is None else root
     return -root if gain < 0 else root

@@ -1,64 +1,75 @@
-"""Find a network: a file, or a shipped or third-party model by name."""
+"""The door for files of networks and properties: who reads them is found by their content."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, TypeVar, overload
 
 from qspec.errors import ModelFileError
 from qspec.face import Network, RealNetwork
+from qspec.language.formulas import Property
 from qspec.support import checks
 
 ENTRY_POINTS = "qspec.models"
+Kind = TypeVar("Kind", Network, RealNetwork)
 
 
-def load(name: str | Path, *, semantics: str | None = None) -> Network:
-    """Return a network from a `.qspec`, `.tflite` or quantised `.onnx` file, or the model of this name among `qspec.models`.
+@overload
+def load(name: str | Path, *, kind: type[Kind], format: str | None = None, **options: Any) -> Kind: ...
+@overload
+def load(name: str | Path, *, format: str | None = None, **options: Any) -> Any: ...
+def load(name: str | Path, *, kind: type[Network] | type[RealNetwork] | None = None, format: str | None = None, **options: Any) -> Any:
+    """Return the network in a file, or the model of this name among the entry points `qspec.models`.
 
-    `semantics` names the runtime whose kernels a file is read for: "tflm" for `.tflite`, "ort-qlinear" for `.onnx`, unless given. Raises
-    ModelFileError if there is no such file or model, UnsupportedError on a float `.onnx` file.
+    The format is recognised by content, by suffix where that does not decide, or named by `format`; `docs/readers.md` lists formats and
+    their options, such as `semantics` (the runtime whose kernels a quantised file is read for) and `normalized` (NNet). The result is a
+    Network or a RealNetwork, as the file has it; `kind` asks for one of them. Raises ModelFileError if there is no such file or model, if
+    it is damaged, or of another kind; UnsupportedError on what no reader knows; SpecError on options that the format does not have.
     """
-    text = str(name)
-    if semantics is not None:
-        checks.text(semantics, "the semantics")
-    if _is_tflite(text):
-        from qspec.readers.tflite import read_tflite
+    checks.path(name, "a network")
+    found = _model(name) if _is_model(name, format) else _read(name, format, options)
+    if kind is not None and not isinstance(found, kind):
+        raise ModelFileError("this is another kind of network", given=f"{name}, a {type(found).__name__}", expected=kind.__name__)
+    return found
 
-        return read_tflite(text, semantics or "tflm")
-    if text.endswith((".onnx", ".onnx.gz")):
-        from qspec.readers.onnx_quantized import read_quantized_onnx
 
-        return read_quantized_onnx(text, semantics or "ort-qlinear")
-    if semantics is not None:
-        expected = "a .tflite or .onnx file, or no semantics"
-        raise ModelFileError("only files of runtimes are read under a semantics", given=text, expected=expected)
-    if text.endswith(".qspec") or Path(text).exists():
-        from qspec.files.qspec_file import read
+def read_property(path: str | Path, network: object, *, format: str | None = None, **options: object) -> Property:
+    """Return the property in a file about a network, which is a RealNetwork or the path of its file.
 
-        return read(text).into(Network)
+    Formats are registered as entry points `qspec.property_readers`; qspec reads VNN-LIB 1.0. Raises as `load`, and SpecError if the
+    property does not fit the network.
+    """
+    from qspec.readers.registry import PROPERTIES, reader_of
+
+    place = Path(checks.path(path, "the file of a property"))
+    about = load(network) if isinstance(network, str | Path) else network
+    found = reader_of(place, PROPERTIES, format)(place, about, options=options)
+    if not isinstance(found, Property):
+        raise ModelFileError("the reader made no property", given=repr(found), expected="a Property")
+    return found
+
+
+def _read(name: str | Path, format: str | None, options: dict[str, object]) -> object:
+    from qspec.readers.registry import NETWORKS, reader_of  # here, because `import qspec` is to be quick
+
+    place = Path(name)
+    return reader_of(place, NETWORKS, format)(place, options=options)
+
+
+def _is_model(name: str | Path, format: str | None) -> bool:
+    from qspec.readers.registry import NETWORKS, has_suffix  # here, because `import qspec` is to be quick
+
+    return isinstance(name, str) and format is None and not Path(name).exists() and not has_suffix(Path(name), NETWORKS)
+
+
+def _model(name: str | Path) -> object:
     from importlib.metadata import entry_points  # here, because `import qspec` is to be quick
 
     points = {p.name: p for p in entry_points(group=ENTRY_POINTS)}
-    if text not in points:
-        raise ModelFileError(
-            "no such model", given=text, expected=f"a .qspec file, or one of {', '.join(sorted(points)) or 'no installed models'}"
-        )
-    made = points[text].load()()
-    if not isinstance(made, Network):
-        raise ModelFileError(f"{points[text].value} is not a network", given=made, expected="a function that returns a Network")
+    if str(name) not in points:
+        expected = f"a file of a network, or one of {', '.join(sorted(points)) or 'no installed models'}"
+        raise ModelFileError("no such model", given=str(name), expected=expected)
+    made = points[str(name)].load()()
+    if not isinstance(made, Network | RealNetwork):
+        raise ModelFileError(f"{points[str(name)].value} is not a network", given=made, expected="a function that returns a network")
     return made
-
-
-def _is_tflite(path: str) -> bool:
-    """Say whether a file is one of TensorFlow Lite: its identifier stands in bytes 4 to 7."""
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(8)[4:] == b"TFL3" or path.endswith(".tflite")
-    except OSError:
-        return path.endswith(".tflite")
-
-
-def load_real(path: str | Path) -> RealNetwork:
-    """Return the real network in a file; raises ModelFileError on anything but a complete, consistent one."""
-    from qspec.files.real_file import read_real
-
-    return read_real(checks.path(path, "the file of a network")).into(RealNetwork)

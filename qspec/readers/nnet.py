@@ -24,6 +24,7 @@ from qspec.ir.real import ExactArray, exact
 from qspec.network.activations import Linear, ReLU
 from qspec.network.real_layers import RealDense, RealInput
 from qspec.readers.content import DECIMAL, read_text
+from qspec.readers.registry import Content, Reader
 
 LARGEST = 1 << 28
 """Bytes of a file at most."""
@@ -166,3 +167,12 @@ class _Lines:
 def table() -> list[str]:
     """Return the lines of a file as a table in Markdown; `docs/readers.md` has it."""
     return ["| line | what is taken |", "|---|---|", *(f"| {name} | {rule} |" for name, rule in LINES.items())]
+
+
+def _recognized(content: Content) -> bool:
+    lines = content.head.decode("utf-8-sig", errors="replace").splitlines()
+    first = next((line for line in lines if line.strip() and not line.startswith("//")), "")
+    return re.fullmatch(r"\s*(\d{1,9}\s*,\s*){3}\d{1,9}\s*,?\s*", first) is not None
+
+
+READER = Reader(format="NNet", suffixes=(".nnet",), recognizes=_recognized, read=read_nnet)

@@ -7,7 +7,7 @@ says. What ONNX computes in floats differs from the reals by its rounding. Sourc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 
@@ -19,12 +19,13 @@ from qspec.face import RealNetwork
 from qspec.network.real_graph import real_apply
 from qspec.network.real_layers import RealInput
 from qspec.readers.onnx_arithmetic import ARITHMETIC
-from qspec.readers.onnx_file import OnnxGraph, OnnxNode, Port, read_graph
+from qspec.readers.onnx_file import OnnxGraph, OnnxNode, Port, is_onnx, read_graph
 from qspec.readers.onnx_layers import LAYERS
 from qspec.readers.onnx_moves import MOVES, known
 from qspec.readers.onnx_operators import OPERATORS
 from qspec.readers.onnx_table import REALS, checked
 from qspec.readers.onnx_tensors import Relayout, Tensor, View, concatenated, expect_size, laid_out, moved, settled
+from qspec.readers.registry import Content, Reader
 
 READERS = {**MOVES, **ARITHMETIC, **LAYERS}
 Layout = tuple[tuple[int, ...], IntArray]
@@ -51,7 +52,7 @@ def read_onnx(path: str | Path) -> RealNetwork:
     """Return the real network of a float .onnx or .onnx.gz file.
 
     An input of which an image is made first is an image (height, width, channels), else a vector. Raises ModelFileError if the file is
-    damaged, UnsupportedError on what is not read, by name, SolverMissingError without the package `onnx`.
+    damaged, UnsupportedError on what is not read, by name, PackageMissingError without the package `onnx`.
     """
     return import_onnx(path).network
 
@@ -98,8 +99,11 @@ class _Reader:
         ends = [self._end(key, port) for key, port in self.graph.outputs.items()]
         shapes = {key: end.shape for key, end in zip(self.graph.outputs, ends, strict=True)}
         end = self._joined(ends)
+        orders = order, end.places.reshape(-1)
         network = RealNetwork.of(end.source, name=name)
-        return ImportedNetwork(network, order, end.places.reshape(-1), inputs, shapes, tuple(self.notes))
+        if not all(np.array_equal(o, np.arange(o.size)) for o in orders):
+            network = replace(network, elements=orders)
+        return ImportedNetwork(network, *orders, inputs, shapes, tuple(self.notes))
 
     def _begin(self, inputs: Mapping[str, tuple[int, ...]]) -> IntArray:
         """Add the inputs, which are parts of one; returns the positions of their elements in it."""
@@ -159,3 +163,10 @@ def _shape(key: str, port: Port) -> tuple[int, ...]:
             "an input of unknown size", given=port.shape, expected="known dimensions after the first", advice="export with fixed shapes"
         )
     return expect_size([1 if d is None else d for d in port.shape])
+
+
+def _recognized(content: Content) -> bool:
+    return is_onnx(content.head)
+
+
+READER = Reader(format="ONNX", suffixes=(".onnx", ".onnx.gz"), recognizes=_recognized, read=read_onnx)

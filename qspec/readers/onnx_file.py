@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from qspec.errors import ModelFileError, SolverMissingError, UnsupportedError
+from qspec.errors import ModelFileError, UnsupportedError
 from qspec.readers.content import read_bytes
-from qspec.support.distribution import install
+from qspec.support.optional import need
 
 if TYPE_CHECKING:
     import onnx
@@ -28,6 +28,8 @@ OPSETS = (7, 26)
 QONNX = ("qonnx", "brevitas", "finn")
 """What the names of domains contain whose operators quantise."""
 ONNX_DOMAIN = ("", "ai.onnx")
+GRAPH, BEFORE_GRAPH = 7, range(1, 7)
+"""The numbers of the fields of a model: its graph, and what is written before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def read_graph(path: str | Path) -> OnnxGraph:
     """Return the graph of an .onnx or .onnx.gz file.
 
     Raises ModelFileError if the file is none, is damaged, or keeps weights elsewhere; UnsupportedError on QONNX, functions of its own and
-    opsets outside `OPSETS`; SolverMissingError without the package `onnx`.
+    opsets outside `OPSETS`; PackageMissingError without the package `onnx`.
     """
     model = _model(Path(path))
     graph = model.graph
@@ -185,12 +187,44 @@ def _opset(model: onnx.ModelProto, path: str | Path) -> int:
 
 
 def _onnx() -> tuple[Any, Any]:
-    try:
-        import onnx
-        from onnx import checker
-    except ImportError:
-        raise SolverMissingError("ONNX files need the package onnx", given="not installed", advice=install("onnx")) from None
+    need("onnx", "onnx", "reading ONNX files")
+    import onnx
+    from onnx import checker
+
     return onnx, checker
+
+
+def is_onnx(head: bytes) -> bool:
+    """Return whether a file begins as ONNX does: with its version, and other fields of a model before the graph."""
+    place, seen = 0, False
+    while head[:1] == b"\x08" and place + 1 < len(head):
+        field, wire = head[place] >> 3, head[place] & 7
+        seen, place = seen or field == GRAPH, place + 1
+        size, place = _varint(head, place)
+        if seen or wire not in (0, 2) or field not in BEFORE_GRAPH:
+            return seen and wire == 2
+        place += size if wire == 2 else 0
+    return False
+
+
+def _varint(data: bytes, place: int) -> tuple[int, int]:
+    """Return a number in the coding of protobuf, and the place after it."""
+    value = shift = 0
+    while place < len(data):
+        byte, place = data[place], place + 1
+        value, shift = value | (byte & 127) << shift, shift + 7
+        if byte < 128 or shift > 63:
+            break
+    return value, place
+
+
+def operators(path: Path) -> frozenset[str]:
+    """Return what the nodes of a file are called, `domain.operator` outside ONNX's own; empty if it cannot be read. For recognising."""
+    try:
+        model = _onnx()[0].load_model_from_string(read_bytes(path, LARGEST, "an .onnx or .onnx.gz file", packed=True))
+        return frozenset(n.op_type if n.domain in ONNX_DOMAIN else f"{n.domain}.{n.op_type}" for n in model.graph.node)
+    except Exception:  # noqa: BLE001 - protobuf raises what it likes, and who reads the file says what is wrong with it
+        return frozenset()
 
 
 def _damaged(path: str | Path, error: Exception) -> ModelFileError:

@@ -17,11 +17,12 @@ from qspec.face import Network
 from qspec.network.graph import apply
 from qspec.network.layers import Input
 from qspec.readers.onnx_codes import Codes, Real, bare, fresh, plain
-from qspec.readers.onnx_file import Port, read_graph
+from qspec.readers.onnx_file import Port, is_onnx, operators, read_graph
 from qspec.readers.onnx_quantized_layers import ORT
 from qspec.readers.onnx_quantized_moves import MOVES
 from qspec.readers.onnx_quantized_operators import OPERATORS
 from qspec.readers.onnx_quantized_tensors import TYPES, QuantizedTensors
+from qspec.readers.registry import Content, Reader
 from qspec.runtimes.arithmetic import Quantized
 
 SEMANTICS = (ORT.name,)
@@ -51,11 +52,11 @@ class TensorOfCodes:
     final: bool
 
 
-def read_quantized_onnx(path: str | Path, semantics: str = "ort-qlinear") -> Network:
+def read_quantized_onnx(path: str | Path, *, semantics: str = "ort-qlinear") -> Network:
     """Return the network of a quantised `.onnx` file as ONNX Runtime's integer operators compute it.
 
     Raises UnsupportedError on operators, types or quantisations that are not read, on a float network and on an unknown semantics,
-    ModelFileError on a damaged file, SolverMissingError without the package `onnx`.
+    ModelFileError on a damaged file, PackageMissingError without the package `onnx`.
     """
     expect_semantics(semantics)
     return QuantizedReader(read_graph(path), Path(path).name).network()
@@ -79,10 +80,10 @@ class QuantizedReader(QuantizedTensors):
         """Return the network of the file's outputs."""
         if not any(q in n.op for n in self.graph.nodes for q in QUANTISED):
             raise UnsupportedError(
-                "a float ONNX network is not read by qs.load",
+                "a float ONNX network has no quantised layers",
                 given=self.file,
                 expected="a file with QLinear operators, or with QuantizeLinear and DequantizeLinear",
-                advice="qspec.readers.onnx.read_onnx reads it as a real network, and RealNetwork.quantize quantises that",
+                advice="qs.load(path) reads it as a real network, and RealNetwork.quantize quantises that",
             )
         self._walk()
         made = [self.codes(name).signal for name in self.graph.outputs]
@@ -164,3 +165,10 @@ class QuantizedReader(QuantizedTensors):
                 for tensor, scale, zero in STATED.get(node.op, ()):
                     if node.inputs[tensor] == name:
                         yield self.quantized(node, scale, zero)
+
+
+def _recognized(content: Content) -> bool:
+    return is_onnx(content.head) and any(q in op for op in operators(content.path) for q in QUANTISED)
+
+
+READER = Reader(format="quantised ONNX", suffixes=(".onnx", ".onnx.gz"), recognizes=_recognized, read=read_quantized_onnx, within="ONNX")

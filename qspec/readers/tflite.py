@@ -23,6 +23,7 @@ from qspec.network.activations import Lookup
 from qspec.network.graph import Signal, apply
 from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Scaling, Thresholds, Transpose
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Input, MaxPool2D, Requantize
+from qspec.readers.registry import Content, Reader
 from qspec.readers.tflite_file import TfliteModel, TfliteOperator, TfliteTensor, read_model
 from qspec.runtimes.arithmetic import Quantized
 from qspec.runtimes.registry import tflite_runtime
@@ -36,7 +37,7 @@ LAST = ("SOFTMAX", "DEQUANTIZE")
 """Operators that are left out at the end: outputs are the codes before them."""
 
 
-def read_tflite(path: str | Path, semantics: str = "tflm") -> Network:
+def read_tflite(path: str | Path, *, semantics: str = "tflm") -> Network:
     """Return the network of a quantised `.tflite` file as the named runtime computes it.
 
     Raises UnsupportedError on operators, types or quantisations that are not read and on an unknown semantics, ModelFileError on a damaged
@@ -361,3 +362,10 @@ OPERATORS: Mapping[str, Callable[[_Reader, TfliteOperator], Signal]] = {
     "SQUEEZE": _Reader.reshape,
     "TRANSPOSE": _Reader.transpose,
 }
+
+
+def _recognized(content: Content) -> bool:
+    return content.head[4:8] == b"TFL3"
+
+
+READER = Reader(format="TensorFlow Lite", suffixes=(".tflite",), recognizes=_recognized, read=read_tflite)

@@ -14,11 +14,14 @@ from typing import Literal, assert_never
 
 import numpy as np
 
+from qspec.arithmetic.integers import IntArray
 from qspec.errors import ModelFileError, SpecError
+from qspec.face import RealNetwork
 from qspec.language.expressions import Constant, Expression, Gather, Product, Reduce
 from qspec.language.formulas import Conjunction, Constantly, Disjunction, Formula, Negation, Property, every, forall, some
+from qspec.readers import vnnlib_text
 from qspec.readers.content import read_text
-from qspec.readers.onnx import ImportedNetwork
+from qspec.readers.registry import Content, Reader
 from qspec.readers.sexpr import read
 from qspec.readers.vnnlib_conditions import (
     FALSE,
@@ -36,7 +39,6 @@ from qspec.readers.vnnlib_conditions import (
     is_true,
     kinds,
 )
-from qspec.readers.vnnlib_text import Reader
 
 LARGEST = 1 << 28
 """Bytes of a file, unpacked, at most."""
@@ -50,13 +52,15 @@ class Vnnlib:
     outputs: int
     assertions: tuple[Condition, ...]
 
-    def property(self, imported: ImportedNetwork, *, name: str = "vnnlib") -> Property:
+    def property(self, network: RealNetwork, *, name: str = "vnnlib") -> Property:
         """Return `no input of the box that meets the conditions on inputs meets all others`, which holds if and only if the file is unsat.
 
-        With an empty box it holds vacuously. Raises SpecError if the sizes are not those of the network, or an input has no bounds.
+        `X_k` and `Y_k` count elements as the file of the network does. With an empty box it holds vacuously. Raises SpecError if the sizes
+        are not those of the network, or an input has no bounds.
         """
         whole = conjunction(a for a in self.assertions if a != FALSE)
-        sizes = imported.input_order.size, imported.output_order.size
+        inputs, outputs = element_order(network)
+        sizes = inputs.size, outputs.size
         if (self.inputs, self.outputs) != sizes:
             raise SpecError(
                 "the property is about another network",
@@ -67,11 +71,11 @@ class Vnnlib:
         lower, upper = self._ends(box, 0), self._ends(box, 1)
         crossed = any(low > high for low, high in zip(lower, upper, strict=True))
         own = np.empty((2, self.inputs), dtype=object)
-        own[:, imported.input_order] = [lower, lower if crossed else upper]
-        shape = imported.network.inputs[0].shape
-        x = imported.network.input("x", lower=own[0].reshape(shape), upper=own[1].reshape(shape))
-        y = imported.network(x)
-        sides: dict[Kind, Expression] = {"X": x.flatten()[imported.input_order], "Y": y.flatten()[imported.output_order]}
+        own[:, inputs] = [lower, lower if crossed else upper]
+        shape = network.inputs[0].shape
+        x = network.input("x", lower=own[0].reshape(shape), upper=own[1].reshape(shape))
+        y = network(x)
+        sides: dict[Kind, Expression] = {"X": x.flatten()[inputs], "Y": y.flatten()[outputs]}
         rest = [a for a in conjuncts(whole) if not is_bound(a)]
         given = [a for a in rest if kinds(a) <= {"X"}]
         then = [a for a in rest if not kinds(a) <= {"X"}]
@@ -99,6 +103,16 @@ class Vnnlib:
         return ends
 
 
+def element_order(network: RealNetwork) -> tuple[IntArray, IntArray]:
+    """Return the flat positions of the elements `X_k` and `Y_k`; raises SpecError unless there is one input and one output."""
+    if len(network.inputs) != 1 or len(network.outputs) != 1:
+        given = f"{len(network.inputs)} inputs, {len(network.outputs)} outputs"
+        raise SpecError("VNN-LIB is about one input and one output", given=given, expected="a network with one of each")
+    if network.elements is not None:
+        return network.elements
+    return np.arange(network.inputs[0].size), np.arange(network.stages[network.outputs[0]].size)
+
+
 def read_vnnlib(path: str | Path) -> Vnnlib:
     """Return the property of a .vnnlib or .vnnlib.gz file; raises as `parse_vnnlib`, and ModelFileError if it cannot be read."""
     return parse_vnnlib(read_text(path, LARGEST, "a .vnnlib or .vnnlib.gz file", packed=True))
@@ -109,7 +123,7 @@ def parse_vnnlib(text: str) -> Vnnlib:
 
     Raises ModelFileError with the line if the text is malformed, UnsupportedError on operations and sorts that are not understood, by name.
     """
-    reader = Reader()
+    reader = vnnlib_text.Reader()
     for command in read(text):
         reader.command(command)
     counts = [sum(kind == k for kind, _ in reader.declared) for k in ("X", "Y")]
@@ -161,3 +175,18 @@ def _rows(atoms: Sequence[Atom], sides: Mapping[Kind, Expression], *, together: 
             total = total + Reduce(Product(factors, Gather(side, index)), "sum")
     comparison = total > 0 if atoms[0].strict else total >= 0
     return every(comparison) if together else some(comparison)
+
+
+def _property(path: str | Path, network: RealNetwork) -> Property:
+    if not isinstance(network, RealNetwork):  # pyright: ignore[reportUnnecessaryIsInstance]
+        given = type(network).__name__
+        raise SpecError("VNN-LIB is about a network over the reals", given=given, expected="a RealNetwork, or the path of its file")
+    return read_vnnlib(path).property(network, name=Path(path).name.split(".")[0])
+
+
+def _recognized(content: Content) -> bool:
+    text = content.head.decode("utf-8-sig", errors="replace")
+    return any(f"({command}" in text for command in ("declare-const", "declare-fun"))
+
+
+READER = Reader(format="VNN-LIB", suffixes=(".vnnlib", ".vnnlib.gz"), recognizes=_recognized, read=_property)

@@ -43,7 +43,7 @@ def ask(folder: Path, network: str, prop: str, options: argparse.Namespace) -> d
     """Return the answer to one instance."""
     worked = time.process_time()
     imported, read = import_onnx(folder / "onnx" / f"{network}.gz"), read_vnnlib(folder / "vnnlib" / f"{prop}.gz")
-    result = qs.verify(read.property(imported), solver=options.solver, timeout=options.timeout)
+    result = qs.verify(read.property(imported.network), solver=options.solver, timeout=options.timeout)
     statistics = dict(result.said[0].statistics) if result.said else {}
     found = {"network": network, "property": prop, "solver": options.solver, "timeout": options.timeout, "answer": WORDS[result.verdict]}
     if result.verdict is qs.Verdict.VIOLATED:

@@ -46,7 +46,7 @@ def network(options: argparse.Namespace) -> qs.RealNetwork:
         command = [sys.executable, str(script), "--data", str(options.data), "--out", str(options.network), "--hidden", options.hidden]
         command += ["--epsilon", str(options.epsilon)]
         subprocess.run(command, check=True)
-    return qs.load_real(options.network)
+    return qs.load(options.network)
 
 
 def robust(real: qs.RealNetwork, radius: int) -> qs.Property:

@@ -33,8 +33,6 @@ import numpy as np
 import qspec as qs
 from qspec.extremes import fairness
 from qspec.named.schema import Schema, Word
-from qspec.readers.keras import read_keras
-from qspec.readers.nnet import read_nnet
 
 sys.path.insert(0, str(Path(__file__).parent))
 import _tables
@@ -59,7 +57,7 @@ def load(name: str, data: Path) -> tuple[qs.RealNetwork, Schema]:
     folder, schema = FOLDERS[name.split("-")[0]]
     path = data / "fairness_nets" / folder / name
     keras = path.with_suffix(".h5")
-    network = read_keras(keras, logits=True) if keras.exists() else read_nnet(path.with_suffix(".nnet"), normalized=False)
+    network = qs.load(keras, logits=True) if keras.exists() else qs.load(path.with_suffix(".nnet"), normalized=False)
     return network, schema(data)
 
 

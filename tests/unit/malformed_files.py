@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import qspec as qs
-from qspec.errors import ModelFileError
+from qspec.errors import ModelFileError, UnsupportedError
 from qspec.files.qspec_file import read, save
 from tests.unit.malformed_case import Case
 
@@ -72,6 +72,12 @@ def zipped(members: dict[str, bytes] | list[tuple[str, bytes]], method: int = zi
         for name, data in members.items() if isinstance(members, dict) else members:
             archive.writestr(zipfile.ZipInfo(name), data, method)
     return stream.getvalue()
+
+
+def text(folder: Path) -> Path:
+    """Write a file that is no network."""
+    (folder / "notes.txt").write_text("nothing")
+    return folder / "notes.txt"
 
 
 def reading(data: bytes) -> Callable[[Path], object]:
@@ -427,4 +433,6 @@ FILES = [
     Case("a directory", ModelFileError, "cannot read the file", lambda folder: read(folder)),
     Case("a name with a null byte", ModelFileError, "cannot read the file", lambda _: read("net\0.qspec")),
     Case("no model", ModelFileError, "no such model", lambda _: qs.load("no-such-model")),
+    Case("another kind", ModelFileError, "this is another kind of network", lambda _: qs.load("iris-4bit", kind=qs.RealNetwork)),
+    Case("a file of nobody", UnsupportedError, "the format of the file is not known", lambda folder: qs.load(text(folder))),
 ]

@@ -17,7 +17,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import qspec as qs
-from qspec.errors import ModelFileError, QspecError, SolverMissingError, UnsupportedError
+from qspec.errors import ModelFileError, PackageMissingError, QspecError, UnsupportedError
 from qspec.network.real_layers import RealDense, RealSparse
 from qspec.readers.onnx import READERS, import_onnx, read_onnx
 from qspec.readers.onnx_operators import OPERATORS
@@ -403,7 +403,7 @@ def test_verdicts_about_what_was_not_read_before(tmp_path: Path) -> None:
             ("(< Y_0 0)", "HOLDS"),
             ("(<= Y_0 0)", "VIOLATED"),
         ):
-            found = qs.verify(parse_vnnlib(f"{box}(assert {condition})").property(imported), solver=solver)
+            found = qs.verify(parse_vnnlib(f"{box}(assert {condition})").property(imported.network), solver=solver)
             assert found.verdict.name in ({verdict, "UNKNOWN"} if solver == "delta" else {verdict})
 
 
@@ -518,5 +518,5 @@ def test_damaged_files_are_errors_of_ours(tmp_path: Path) -> None:
 def test_without_onnx_the_way_out_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "net.onnx", *mlp())
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(SolverMissingError, match=r"pip install 'qspec-verify\[onnx\]'"):
+    with pytest.raises(PackageMissingError, match=r"pip install 'qspec-verify\[onnx\]'"):
         read_onnx(path)

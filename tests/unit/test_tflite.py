@@ -270,7 +270,7 @@ def test_commands_agree_import_and_evaluate(tmp_path, capsys):
     write_model(chain(8), path)
     assert main(["agree", str(path), "--samples", "10"]) == 0
     assert "0 differ" in capsys.readouterr().out
-    assert main(["import", str(path), "-o", str(tmp_path / "net.qspec"), "--semantics", "xnnpack"]) == 0
+    assert main(["import", str(path), "-o", str(tmp_path / "net.qspec"), "--option", "semantics=xnnpack"]) == 0
     net = qs.load(tmp_path / "net.qspec")
     codes = np.random.default_rng(0).integers(-128, 128, (4, *net.inputs[0].type.shape))
     np.save(tmp_path / "x.npy", codes)

@@ -20,18 +20,13 @@ from qspec.errors import ModelFileError, QspecError, SpecError, UnsupportedError
 from qspec.ir.real import fractions
 from qspec.readers import vnnlib, vnnlib_text
 from qspec.readers.nnet import read_nnet
-from qspec.readers.onnx import ImportedNetwork, import_onnx, read_onnx
+from qspec.readers.onnx import import_onnx, read_onnx
 from qspec.readers.vnnlib import Vnnlib, parse_vnnlib, read_vnnlib
 from qspec.solver import Reason
 from tests.unit.test_onnx_real import floats, node, write
 
 DECLARED = "(declare-const X_0 Real) (declare-const X_1 Real)\n(declare-const Y_0 Real) (declare-const Y_1 Real)\n"
 BOX = "(assert (>= X_0 -0.5)) (assert (<= X_0 0.1)) (assert (<= X_1 1)) (assert (>= X_1 (- 1e-1)))\n"
-
-
-def of(network: qs.RealNetwork) -> ImportedNetwork:
-    """Return a network whose elements are already in the order of ONNX."""
-    return ImportedNetwork(network, np.arange(network.inputs[0].size), np.arange(network.stages[network.outputs[0]].size))
 
 
 def small(seed: int = 0) -> qs.RealNetwork:
@@ -47,11 +42,11 @@ def copy() -> qs.RealNetwork:
 
 
 def verdict(text: str, network: qs.RealNetwork, solver: str = "delta") -> qs.Result:
-    return qs.verify(parse_vnnlib(DECLARED + text).property(of(network)), solver=solver, timeout=30)
+    return qs.verify(parse_vnnlib(DECLARED + text).property(network), solver=solver, timeout=30)
 
 
 def test_decimals_are_exact() -> None:
-    spec = parse_vnnlib(DECLARED + BOX + "(assert (<= Y_0 0))").property(of(copy()))
+    spec = parse_vnnlib(DECLARED + BOX + "(assert (<= Y_0 0))").property(copy())
     (x,) = spec.reals
     assert fractions(x.lower).tolist() == [Fraction(-1, 2), Fraction(-1, 10)]
     assert fractions(x.upper).tolist() == [Fraction(1, 10), Fraction(1)]
@@ -109,7 +104,7 @@ def test_verdicts_agree_with_a_grid_and_with_z3(seed: int) -> None:
     """No point of a grid is a counterexample where none is said to be; a counterexample meets the assertions, in rationals."""
     network, text = small(seed), DECLARED + random_text(np.random.default_rng(seed))
     read = parse_vnnlib(text)
-    results = [qs.verify(read.property(of(network)), solver=s, timeout=30) for s in ("delta", "z3")]
+    results = [qs.verify(read.property(network), solver=s, timeout=30) for s in ("delta", "z3")]
     assert {r.verdict for r in results} <= {results[1].verdict, qs.Verdict.UNKNOWN}
     grid = [[Fraction(k, 8) for k in p] for p in product(range(-8, 9), repeat=2)]
     outputs = network.evaluate(np.array(grid, dtype=float)).tolist()  # coarse numbers: these doubles are exact
@@ -130,7 +125,7 @@ def test_images_keep_the_order_of_onnx(tmp_path: Path) -> None:
     box = "".join(f"(assert (>= X_{k} {int(k == 5)})) (assert (<= X_{k} {int(k == 5)}))" for k in range(8))
     for k, value in enumerate((0, 10, 0, 0)):
         for relation, expected in ((">=", "VIOLATED"), (">", "HOLDS")):
-            spec = parse_vnnlib(f"{declared}{box}(assert ({relation} Y_{k} {value}))").property(imported)
+            spec = parse_vnnlib(f"{declared}{box}(assert ({relation} Y_{k} {value}))").property(imported.network)
             assert qs.verify(spec, solver="z3", timeout=30).verdict.name == expected
 
 
@@ -169,9 +164,9 @@ def test_what_no_line_is_to_blame_for() -> None:
     with pytest.raises(ModelFileError, match="variables are missing"):
         parse_vnnlib("(declare-const X_1 Real) (declare-const Y_0 Real)")
     with pytest.raises(SpecError, match="X_1 has no upper bound"):
-        parse_vnnlib(DECLARED + "(assert (>= X_0 0)) (assert (<= X_0 0)) (assert (>= X_1 0))").property(of(copy()))
+        parse_vnnlib(DECLARED + "(assert (>= X_0 0)) (assert (<= X_0 0)) (assert (>= X_1 0))").property(copy())
     with pytest.raises(SpecError, match="another network"):
-        parse_vnnlib("(declare-const X_0 Real) (declare-const Y_0 Real)").property(of(copy()))
+        parse_vnnlib("(declare-const X_0 Real) (declare-const Y_0 Real)").property(copy())
 
 
 def test_an_empty_box_has_no_counterexample() -> None:
@@ -336,7 +331,7 @@ def test_random_conditions_mean_what_python_makes_of_them(seed: int) -> None:
         at = {"X_0": point[0], "X_1": point[1], "Y_0": point[0], "Y_1": point[1]}
         found = found or true(tree, at)
         assert read.meets(point, point) is true(tree, at), text
-    result = qs.verify(read.property(of(copy())), solver="z3", timeout=30)
+    result = qs.verify(read.property(copy()), solver="z3", timeout=30)
     if found:
         assert result.verdict is qs.Verdict.VIOLATED, text
     if result.point is not None:
@@ -406,6 +401,6 @@ def test_a_disjunction_of_comparisons_is_one_of_vectors() -> None:
     sizes: list[int] = []
     for count in (50, 1000):
         text = " ".join(f"(<= X_{k % 2} {k / 1000})" for k in range(count))
-        spec = parse_vnnlib(f"{DECLARED}{BOX}(assert (or {text}))(assert (or {text.replace('X', 'Y')}))").property(of(copy()))
+        spec = parse_vnnlib(f"{DECLARED}{BOX}(assert (or {text}))(assert (or {text.replace('X', 'Y')}))").property(copy())
         sizes.append(parts(spec.given) + parts(spec.then))
     assert sizes[0] == sizes[1]

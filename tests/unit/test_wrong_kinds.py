@@ -129,7 +129,7 @@ CALLS: dict[str, tuple[Callable[..., object], Mapping[str, object]]] = {
     "Whole": (qs.Whole, {"name": "a", "lower": 0, "upper": 3, "step": 1, "scale": 1, "shift": 0}),
     "Limits": (qs.Limits, {"seconds": 1, "memory": 99, "seed": 0}),
     "load with semantics": (lambda **given: qs.load(tflite(), **given), {"semantics": "tflm"}),
-    "load_real": (qs.load_real, {"path": "missing.onnx"}),
+    "read_property": (qs.read_property, {"path": "missing.vnnlib", "network": REAL, "format": None}),
     "input of a layer": (NET.input, {"name": "x", "of": None}),
     "input of a real layer": (REAL.input, {"name": "x", "of": None, "lower": 0, "upper": 1}),
     "sum along an axis": (lambda **given: qs.sum(X, **given), {"axis": "all"}),
@@ -228,7 +228,7 @@ CALLS: dict[str, tuple[Callable[..., object], Mapping[str, object]]] = {
     "Reinterpret": (qs.Reinterpret, {"format": FOUR, "name": "r"}),
     "plot": (qs.plot, {"found": object()}),
 }
-REFUSED = ("load_real", "agree of", "plot")
+REFUSED = ("read_property", "agree of", "plot")
 """Calls that are refused as they stand: what they are about is not there."""
 
 
