@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
-CODE := qspec solvers models tests docs/_site
+CODE := qspec qspec_pytest solvers models tests docs/_site
 WORKERS ?= 2
 
 .PHONY: soak demo test test-latest lint format docs lock clean

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sys
@@ -13,13 +12,11 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from qspec import errors
-from qspec.compile.query import compile_property
 from qspec.errors import InternalError, QspecError, SpecError
-from qspec.ir.digest import digest
 from qspec.language.bind import bind
 from qspec.language.formulas import Property
-from qspec.language.traversal import is_real
 from qspec.verify.decide import falsify, verify
+from qspec.verify.identity import identity
 from qspec.verify.result import Result
 
 SEARCH = "falsify"
@@ -105,28 +102,7 @@ class Desk:
 
     def key(self, task: Task) -> str:
         """Return the SHA-256 of everything that a verdict may depend on: kind, both queries, variables, and the options of the stamp."""
-        spec = bind(self._job.properties[task.position], task.parameters)
-        if is_real(spec):
-            from qspec.compile.real_query import compile_real
-
-            made = compile_real(spec)
-            told = [
-                self._job.stamp,
-                spec.kind,
-                digest(made.query),
-                digest(made.assumption),
-                [v.name for v in (*spec.variables, *spec.reals)],
-            ]
-            return hashlib.sha256(json.dumps(told).encode()).hexdigest()
-        compiled = compile_property(spec)
-        facts = [
-            self._job.stamp,
-            spec.kind,
-            digest(compiled.query),
-            digest(compiled.assumption),
-            [(v.name, list(v.shape), v.domain.one_to_one, compiled.variables[v.name]) for v in spec.variables],
-        ]
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+        return identity(bind(self._job.properties[task.position], task.parameters), self._job.stamp)
 
     def answer(self, task: Task, announce: Callable[[str], None]) -> Reply:
         """Decide a query unless its key is settled; calls `announce` with the key before. Never raises but for interruptions."""

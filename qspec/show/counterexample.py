@@ -11,7 +11,7 @@ from qspec.arithmetic.integers import IntArray, integers
 from qspec.arithmetic.text import exact, shape_text
 from qspec.language.domains import AtMost, OneHot, Range
 from qspec.language.expressions import Code, Constant, Output, RationalArray, Sum, Variable
-from qspec.language.formulas import Property
+from qspec.language.formulas import ClassIn, Property, SameClass
 from qspec.language.interpret import Interpreter
 from qspec.language.traversal import occurrences
 from qspec.show.formula import seen_through, text_of
@@ -104,6 +104,20 @@ def _vector(title: str, values: IntArray | RationalArray, columns: int) -> str:
     flat = values.reshape(-1).tolist()
     text = " ".join(exact(value) for value in flat[:LONGEST]) + (f" … {len(flat) - LONGEST} more" if len(flat) > LONGEST else "")
     return f"{title}\n" + textwrap.fill(text, columns, initial_indent="  ", subsequent_indent="  ")
+
+
+def decisions(spec: Property, codes: Mapping[str, IntArray]) -> list[str]:
+    """Return a line for each argmax of a bound property: which class the codes get."""
+    run = Interpreter(codes)
+    asked = [(f.scores, f.ties) for f in occurrences((spec.given, spec.then), ClassIn)]
+    asked += [(scores, f.ties) for f in occurrences((spec.given, spec.then), SameClass) for scores in (f.left, f.right)]
+    lines: dict[str, None] = {}
+    for scores, ties in asked:
+        values = run.values(scores).reshape(-1).tolist()
+        best = max(values)
+        winner = values.index(best) if ties == "first" else len(values) - 1 - values[::-1].index(best)
+        lines[f"argmax({text_of(scores)}) is {winner}"] = None
+    return list(lines)
 
 
 def _outputs(spec: Property, codes: Mapping[str, IntArray], columns: int) -> list[str]:

@@ -1,0 +1,27 @@
+"""What a verdict is about, as a digest: two questions with one digest have the same answer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from qspec.compile.query import compile_property
+from qspec.ir.digest import digest
+from qspec.language.formulas import Property
+from qspec.language.traversal import is_real
+
+
+def identity(spec: Property, *stamps: str) -> str:
+    """Return the SHA-256 of everything that the verdict on a bound property may depend on, and of stamps: kind, queries, variables."""
+    return hashlib.sha256(json.dumps([*stamps, *_facts(spec)]).encode()).hexdigest()
+
+
+def _facts(spec: Property) -> list[object]:
+    if is_real(spec):
+        from qspec.compile.real_query import compile_real
+
+        made = compile_real(spec)
+        return [spec.kind, digest(made.query), digest(made.assumption), [v.name for v in (*spec.variables, *spec.reals)]]
+    compiled = compile_property(spec)
+    variables = [(v.name, list(v.shape), v.domain.one_to_one, compiled.variables[v.name]) for v in spec.variables]
+    return [spec.kind, digest(compiled.query), digest(compiled.assumption), variables]
