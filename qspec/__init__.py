@@ -118,6 +118,9 @@ if TYPE_CHECKING:
     from qspec.batch.sweeps import sweep as sweep
     from qspec.conformance.agree import Agreement as Agreement
     from qspec.conformance.agree import agree as agree
+    from qspec.conformance.flips import Flips as Flips
+    from qspec.conformance.flips import flips as flips
+    from qspec.conformance.pairing import drift as drift
     from qspec.engines.difference.largest import ErrorBounds as ErrorBounds
     from qspec.engines.difference.largest import LargestError as LargestError
     from qspec.extremes import fairness as fairness
@@ -160,6 +163,8 @@ _LATER = {
     "qspec.batch.certify": ("certify",),
     "qspec.batch.comparison": ("compare",),
     "qspec.conformance.agree": ("Agreement", "agree"),
+    "qspec.conformance.flips": ("Flips", "flips"),
+    "qspec.conformance.pairing": ("drift",),
     "qspec.verify.export": ("to_lp", "to_mps", "to_pysmt", "to_smtlib"),
     "qspec.readers.tflite_export": ("to_tflite",),
     "qspec.show.figures.plot": ("plot",),
@@ -198,6 +203,7 @@ __all__ = [
     "Finished",
     "Fixed",
     "Flatten",
+    "Flips",
     "FormatError",
     "HardSigmoid",
     "HardTanh",
@@ -268,12 +274,14 @@ __all__ = [
     "compare",
     "determines",
     "dot",
+    "drift",
     "error_bounds",
     "exists",
     "exp",
     "fairness",
     "falsify",
     "fewest_bits",
+    "flips",
     "fold_batch_norm",
     "forall",
     "grid",

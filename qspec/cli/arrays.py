@@ -1,9 +1,10 @@
-"""Arrays from `.npy` files."""
+"""Arrays from `.npy` and `.npz` files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, cast
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +21,22 @@ def load_npy(path: str | Path) -> npt.NDArray[Any]:
     return cast(npt.NDArray[Any], found)
 
 
+def _load_npz(path: str) -> npt.NDArray[Any]:
+    """Return an array of a `.npz` file: the one after the colon, or the only one."""
+    file, _, name = path.rpartition(":") if not path.endswith(".npz") else (path, "", "")
+    with np.load(file, allow_pickle=False) as arrays:
+        names: list[str] = list(arrays.files)
+        chosen = name or (names[0] if len(names) == 1 else "")
+        if chosen not in names:
+            raise ValueError(f"it holds {', '.join(names) or 'nothing'}: name one, as {file}:{(names or ['NAME'])[0]}")
+        return cast(npt.NDArray[Any], arrays[chosen])
+
+
 def read_array(path: str) -> IntArray:
-    """Return the integers of a `.npy` file; raises ModelFileError on what is none."""
+    """Return the integers of a `.npy` file, or of an array of a `.npz` file, `FILE.npz:NAME`; raises ModelFileError on what is none."""
     try:
-        array = load_npy(path)
-    except (OSError, ValueError, EOFError) as error:
+        array = _load_npz(path) if ".npz" in path else load_npy(path)
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise ModelFileError("no array of integers", given=path, expected="a .npy file of whole numbers", advice=str(error)) from None
     if array.dtype.kind not in "iu":
         given = f"{path}: {array.dtype}"

@@ -243,6 +243,21 @@ def _agree(parser: Parser) -> None:
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of the random inputs (default: 0)")
 
 
+def _flips(parser: Parser) -> None:
+    parser.add_argument("file", metavar="FILE.tflite", help="quantised .tflite file")
+    parser.add_argument(
+        "--between", metavar=("FIRST", "SECOND"), nargs=2, default=("tflm", "xnnpack"), help="two semantics (default: tflm xnnpack)"
+    )
+    parser.add_argument("--inputs", metavar="FILE", required=True, help="codes of the input, (samples, *shape): FILE.npy or FILE.npz:NAME")
+    parser.add_argument("--radius", metavar="R", type=int, nargs="+", default=(0,), help="LSB around each input (default: 0)")
+    parser.add_argument("--tolerance", metavar="K", type=int, help="compare output codes, which may differ by so many, and no classes")
+    parser.add_argument("--no-replay", dest="replay", action="store_false", help="do not run what flips in the real runtimes")
+    parser.add_argument("--layers", action="store_true", help="also show how far each tensor can drift near the first input")
+    parser.add_argument("--json", metavar="FILE", help="write every verdict, with the codes of what flips")
+    parser.add_argument("--timeout", metavar="SECONDS", type=_number, default=5.0, help="limit for each input, or none (default: 5)")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of searches (default: 0)")
+
+
 def _import(parser: Parser) -> None:
     parser.add_argument("file", metavar="FILE", help="file of a network in any format that qspec reads")
     parser.add_argument("--format", metavar="NAME", help="its format, if it is not recognised")
@@ -335,6 +350,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "replay": ("run stored counterexamples again on the reference integers", _replay),
     "check-certificate": ("check a proof again, with integers alone; status 0 if it is right", _check_certificate),
     "agree": ("run a quantised file in its real runtime and here, and compare every tensor", _agree),
+    "flips": ("decide for each input whether two runtimes of a .tflite file can give different classes near it", _flips),
     "import": ("write a network of another format as a .qspec file", _import),
     "evaluate": ("run codes through a network", _evaluate),
     "show": ("print what a specification says, or how a network is built", _show),
@@ -365,6 +381,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "replay": ("result.json", "result.json spec.py:robust"),
     "check-certificate": ("robust.certificate digits-6bit spec.py:robust",),
     "agree": ("net.tflite", "net.tflite --semantics tflm --runtime xnnpack --inputs images.npy"),
+    "flips": (
+        "net.tflite --inputs images.npy --radius 0 1",
+        "net.tflite --between tflm litert-optimized --inputs test.npz:images --tolerance 2",
+    ),
     "import": ("net.onnx -o net.qspec", "net.tflite --option semantics=xnnpack -o net.qspec"),
     "evaluate": ("net.qspec images.npy -o outputs.npy", "net.tflite images.npy --option semantics=xnnpack -o outputs.npy"),
     "show": ("digits-6bit", "net.qspec", "spec.py:robust"),

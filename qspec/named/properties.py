@@ -130,6 +130,26 @@ def equivalence(first: Network, second: Network, *, tolerance: Operand | None = 
     return _tolerating(forall(x, then=then, name="equivalence"), tolerance)
 
 
+def runtime_agreement(first: Network, second: Network, centre: Operand, radius: Operand, *, tolerance: Operand | None = None) -> Property:
+    """State that one file read under two semantics agrees near `centre`: in class, or in every output within `tolerance` codes.
+
+    The networks come from `qs.load(file, semantics=…)`; the region is every input within `radius` LSB (codes, l-infinity). `qs.flips`
+    decides it for many inputs, and runs what it finds in both runtimes. Raises SpecError on networks of other inputs or outputs.
+    """
+    (x,) = _inputs(first, "x")
+    _inputs(second)
+    ours, theirs = ([(str(t.grid), t.shape) for t in (n.inputs[0].type, n.output_types[0])] for n in (first, second))
+    if ours != theirs:
+        given = f"{first.name!r} and {second.name!r}: {ours} and {theirs}"
+        raise SpecError(
+            "networks that are not one file in two semantics", given=given, expected="one format and shape of inputs and outputs"
+        )
+    a, b = first(x), second(x)
+    then: Formula = argmax(a) == argmax(b) if tolerance is None else linf(a.code - b.code) <= tolerance
+    spec = _within(forall(x, given=_near(x, centre, radius), then=then, name="runtime_agreement"), x, radius)
+    return _tolerating(spec, tolerance)
+
+
 def no_overflow(network: Network, *, layers: Sequence[str] | None = None, saturation: bool = False) -> Property:
     """State that no declared accumulator, and no output that wraps, of the chosen layers ever leaves its range.
 

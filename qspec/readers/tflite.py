@@ -52,6 +52,11 @@ def read_tensors(model: TfliteModel, semantics: str) -> tuple[Network, list[int]
     return _Reader(model, tflite_runtime(semantics)).tensors()
 
 
+def output_tensors(model: TfliteModel) -> list[int]:
+    """Return the tensors whose codes are the outputs of the network: those of the file, but for operators that are left out at the end."""
+    return _Reader(model, tflite_runtime("tflm")).outputs()
+
+
 @dataclass(slots=True)
 class _Reader:
     """The signals of a file, tensor by tensor, as they are made."""
@@ -81,7 +86,12 @@ class _Reader:
             self.place = place
             if place not in final:
                 self._apply(operator)
-        return [self.signals[final[k]] if (k := self._maker(o)) in final else self._signal(o) for o in self.model.outputs]
+        return [self._signal(t) for t in self.outputs()]
+
+    def outputs(self) -> list[int]:
+        """Return the tensors that stand for the file's outputs."""
+        final = self._ends()
+        return [final.get(self._maker(o), o) for o in self.model.outputs]
 
     def _input(self, index: int) -> None:
         tensor = self.model.tensors[index]

@@ -1,6 +1,7 @@
 """TensorFlow Lite files in their real runtimes and here: random files of every operator, files of others, every tensor compared.
 
-`python -m tests.benchmarks.runtimes --files 20 --samples 64` draws files; `--data FOLDER` adds every `.tflite` file below a folder.
+`python -m tests.benchmarks.runtimes --files 20 --samples 64` draws files; `--data FOLDER` adds every `.tflite` file below a folder, and
+`--inputs STEM=FILE.npy` gives the codes that the file of this stem runs on instead of random ones.
 """
 
 from __future__ import annotations
@@ -41,17 +42,21 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=10)
     parser.add_argument("--samples", type=int, default=64)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--inputs", metavar="STEM=FILE.npy", action="append", default=[])
+    parser.add_argument("--runtimes", nargs="+", default=list(PACKAGES), choices=list(PACKAGES))
     options = parser.parse_args()
     print(machine())
     print("operator | runtime | files | refused | values | differ")
     with TemporaryDirectory() as folder:
-        for name in FAMILIES:
-            for runtime in PACKAGES:
+        for name in FAMILIES if options.files else []:
+            for runtime in options.runtimes:
                 print(name, runtime, *family(name, runtime, options.files, options.samples, Path(folder)), sep=" | ", flush=True)
+    given = {stem: np.load(file)[: options.samples] for stem, file in (own.split("=", 1) for own in options.inputs)}
     for path in sorted(options.data.rglob("*.tflite")) if options.data else []:
-        for runtime in PACKAGES:
+        for runtime in options.runtimes:
             try:
-                print(f"{path.name}: {qs.agree(path, runtime, samples=options.samples)}", flush=True)
+                found = qs.agree(path, runtime, inputs=given.get(path.stem), samples=options.samples)
+                print(f"{path.name} ({'real' if path.stem in given else 'random'} inputs): {found}", flush=True)
             except qs.QspecError as error:
                 print(f"{path.name}, {runtime}: {error.what}: {error.given}")
 

@@ -90,6 +90,7 @@ CALLS: dict[str, tuple[Callable[..., object], Mapping[str, object]]] = {
     "individual_fairness": (P.individual_fairness, {"network": NET, "protected": [0], "tolerance": 1}),
     "decision_fairness": (P.decision_fairness, {"network": ONE, "protected": [0], "threshold": 1}),
     "monotonicity": (P.monotonicity, {"network": ONE, "feature": 0, "increasing": True}),
+    "runtime_agreement": (P.runtime_agreement, {"first": NET, "second": NET, "centre": [5, 3], "radius": 1, "tolerance": 1}),
     "equivalence": (P.equivalence, {"first": NET, "second": NET, "tolerance": 1}),
     "no_overflow": (P.no_overflow, {"network": ONE, "saturation": True}),
     "reachable_class": (P.reachable_class, {"network": NET, "label": 0}),
@@ -206,6 +207,12 @@ CALLS: dict[str, tuple[Callable[..., object], Mapping[str, object]]] = {
         lambda **given: qs.agree(tflite(), **given),
         {"semantics": "tflm", "runtime": None, "inputs": None, "samples": 1, "seed": 0},
     ),
+    "flips": (
+        lambda **given: qs.flips(tflite(), **given),
+        {"first": "tflm", "second": "xnnpack", "inputs": [[1, 2]], "radius": 1, "tolerance": 1, "timeout": 1, "replay": False, "seed": 0},
+    ),
+    "drift": (lambda **given: qs.drift(tflite(), **given), {"first": "tflm", "second": "xnnpack", "centre": [1, 2], "radius": 1}),
+    "flips of": (qs.flips, {"path": "missing.tflite", "inputs": [[1, 2]]}),
     "agree of": (qs.agree, {"path": "missing.tflite"}),
     "Multiplier": (
         qs.Multiplier,
@@ -228,7 +235,7 @@ CALLS: dict[str, tuple[Callable[..., object], Mapping[str, object]]] = {
     "Reinterpret": (qs.Reinterpret, {"format": FOUR, "name": "r"}),
     "plot": (qs.plot, {"found": object()}),
 }
-REFUSED = ("read_property", "agree of", "plot")
+REFUSED = ("read_property", "agree of", "flips of", "plot")
 """Calls that are refused as they stand: what they are about is not there."""
 
 
