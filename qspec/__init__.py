@@ -342,3 +342,7 @@ def __getattr__(name: str) -> object:
             globals()[name] = found
             return found
     raise AttributeError(f"module 'qspec' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from qspec.quantization.scales import Scales
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Network(Graph):
     """A quantised network: stages in topological order. Made by `Network.of` or `Sequential`; immutable.
 
@@ -80,6 +80,11 @@ class Network(Graph):
 
         return summary(self)
 
+    def _repr_html_(self) -> str:
+        from qspec.support.notebook import text
+
+        return text(self.summary())
+
     def real(self) -> RealNetwork:
         """Return the real-valued network that this one approximates: the same parameters, without rounding and saturation of signals.
 
@@ -111,7 +116,7 @@ class Network(Graph):
         return flip_bits(self, count, layers)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RealNetwork(RealGraph):
     """A real network: stages in topological order. Made by `RealNetwork.of`, `RealSequential` or `Network.real`; immutable.
 
@@ -162,6 +167,11 @@ class RealNetwork(RealGraph):
         from qspec.lowering.summary import real_summary
 
         return real_summary(self)
+
+    def _repr_html_(self) -> str:
+        from qspec.support.notebook import text
+
+        return text(self.summary())
 
     def perturb(
         self,

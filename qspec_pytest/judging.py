@@ -13,7 +13,7 @@ import qspec as qs
 from qspec.language.bind import bind
 from qspec.language.traversal import is_real
 from qspec.show.counterexample import decisions, explain
-from qspec.show.formula import describe
+from qspec.language.text import describe
 from qspec.show.point import explain_point
 from qspec.verify.kept import keep, recall
 from qspec_pytest import AGAIN, Settings

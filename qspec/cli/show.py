@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from qspec.cli.outcome import Outcome
 from qspec.cli.specs import choose, read_file, split_target
+from qspec.language.text import describe
 from qspec.language.traversal import networks
 from qspec.lowering.summary import summary
 from qspec.network.graph import Graph
 from qspec.readers.load import load
-from qspec.show.formula import describe
 
 
 def run(*, target: str) -> Outcome:

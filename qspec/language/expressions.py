@@ -125,6 +125,11 @@ class Expression:
 
     __hash__ = object.__hash__
 
+    def __repr__(self) -> str:
+        from qspec.language.text import shown
+
+        return shown(self)
+
     def __bool__(self) -> NoReturn:
         raise SpecError(
             "an expression has no truth value", given=type(self).__name__, expected="a comparison", advice="compare it: expr <= 3"
@@ -139,7 +144,7 @@ class Expression:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Constant(Expression):
     """Exact rational numbers."""
 
@@ -153,7 +158,7 @@ class Constant(Expression):
         return self.values.shape
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Parameter(Expression):
     """Numbers that are given when the specification is verified: images, labels, radii."""
 
@@ -165,7 +170,7 @@ class Parameter(Expression):
         return self.array_shape
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Variable(Expression):
     """A quantified array: its values are `unit * (code - zero)` for every code array in its domain."""
 
@@ -206,7 +211,7 @@ class Variable(Expression):
     __hash__ = object.__hash__
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Application:
     """A network applied to expressions, with some stored parameters replaced by variables."""
 
@@ -215,7 +220,7 @@ class Application:
     parameters: tuple[tuple[tuple[str, str], Expression], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Output(Expression):
     """The signal of one stage of an applied network, or its accumulator, or its code before overflow."""
 
@@ -233,7 +238,7 @@ class Output(Expression):
         return Code(self)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Code(Expression):
     """The codes of a variable or of a signal, as integers."""
 
@@ -244,7 +249,7 @@ class Code(Expression):
         return self.argument.shape
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Sum(Expression):
     """Elementwise sum of two arrays of one shape."""
 
@@ -256,7 +261,7 @@ class Sum(Expression):
         return _leaf(self).shape
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Product(Expression):
     """Elementwise product of two arrays of one shape."""
 
@@ -268,7 +273,7 @@ class Product(Expression):
         return _leaf(self).shape
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Absolute(Expression):
     """Elementwise absolute value."""
 
@@ -279,7 +284,7 @@ class Absolute(Expression):
         return self.argument.shape
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Gather(Expression):
     """Elements of an array at flat positions, in the shape of `index`."""
 
@@ -291,7 +296,7 @@ class Gather(Expression):
         return self.index.shape
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Join(Expression):
     """Several arrays, flattened one after the other."""
 
@@ -302,7 +307,7 @@ class Join(Expression):
         return (sum(p.size for p in self.parts),)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Reduce(Expression):
     """Sum, maximum or minimum along the last axis."""
 
@@ -314,7 +319,7 @@ class Reduce(Expression):
         return self.argument.shape[:-1]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class NonZero(Expression):
     """1 where an element is not zero, else 0."""
 

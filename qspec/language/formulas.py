@@ -37,6 +37,11 @@ class Formula:
         """Return `not self or other`."""
         return ~self | other
 
+    def __repr__(self) -> str:
+        from qspec.language.text import shown
+
+        return shown(self)
+
     def __rand__(self, other: object) -> NoReturn:
         _refuse(other)
 
@@ -49,7 +54,7 @@ class Formula:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Comparison(Formula):
     """`difference relation 0`, elementwise; an array of comparisons needs `qs.all` or `qs.any`."""
 
@@ -61,7 +66,7 @@ class Comparison(Formula):
         return self.difference.shape
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Quantified(Formula):
     """Every (or some) element of an array of comparisons."""
 
@@ -69,35 +74,35 @@ class Quantified(Formula):
     every: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Conjunction(Formula):
     """Both."""
 
     children: tuple[Formula, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Disjunction(Formula):
     """Either."""
 
     children: tuple[Formula, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Negation(Formula):
     """Not."""
 
     child: Formula
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Constantly(Formula):
     """A constant."""
 
     value: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Same(Formula):
     """Two variables have the same codes at these positions."""
 
@@ -106,7 +111,7 @@ class Same(Formula):
     positions: IntArray
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ClassIn(Formula):
     """The argmax of scores is one of some classes; `ties` says which index wins among equal scores."""
 
@@ -115,7 +120,7 @@ class ClassIn(Formula):
     ties: Literal["first", "last"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SameClass(Formula):
     """Two score vectors have the same argmax."""
 
@@ -127,7 +132,7 @@ class SameClass(Formula):
 AnyFormula = Comparison | Quantified | Conjunction | Disjunction | Negation | Constantly | Same | ClassIn | SameClass
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Argmax:
     """The index of the greatest score; compare it with `==`, `!=` or `isin`."""
 
@@ -147,6 +152,11 @@ class Argmax:
         return Negation(self == other)
 
     __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        from qspec.language.text import shown
+
+        return shown(self)
 
     def isin(self, classes: Sequence[object]) -> Formula:
         """Return the formula that the winning index is one of these; raises SpecError on an index that does not exist."""
@@ -205,7 +215,7 @@ def _same_reals(left: Variable | RealVariable, right: Variable | RealVariable, e
     return Quantified(left.flatten()[kept] == right.flatten()[kept], True) if kept.size else Constantly(True)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Requirement:
     """What a named property asks of a number that may be given later: to be at least `least`, at most `most`, and whole if so said."""
 
@@ -226,7 +236,7 @@ class Requirement:
                 raise SpecError(f"{self.what} is out of range", given=str(number), expected=expected)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Property:
     """`forall variables: given implies then`, or `exists variables: given and then`; `reals` are the variables that are real."""
 
@@ -238,6 +248,16 @@ class Property:
     reals: tuple[RealVariable, ...] = ()
     requires: tuple[Requirement, ...] = ()
     """What its parameters must be; nothing once they have their values."""
+
+    def __repr__(self) -> str:
+        from qspec.language.text import describe
+
+        return describe(self)
+
+    def _repr_html_(self) -> str:
+        from qspec.support.notebook import text
+
+        return text(repr(self))
 
 
 def forall(*variables: object, given: Formula | None = None, then: Formula | None = None, name: str = "property") -> Property:

@@ -9,7 +9,7 @@ from qspec.language.expressions import AnyExpression, Expression
 from qspec.network.real_graph import RealGraph
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RealVariable(Expression):
     """A quantified array of reals in a closed box; `lower` and `upper` have its shape."""
 
@@ -24,7 +24,7 @@ class RealVariable(Expression):
     __hash__ = object.__hash__
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RealApplication:
     """A real network applied to expressions, with some stored parameters replaced by expressions."""
 
@@ -33,7 +33,7 @@ class RealApplication:
     parameters: tuple[tuple[tuple[str, str], Expression], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RealOutput(Expression):
     """The signal of one stage of an applied real network."""
 
@@ -45,7 +45,7 @@ class RealOutput(Expression):
         return self.application.network.stage(self.stage).shape
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Applied(Expression):
     """A function of every element: ReLU, exp, tanh, sigmoid or softplus."""
 
@@ -57,7 +57,7 @@ class Applied(Expression):
         return self.argument.shape
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SoftmaxOf(Expression):
     """The softmax over the last axis."""
 

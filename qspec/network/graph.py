@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, Self, TypeVar
 
+from qspec.arithmetic.text import shape_text
 from qspec.errors import NetworkError
 from qspec.network.expect import expect
 from qspec.network.layers import Input, Layer
@@ -45,7 +47,7 @@ class Stage:
     type: Type
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Graph:
     """A quantised network as plain data: stages in topological order; immutable. What users hold is its subclass `Network`.
 
@@ -88,6 +90,11 @@ class Graph:
             Stage(n, s.layer, tuple(position[signal_key(a)] for a in s.arguments), s.type) for n, s in zip(names, order, strict=True)
         )
         return cls(stages, tuple(position[signal_key(s)] for s in wanted), name, semantics)
+
+    def __repr__(self) -> str:
+        shapes = [s.type.shape for s in self.inputs], [t.shape for t in self.output_types]
+        runtime = "" if self.semantics == "exact" else f", as {self.semantics} computes it"
+        return in_a_line(type(self).__name__, self.name, [s.layer for s in self.stages if s.arguments], *shapes) + runtime
 
     @property
     def inputs(self) -> tuple[Stage, ...]:
@@ -153,6 +160,14 @@ def in_order(wanted: Sequence[SignalKind]) -> list[SignalKind]:
 def signal_key(signal: AnySignal) -> int:
     """Return what tells signals apart: themselves, but all signals of one input layer are the same."""
     return id(signal) if signal.arguments else id(signal.layer)
+
+
+def in_a_line(kind: str, name: str, layers: Sequence[object], inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> str:
+    """Return a network in one line: its name, the shapes that go in, the kinds of its layers, and the shapes that come out."""
+    counts = Counter(type(layer).__name__.removeprefix("Real") for layer in layers)
+    kinds = ", ".join(k if count == 1 else f"{count} {k}" for k, count in counts.items()) or "no layer"
+    ends = (", ".join(map(shape_text, shapes)) for shapes in (inputs, outputs))
+    return f"{kind} {name!r}: {next(ends)} → {kinds} → {next(ends)}"
 
 
 def layer_names(layers: Sequence[AnyLayer]) -> list[str]:

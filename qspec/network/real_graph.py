@@ -12,7 +12,7 @@ import numpy.typing as npt
 from qspec.arithmetic.integers import IntArray
 from qspec.errors import NetworkError
 from qspec.network.expect import expect
-from qspec.network.graph import in_order, layer_names, signal_key
+from qspec.network.graph import in_a_line, in_order, layer_names, signal_key
 from qspec.network.real_layers import RealInput, RealLayer, real_shape
 
 Reals = npt.NDArray[np.float64]
@@ -50,7 +50,7 @@ class RealStage:
         return int(np.prod(self.shape, dtype=np.int64))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RealGraph:
     """A real network as plain data: stages in topological order; immutable. What users hold is its subclass `RealNetwork`.
 
@@ -87,6 +87,10 @@ class RealGraph:
             for n, s in zip(layer_names([s.layer for s in order]), order, strict=True)
         )
         return cls(stages, tuple(position[signal_key(s)] for s in wanted), name)
+
+    def __repr__(self) -> str:
+        shapes = [s.shape for s in self.inputs], [self.stages[o].shape for o in self.outputs]
+        return in_a_line(type(self).__name__, self.name, [s.layer for s in self.stages if s.arguments], *shapes)
 
     @property
     def inputs(self) -> tuple[RealStage, ...]:

@@ -13,8 +13,8 @@ from qspec.language.domains import AtMost, OneHot, Range
 from qspec.language.expressions import Code, Constant, Output, RationalArray, Sum, Variable
 from qspec.language.formulas import ClassIn, Property, SameClass
 from qspec.language.interpret import Interpreter
+from qspec.language.text import seen_through, text_of
 from qspec.language.traversal import occurrences
-from qspec.show.formula import seen_through, text_of
 from qspec.show.picture import Block, beside, change, grey, is_image
 from qspec.verify.feature_rows import in_words
 

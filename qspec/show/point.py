@@ -16,8 +16,8 @@ from qspec.language.expressions import Expression, Output
 from qspec.language.formulas import Property
 from qspec.language.real_expressions import RealOutput
 from qspec.language.real_interpret import RealInterpreter
+from qspec.language.text import text_of
 from qspec.language.traversal import occurrences
-from qspec.show.formula import text_of
 
 LONGEST = 100
 """Vectors with more elements are cut."""

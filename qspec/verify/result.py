@@ -78,7 +78,7 @@ class Said:
     """The answer stands on rounded numbers, so that nothing follows from it but what a replay confirms."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Result:
     """The verdict on one property, with everything needed to check or repeat it.
 
@@ -183,6 +183,16 @@ class Result:
             parts.append(f"({self.reason.value})")
         parts.append(f"{self.name}, {self.solver or 'bounds'}, {self.times.total:.2f} s")
         return " ".join(parts)
+
+    def __repr__(self) -> str:
+        from qspec.verify.shown import shown
+
+        return shown(self)
+
+    def _repr_html_(self) -> str:
+        from qspec.verify.shown import html
+
+        return html(self)
 
     def to_dict(self) -> dict[str, object]:
         """Return the result as JSON values, schema `qspec.result/1`."""

@@ -17,7 +17,7 @@ from qspec.ir.real import exact
 from qspec.language.expressions import Expression
 from qspec.language.formulas import Formula
 from qspec.language.real_interpret import RealInterpreter, witnesses
-from qspec.show.formula import describe
+from qspec.language.text import describe
 
 V = np.vectorize(Fraction, otypes=[object])
 KERNEL, BIAS = np.array([[1.0, -2.0], [0.5, 0.25]]), np.array([0.125, -1.0])

@@ -13,9 +13,9 @@ from qspec.arithmetic.text import exact, summary
 from qspec.language.bind import bind
 from qspec.language.expressions import Expression
 from qspec.language.formulas import Formula
+from qspec.language.text import describe, formula_text, text_of
 from qspec.show import png
 from qspec.show.counterexample import centre_of, code_limits, explain
-from qspec.show.formula import describe, formula_text, text_of
 from qspec.show.picture import Block, beside, change, grey, is_image
 from qspec.verify.feature_rows import in_words, rows_of
 

@@ -29,6 +29,7 @@ from qspec.language.expressions import (
 )
 from qspec.language.formulas import (
     AnyFormula,
+    Argmax,
     ClassIn,
     Comparison,
     Conjunction,
@@ -49,6 +50,22 @@ MOST = 8
 """Conjunctions are cut after so many lines."""
 LONGEST = 240
 """Lines of a property longer than this are cut."""
+
+
+def shown(part: Expression | Formula | Argmax) -> str:
+    """Return an expression or a formula as Python shows it: on one line, cut where it is long, with the shape of an array."""
+    try:
+        match part:
+            case Expression():
+                text, shape = text_of(part), part.shape
+            case Argmax(scores, ties):
+                text, shape = _argmax(scores, ties), ()
+            case Formula():
+                text, shape = formula_text(part), part.shape if isinstance(part, Comparison) else ()
+    except RecursionError:
+        return f"a deep {type(part).__name__}"
+    text = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return f"{text} ({shape_text(shape)})" if shape else text
 
 
 def describe(spec: Property, *, name: str = "") -> str:
@@ -209,7 +226,7 @@ def _text(expression: Expression, level: int, depth: int) -> str:
             text = f"-{inner(right, 2)}" if _everywhere(left) == -1 else f"{inner(left, 1)}·{inner(right, 1)}"
             return text if level < 2 else f"({text})"
         case Gather(argument, index):
-            return inner(argument, 2) + _index(argument, index.reshape(-1).tolist())
+            return inner(argument, 2) + _index(seen_through(argument), index.reshape(-1).tolist())
         case Join(parts):
             return f"({', '.join(inner(p) for p in parts)})"
         case Reduce(argument, kind):
@@ -266,8 +283,8 @@ def _index(argument: Expression, index: list[int]) -> str:
             if index == list(range(start, stop)):
                 return f"[{name!r}]"
     if len(index) == 1:
-        return f"[{index[0]}]"
+        return f"[{', '.join(str(k) for k in np.unravel_index(index[0], argument.shape))}]"
     if all(b == a + 1 for a, b in pairwise(index)):
-        return f"[{index[0]}:{index[-1] + 1}]"
+        return ("" if len(argument.shape) == 1 else ".flatten()") + f"[{index[0]}:{index[-1] + 1}]"
     kept = sorted(set(index))
     return "" if len(kept) == argument.size else f"[{len(kept)} of {argument.size}]"
