@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import assert_never
 
 import numpy as np
 
@@ -15,8 +14,7 @@ from qspec.attack.hunt import Hunt
 from qspec.bounds.interval import bound, decide
 from qspec.deadline import NEVER, Deadline
 from qspec.errors import SoundnessError, UnsupportedError
-from qspec.ir.integer import Affine, Program, Query, sizes
-from qspec.ir.linear import Convolution, Dense, LinearMap, Sparse
+from qspec.ir.integer import Query, multiplications
 from qspec.ir.reference import satisfies
 
 LISTED = 4096
@@ -146,23 +144,3 @@ def _checked(query: Query, box: Box, point: IntArray | None) -> dict[str, IntArr
     if not satisfies(query, assignment):
         raise SoundnessError("a solution that the search reports is none by the reference evaluator", given=assignment)
     return assignment
-
-
-def multiplications(program: Program) -> int:
-    """Return how many multiplications one evaluation takes, counting one for every element that is not an affine map."""
-    return sum(
-        sum(_products(m) for m, _ in node.terms) if isinstance(node, Affine) else size
-        for node, size in zip(program, sizes(program), strict=True)
-    )
-
-
-def _products(m: LinearMap) -> int:
-    match m:
-        case Dense(matrix):
-            return matrix.size
-        case Sparse():
-            return m.coefficients.size
-        case Convolution():
-            return m.outputs * m.kernel[..., 0].size
-        case _:
-            assert_never(m)

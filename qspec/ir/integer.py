@@ -15,7 +15,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray
 from qspec.errors import InternalError
-from qspec.ir.linear import LinearMap
+from qspec.ir.linear import LinearMap, products
 from qspec.ir.staircase import Rescale, Steps
 
 
@@ -169,6 +169,14 @@ def sizes(program: Program) -> list[int]:
             case _:
                 assert_never(node)
     return result
+
+
+def multiplications(program: Program) -> int:
+    """Return how many products one evaluation takes, counting one for every element that is not an affine map."""
+    return sum(
+        sum(products(m) for m, _ in node.terms) if isinstance(node, Affine) else size
+        for node, size in zip(program, sizes(program), strict=True)
+    )
 
 
 def with_arguments(node: Node, position: Sequence[int] | Mapping[int, int]) -> Node:

@@ -14,7 +14,7 @@ from qspec.arithmetic.rounding import Rounding
 from qspec.attack import falsify as module
 from qspec.attack.aims import FREE, disjunctions
 from qspec.attack.compiled import Attack
-from qspec.attack.falsify import falsify, multiplications
+from qspec.attack.falsify import falsify
 from qspec.attack.flat_inputs import Box
 from qspec.attack.gradient import ascend, judged, start
 from qspec.attack.greedy import draw
@@ -25,7 +25,7 @@ from qspec.deadline import NEVER, Deadline
 from qspec.errors import SoundnessError
 from qspec.evaluate import device
 from qspec.evaluate.jax_kernels import execute
-from qspec.ir.integer import FALSE, TRUE, All, And, Any, Formula, Or, Query
+from qspec.ir.integer import FALSE, TRUE, All, And, Any, Formula, Or, Query, multiplications
 from qspec.ir.integer_builder import Builder
 from qspec.ir.linear import Dense
 from qspec.ir.reference import evaluate, holds, satisfies

@@ -16,7 +16,7 @@ from qspec.arithmetic.rounding import Rounding
 from qspec.attack import falsify as module
 from qspec.attack.aims import FREE
 from qspec.attack.descents import descents
-from qspec.attack.falsify import falsify, multiplications, turns
+from qspec.attack.falsify import falsify, turns
 from qspec.attack.flat_inputs import Box
 from qspec.attack.hunt import Hunt
 from qspec.attack.linear_floats import in_floats
@@ -28,7 +28,7 @@ from qspec.deadline import NEVER, Deadline
 from qspec.engines.dual import branch_and_bound
 from qspec.engines.dual.branch_and_bound import HURRY
 from qspec.engines.dual.root_bounds import root_domain
-from qspec.ir.integer import All, And, Any, Formula, Query
+from qspec.ir.integer import All, And, Any, Formula, Query, multiplications
 from qspec.ir.integer_builder import Builder
 from qspec.ir.linear import Convolution, Dense, LinearMap, selection, sparse
 from qspec.ir.linear import apply as applied

@@ -164,3 +164,14 @@ def test_a_map_of_nothing_is_applied_to_any_number_of_vectors() -> None:
     assert linear.apply(m, np.zeros((3, 0), dtype=np.int64)).tolist() == [[0, 0]] * 3
     assert linear.apply(m, np.zeros(0, dtype=np.int64)).tolist() == [0, 0]
     assert linear.apply(linear.sparse(0, 2, [], [], []), np.ones((3, 2), dtype=np.int64)).shape == (3, 0)
+
+
+def test_what_a_map_costs_is_the_number_of_its_entries() -> None:
+    kernel = np.arange(1, 2 * 3 * 2 * 4 + 1).reshape(2, 3, 2, 4)
+    maps: list[LinearMap] = [
+        Dense(np.arange(1, 16).reshape(3, 5)),
+        linear.sparse(4, 6, [0, 0, 3], [1, 5, 2], [7, -7, 1]),
+        Convolution(kernel, (4, 5, 2)),
+        Convolution(kernel, (5, 7, 4), stride=(2, 1), groups=2),
+    ]
+    assert [linear.products(m) for m in maps] == [linear.to_sparse(m).rows.size for m in maps]

@@ -19,8 +19,7 @@ from qspec.engines.dual.dual_ascent import Found, Start, Units, ascend_compiled,
 from qspec.engines.dual.dual_bound import Box, Knobs
 from qspec.engines.dual.options import Options
 from qspec.engines.dual.tensor_program import Shape, View
-from qspec.ir.integer import Affine, Input, Maximum, Product, Program, Staircase, Table, Wrap
-from qspec.ir.linear import Convolution
+from qspec.ir.integer import Affine, Input, Maximum, Product, Program, Staircase, Table, Wrap, multiplications
 
 Floats = npt.NDArray[np.float64]
 
@@ -68,7 +67,7 @@ class Runner:
         self.width = _widths(view, program, root)
         self.open = np.concatenate([np.zeros(0, dtype=np.bool_), *(root.known[n].lower < 0 for n, _, _ in view.shape.facts)])
         self.began = time.monotonic()
-        self.each = 3 * _products(program) / RATE
+        self.each = 3 * multiplications(program) / RATE
         """Seconds that a step takes for each domain: the program there and back."""
         self.placed: tuple[tuple[Array, ...], ...] | None = None
         self.compiled = options.compiled is True or not view.plain
@@ -216,12 +215,6 @@ class Runner:
     def _seconds(self, rows: int, steps: int) -> float:
         """Return how long so many steps of a batch take on the device, about, its compilation included."""
         return rows * steps * self.each + (0.0 if (self.view.shape, steps, rows) in _compiled else COMPILATION)
-
-
-def _products(program: Program) -> int:
-    """Return how many products an evaluation of the affine nodes of a program takes."""
-    maps = [m for node in program if isinstance(node, Affine) for m, _ in node.terms]
-    return sum(m.outputs * m.kernel[..., 0].size if isinstance(m, Convolution) else m.outputs for m in maps)
 
 
 def _node_slopes(program: Program, k: int, known: dict[int, Interval]) -> tuple[Floats, Floats]:

@@ -11,8 +11,7 @@ from qspec.arithmetic.integers import IntArray
 from qspec.deadline import Deadline
 from qspec.engines.dual.domain import Domain
 from qspec.engines.dual.proof_tree import Proof
-from qspec.ir.integer import Affine, Input, Program, Query, arguments, formula_nodes, sizes
-from qspec.ir.linear import Convolution, Dense
+from qspec.ir.integer import Affine, Input, Program, Query, arguments, formula_nodes, multiplications, sizes
 from qspec.ir.reference import evaluate, holds
 
 Box = dict[int, tuple[IntArray, IntArray]]
@@ -54,17 +53,8 @@ def _needed(query: Query) -> Program:
 
 
 def work(query: Query) -> int:
-    """Return how many products and comparisons evaluating a goal takes, roughly."""
-    program = _needed(query)
-    total = sum(sizes(program))
-    for m in (m for node in program if isinstance(node, Affine) for m, _ in node.terms):
-        if isinstance(m, Dense):
-            total += m.matrix.size
-        elif isinstance(m, Convolution):
-            total += m.outputs * (m.kernel.size // m.kernel.shape[0])
-        else:
-            total += m.rows.size
-    return total
+    """Return how many products evaluating a goal takes, and what else it computes, roughly."""
+    return multiplications(_needed(query))
 
 
 def listed(query: Query, proof: Proof, inputs: Box, deadline: Deadline) -> dict[str, IntArray] | None:
