@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.warm import Warm
 
 DATA = "QSPEC_DATA"
 
@@ -48,3 +54,28 @@ def data() -> Path:
     directory = Path(os.environ[DATA])
     assert directory.is_dir(), f"{DATA} names no directory: {directory}"
     return directory
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT reach what the test starts: a shell that runs tests in the background has them ignore it, and children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[Warm]:
+    """Yield the processes from which workers are forked, for all tests of this run."""
+    from tests.warm import Warm
+
+    made = Warm()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def warm(processes: Warm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fork the workers of solvers instead of starting them: where the verdict is tested, and not the process."""
+    for adapter in ("smtlib", "highs"):
+        monkeypatch.setattr(f"qspec_solvers.{adapter}.run", processes.run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -22,11 +23,18 @@ def smtlib_command() -> Iterator[None]:
         yield
 
 
+@cache
+def absent(name: str) -> str:
+    """Return how to install a solver that comes with an extra of qspec that was not asked for; empty if it is there, or should be."""
+    state = get_solver(name).availability()
+    return "" if state.ok or not state.install.startswith(("pip install qspec-verify[", "pip install 'qspec-verify[")) else state.install
+
+
 def available(name: str) -> Solver:
     """Return a solver; one that is missing fails the test, unless it comes with an extra of qspec that was not asked for."""
+    if how := absent(name):
+        pytest.skip(f"{name} comes with an extra: {how}")
     solver = get_solver(name)
     state = solver.availability()
-    if not state.ok and state.install.startswith(("pip install qspec-verify[", "pip install 'qspec-verify[")):
-        pytest.skip(f"{name} comes with an extra: {state.install}")
     assert state.ok, f"solver {name!r} cannot run: {state.missing}"
     return solver
