@@ -15,7 +15,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray
 from qspec.errors import InternalError
-from qspec.ir.linear import LinearMap, products
+from qspec.ir.linear import Convolution, Dense, LinearMap, Sparse
 from qspec.ir.staircase import Rescale, Steps
 
 
@@ -177,6 +177,17 @@ def multiplications(program: Program) -> int:
         sum(products(m) for m, _ in node.terms) if isinstance(node, Affine) else size
         for node, size in zip(program, sizes(program), strict=True)
     )
+
+
+def products(linear: LinearMap) -> int:
+    """Return how many products applying a map once takes."""
+    match linear:
+        case Dense(matrix):
+            return matrix.size
+        case Sparse():
+            return linear.rows.size
+        case Convolution():
+            return linear.outputs * linear.kernel[..., 0].size
 
 
 def with_arguments(node: Node, position: Sequence[int] | Mapping[int, int]) -> Node:

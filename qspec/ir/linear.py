@@ -244,17 +244,6 @@ def apply(linear: LinearMap, x: IntArray) -> IntArray:
     return _apply(linear, x)
 
 
-def products(linear: LinearMap) -> int:
-    """Return how many products applying a map once takes."""
-    match linear:
-        case Dense(matrix):
-            return matrix.size
-        case Sparse():
-            return linear.rows.size
-        case Convolution():
-            return linear.outputs * linear.kernel[..., 0].size
-
-
 def _copies(linear: LinearMap) -> int:
     """Return how many numbers are copied to apply a map to one vector."""
     match linear:
