@@ -140,6 +140,8 @@ if TYPE_CHECKING:
     from qspec.extremes.threshold import Threshold as Threshold
     from qspec.extremes.threshold import largest_value as largest_value
     from qspec.extremes.threshold import least_value as least_value
+    from qspec.lint.lint import Lint as Lint
+    from qspec.lint.lint import lint as lint
     from qspec.named import real_properties as real_properties
     from qspec.named.schema import Categorical as Categorical
     from qspec.named.schema import Link as Link
@@ -163,6 +165,7 @@ _LATER = {
     "qspec.batch.certify": ("certify",),
     "qspec.batch.comparison": ("compare",),
     "qspec.conformance.agree": ("Agreement", "agree"),
+    "qspec.lint.lint": ("Lint", "lint"),
     "qspec.conformance.flips": ("Flips", "flips"),
     "qspec.conformance.pairing": ("drift",),
     "qspec.verify.export": ("to_lp", "to_mps", "to_pysmt", "to_smtlib"),
@@ -214,6 +217,7 @@ __all__ = [
     "Limits",
     "Linear",
     "Link",
+    "Lint",
     "Lookup",
     "MaxPool2D",
     "ModelFileError",
@@ -296,6 +300,7 @@ __all__ = [
     "largest_value",
     "least_value",
     "linf",
+    "lint",
     "load",
     "max",
     "maximize",

@@ -6,6 +6,9 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from qspec.cli import runtime_options
+from qspec.cli.runtime_options import number
+
 STATUS = """\
 exit status:
   0  every property holds          1  some property is violated
@@ -25,6 +28,11 @@ exit status:
   2  it is about something else, or bad usage
   3  it is not right, or assumes what nobody was asked
   4  a solver failed, or answers contradict each other
+"""
+LINTED = """\
+exit status:
+  0  neither error nor warning     1  an error or a warning
+  2  bad usage, or a file that is wrong
 """
 END = f"{STATUS}\nqspec COMMAND --help says more about a command; qspec demo shows it at work."
 TARGET = "FILE.py[:NAME]"
@@ -70,7 +78,7 @@ def build() -> Parser:
 
 def _end(command: str) -> str:
     """Return what stands below the options of a command: examples, and what its exit status says."""
-    status = {"check-certificate": CHECKED}.get(command, DONE if command in QUIET else STATUS)
+    status = {"check-certificate": CHECKED, "lint": LINTED}.get(command, DONE if command in QUIET else STATUS)
     return "\n".join(["examples:", *(f"  qspec {command}{' ' * bool(e)}{e}" for e in EXAMPLES[command]), "", status])
 
 
@@ -131,9 +139,7 @@ def _certify(parser: Parser) -> None:
     parser.add_argument("--store", metavar="FILE.jsonl", help="keep every verdict there, and go on from there")
     parser.add_argument("--workers", metavar="N", type=int, default=1, help="processes of the native engine (default: 1)")
     parser.add_argument("--plot", metavar="FILE.svg", help="draw the shares of each class")
-    parser.add_argument(
-        "--timeout", metavar="SECONDS", type=_number, default=60.0, help="limit for each open sample, or none (default: 60)"
-    )
+    parser.add_argument("--timeout", metavar="SECONDS", type=number, default=60.0, help="limit for each open sample, or none (default: 60)")
     parser.add_argument("--memory", metavar="MIB", type=_whole, default=8192, help="limit for what is held, or none (default: 8192)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of searches (default: 0)")
 
@@ -215,7 +221,7 @@ def _check_certificate(parser: Parser) -> None:
     parser.add_argument(
         "--ask", metavar="SOLVER", help="ask a solver about every domain that a partial certificate only assumes to be empty"
     )
-    parser.add_argument("--timeout", metavar="SECONDS", type=_number, default=60.0, help="limit for asking, or none (default: 60)")
+    parser.add_argument("--timeout", metavar="SECONDS", type=number, default=60.0, help="limit for asking, or none (default: 60)")
     _param(parser)
 
 
@@ -232,30 +238,6 @@ def _demo(parser: Parser) -> None:
     parser.add_argument(
         "-o", "--out", metavar="FILE.png", default="qspec-demo.png", help="where its picture goes (default: qspec-demo.png)"
     )
-
-
-def _agree(parser: Parser) -> None:
-    parser.add_argument("file", metavar="FILE", help="quantised .tflite or .onnx file")
-    _semantics(parser)
-    parser.add_argument("--runtime", metavar="NAME", help="the real runtime (default: the one that the semantics names)")
-    parser.add_argument("--inputs", metavar="FILE.npy", help="codes of the input, shape (samples, *shape) (default: random ones)")
-    parser.add_argument("--samples", metavar="N", type=int, default=100, help="how many random inputs (default: 100)")
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of the random inputs (default: 0)")
-
-
-def _flips(parser: Parser) -> None:
-    parser.add_argument("file", metavar="FILE.tflite", help="quantised .tflite file")
-    parser.add_argument(
-        "--between", metavar=("FIRST", "SECOND"), nargs=2, default=("tflm", "xnnpack"), help="two semantics (default: tflm xnnpack)"
-    )
-    parser.add_argument("--inputs", metavar="FILE", required=True, help="codes of the input, (samples, *shape): FILE.npy or FILE.npz:NAME")
-    parser.add_argument("--radius", metavar="R", type=int, nargs="+", default=(0,), help="LSB around each input (default: 0)")
-    parser.add_argument("--tolerance", metavar="K", type=int, help="compare output codes, which may differ by so many, and no classes")
-    parser.add_argument("--no-replay", dest="replay", action="store_false", help="do not run what flips in the real runtimes")
-    parser.add_argument("--layers", action="store_true", help="also show how far each tensor can drift near the first input")
-    parser.add_argument("--json", metavar="FILE", help="write every verdict, with the codes of what flips")
-    parser.add_argument("--timeout", metavar="SECONDS", type=_number, default=5.0, help="limit for each input, or none (default: 5)")
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of searches (default: 0)")
 
 
 def _import(parser: Parser) -> None:
@@ -275,11 +257,6 @@ def _evaluate(parser: Parser) -> None:
 def _option(parser: Parser) -> None:
     text = "how its format is read, such as semantics=xnnpack or normalized=true; repeatable (see docs/readers.md)"
     parser.add_argument("--option", metavar="NAME=VALUE", action="append", default=[], help=text)
-
-
-def _semantics(parser: Parser) -> None:
-    names = "tflm (default), litert-reference, litert-optimized, xnnpack for .tflite; ort-qlinear for .onnx"
-    parser.add_argument("--semantics", metavar="NAME", help=f"whose arithmetic a file of a runtime has: {names}")
 
 
 def _target(parser: Parser) -> None:
@@ -318,7 +295,7 @@ def _param(parser: Parser) -> None:
 
 
 def _limits(parser: Parser, what: str = "each verdict") -> None:
-    parser.add_argument("--timeout", metavar="SECONDS", type=_number, default=60.0, help=f"limit for {what}, or none (default: 60)")
+    parser.add_argument("--timeout", metavar="SECONDS", type=number, default=60.0, help=f"limit for {what}, or none (default: 60)")
     parser.add_argument("--memory", metavar="MIB", type=_whole, default=8192, help="limit for a solver, or none (default: 8192)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of searches and solvers (default: 0)")
 
@@ -327,15 +304,11 @@ def _json(parser: Parser) -> None:
     parser.add_argument("--json", metavar="FILE", help="write results as JSON too; - for stdout, the text then goes to stderr")
 
 
-def _number(text: str) -> float | None:
-    return None if text == "none" else float(text)
-
-
 def _whole(text: str) -> int | None:
     return None if text == "none" else int(text)
 
 
-_number.__name__, _whole.__name__ = "number of seconds", "number of MiB"  # argparse: "invalid number of seconds value: …"
+number.__name__, _whole.__name__ = "number of seconds", "number of MiB"  # argparse: "invalid number of seconds value: …"
 
 COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "verify": ("decide properties; the first line printed is the verdict", _verify),
@@ -349,8 +322,9 @@ COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "vnnlib": ("decide a VNN-LIB property of a float network in ONNX, over the reals", _vnnlib),
     "replay": ("run stored counterexamples again on the reference integers", _replay),
     "check-certificate": ("check a proof again, with integers alone; status 0 if it is right", _check_certificate),
-    "agree": ("run a quantised file in its real runtime and here, and compare every tensor", _agree),
-    "flips": ("decide for each input whether two runtimes of a .tflite file can give different classes near it", _flips),
+    "agree": ("run a quantised file in its real runtime and here, and compare every tensor", runtime_options.agree),
+    "flips": ("decide whether two runtimes of a file can part near each input", runtime_options.flips),
+    "lint": ("say what is wrong with a quantised file, or likely to be", runtime_options.lint),
     "import": ("write a network of another format as a .qspec file", _import),
     "evaluate": ("run codes through a network", _evaluate),
     "show": ("print what a specification says, or how a network is built", _show),
@@ -383,8 +357,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "agree": ("net.tflite", "net.tflite --semantics tflm --runtime xnnpack --inputs images.npy"),
     "flips": (
         "net.tflite --inputs images.npy --radius 0 1",
-        "net.tflite --between tflm litert-optimized --inputs test.npz:images --tolerance 2",
+        "net.tflite --between tflm xnnpack --inputs x.npz --tolerance 2",
     ),
+    "lint": ("net.tflite", "net.tflite --twin net.h5 --inputs images.npy --json findings.json"),
     "import": ("net.onnx -o net.qspec", "net.tflite --option semantics=xnnpack -o net.qspec"),
     "evaluate": ("net.qspec images.npy -o outputs.npy", "net.tflite images.npy --option semantics=xnnpack -o outputs.npy"),
     "show": ("digits-6bit", "net.qspec", "spec.py:robust"),

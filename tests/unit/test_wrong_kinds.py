@@ -207,6 +207,8 @@ CALLS: dict[str, tuple[Callable[..., object], Mapping[str, object]]] = {
         lambda **given: qs.agree(tflite(), **given),
         {"semantics": "tflm", "runtime": None, "inputs": None, "samples": 1, "seed": 0},
     ),
+    "lint": (lambda **given: qs.lint(tflite(), **given), {"twin": REAL, "inputs": [[1, 2]], "semantics": "tflm"}),
+    "lint of": (qs.lint, {"path": "missing.tflite"}),
     "flips": (
         lambda **given: qs.flips(tflite(), **given),
         {"first": "tflm", "second": "xnnpack", "inputs": [[1, 2]], "radius": 1, "tolerance": 1, "timeout": 1, "replay": False, "seed": 0},
@@ -235,7 +237,7 @@ CALLS: dict[str, tuple[Callable[..., object], Mapping[str, object]]] = {
     "Reinterpret": (qs.Reinterpret, {"format": FOUR, "name": "r"}),
     "plot": (qs.plot, {"found": object()}),
 }
-REFUSED = ("read_property", "agree of", "flips of", "plot")
+REFUSED = ("read_property", "agree of", "flips of", "lint of", "plot")
 """Calls that are refused as they stand: what they are about is not there."""
 
 

@@ -1,0 +1,50 @@
+"""The options of commands about files of runtimes: `agree`, `flips`, `lint`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+
+def number(text: str) -> float | None:
+    """Read a number of seconds, or none."""
+    return None if text == "none" else float(text)
+
+
+def agree(parser: ArgumentParser) -> None:
+    """Add the options of `qspec agree`."""
+    parser.add_argument("file", metavar="FILE", help="quantised .tflite or .onnx file")
+    _semantics(parser)
+    parser.add_argument("--runtime", metavar="NAME", help="the real runtime (default: the one that the semantics names)")
+    parser.add_argument("--inputs", metavar="FILE.npy", help="codes of the input, shape (samples, *shape) (default: random ones)")
+    parser.add_argument("--samples", metavar="N", type=int, default=100, help="how many random inputs (default: 100)")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of the random inputs (default: 0)")
+
+
+def flips(parser: ArgumentParser) -> None:
+    """Add the options of `qspec flips`."""
+    parser.add_argument("file", metavar="FILE.tflite", help="quantised .tflite file")
+    parser.add_argument(
+        "--between", metavar=("FIRST", "SECOND"), nargs=2, default=("tflm", "xnnpack"), help="two semantics (default: tflm xnnpack)"
+    )
+    parser.add_argument("--inputs", metavar="FILE", required=True, help="codes of the input, (samples, *shape): FILE.npy or FILE.npz:NAME")
+    parser.add_argument("--radius", metavar="R", type=int, nargs="+", default=(0,), help="LSB around each input (default: 0)")
+    parser.add_argument("--tolerance", metavar="K", type=int, help="compare output codes, which may differ by so many, and no classes")
+    parser.add_argument("--no-replay", dest="replay", action="store_false", help="do not run what flips in the real runtimes")
+    parser.add_argument("--layers", action="store_true", help="also show how far each tensor can drift near the first input")
+    parser.add_argument("--json", metavar="FILE", help="write every verdict, with the codes of what flips")
+    parser.add_argument("--timeout", metavar="SECONDS", type=number, default=5.0, help="limit for each input, or none (default: 5)")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of searches (default: 0)")
+
+
+def lint(parser: ArgumentParser) -> None:
+    """Add the options of `qspec lint`."""
+    parser.add_argument("file", metavar="FILE", help="quantised .tflite, .onnx or .qspec file")
+    parser.add_argument("--twin", metavar="FILE", help="the float network that was quantised: .onnx, .h5 or .keras; needs --inputs")
+    parser.add_argument("--inputs", metavar="FILE", help="codes of the input, (samples, *shape): FILE.npy or FILE.npz:NAME")
+    parser.add_argument("--semantics", metavar="NAME", help="the runtime whose kernels the file is read for")
+    parser.add_argument("--json", metavar="FILE", help="write the findings as JSON too")
+
+
+def _semantics(parser: ArgumentParser) -> None:
+    names = "tflm (default), litert-reference, litert-optimized, xnnpack for .tflite; ort-qlinear for .onnx"
+    parser.add_argument("--semantics", metavar="NAME", help=f"whose arithmetic a file of a runtime has: {names}")
