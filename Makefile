@@ -6,15 +6,23 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 CODE := qspec qspec_pytest solvers models tests docs/_site
 WORKERS ?= 2
+# An idle worker takes tests that wait for another, so that no long file is left for one core at the end.
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+TYPES := $(BIN)/pyright --pythonpath $(BIN)/python
 
-.PHONY: soak demo test test-latest lint format docs lock clean
+.PHONY: soak demo test test-latest lint style format docs lock clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.runtime
 	$(BIN)/qspec demo
 
-test: lint
-	$(BIN)/python -m pytest -n $(WORKERS)
+# Types are checked beside the tests, which leave a core idle now and then; what is wrong with them is shown after the tests.
+test: style
+	@mkdir -p build; $(TYPES) > build/types.txt 2>&1 & types=$$!; trap 'kill $$types 2> /dev/null' EXIT; \
+	echo "$(PYTEST)"; $(PYTEST); tests=$$?; \
+	wait $$types; types_status=$$?; cat build/types.txt; \
+	[ $$tests = 0 ] || echo "make test: tests failed, above"; [ $$types_status = 0 ] || echo "make test: pyright failed, above"; \
+	exit $$((tests || types_status))
 
 # What solvers and libraries changed since the lock was made: the newest versions that pyproject.toml allows, in an environment of their own.
 # Run it now and then, not for each change; `rm -rf .venv-latest` before, to look for newer ones.
@@ -37,11 +45,13 @@ MINUTES ?= 30
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
-lint: $(VENV)/.dev
+lint: style
+	$(TYPES)
+
+style: $(VENV)/.dev
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pyright --pythonpath $(BIN)/python
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix $(CODE)

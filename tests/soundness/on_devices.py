@@ -53,9 +53,14 @@ def certified() -> list[str]:
 def trained(apart: list[bool]) -> list[float]:
     """Train a little, note for every step whether its gradient was gathered from several devices, and return the last losses."""
     step: Any = fit._step
+    seen: dict[str, bool] = {}
 
     def noted_step(*arguments: Any) -> Any:
-        apart.append("all-reduce" in step.lower(*arguments).compile().as_text())
+        lowered = step.lower(*arguments)
+        text = lowered.as_text()
+        if text not in seen:  # the same program is compiled to the same code
+            seen[text] = "all-reduce" in lowered.compile().as_text()
+        apart.append(seen[text])
         return step(*arguments)
 
     fit._step = noted_step

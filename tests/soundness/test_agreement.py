@@ -38,6 +38,7 @@ def test_the_interpreter_agrees_on_every_point(first: int) -> None:
     assert right(check_seeds(range(first, first + CHUNK // 5), thorough=True))["interpreted points"] > 0
 
 
+@pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize("route", range(len(ROUTES)), ids=[f"{n}-{t}" for n, t in ROUTES])
 def test_solvers_agree_with_enumeration(route: int) -> None:
     name, theory = ROUTES[route]

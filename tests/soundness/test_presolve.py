@@ -89,6 +89,7 @@ def test_verdicts_equal_enumeration() -> None:
     assert min(evidence[e] for e in (Evidence.PROOF, Evidence.MODEL)) >= 5, evidence
 
 
+@pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize("route", range(len(ROUTES)), ids=[f"{n}-{t}" for n, t in ROUTES])
 def test_every_solver_agrees_with_enumeration(route: int) -> None:
     name, theory = ROUTES[route]
