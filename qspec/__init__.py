@@ -149,6 +149,7 @@ if TYPE_CHECKING:
     from qspec.named.schema import Schema as Schema
     from qspec.named.schema import Whole as Whole
     from qspec.named.schema import determines as determines
+    from qspec.readers.c_export import to_c as to_c
     from qspec.readers.tflite_export import to_tflite as to_tflite
     from qspec.runtimes.int8 import quantize_int8 as quantize_int8
     from qspec.show.figures.plot import plot as plot
@@ -169,6 +170,7 @@ _LATER = {
     "qspec.conformance.flips": ("Flips", "flips"),
     "qspec.conformance.pairing": ("drift",),
     "qspec.verify.export": ("to_lp", "to_mps", "to_pysmt", "to_smtlib"),
+    "qspec.readers.c_export": ("to_c",),
     "qspec.readers.tflite_export": ("to_tflite",),
     "qspec.show.figures.plot": ("plot",),
     "qspec.extremes.layer_bits": ("LayerWidths",),
@@ -326,6 +328,7 @@ __all__ = [
     "sum",
     "sweep",
     "tanh",
+    "to_c",
     "to_lp",
     "to_mps",
     "to_pysmt",

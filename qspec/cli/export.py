@@ -1,24 +1,37 @@
-"""`qspec export`: a property as SMT-LIB 2 text, or as an LP or MPS file."""
+"""`qspec export`: a property as SMT-LIB 2 text, or as an LP or MPS file; a network as a C header or a .tflite file."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from qspec.cli.outcome import Outcome
 from qspec.cli.report import check_writable
 from qspec.cli.specs import read_specs
 from qspec.errors import SpecError
+from qspec.face import Network
 from qspec.files.atomic import replacing, writing
+from qspec.readers.c_export import to_c
+from qspec.readers.load import load
+from qspec.readers.tflite_export import to_tflite
 from qspec.verify.export import to_lp, to_mps, to_smtlib
 
 COMMENTS = {"smt2": ";", "lp": "\\", "mps": "*"}
 """What begins a comment in each format."""
 
 
+WRITERS: Mapping[str, Callable[[Network, str], None]] = {".h": to_c, ".tflite": to_tflite}
+"""How networks are written, by the suffix of the file."""
+
+
 def run(*, target: str, theory: str, format: str | None, presolve: bool, param: Sequence[str], out: str | None) -> Outcome:
-    """Return the text of one property, or write it to a file."""
+    """Return the text of one property, or write it to a file; write a network to a file whose suffix is that of a format of networks."""
     check_writable(out)
+    if out is not None and Path(out).suffix in WRITERS:
+        if param:
+            raise SpecError("a network has no parameters", given=", ".join(param), expected="no --param")
+        WRITERS[Path(out).suffix](load(target, kind=Network), out)
+        return Outcome("")
     written = format or ("lp" if theory == "milp" else "smt2")
     if (theory == "milp") is (written == "smt2"):
         expected = "milp as lp or mps, others as smt2"

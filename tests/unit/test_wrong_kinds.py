@@ -202,6 +202,7 @@ CALLS: dict[str, tuple[Callable[..., object], Mapping[str, object]]] = {
     "largest_gap": (qs.fairness.largest_gap, {"network": NET, "schema": TABLE, "delta": {"b": 1}}),
     "same_decision": (qs.fairness.same_decision, {"network": NET, "schema": TABLE, "delta": {"b": 1}}),
     "quantize_int8": (qs.quantize_int8, {"network": REAL, "values": [[1.0, 2.0]], "semantics": "tflm"}),
+    "to_c": (qs.to_c, {"network": NET, "path": "made.h", "name": "made"}),
     "to_tflite": (qs.to_tflite, {"network": INT8, "path": "made.tflite"}),
     "agree": (
         lambda **given: qs.agree(tflite(), **given),
