@@ -15,6 +15,7 @@ def agree(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="quantised .tflite or .onnx file")
     _semantics(parser)
     parser.add_argument("--runtime", metavar="NAME", help="the real runtime (default: the one that the semantics names)")
+    parser.add_argument("--input", metavar="FORMAT", help="the format of a QONNX input that the file does not state: 'uint8(1/255)'")
     parser.add_argument("--inputs", metavar="FILE.npy", help="codes of the input, shape (samples, *shape) (default: random ones)")
     parser.add_argument("--samples", metavar="N", type=int, default=100, help="how many random inputs (default: 100)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of the random inputs (default: 0)")

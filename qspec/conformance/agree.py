@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -12,10 +12,13 @@ import numpy as np
 from qspec.arithmetic.formats import code_range
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.conformance.runtime import Run, real_values, run_tflite
-from qspec.errors import ShapeError
+from qspec.errors import ShapeError, SpecError, UnsupportedError
 from qspec.face import Network
 from qspec.lowering.evaluate import trace
 from qspec.network.layers import Input
+from qspec.readers.onnx_file import has_quantizers
+from qspec.readers.qonnx import SEMANTICS as QONNX
+from qspec.readers.qonnx import InputFormat, read_qonnx_tensors
 from qspec.readers.tflite import read_tensors
 from qspec.readers.tflite_file import TfliteModel, read_model
 from qspec.support import checks
@@ -60,27 +63,44 @@ class Agreement:
         return f"{head}{tail}\n{where}"
 
 
+Compared = Callable[[int, IntArray, IntArray], tuple[IntArray, IntArray, IntArray]]
+
+
+def _codes(_: int, own: IntArray, found: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    other = found.reshape(own.shape).astype(np.int64)
+    return own != other, own, other
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """A file in both readings: `tensors` are names, operators and stages of what is compared, the last of them the outputs.
 
-    `run` asks the runtime for them all, for codes of the inputs.
+    `run` asks the runtime for them all, for codes of the inputs. `compared` says of the codes here and what the runtime gives, by place,
+    which elements differ, and both as codes.
     """
 
     network: Network
     tensors: Sequence[tuple[str, str, str]]
     outputs: int
     run: Run
+    compared: Compared = field(default=_codes)
 
 
 def agree(
-    path: str | Path, semantics: str | None = None, runtime: str | None = None, *, inputs: object = None, samples: int = 100, seed: int = 0
+    path: str | Path,
+    semantics: str | None = None,
+    runtime: str | None = None,
+    *,
+    inputs: object = None,
+    samples: int = 100,
+    seed: int = 0,
+    input: InputFormat = None,
 ) -> Agreement:
     """Run a quantised `.tflite` or `.onnx` file in a real runtime (that of `semantics`, unless given) and here, and compare every tensor.
 
-    `semantics` is "tflm" for `.tflite` and "ort-qlinear" for `.onnx`, unless given. `inputs` are codes of shape (samples, *input shape), or
-    one array per input; without them `samples` random ones are drawn: half uniform, half around one code each, as images are. Raises what
-    `load` and the runtime raise, ShapeError on inputs that do not fit, SpecError on no number of samples or no seed.
+    `semantics` is that of `load`, unless given; `input` is the format of a QONNX input, as there. `inputs` are codes of shape (samples,
+    *input shape), or one array per input; without them `samples` random ones are drawn: half uniform, half around one code each, as images
+    are. Raises what `load` and the runtime raise, ShapeError on inputs that do not fit, SpecError on no number of samples or no seed.
     """
     checks.path(path, "a file")
     for name, given in (("the semantics", semantics), ("the runtime", runtime)):
@@ -89,9 +109,12 @@ def agree(
     checks.whole(samples, "the number of samples", least=1)
     checks.seed(seed)
     is_onnx = str(path).endswith((".onnx", ".onnx.gz"))
-    semantics = semantics or ("ort-qlinear" if is_onnx else "tflm")
-    runtime = runtime or semantics
-    subject = _onnx(path, semantics, runtime) if is_onnx else _tflite(path, semantics, runtime)
+    semantics = semantics or (("qonnx" if has_quantizers(Path(path)) else "ort-qlinear") if is_onnx else "tflm")
+    is_qonnx = is_onnx and semantics in QONNX
+    runtime = runtime or ("qonnx" if is_qonnx else semantics)
+    if input is not None and not is_qonnx:
+        raise SpecError("only inputs of QONNX files are given a format", given=repr(input), expected="no input=")
+    subject = _qonnx(path, semantics, runtime, input) if is_qonnx else (_onnx if is_onnx else _tflite)(path, semantics, runtime)
     arrays = _inputs(subject.network, inputs, samples, seed)
     count = len(subject.tensors)
     tally, total, first = [0] * count, [0] * count, dict[int, Difference]()
@@ -100,9 +123,7 @@ def agree(
         part = [a[start : start + BLOCK] for a in arrays]
         here = trace(subject.network, dict(zip(names, part, strict=True)))
         for k, ((tensor, operator, stage), codes) in enumerate(zip(subject.tensors, subject.run(part), strict=True)):
-            own = here[stage]
-            other = codes.reshape(own.shape).astype(np.int64)
-            differs = own != other
+            differs, own, other = subject.compared(k, here[stage], codes)
             total[k], tally[k] = total[k] + own.size, tally[k] + int(differs.sum())
             if k not in first and differs.any():
                 place = tuple(int(v) for v in np.argwhere(differs)[0])
@@ -131,6 +152,25 @@ def _onnx(path: str | Path, semantics: str, runtime: str) -> Subject:
     network, tensors = read_quantized_tensors(path)
     compared = [(t.name, t.operator, network.stages[o].name) for t, o in zip(tensors, network.outputs, strict=True)]
     return Subject(network, compared, sum(t.final for t in tensors), run_onnx(path, network, [t.name for t in tensors]))
+
+
+def _qonnx(path: str | Path, semantics: str, runtime: str, input: InputFormat) -> Subject:
+    from qspec.conformance.qonnx_runtime import run_qonnx
+
+    if runtime != "qonnx":
+        raise UnsupportedError("no such runtime for QONNX", given=repr(runtime), expected="qonnx")
+    network, tensors = read_qonnx_tensors(path, semantics=semantics, input=input)
+    named = [(t.name, t.operator, network.stages[o].name) for t, o in zip(tensors, network.outputs, strict=True)]
+
+    def compared(place: int, own: IntArray, found: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+        """Compare float32 numbers bit by bit; under exact semantics, where theirs are rounded, the codes that they are nearest to."""
+        t = tensors[place]
+        here = t.decode(own)
+        there = found.reshape(here.shape)
+        codes = [np.rint(v.astype(np.float64) / t.unit).astype(np.int64) for v in (here, there)]
+        return (here != there if semantics == "qonnx" else codes[0] != codes[1]), codes[0], codes[1]
+
+    return Subject(network, named, sum(t.final for t in tensors), run_qonnx(path, network, tensors), compared)
 
 
 def _inputs(network: Network, given: object, samples: int, seed: int) -> list[IntArray]:

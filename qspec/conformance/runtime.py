@@ -29,7 +29,9 @@ PACKAGES: Mapping[str, tuple[str, str]] = {
 """The package of each runtime of TensorFlow Lite files, and the extra of qspec that brings it."""
 PACKAGES_ONNX: Mapping[str, tuple[str, str]] = {"ort-qlinear": ("onnxruntime", "onnx")}
 """The same for quantised ONNX files."""
-KNOWN = {**PACKAGES, **PACKAGES_ONNX}
+PACKAGES_QONNX: Mapping[str, tuple[str, str]] = {"qonnx": ("qonnx", "qonnx")}
+"""The same for QONNX files."""
+KNOWN = {**PACKAGES, **PACKAGES_ONNX, **PACKAGES_QONNX}
 Run = Callable[[Sequence[IntArray]], list[IntArray]]
 """Values of tensors for inputs with samples on the first axis."""
 WORKER = Path(__file__).with_name("worker.py")

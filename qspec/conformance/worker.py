@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -57,6 +59,32 @@ def ort(content: bytes, inputs: list[Any], outputs: int, level: str) -> list[lis
     return [session.run(None, {n: x[sample] for n, x in zip(names, inputs, strict=True)})[:outputs] for sample in range(len(inputs[0]))]
 
 
+def qonnx(content: bytes, inputs: list[Any]) -> list[list[Any]]:
+    """Run every sample in the executor of the package qonnx, one sample at a time, and return the tensors that its properties name.
+
+    Files name its domain in several ways; the one-node models that the executor makes are written for the onnxruntime that is installed.
+    Sessions are kept from sample to sample.
+    """
+    onnx: Any = import_module("onnx")
+    onnx.IR_VERSION = 10
+    executor: Any = import_module("qonnx.core.onnx_exec")
+    executor.rt = SimpleNamespace(InferenceSession=lru_cache(maxsize=None)(executor.rt.InferenceSession))
+    model = onnx.load_model_from_string(content)
+    names = next(p.value for p in model.metadata_props if p.key == "tensors").split("\n")
+    wrapper = import_module("qonnx.core.modelwrapper").ModelWrapper(model)
+    infer = import_module("qonnx.transformation.infer_shapes").InferShapes
+    fold = import_module("qonnx.transformation.fold_constants").FoldConstants
+    for step in (infer(), fold(exclude_op_types=[]), infer()):
+        wrapper = wrapper.transform(step)
+    stored = {t.name for t in wrapper.graph.initializer}
+    given = [i.name for i in wrapper.graph.input if i.name not in stored]
+    rows: list[list[Any]] = []
+    for sample in range(len(inputs[0])):
+        found = executor.execute_onnx(wrapper, {n: x[sample] for n, x in zip(given, inputs, strict=True)}, True)
+        rows.append([np.asarray(found[n]) for n in names])
+    return rows
+
+
 LEVELS = {"ort": "ORT_DISABLE_ALL", "ort-fused": "ORT_ENABLE_EXTENDED"}
 RESOLVERS = {"litert-reference": "BUILTIN_REF", "litert-optimized": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "xnnpack": "AUTO"}
 
@@ -67,7 +95,9 @@ def main(runtime: str, model: str, inputs: str, outputs: str) -> None:
     with np.load(inputs) as stored:
         count = int(stored["outputs"])
         arrays = [stored[f"x{k}"] for k in range(len(stored.files) - 1)]
-    if runtime in LEVELS:
+    if runtime == "qonnx":
+        rows = qonnx(content, arrays)
+    elif runtime in LEVELS:
         rows = ort(content, arrays, count, LEVELS[runtime])
     else:
         rows = tflm(content, arrays, count) if runtime == "tflm" else litert(content, arrays, count, RESOLVERS[runtime])

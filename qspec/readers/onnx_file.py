@@ -6,7 +6,7 @@ Source: ONNX, https://onnx.ai/onnx/repo-docs/IR.html.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,6 +27,10 @@ OPSETS = (7, 26)
 """The versions of the operators of ONNX that are read."""
 QONNX = ("qonnx", "brevitas", "finn")
 """What the names of domains contain whose operators quantise."""
+QUANTIZERS = ("Quant", "IntQuant", "FloatQuant", "BipolarQuant", "Trunc", "MultiThreshold")
+"""Operators of QONNX by name; `ONNX_DOMAIN` has none of these names."""
+DATA_TYPE = "finn_datatype"
+"""The key under which QONNX keeps the type of a tensor."""
 ONNX_DOMAIN = ("", "ai.onnx")
 GRAPH, BEFORE_GRAPH = 7, range(1, 7)
 """The numbers of the fields of a model: its graph, and what is written before it."""
@@ -74,30 +78,52 @@ class OnnxGraph:
     constants: Mapping[str, Stored]
     inputs: Mapping[str, Port]
     outputs: Mapping[str, Port]
+    versions: Mapping[str, int] = field(default_factory=dict[str, int])
+    types: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def read_graph(path: str | Path) -> OnnxGraph:
+def read_graph(path: str | Path, *, quantizers: bool = False) -> OnnxGraph:
     """Return the graph of an .onnx or .onnx.gz file.
 
-    Raises ModelFileError if the file is none, is damaged, or keeps weights elsewhere; UnsupportedError on QONNX, functions of its own and
-    opsets outside `OPSETS`; PackageMissingError without the package `onnx`.
+    With `quantizers` the operators of QONNX are taken, under their names without a domain; `versions` are those of its domains, `types` the
+    annotations of tensors. Raises ModelFileError if the file is none, is damaged, or keeps weights elsewhere; UnsupportedError on QONNX
+    without `quantizers`, on functions of its own and opsets outside `OPSETS`; PackageMissingError without the package `onnx`.
     """
-    model = _model(Path(path))
+    model = _model(Path(path), quantizers=quantizers)
     graph = model.graph
     used = {name for node in graph.node for name in node.input} | {o.name for o in graph.output}
     constants = {t.name: _stored(t, path) for t in graph.initializer if t.name in used}
     nodes: list[OnnxNode] = []
     for node in graph.node:
         attributes = {a.name: _attribute(a, path) for a in node.attribute}
-        domain = "" if node.domain in ONNX_DOMAIN else f"{node.domain}."
+        domain = "" if node.domain in ONNX_DOMAIN or _is_qonnx(node.domain) else f"{node.domain}."
         nodes.append(OnnxNode(domain + node.op_type, node.name, tuple(node.input), tuple(node.output), attributes))
     stored = {t.name for t in graph.initializer}
     inputs = {i.name: _port(i) for i in graph.input if i.name not in stored}
     name = graph.name or Path(path).name.split(".")[0]
-    return OnnxGraph(name, _opset(model, path), tuple(nodes), constants, inputs, {o.name: _port(o) for o in graph.output})
+    outputs = {o.name: _port(o) for o in graph.output}
+    versions = {o.domain: o.version for o in model.opset_import if _is_qonnx(o.domain)}
+    types = {q.tensor_name: e.value for q in graph.quantization_annotation for e in q.quant_parameter_tensor_names if e.key == DATA_TYPE}
+    return OnnxGraph(name, _opset(model, path), tuple(nodes), constants, inputs, outputs, versions, types)
 
 
-def _model(path: Path) -> onnx.ModelProto:
+def _is_qonnx(domain: str) -> bool:
+    return any(part in domain for part in QONNX)
+
+
+def _name_quantizers(model: onnx.ModelProto) -> None:
+    """Put operators of QONNX that name no domain into it, as old exports need, and name the versions of its domains: 1 unless stated."""
+    from onnx import helper
+
+    for node in model.graph.node:
+        if node.op_type in QUANTIZERS and node.domain in ONNX_DOMAIN:
+            node.domain = QONNX[0]
+    known = {o.domain for o in model.opset_import}
+    found = {n.domain for n in model.graph.node if _is_qonnx(n.domain)}
+    model.opset_import.extend(helper.make_opsetid(d, 1) for d in sorted(found - known))
+
+
+def _model(path: Path, *, quantizers: bool = False) -> onnx.ModelProto:
     package, checker = _onnx()
     from google.protobuf.message import DecodeError
 
@@ -109,7 +135,9 @@ def _model(path: Path) -> onnx.ModelProto:
     _expect_text(model, path)
     _expect_inside(model)
     _keep_what_is_used(model.graph)
-    _expect_plain(model, path)
+    if quantizers:
+        _name_quantizers(model)
+    _expect_plain(model, path, quantizers=quantizers)
     _opset(model, path)
     for port in model.graph.output:
         if port.type.HasField("tensor_type"):
@@ -150,15 +178,15 @@ def _keep_what_is_used(graph: onnx.GraphProto) -> None:
         graph.node.extend(copies)
 
 
-def _expect_plain(model: onnx.ModelProto, path: Path) -> None:
-    """Refuse sparse weights, quantisers, and functions that stand for operators."""
-    foreign = sorted({f"{n.domain}.{n.op_type}" for n in model.graph.node if any(part in n.domain for part in QONNX)})
-    if foreign:
+def _expect_plain(model: onnx.ModelProto, path: Path, *, quantizers: bool) -> None:
+    """Refuse sparse weights, quantisers unless they are wanted, and functions that stand for operators."""
+    foreign = sorted({f"{n.domain}.{n.op_type}" for n in model.graph.node if _is_qonnx(n.domain) or n.op_type in QUANTIZERS})
+    if foreign and not quantizers:
         raise UnsupportedError(
-            "QONNX is not read",
+            "QONNX is no float network",
             given=f"{path} with {', '.join(foreign)}",
-            expected="a float network with operators of ONNX alone",
-            advice="export it without quantisers and quantise it here (RealNetwork.quantize), or build its layers from their integers",
+            expected="a network with operators of ONNX alone",
+            advice="qs.load reads it as a quantised network",
         )
     if model.graph.sparse_initializer:
         raise ModelFileError("sparse weights are not read", given=str(path), expected="dense initializers")
@@ -225,6 +253,11 @@ def operators(path: Path) -> frozenset[str]:
         return frozenset(n.op_type if n.domain in ONNX_DOMAIN else f"{n.domain}.{n.op_type}" for n in model.graph.node)
     except Exception:  # noqa: BLE001 - protobuf raises what it likes, and who reads the file says what is wrong with it
         return frozenset()
+
+
+def has_quantizers(path: Path) -> bool:
+    """Return whether a file has operators of QONNX, in whatever domain exporters put them."""
+    return any(op.rpartition(".")[2] in QUANTIZERS for op in operators(path))
 
 
 def _damaged(path: str | Path, error: Exception) -> ModelFileError:

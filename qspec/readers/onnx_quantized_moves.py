@@ -107,12 +107,14 @@ def windows_of(r: Reader, n: OnnxNode, size: tuple[int, int], shape: tuple[int, 
     return Windows(size, (stride[0], stride[1]), ((top, bottom), (left, right)), (dilation[0], dilation[1]))
 
 
-MOVES: Mapping[str, Callable[[Reader, OnnxNode], State]] = {
-    "Flatten": _move(_flatten),
-    "Identity": _move(_identity),
-    "Reshape": _move(_reshape),
-    "Squeeze": _move(_squeeze),
-    "Transpose": _move(_transpose),
-    "Unsqueeze": _move(_unsqueeze),
+CHANGES: Mapping[str, Callable[[Reader, OnnxNode, Codes], Codes]] = {
+    "Flatten": _flatten,
+    "Identity": _identity,
+    "Reshape": _reshape,
+    "Squeeze": _squeeze,
+    "Transpose": _transpose,
+    "Unsqueeze": _unsqueeze,
 }
-"""Operators that put elements elsewhere."""
+"""Operators that put elements elsewhere, on codes."""
+MOVES: Mapping[str, Callable[[Reader, OnnxNode], State]] = {name: _move(change) for name, change in CHANGES.items()}
+"""The same, on codes and on the floats of codes."""

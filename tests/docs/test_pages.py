@@ -13,6 +13,7 @@ import pytest
 
 from qspec import errors
 from qspec.named import properties, real_properties
+from qspec.readers import qonnx_operators
 from qspec.readers.onnx_operators import OPERATORS
 from qspec.readers.onnx_table import markdown
 from qspec.solver import Reason, solver_entry_points
@@ -37,6 +38,11 @@ def sections(page: str) -> dict[str, str]:
 
 def classes() -> dict[str, type[errors.QspecError]]:
     return {name: c for name, c in vars(errors).items() if isinstance(c, type) and issubclass(c, errors.QspecError)}
+
+
+def test_the_table_of_qonnx_is_the_one_that_the_reader_obeys() -> None:
+    """To write it anew: `markdown()` of `qspec.readers.qonnx_operators`."""
+    assert text("fpga.md").split("<!-- table -->\n")[1].split("<!-- end -->")[0] == qonnx_operators.markdown()
 
 
 def test_the_table_of_onnx_is_the_one_that_the_reader_obeys() -> None:
