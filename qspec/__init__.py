@@ -103,6 +103,7 @@ from qspec.support.distribution import VERSION
 from qspec.verify.decide import falsify as falsify
 from qspec.verify.decide import query as query
 from qspec.verify.decide import verify as verify
+from qspec.verify.options import Options as Options
 from qspec.verify.result import Result as Result
 from qspec.verify.result import Verdict as Verdict
 
@@ -228,6 +229,7 @@ __all__ = [
     "NetworkError",
     "Objective",
     "Optimum",
+    "Options",
     "Ordinal",
     "Overflow",
     "PackageMissingError",

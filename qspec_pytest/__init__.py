@@ -44,16 +44,16 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Prover:
-    """What the fixture `prove` is: call it with a property and the values of its parameters; the test goes on if the property holds."""
+    """What the fixture `prove` is: call it with a property whose parameters have their values; the test goes on if it holds."""
 
     node: pytest.Item
     settings: Settings
 
-    def __call__(self, spec: Property, **parameters: object) -> Result:
+    def __call__(self, spec: Property) -> Result:
         """Return the result if the property holds; else fail the test, or what else it is to do with UNKNOWN."""
         from qspec_pytest.judging import judge
 
-        return judge(spec, parameters, self.settings, self.node, kept_in(self.node.config))
+        return judge(spec, self.settings, self.node, kept_in(self.node.config))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -76,7 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def prove(request: pytest.FixtureRequest) -> Prover:
-    """Return what decides properties within a test: `prove(spec, radius=1)` returns the result, or fails the test."""
+    """Return what decides properties within a test: `prove(spec.at(radius=1))` returns the result, or fails the test."""
     node = cast(pytest.Item, request.node)
     return Prover(node, _settings(node))
 

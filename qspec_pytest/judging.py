@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,18 +10,18 @@ import pytest
 
 import qspec as qs
 from qspec.language.bind import bind
+from qspec.language.text import describe
 from qspec.language.traversal import is_real
 from qspec.show.counterexample import decisions, explain
-from qspec.language.text import describe
 from qspec.show.point import explain_point
 from qspec.verify.kept import keep, recall
 from qspec_pytest import AGAIN, Settings
 
 
-def judge(spec: qs.Property, parameters: Mapping[str, object], settings: Settings, node: pytest.Item, folder: Path | None) -> qs.Result:
+def judge(spec: qs.Property, settings: Settings, node: pytest.Item, folder: Path | None) -> qs.Result:
     """Return the result of a property that holds; otherwise end the test as its settings say."""
     __tracebackhide__ = True
-    bound = bind(spec, parameters)
+    bound = bind(spec)
     limits = qs.Limits(settings.timeout, 8192, 0)
     kept = None if folder is None else recall(folder, bound, limits)
     result = qs.verify(bound, solver=settings.solver or None, timeout=settings.timeout) if kept is None else kept

@@ -16,8 +16,8 @@ import qspec_models
 from qspec.arithmetic.integers import IntArray
 from qspec.cli.report import grounds
 from qspec.cli.terminal import colour, columns, painted, table
+from qspec.language.text import describe
 from qspec.show import png
-from qspec.show.formula import describe
 from qspec.show.picture import beside, change, grey
 from qspec_models.card import Card, LocalRobustness
 from qspec_models.queries import as_property
@@ -110,7 +110,7 @@ def violations(network: qs.Network, card: Card, results: Sequence[tuple[LocalRob
     yield from ((q, r.codes["x"]) for q, r in results if r.codes is not None)
     for q in card.queries:
         if isinstance(q, LocalRobustness) and q.epsilon > 1:
-            found = qs.falsify(as_property(q, card, network, *qspec_models.samples(card.name)), seconds=LIMIT)
+            found = qs.falsify(as_property(q, card, network, *qspec_models.samples(card.name)), timeout=LIMIT)
             if found.codes is not None:
                 yield q, found.codes["x"]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Unpack
 
 from qspec.arithmetic.integers import IntArray
 from qspec.compile.query import compile_property
@@ -14,6 +15,7 @@ from qspec.language.traversal import is_real
 from qspec.solver import Solver
 from qspec.support.options import listed
 from qspec.verify.decide import verify
+from qspec.verify.options import SearchOptions, Settings
 from qspec.verify.reproducer import write_real_reproducer, write_reproducer
 from qspec.verify.result import Result, Verdict
 
@@ -49,30 +51,23 @@ def compare(
     spec: Property,
     *,
     solvers: Sequence[str | Solver],
-    timeout: float | None = 60.0,
-    memory: int | None = 8192,
-    seed: int = 0,
-    attack: bool = False,
-    without: Sequence[str] = (),
-    **parameters: object,
+    **options: Unpack[SearchOptions],
 ) -> Comparison:
-    """Ask several solvers the same; by default without an attack before, so that solvers are compared.
+    """Ask several solvers the same; by default without an attack before, so that solvers are compared. Options are those of `verify`.
 
     Raises SoundnessError, with a reproducer written, if two verdicts contradict each other.
     """
-    return Comparison(
-        tuple(compare_each(spec, solvers=solvers, timeout=timeout, memory=memory, seed=seed, attack=attack, without=without, **parameters))
-    )
+    return Comparison(tuple(compare_each(spec, solvers=solvers, **options)))
 
 
-def compare_each(spec: Property, *, solvers: Sequence[str | Solver], **options: object) -> Iterator[Result]:
+def compare_each(spec: Property, *, solvers: Sequence[str | Solver], **options: Unpack[SearchOptions]) -> Iterator[Result]:
     """Yield the result of each solver as it comes; raises SoundnessError at the first contradiction."""
-    asked = listed(solvers, "solvers")
+    asked, settings = listed(solvers, "solvers"), Settings.of(options, SearchOptions, attack=False)
     if not asked:
         raise SpecError("nobody is asked", given=solvers, expected="at least one solver")
     seen: list[Result] = []
     for solver in asked:
-        result = verify(spec, solver=solver, **options)  # pyright: ignore[reportArgumentType]
+        result = verify(spec, **replace(settings, solver=solver).options())
         for other in seen:
             if {result.verdict, other.verdict} == {Verdict.HOLDS, Verdict.VIOLATED}:
                 _contradiction(spec, result, other)
@@ -81,7 +76,7 @@ def compare_each(spec: Property, *, solvers: Sequence[str | Solver], **options: 
 
 
 def _contradiction(spec: Property, first: Result, second: Result) -> None:
-    bound = bind(spec, first.parameters)
+    bound = bind(spec)
     facts = {f"verdict of {r.solver}": r.verdict.name for r in (first, second)}
     found: Mapping[str, IntArray] | None = first.codes or second.codes
     if is_real(bound):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, cast, get_args
+from typing import Unpack, cast
 
 from qspec.batch.progress import tally
 from qspec.batch.store import Store, opened
@@ -17,10 +16,10 @@ from qspec.batch.worker import Death, Desk, Job, Reply, Task
 from qspec.errors import QspecError, SolverMissingError, SoundnessError, SpecError
 from qspec.language.formulas import Property
 from qspec.language.traversal import networks
-from qspec.solver import Limits, Reason, Solver, get_solver
+from qspec.solver import Reason
 from qspec.support import checks
-from qspec.verify.decide import DEFAULT_SOLVER, Presolve, verify
 from qspec.verify.feature_rows import rows_of
+from qspec.verify.options import DEFAULT_SOLVER, Options, Settings
 from qspec.verify.result import Evidence, Result, Verdict
 
 Specs = Property | Sequence[Property] | Mapping[str, Property]
@@ -112,19 +111,17 @@ def verify_many(
     spec: Specs,
     over: Over,
     *,
-    solver: str | Solver = DEFAULT_SOLVER,
     workers: int | None = None,
     store: str | os.PathLike[str] | None = None,
-    timeout: float | None = 60.0,
     progress: bool = False,
-    **options: object,
+    **options: Unpack[Options],
 ) -> Generator[Finished]:
     """Verify properties for many values of their parameters; yields each result as it comes, in any order.
 
     `over` are mappings of parameter values, or one mapping of names to lists, of which every combination is taken. Each property of
     `spec` is asked for each of them. `workers` processes share the queries (default: one for each core; 1: this process). `store` is a
-    file to which every result is written at once; queries that it settles are not asked again. Other options are those of `verify`;
-    the solver "falsify" is `falsify`, a search only.
+    file to which every result is written at once; queries that it settles are not asked again. `options` are those of `verify`; the solver
+    "falsify" is `falsify`, a search only.
 
     An error of one query comes as `Finished.error` and loses no other query; a SoundnessError is raised, too, when all others are
     done. A query whose worker dies twice is UNKNOWN (CRASH). Closing the generator, or an interruption, stops the workers. Raises
@@ -132,7 +129,7 @@ def verify_many(
     """
     properties = _properties(spec)
     checks.flag(progress, "progress")
-    settings = every_option({"solver": solver, "timeout": timeout, **options})
+    settings = every_option(options)
     elements = grid(**cast(Mapping[str, Iterable[object]], over)) if isinstance(over, Mapping) else over
     if isinstance(elements, str) or not isinstance(elements, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpecError(
@@ -158,32 +155,15 @@ def _properties(spec: Specs) -> tuple[Property, ...]:
     return tuple(replace(p, name=name) if isinstance(name, str) else p for name, p in found.items())
 
 
-def every_option(given: Mapping[str, object]) -> dict[str, object]:
-    """Return every option of `verify`, as given or as it is by default; raises SpecError on one that it has not."""
-    known = {p.name: p.default for p in inspect.signature(verify).parameters.values() if p.kind is p.KEYWORD_ONLY}
-    if stray := sorted(set(given) - set(known)):
-        raise SpecError(
-            "verify has no such option", given=stray, expected=", ".join(known), advice="values of parameters belong into `over`"
-        )
-    settings = {**known, **given}
-    settings["without"] = sorted(checks.names(settings["without"], "without"))
-    if not isinstance(settings["solver"], str):
-        get_solver(cast(Solver, settings["solver"]))
-    for name in ("attack", "split"):
-        checks.flag(settings[name], name)
-    checks.positive(settings["delta"], "delta")
-    checks.choice(settings["presolve"], "presolving", get_args(Presolve))
-    return settings
+def every_option(given: Mapping[str, object], kind: type = Options, **defaults: object) -> Settings:
+    """Return every option of `verify`, as given or as it is by default, the solver named; raises SpecError on one that it has not."""
+    settings = Settings.of(given, kind, **defaults)
+    return settings if settings.solver is not None else replace(settings, solver=DEFAULT_SOLVER)
 
 
-def _stamp(settings: Mapping[str, object]) -> str:
+def _stamp(settings: Settings) -> str:
     """Return the options that a verdict may depend on, as text; limits are not among them."""
-    solver = cast("str | Solver", settings["solver"])
-    facts = {k: v for k, v in settings.items() if k not in LIMITS} | {"solver": solver if isinstance(solver, str) else solver.name}
-    try:
-        return json.dumps(facts, sort_keys=True)
-    except TypeError:
-        raise SpecError("an option is no plain value", given=facts, expected="texts, numbers, lists of texts") from None
+    return json.dumps({k: v for k, v in settings.plain().items() if k not in LIMITS}, sort_keys=True)
 
 
 class Batch:
@@ -192,7 +172,7 @@ class Batch:
     def __init__(
         self,
         properties: tuple[Property, ...],
-        settings: Mapping[str, object],
+        settings: Settings,
         over: Iterable[Values],
         workers: int | None,
         tags: Tags | None = None,
@@ -201,7 +181,7 @@ class Batch:
         self._networks = [tuple(networks(p)) for p in properties]
         self._settings = settings
         self._stamp = _stamp(settings)
-        self._limits = Limits(*(cast(Any, settings[k]) for k in ("timeout", "memory", "seed")))
+        self._limits = settings.limits
         self._over = over
         self._workers = checks.workers(workers) or cores()
         self._tags = tags
@@ -273,12 +253,14 @@ class Batch:
             result = cast(Store, store).result(reply.key) if resumed else Result.from_dict(json.loads(text))
         if store is not None:
             store.keep(reply.key, task.index, text, {} if self._tags is None else self._tags(task, result))
-        rows = rows_of(self._properties[task.position].variables, result.codes, task.parameters)
-        result = replace(result, name=name, parameters=task.parameters, networks=self._networks[task.position], rows=rows)
+        spec = self._properties[task.position]
+        values = {**spec.values, **task.parameters}
+        rows = rows_of(spec.variables, result.codes, values)
+        result = replace(result, name=name, parameters=values, networks=self._networks[task.position], rows=rows)
         return Finished(task.index, name, reply.key, task.parameters, result, resumed)
 
     def _crashed(self, task: Task, death: Death) -> Result:
-        spec, solver = self._properties[task.position], cast("str | Solver", self._settings["solver"])
+        spec, solver = self._properties[task.position], self._settings.solver or DEFAULT_SOLVER
         return Result(
             Verdict.UNKNOWN,
             spec.kind,
@@ -288,7 +270,7 @@ class Batch:
             detail=f"the worker that was asked ended with status {death.status}, and so did another before",
             solver=solver if isinstance(solver, str) else solver.name,
             limits=self._limits,
-            parameters=task.parameters,
+            parameters={**spec.values, **task.parameters},
             networks=self._networks[task.position],
         )
 

@@ -11,14 +11,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from numbers import Integral
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Unpack, cast
 
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.arithmetic.rounding import Rounding, round_ratio
 from qspec.batch.curves import Judged, Share, Step, judged, shares, steps
-from qspec.batch.many import Batch, Finished, Values, every_option
+from qspec.batch.many import Batch, Finished, Values
 from qspec.batch.progress import tally
 from qspec.batch.records import ERROR, REAL, Bits, Record, of_line
 from qspec.batch.worker import Task
@@ -36,7 +36,7 @@ from qspec.solver import Solver
 from qspec.support import checks
 from qspec.support.optional import need
 from qspec.support.options import listed
-from qspec.verify.decide import DEFAULT_REAL, DEFAULT_SOLVER
+from qspec.verify.options import DEFAULT_REAL, DEFAULT_SOLVER, SearchOptions, Settings
 from qspec.verify.result import Result, Verdict
 
 if TYPE_CHECKING:
@@ -137,17 +137,16 @@ def sweep(
     labelled: Labelled | None = None,
     workers: int | None = None,
     store: str | os.PathLike[str] | None = None,
-    timeout: float | None = 60.0,
     progress: bool = False,
-    **options: object,
+    **options: Unpack[SearchOptions],
 ) -> Sweep:
     """Ask every property that `specs` returns of the network at every number of `bits`, for every one of `samples`, by every solver.
 
     `make` returns the network for a number of bits, as a calibration does (`RealNetwork.calibrate`), or is a mapping of numbers of bits, or
     of names of formats, to networks. `samples` are values of the properties' parameters. The solver "falsify" only searches. `real` is the
     same property of the real network, with the same parameters (of several properties a mapping by their names), decided by `real_solver`.
-    `labelled` are input codes, shape (n, *input shape), and their n classes, for the accuracy. `workers`, `store`, `timeout` and `progress`
-    are as in `verify_many`, other options those of `verify`.
+    `labelled` are input codes, shape (n, *input shape), and their n classes, for the accuracy. `workers`, `store` and `progress` are
+    as in `verify_many`, `options` those of `verify`.
 
     A query that could not be asked is a record with the reason ERROR. Raises SpecError on malformed arguments, SolverMissingError if a
     solver cannot run, and SoundnessError as `verify_many` does.
@@ -158,9 +157,10 @@ def sweep(
     asked = list(listed(solvers, "solvers"))
     if not points or not asked:
         raise SpecError("nothing to ask", given=f"{len(points)} samples, {len(asked)} solvers", expected="at least one of each")
-    batches = [_batch(levels, points, every_option({"solver": s, "timeout": timeout, **options}), workers) for s in asked]
+    settings = Settings.of(options, SearchOptions)
+    batches = [_batch(levels, points, replace(settings, solver=s), workers) for s in asked]
     if real is not None:
-        batches.append(_real_batch(levels, _reals(real, levels), points, real_solver, labelled, timeout, workers))
+        batches.append(_real_batch(levels, _reals(real, levels), points, real_solver, labelled, settings, workers))
     records: list[Record] = []
     with ExitStack() as stack:
         count = stack.enter_context(tally(sum(n for n, _ in batches))) if progress else None
@@ -211,10 +211,9 @@ def _levels(
     return tuple(levels)
 
 
-def _batch(levels: Sequence[Level], points: Sequence[Values], settings: Mapping[str, object], workers: int | None) -> tuple[int, Asking]:
+def _batch(levels: Sequence[Level], points: Sequence[Values], settings: Settings, workers: int | None) -> tuple[int, Asking]:
     """Return how many queries one solver is asked about the quantised networks, and who asks them."""
-    solver = cast("str | Solver", settings["solver"])
-    method = solver if isinstance(solver, str) else solver.name
+    method = str(settings.plain()["solver"])
     places = [(level, name) for level in levels for name in level.specs]
 
     def tags(task: Task, _: Result | None) -> dict[str, object]:
@@ -232,7 +231,7 @@ def _real_batch(
     points: Sequence[Values],
     solver: str | Solver,
     labelled: Labelled | None,
-    timeout: float | None,
+    given: Settings,
     workers: int | None,
 ) -> tuple[int, Asking]:
     """Return how many queries are asked about the real network, and who asks them; each tells whose codes keep its counterexample."""
@@ -247,13 +246,13 @@ def _real_batch(
             notes["survives"] = {str(level.bits): survives(level.specs[name], task.parameters, result) for level in levels}
         return {"spec": name, "sample": task.index // len(names), "method": REAL, "notes": notes}
 
-    settings = every_option({"solver": solver, "timeout": timeout})
+    settings = Settings(solver=solver, timeout=given.timeout, memory=given.memory, seed=given.seed, delta=given.delta)
     return len(names) * len(points), partial(_ask, tuple(specs.values()), settings, points, workers, tags)
 
 
 def _ask(
     properties: tuple[Property, ...],
-    settings: Mapping[str, object],
+    settings: Settings,
     points: Sequence[Values],
     workers: int | None,
     tags: Callable[[Task, Result | None], dict[str, object]],
@@ -281,7 +280,7 @@ def _reals(real: Property | Mapping[str, Property], levels: Sequence[Level]) -> 
 
 def survives(spec: Property, parameters: Values, result: Result) -> bool:
     """Return whether a counterexample of a real network, rounded to codes, is one of this property: with the same variables, by name."""
-    bound = bind(spec, parameters)
+    bound = bind(spec.at(**parameters))
     found = {**(result.codes or {}), **(result.point or {})}
     codes: dict[str, IntArray] = {}
     for v in bound.variables:

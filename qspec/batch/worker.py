@@ -9,14 +9,14 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
 
 from qspec import errors
-from qspec.errors import InternalError, QspecError, SpecError
+from qspec.errors import InternalError, QspecError
 from qspec.language.bind import bind
 from qspec.language.formulas import Property
 from qspec.verify.decide import falsify, verify
 from qspec.verify.identity import identity
+from qspec.verify.options import Settings
 from qspec.verify.result import Result
 
 SEARCH = "falsify"
@@ -28,8 +28,7 @@ class Job:
     """What every query of a batch has in common; a worker gets it once."""
 
     properties: tuple[Property, ...]
-    options: Mapping[str, object]
-    """Every option of `verify`."""
+    settings: Settings
     stamp: str
     """The options that a verdict may depend on, as text; limits are not among them."""
     settled: frozenset[str]
@@ -102,14 +101,12 @@ class Desk:
 
     def key(self, task: Task) -> str:
         """Return the SHA-256 of everything that a verdict may depend on: kind, both queries, variables, and the options of the stamp."""
-        return identity(bind(self._job.properties[task.position], task.parameters), self._job.stamp)
+        return identity(bind(self._spec(task)), self._job.stamp)
 
     def answer(self, task: Task, announce: Callable[[str], None]) -> Reply:
         """Decide a query unless its key is settled; calls `announce` with the key before. Never raises but for interruptions."""
         key = ""
         try:
-            if clash := sorted(set(task.parameters) & set(self._job.options)):
-                raise SpecError("a parameter has the name of an option of verify", given=clash, expected="another name")
             key = self.key(task)
             announce(key)
             if key in self._job.settled:
@@ -119,11 +116,13 @@ class Desk:
             return Reply(key, failure=Failure.of(error))
 
     def _decided(self, task: Task) -> Result:
-        spec, options = self._job.properties[task.position], self._job.options
-        if options["solver"] == SEARCH:
-            seconds, seed = (cast(Any, options[k]) for k in ("timeout", "seed"))
-            return falsify(spec, seconds=seconds, seed=seed, **task.parameters)
-        return verify(spec, **{**options, **task.parameters})  # pyright: ignore[reportArgumentType]
+        spec, settings = self._spec(task), self._job.settings
+        if settings.solver == SEARCH:
+            return falsify(spec, timeout=settings.timeout, memory=settings.memory, seed=settings.seed)
+        return verify(spec, **settings.options())
+
+    def _spec(self, task: Task) -> Property:
+        return self._job.properties[task.position].at(**task.parameters)
 
 
 def main(connection: int, lifeline: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -71,26 +71,24 @@ class Claim:
         return Proved(self.spec.name, "HOLDS" if self.spec.kind == "forall" else "VIOLATED", checked, self.statement, assumed)
 
 
-def check_property(
-    certificate: Certificate, spec: Property, parameters: Mapping[str, object] | None = None, *, partial: bool = False
-) -> Proved:
-    """Check that a certificate proves what it says of a property; parameters are those recorded in it unless others are given.
+def check_property(certificate: Certificate, spec: Property, *, partial: bool = False) -> Proved:
+    """Check that a certificate proves what it says of a property; parameters are those recorded in it unless the property has other values.
 
     Raises CertificateError if it is about another property, parameter or network, or if its proof fails; also if it assumes anything,
     unless a `partial` one will do.
     """
-    claim = claimed(certificate, spec, parameters)
+    claim = claimed(certificate, spec)
     return claim.proved(check(certificate, claim.query, partial=partial), certificate.assumed)
 
 
-def claimed(certificate: Certificate, spec: Property, parameters: Mapping[str, object] | None = None) -> Claim:
-    """Return what a certificate claims of a property; parameters are those recorded in it unless others are given.
+def claimed(certificate: Certificate, spec: Property) -> Claim:
+    """Return what a certificate claims of a property; parameters are those recorded in it unless the property has other values.
 
     Raises CertificateError if it is about something else, and says which parameter differs, if one does.
     """
     if certificate.kind != spec.kind:
         raise CertificateError("the certificate is about another kind of property", given=certificate.kind, expected=spec.kind)
-    recorded, given = certificate.parameters, parameters or {}
+    recorded, given = certificate.parameters, spec.values
     bound = bind(spec, {**recorded, **given})
     hashes = [content_hash(n) for n in networks(bound)]
     if sorted(hashes) != sorted(certificate.networks):

@@ -9,10 +9,11 @@ from qspec.certificate.claim import Claim, claimed, domains, sources
 from qspec.certificate.file import Certificate, load
 from qspec.cli.outcome import Exit, Outcome, status
 from qspec.cli.report import grounds, solutions
-from qspec.cli.specs import Case, read_specs
+from qspec.cli.specs import read_specs
 from qspec.cli.terminal import painted
 from qspec.errors import CertificateError, SpecError
 from qspec.files.qspec_file import content_hash
+from qspec.language.formulas import Property
 from qspec.language.traversal import networks
 from qspec.readers.load import load as load_network
 from qspec.verify.cube_and_conquer import confirm
@@ -27,7 +28,7 @@ def run(*, certificate: str, network: str, target: str, param: Sequence[str], as
     proof = load(certificate)
     case = _case(proof, target, param)
     _check_network(network, case)
-    claim = claimed(proof, case.spec, case.parameters)
+    claim = claimed(proof, case)
     try:
         checked = check(proof, claim.query, partial=True)
     except CertificateError as error:
@@ -39,10 +40,10 @@ def run(*, certificate: str, network: str, target: str, param: Sequence[str], as
         return Outcome(f"{painted(found.verdict)}\n{found}")
     if ask is None:
         return Outcome(f"{painted('UNKNOWN')}\n{found}\n`--ask SOLVER` asks a solver about each of them", Exit.UNKNOWN)
-    return _asked(confirm(proof, case.spec, case.parameters, solver=ask, timeout=timeout), case, claim, len(proof.assumed))
+    return _asked(confirm(proof, case, solver=ask, timeout=timeout), case, claim, len(proof.assumed))
 
 
-def _asked(result: Result, case: Case, claim: Claim, number: int) -> Outcome:
+def _asked(result: Result, case: Property, claim: Claim, number: int) -> Outcome:
     """Return what a solver, asked again about everything that a certificate assumes, makes of it."""
     lines = [painted(result.verdict.name)]
     said = result.certificate
@@ -56,7 +57,7 @@ def _asked(result: Result, case: Case, claim: Claim, number: int) -> Outcome:
     return Outcome("\n\n".join(["\n".join(lines), *solutions([case], [result])]), status(result.verdict, [result]))
 
 
-def _case(proof: Certificate, target: str, param: Sequence[str]) -> Case:
+def _case(proof: Certificate, target: str, param: Sequence[str]) -> Property:
     """Return the property that the certificate names among those of a file; the only one there is, whatever it is called."""
     cases = read_specs(target, param)
     named = [c for c in cases if c.name == proof.property]
@@ -65,10 +66,10 @@ def _case(proof: Certificate, target: str, param: Sequence[str]) -> Case:
     return cases[0] if len(cases) == 1 else named[0]
 
 
-def _check_network(name: str, case: Case) -> None:
+def _check_network(name: str, case: Property) -> None:
     """Raise CertificateError unless the property is about this network."""
     given = content_hash(load_network(name))
-    used = {content_hash(n): n.name for n in networks(case.spec)}
+    used = {content_hash(n): n.name for n in networks(case)}
     if given not in used:
         raise CertificateError(
             "the property is not about this network",

@@ -9,9 +9,11 @@ from qspec.batch.comparison import Comparison, compare_each
 from qspec.cli.outcome import Outcome, overall, status
 from qspec.cli.report import caveat, check_writable, deliver, grounds, solution
 from qspec.cli.solvers import installed
-from qspec.cli.specs import Case, read_specs
+from qspec.cli.specs import read_specs
 from qspec.cli.terminal import Report, painted, progress, table
 from qspec.errors import SolverMissingError
+from qspec.language.formulas import Property
+from qspec.verify.options import SearchOptions
 from qspec.verify.result import Result, Verdict
 
 
@@ -33,7 +35,7 @@ def run(
     check_writable(json)
     cases = read_specs(target, param)
     names = list(dict.fromkeys(n.strip() for n in solvers.split(",") if n.strip())) or _default(theory)
-    options: dict[str, object] = {
+    options: SearchOptions = {
         "theory": theory,
         "timeout": timeout,
         "memory": memory,
@@ -60,11 +62,11 @@ def _default(theory: str | None) -> list[str]:
     return names
 
 
-def _compare(case: Case, names: Sequence[str], options: dict[str, object], report: Report) -> Comparison:
+def _compare(case: Property, names: Sequence[str], options: SearchOptions, report: Report) -> Comparison:
     results: list[Result] = []
     waiting = iter(names)
     report(f"{case.name} · {next(waiting)}")
-    for result in compare_each(case.spec, solvers=names, **options, **case.parameters):
+    for result in compare_each(case, solvers=names, **options):
         results.append(result)
         following = next(waiting, None)
         if following is not None:
@@ -80,7 +82,7 @@ def _decisive(comparison: Comparison) -> Result:
     return (failed or list(comparison.results))[0]
 
 
-def compared(case: Case, comparison: Comparison) -> str:
+def compared(case: Property, comparison: Comparison) -> str:
     """Return a comparison as text: the verdict, a table of answers, the matrix of who agrees, and one counterexample."""
     verdict = comparison.verdict
     same = sum(r.verdict is verdict for r in comparison.results)

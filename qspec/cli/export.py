@@ -40,12 +40,12 @@ def run(*, target: str, theory: str, format: str | None, presolve: bool, param: 
     if len(cases) > 1:
         raise SpecError("one property at a time", given=", ".join(c.name for c in cases), expected=f"{target}:{cases[0].name}")
     case = cases[0]
-    found, absent = ("VIOLATED", "HOLDS") if case.spec.kind == "forall" else ("HOLDS", "VIOLATED")
+    found, absent = ("VIOLATED", "HOLDS") if case.kind == "forall" else ("HOLDS", "VIOLATED")
     if written == "smt2":
-        script, words = to_smtlib(case.spec, theory=theory, presolve=presolve, **case.parameters), ("sat", "unsat")
+        script, words = to_smtlib(case, theory=theory, presolve=presolve), ("sat", "unsat")
     else:
         to = to_lp if written == "lp" else to_mps
-        script, words = to(case.spec, presolve=presolve, **case.parameters), ("feasible", "infeasible")
+        script, words = to(case, presolve=presolve), ("feasible", "infeasible")
     text = f"{COMMENTS[written]} {case.name}, written by qspec: {words[0]} means {found}, {words[1]} means {absent}\n{script}"
     if out is None:
         return Outcome(text)

@@ -18,7 +18,6 @@ from qspec.cli.specs import choose, read_file, setting, split_target
 from qspec.cli.terminal import painted, table
 from qspec.errors import InternalError, SpecError
 from qspec.files.atomic import check_plain
-from qspec.language.bind import parameter_names
 from qspec.language.formulas import Property
 from qspec.support.json_text import parse
 from qspec.verify.result import Verdict
@@ -97,7 +96,7 @@ def _check_names(properties: Mapping[str, Property], queries: Sequence[Mapping[s
         raise SpecError("there is nothing to ask", given="no values", expected="--over FILE with at least one element")
     given = {name for query in queries for name in query}
     for label, spec in properties.items():
-        wanted = set(parameter_names(spec))
+        wanted = set(spec.parameters)
         if given != wanted:
             raise SpecError(
                 f"these are not the parameters of {label}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from qspec.cli.outcome import FAILURES, Exit, Outcome
 from qspec.cli.report import MOST, solution
@@ -11,8 +10,7 @@ from qspec.cli.specs import read_specs
 from qspec.cli.terminal import progress
 from qspec.errors import SpecError
 from qspec.extremes.radius import Radius, largest_radius
-from qspec.language.bind import parameter_names
-from qspec.verify.decide import DEFAULT_SOLVER
+from qspec.verify.options import DEFAULT_SOLVER
 
 
 def run(
@@ -33,7 +31,7 @@ def run(
     allow_vacuous: bool,
 ) -> Outcome:
     """Return for each property that has the parameter up to where it holds and from where it is violated, then counterexamples."""
-    cases = [c for c in read_specs(target, param) if parameter in parameter_names(c.spec)]
+    cases = [c for c in read_specs(target, param) if parameter in c.parameters]
     if not cases:
         raise SpecError("no property has this parameter", given=parameter, expected="--parameter NAME of a qs.parameter(…)")
     found: list[Radius] = []
@@ -42,7 +40,7 @@ def run(
             report(case.name)
             found.append(
                 largest_radius(
-                    case.spec,
+                    case,
                     parameter=parameter,
                     low=low,
                     high=high,
@@ -54,11 +52,10 @@ def run(
                     seed=seed,
                     attack=attack,
                     without=without,
-                    **case.parameters,
                 )
             )
     refuted = [
-        solution(replace(c, parameters={**c.parameters, parameter: r.violated}), r.counterexample)
+        solution(c.at(**{parameter: r.violated}), r.counterexample)
         for c, r in zip(cases, found, strict=True)
         if r.counterexample is not None
     ]

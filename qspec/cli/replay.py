@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -11,7 +11,7 @@ from qspec.arithmetic.integers import IntArray, integers
 from qspec.arithmetic.shapes import check_one
 from qspec.cli.outcome import Exit, Outcome
 from qspec.cli.report import SCHEMA, solution
-from qspec.cli.specs import Case, choose, read_file, split_target
+from qspec.cli.specs import choose, read_file, split_target
 from qspec.cli.terminal import painted
 from qspec.compile.real_query import compile_real
 from qspec.errors import SpecError
@@ -96,7 +96,8 @@ def _property(stored: Stored, properties: Mapping[str, Property], path: Path) ->
 
 def _replay(stored: Stored, spec: Property) -> tuple[str, str]:
     """Return the verdict of the stored codes and what to say of them."""
-    bound = bind(spec, stored.parameters)
+    given = replace(spec, values={}).at(**stored.parameters)
+    bound = bind(given)
     codes, point = _codes(stored, spec), _point(stored, spec)
     good = real_interpret.witnesses(bound, codes, point) is True if is_real(bound) else witnesses(bound, codes)
     forall = spec.kind == "forall"
@@ -107,7 +108,7 @@ def _replay(stored: Stored, spec: Property) -> tuple[str, str]:
     now = compile_real(bound).query if is_real(bound) else query(bound)
     if stored.hash and stored.hash != digest(now):
         lines.append("the specification or its network has changed since")
-    return verdict, "\n".join(lines) + "\n\n" + solution(Case(spec, stored.parameters), codes, point)
+    return verdict, "\n".join(lines) + "\n\n" + solution(given, codes, point)
 
 
 def _point(stored: Stored, spec: Property) -> dict[str, ExactArray]:

@@ -11,12 +11,12 @@ from pathlib import Path
 from qspec.arithmetic.integers import IntArray
 from qspec.certificate.claim import domains
 from qspec.cli.outcome import Exit, overall, vacuous
-from qspec.cli.specs import Case
 from qspec.cli.terminal import colour, columns, painted
 from qspec.errors import SpecError
 from qspec.files.atomic import check_plain, replacing, writable, writing
 from qspec.ir.real import ExactArray
 from qspec.language.bind import bind
+from qspec.language.formulas import Property
 from qspec.language.traversal import is_real
 from qspec.show.counterexample import explain
 from qspec.show.point import explain_point
@@ -67,20 +67,20 @@ def grounds(result: Result) -> str:
     return text + (f" ({detail[-1].strip()[:120]})" if telling else "")
 
 
-def solutions(cases: Sequence[Case], results: Sequence[Result]) -> list[str]:
+def solutions(specs: Sequence[Property], results: Sequence[Result]) -> list[str]:
     """Return the counterexamples and witnesses among some results, each as a paragraph under its title."""
-    found = [(c, r) for c, r in zip(cases, results, strict=True) if r.codes is not None or r.point is not None]
+    found = [(c, r) for c, r in zip(specs, results, strict=True) if r.codes is not None or r.point is not None]
     parts = [solution(c, r.codes or {}, r.point) for c, r in found[:MOST]]
     if len(found) > MOST:
         parts.append(f"{len(found) - MOST} more are not shown; --json keeps them all")
     return parts
 
 
-def solution(case: Case, codes: Mapping[str, IntArray], point: Mapping[str, ExactArray] | None = None) -> str:
+def solution(spec: Property, codes: Mapping[str, IntArray], point: Mapping[str, ExactArray] | None = None) -> str:
     """Return a counterexample or witness of a property as text."""
-    bound = bind(case.spec, case.parameters)
-    what = "counterexample to" if case.spec.kind == "forall" else "witness of"
-    title = f"{what} {case.name}"
+    bound = bind(spec)
+    what = "counterexample to" if spec.kind == "forall" else "witness of"
+    title = f"{what} {spec.name}"
     head = f"{title}\n{'─' * len(title)}\n"
     if is_real(bound):
         return head + explain_point(bound, codes, point or {}, columns=columns())

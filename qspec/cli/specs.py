@@ -16,21 +16,8 @@ from qspec.cli.arrays import load_npy
 from qspec.errors import QspecError, SpecError
 from qspec.face import Network
 from qspec.files.atomic import check_plain
-from qspec.language.bind import parameter_names
 from qspec.language.formulas import Property
 from qspec.support.json_text import parse
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Case:
-    """One property of a file, named as in the file, with the values given for its parameters."""
-
-    spec: Property
-    parameters: Mapping[str, object]
-
-    @property
-    def name(self) -> str:
-        return self.spec.name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,19 +39,18 @@ def split_target(target: str) -> tuple[Path, str]:
     return path, name
 
 
-def read_specs(target: str, settings: Sequence[str] = ()) -> list[Case]:
-    """Return the properties of a file, or those of the name given, with parameters set by `NAME=VALUE`.
+def read_specs(target: str, settings: Sequence[str] = ()) -> list[Property]:
+    """Return the properties of a file, or those of the name given, named as in the file, with parameters set by `NAME=VALUE`.
 
     Raises SpecError if there are none, if a value is for no parameter, or if the file cannot be run.
     """
     path, name = split_target(target)
     found = choose(read_file(path).properties, name, path)
     values = dict(setting(s) for s in settings)
-    wanted = {label: set(parameter_names(p)) for label, p in found.items()}
-    known = {n for names in wanted.values() for n in names}
+    known = {n for p in found.values() for n in p.parameters}
     if stray := sorted(set(values) - known):
         raise SpecError("the specification has no such parameter", given=", ".join(stray), expected=_list(sorted(known)) or "no parameters")
-    return [Case(replace(p, name=label), {k: v for k, v in values.items() if k in wanted[label]}) for label, p in found.items()]
+    return [replace(p, name=label).at(**{k: v for k, v in values.items() if k in p.parameters}) for label, p in found.items()]
 
 
 def choose(properties: Mapping[str, Property], name: str, path: Path) -> dict[str, Property]:

@@ -10,11 +10,13 @@ from pathlib import Path
 from qspec.certificate.claim import domains
 from qspec.cli.outcome import Outcome, overall, status
 from qspec.cli.report import caveat, check_writable, deliver, solutions, verdict_line
-from qspec.cli.specs import Case, read_specs
+from qspec.cli.specs import read_specs
 from qspec.cli.terminal import painted, progress
 from qspec.errors import QspecError, SpecError, UnsupportedError
+from qspec.language.formulas import Property
 from qspec.solver import get_solver
-from qspec.verify.decide import DEFAULT_SOLVER, Presolve, default_solver, verify
+from qspec.verify.decide import default_solver, verify
+from qspec.verify.options import DEFAULT_SOLVER, Presolve
 from qspec.verify.result import Result
 
 
@@ -42,11 +44,11 @@ def run(
     results: list[Result] = []
     with progress(len(cases)) as report:
         for case in cases:
-            chosen = solver or default_solver(case.spec)
+            chosen = solver or default_solver(case)
             report(f"{case.name} · {chosen}")
             results.append(
                 verify(
-                    case.spec,
+                    case,
                     solver=chosen,
                     theory=theory,
                     timeout=timeout,
@@ -56,7 +58,6 @@ def run(
                     without=without,
                     presolve=presolve,
                     delta=delta,
-                    **case.parameters,  # pyright: ignore[reportArgumentType]
                 )
             )
     verdict = overall(results)
@@ -71,7 +72,7 @@ def run(
     return Outcome(deliver("\n\n".join([head, *solutions(cases, results)]), json, target, results, ended), ended)
 
 
-def _places(where: str, cases: Sequence[Case], solver: str, theory: str | None, presolve: Presolve) -> list[Path]:
+def _places(where: str, cases: Sequence[Property], solver: str, theory: str | None, presolve: Presolve) -> list[Path]:
     """Return where the certificate of each property goes: the file itself, or files in a folder, which is made if there are several.
 
     Raises UnsupportedError if the solver gives none, SpecError if nothing can be written there; both before anything takes time.

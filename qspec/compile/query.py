@@ -32,12 +32,12 @@ class Compiled:
         return {name: values[node] for name, node in self.variables.items()}
 
 
-def compile_property(spec: Property, parameters: Mapping[str, object] | None = None, *, deadline: Deadline = NEVER) -> Compiled:
-    """Return the queries of a property with its parameters given; raises SpecError on a missing, unknown or misshapen parameter.
+def compile_property(spec: Property, *, deadline: Deadline = NEVER) -> Compiled:
+    """Return the queries of a property with its parameters given; raises SpecError on a missing or misshapen one.
 
     The deadline is looked at before each node; raises OutOfTime and OutOfMemory.
     """
-    spec = bind.bind(spec, parameters or {})
+    spec = bind.bind(spec)
     if is_real(spec):
         raise UnsupportedError(
             "a property about reals is no query of integers",

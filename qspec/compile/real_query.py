@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, assert_never, cast
 
@@ -70,7 +70,6 @@ class CompiledReal:
 
 def compile_real(
     spec: Property,
-    parameters: Mapping[str, object] | None = None,
     *,
     assignment: Assignment | None = None,
     within: Cell | None = None,
@@ -82,7 +81,7 @@ def compile_real(
     so that the queries have more solutions, the fewer the smaller the part of their inputs that they are asked `within`. Raises SpecError
     on a malformed property, UnsupportedError on what no operation on reals says, OutOfTime at the deadline.
     """
-    spec = bind.bind(spec, parameters or {})
+    spec = bind.bind(spec)
     leaves = fixed_leaves(spec)
     fixed = FixedPart(spec, leaves, within, deadline) if spec.variables or leaves else None
     compiler = _Compiler(spec, fixed, assignment, deadline)

@@ -7,19 +7,19 @@ Source: Giacobbe, Henzinger, Lechner, TACAS 2020.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from typing import cast, overload
+from dataclasses import dataclass, field, replace
+from typing import Unpack, cast, overload
 
 from qspec.errors import SpecError
 from qspec.extremes.layer_bits import LayerWidths, descend
 from qspec.face import Network
 from qspec.language.formulas import Property
 from qspec.quantization.accuracy import Labelled
-from qspec.solver import Solver, get_solver
+from qspec.solver import get_solver
 from qspec.support import checks
 from qspec.support.options import listed
-from qspec.verify.decide import DEFAULT_SOLVER, verify
+from qspec.verify.decide import verify
+from qspec.verify.options import DEFAULT_SOLVER, Options, Settings
 from qspec.verify.result import Result, Verdict
 
 Specs = Callable[[Network], Property | Iterable[Property]]
@@ -73,8 +73,7 @@ def fewest_bits(
     samples: Iterable[Mapping[str, object]] = ...,
     every: bool = ...,
     labelled: Labelled | None = ...,
-    solver: str | Solver = ...,
-    **options: object,
+    **options: Unpack[Options],
 ) -> Widths: ...
 @overload
 def fewest_bits(
@@ -86,8 +85,7 @@ def fewest_bits(
     samples: Iterable[Mapping[str, object]] = ...,
     every: bool = ...,
     labelled: Labelled | None = ...,
-    solver: str | Solver = ...,
-    **options: object,
+    **options: Unpack[Options],
 ) -> LayerWidths: ...
 def fewest_bits(
     make: Callable[[int], Network] | Callable[[Mapping[str, int]], Network],
@@ -98,8 +96,7 @@ def fewest_bits(
     samples: Iterable[Mapping[str, object]] = ({},),
     every: bool = False,
     labelled: Labelled | None = None,
-    solver: str | Solver = DEFAULT_SOLVER,
-    **options: object,
+    **options: Unpack[Options],
 ) -> Widths | LayerWidths:
     """Find the fewest `bits` for which the network that `make` returns has every property that `specs` returns of it.
 
@@ -115,7 +112,12 @@ def fewest_bits(
     widths, points = sorted(set(checks.integers(bits, "bits"))), checks.mappings(samples, "samples")
     if not widths or not points:
         raise SpecError("nothing to try", given=f"{len(widths)} widths, {len(points)} samples", expected="at least one of each")
-    ask = partial(verify, solver=get_solver(solver), **options)
+    settings = Settings.of(options, solver=DEFAULT_SOLVER)
+    settings = replace(settings, solver=get_solver(settings.solver or DEFAULT_SOLVER))
+
+    def ask(spec: Property) -> Result:
+        return verify(spec, **settings.options())
+
     if layers is not None:
         by_layer = cast("Callable[[Mapping[str, int]], Network]", make)
 
@@ -144,13 +146,13 @@ def _properties(given: Property | Iterable[Property]) -> tuple[Property, ...]:
 
 
 def _results(
-    specs: Sequence[Property], points: Sequence[Mapping[str, object]], ask: Callable[..., Result], every: bool
+    specs: Sequence[Property], points: Sequence[Mapping[str, object]], ask: Callable[[Property], Result], every: bool
 ) -> tuple[Result, ...]:
     """Return the results for one width; one violation settles it, unless `every` result is wanted."""
     found: list[Result] = []
     for spec in specs:
         for point in points:
-            found.append(ask(spec, **point))
+            found.append(ask(spec.at(**point)))
             if found[-1].verdict is Verdict.VIOLATED and not every:
                 return tuple(found)
     return tuple(found)

@@ -6,12 +6,11 @@ grid of the compiled expression, so the interval closes in finitely many steps. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, NoReturn, Unpack, cast
 
 from qspec.arithmetic.integers import rational
 from qspec.bounds.tighten import bound
@@ -29,8 +28,9 @@ from qspec.language.formulas import Comparison, Formula, Property, exists
 from qspec.language.interpret import Interpreter
 from qspec.language.traversal import is_real
 from qspec.passes import Pipeline
-from qspec.solver import Limits, Reason, Solver, get_solver
-from qspec.verify.decide import DELTA, default_solver, verify
+from qspec.solver import Reason, get_solver
+from qspec.verify.decide import default_solver, verify
+from qspec.verify.options import Options, Settings
 from qspec.verify.reproducer import write_reproducer
 from qspec.verify.result import Result, Verdict
 
@@ -65,68 +65,54 @@ def _objective(sense: Sense, value: Operand, variables: tuple[object, ...], give
 def optimize(
     objective: Objective,
     *,
-    solver: str | Solver | None = None,
-    theory: str | None = None,
-    timeout: float | None = 60.0,
-    memory: int | None = 8192,
-    seed: int = 0,
-    attack: bool = True,
-    without: Sequence[str] = (),
     step: object = STEP,
-    **parameters: object,
+    **options: Unpack[Options],
 ) -> Optimum:
-    """Close the interval around an optimum as far as `timeout` seconds for everything allow; the arguments are those of `verify`.
+    """Close the interval around an optimum as far as `timeout` seconds for everything allow; `options` are those of `verify`.
 
     Over reals an interval that is not wider than `step` counts as closed.
     Raises SpecError if no point meets the assumption or the objective is malformed, SoundnessError if a replayed point lies above a proved
     bound, and what `verify` raises. Limits and solvers that give up leave the interval open.
     """
-    run = _start(objective, solver, theory, Limits(timeout, memory, seed), attack, without, step, parameters)
+    run = _start(objective, step, Settings.of(options))
     return list(run.improve())[-1]
 
 
 def optimizing(
     objective: Objective,
     *,
-    solver: str | Solver | None = None,
-    theory: str | None = None,
-    timeout: float | None = 60.0,
-    memory: int | None = 8192,
-    seed: int = 0,
-    attack: bool = True,
-    without: Sequence[str] = (),
     step: object = STEP,
-    **parameters: object,
+    **options: Unpack[Options],
 ) -> Iterator[Optimum]:
     """Yield the interval when it is first known, each time it improves, and at the end; each one is true, so stop when it is enough."""
-    return _start(objective, solver, theory, Limits(timeout, memory, seed), attack, without, step, parameters).improve()
+    return _start(objective, step, Settings.of(options)).improve()
 
 
 def _start(
     objective: Objective,
-    solver: str | Solver | None,
-    theory: str | None,
-    limits: Limits,
-    attack: bool,
-    without: Sequence[str],
     step: object,
-    parameters: Mapping[str, object],
+    settings: Settings,
 ) -> _Run | RealRun:
     if not isinstance(objective, Objective):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpecError("not an objective", given=objective, expected="qs.maximize(…) or qs.minimize(…)")
-    deadline = limits.deadline()
-    spec = Property("exists", objective.variables, objective.given, Comparison(objective.expression, ">="), objective.name, objective.reals)
-    chosen = get_solver(default_solver(spec) if solver is None else solver)
-    ask = partial(verify, solver=chosen, theory=theory, memory=limits.memory, seed=limits.seed, attack=attack, without=without)
-    bound_spec = bind(spec, parameters)
+    deadline = settings.limits.deadline()
+    spec = objective.property()
+    chosen = get_solver(settings.solver or default_solver(spec))
+    bound_spec = bind(spec)
+    settings = replace(settings, solver=chosen)
+
+    def ask(asked: Property, timeout: float | None) -> Result:
+        return verify(asked, **replace(settings, timeout=timeout).options())
+
     value = cast(Comparison, bound_spec.then).difference
     value = value if objective.sense == "maximize" else -value
-    best = Optimum(objective.sense, objective.name, Fraction(0), Fraction(0), solver=chosen.name, parameters=dict(parameters))
+    best = Optimum(objective.sense, objective.name, Fraction(0), Fraction(0), solver=chosen.name, parameters=dict(spec.values))
     if is_real(bound_spec):
         from qspec.extremes.real_optimize import start  # here, because `import qspec` is to be quick
 
         unit = rational(step)
-        return start(bound_spec, value, unit, partial(ask, delta=min(DELTA, float(abs(unit) / 16))), deadline, best)
+        settings = replace(settings, delta=min(settings.delta, float(abs(unit) / 16)))
+        return start(bound_spec, value, unit, ask, deadline, best)
     unit, lower, upper = _grid(bound_spec, value)
     return _Run(bound_spec, value, unit, lower, Bracket(lower - 1, upper + 1), ask, deadline, best)
 
@@ -153,7 +139,7 @@ class _Run:
     unit: Fraction
     least: int
     bracket: Bracket
-    ask: Callable[..., Result]
+    ask: Callable[[Property, float | None], Result]
     deadline: Deadline
     best: Optimum
     began: float = field(default_factory=perf_counter)
@@ -164,7 +150,7 @@ class _Run:
         yield self.best
         unknown: Result | None = None
         for k, seconds in self._questions():
-            result = self.ask(self._reaches(k), timeout=seconds)
+            result = self.ask(self._reaches(k), seconds)
             before = (self.best.lower, self.best.upper, self.best.witness)
             if result.verdict is Verdict.UNKNOWN:
                 unknown = result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from typing import Literal, NamedTuple, NoReturn
 
@@ -11,7 +11,7 @@ from qspec.arithmetic.integers import IntArray
 from qspec.arithmetic.text import exact
 from qspec.errors import SpecError
 from qspec.language.expressions import Expression, Variable
-from qspec.language.formulas import Formula, Property
+from qspec.language.formulas import Comparison, Formula, Property
 from qspec.language.real_expressions import RealVariable
 from qspec.solver import Reason
 from qspec.verify.result import Times
@@ -30,6 +30,17 @@ class Objective:
     name: str
     reals: tuple[RealVariable, ...] = ()
     """Those of the variables that are real."""
+    values: Mapping[str, object] = field(default_factory=dict[str, object])
+    """The values of parameters that have one."""
+
+    def at(self, /, **values: object) -> Objective:
+        """Return the objective with these parameters given; see `Property.at`."""
+        return replace(self, values=self.property().at(**values).values)
+
+    def property(self) -> Property:
+        """Return that some point meets the assumption and has a value of at least zero: what is compiled, and says what is named."""
+        compared = Comparison(self.expression, ">=")
+        return Property("exists", self.variables, self.given, compared, self.name, self.reals, values=self.values)
 
 
 class Step(NamedTuple):

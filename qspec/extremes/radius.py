@@ -6,10 +6,10 @@ is checked against that: a counterexample is replayed at larger values, and wher
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import partial
+from typing import Unpack
 
 from qspec.arithmetic.integers import IntArray, rational
 from qspec.arithmetic.text import exact
@@ -19,17 +19,16 @@ from qspec.deadline import Deadline
 from qspec.errors import SpecError
 from qspec.extremes.bisection import Bracket, part, questions, why_open
 from qspec.language import interpret
-from qspec.language.bind import bind, parameter_names
+from qspec.language.bind import bind
 from qspec.language.expressions import Parameter
 from qspec.language.formulas import Property
 from qspec.language.traversal import occurrences
-from qspec.solver import Limits, Reason, Solver, get_solver
+from qspec.solver import Reason, get_solver
 from qspec.support import checks
-from qspec.verify.decide import DEFAULT_SOLVER, verify
+from qspec.verify.decide import verify
+from qspec.verify.options import DEFAULT_SOLVER, Options, Settings
 from qspec.verify.result import Result, Verdict
 
-OWN = frozenset({"parameter", "low", "high", "step"})
-"""Names that a parameter of the property cannot have here."""
 DOUBLINGS = 64
 """How often the value is doubled before the search asks for an end."""
 
@@ -77,32 +76,30 @@ def largest_radius(
     low: object = 0,
     high: object = None,
     step: object = 1,
-    solver: str | Solver = DEFAULT_SOLVER,
-    theory: str | None = None,
-    timeout: float | None = 60.0,
-    memory: int | None = 8192,
-    seed: int = 0,
-    attack: bool = True,
-    without: Sequence[str] = (),
-    **parameters: object,
+    **options: Unpack[Options],
 ) -> Radius:
     """Find the largest of `low`, `low + step`, … up to `high` for which a `forall` property holds, within `timeout` seconds for everything.
+
+    The other parameters have their values (`spec.at(…)`); `options` are those of `verify`.
 
     Without `high` the search ends where the assumption leaves nothing out. Assumes that a property which holds for one value holds for
     every smaller one; raises SpecError where a verdict contradicts that, if the parameter is not one number, or if no end is found.
     """
-    deadline = Limits(timeout, memory, seed).deadline()
-    chosen = get_solver(solver)
+    settings = Settings.of(options, solver=DEFAULT_SOLVER)
+    deadline = settings.limits.deadline()
+    chosen = get_solver(settings.solver or DEFAULT_SOLVER)
     first, width = rational(low), rational(step)
     last = None if high is None else rational(high)
     checks.text(parameter, "the name of the parameter")
     _check(spec, parameter, first, last, width)
-    if parameter in parameters:
-        raise SpecError("the parameter that is searched for has a value", given=parameter, expected="low=…, high=…, step=…")
-    ask = partial(verify, solver=chosen, theory=theory, memory=memory, seed=seed, attack=attack, without=without)
+    settings = replace(settings, solver=chosen)
+
+    def ask(at: Property, seconds: float | None) -> Result:
+        return verify(at, **replace(settings, timeout=seconds).options())
+
     limit = _limit(spec, parameter, first, width)
     top = None if last is None else (last - first) // width if limit is None else min(limit, (last - first) // width)
-    run = _Run(spec, parameter, first, width, parameters, ask, deadline, limit, top)
+    run = _Run(spec, parameter, first, width, ask, deadline, limit, top)
     run.search()
     return run.result(chosen.name)
 
@@ -110,12 +107,12 @@ def largest_radius(
 def _check(spec: Property, parameter: str, low: Fraction, high: Fraction | None, step: Fraction) -> None:
     if not isinstance(spec, Property) or spec.kind != "forall":  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpecError("not a property that a growing parameter could violate", given=spec, expected="qs.forall(…)")
-    names = parameter_names(spec)
+    if parameter in spec.values:
+        raise SpecError("the parameter that is searched for has a value", given=parameter, expected="low=…, high=…, step=…")
+    names = spec.parameters
     if names.get(parameter) != ():
         scalars = [n for n, shape in names.items() if shape == ()]
         raise SpecError("no such parameter of one number", given=parameter, expected=", ".join(scalars) or "a property with a parameter")
-    if taken := sorted(OWN & (set(names) - {parameter})):
-        raise SpecError("a parameter has the name of an argument", given=taken, expected="other names", advice="rename the parameter")
     if step <= 0 or (high is not None and high < low):
         raise SpecError("nothing to search", given=f"from {low} to {high} by {step}", expected="low <= high and step > 0")
 
@@ -134,8 +131,7 @@ class _Run:
     parameter: str
     first: Fraction
     width: Fraction
-    parameters: Mapping[str, object]
-    ask: Callable[..., Result]
+    ask: Callable[[Property, float | None], Result]
     deadline: Deadline
     limit: int | None
     """The index of the greatest value that the property accepts, None if it accepts all."""
@@ -175,7 +171,7 @@ class _Run:
         """Return whether the assumption provably leaves nothing out, and the parameter is nowhere else: larger values mean nothing new."""
         if any(p.name == self.parameter for p in occurrences(self.spec.then, Parameter)):
             return False
-        assumption = compile_property(self.spec, self._given(k)).assumption
+        assumption = compile_property(self._at(k)).assumption
         return decide(assumption.goal, bound(assumption.program)) is True
 
     def _try(self, k: int, seconds: float | None) -> None:
@@ -194,7 +190,7 @@ class _Run:
 
     def _verdict(self, k: int, seconds: float | None) -> Result:
         """Ask, and refuse to go on if this verdict and another contradict what the search assumes."""
-        result = self.ask(self.spec, timeout=seconds, **self._given(k))
+        result = self.ask(self._at(k), seconds)
         self.verdicts.append((k, result))
         known = [(j, r.verdict) for j, r in self.verdicts]
         holds = max((j for j, v in known if v is Verdict.HOLDS), default=-1)
@@ -214,7 +210,7 @@ class _Run:
         return reach.upper
 
     def _refutes(self, k: int, codes: Mapping[str, IntArray]) -> bool:
-        return interpret.witnesses(bind(self.spec, self._given(k)), codes)
+        return interpret.witnesses(bind(self._at(k)), codes)
 
     def _check_above(self) -> None:
         """Replay the counterexample at the next and at the last value; where it is none, ask whether the property holds again."""
@@ -240,8 +236,8 @@ class _Run:
     def _value(self, k: int) -> Fraction:
         return self.first + k * self.width
 
-    def _given(self, k: int) -> dict[str, object]:
-        return {**self.parameters, self.parameter: self._value(k)}
+    def _at(self, k: int) -> Property:
+        return self.spec.at(**{self.parameter: self._value(k)})
 
     def result(self, solver: str) -> Radius:
         """Return what is known now."""

@@ -37,7 +37,7 @@ class RealRun:
     ends: tuple[Fraction, Fraction]
     """Between these the value lies, if any point meets the assumption; they only come nearer."""
     bracket: Bracket
-    ask: Callable[..., Result]
+    ask: Callable[[Property, float | None], Result]
     deadline: Deadline
     best: Optimum
     began: float = field(default_factory=perf_counter)
@@ -48,7 +48,7 @@ class RealRun:
         yield self.best
         unknown: Result | None = None
         for k, formula, seconds in self._questions():
-            result = self.ask(replace(self.spec, then=formula), timeout=seconds)
+            result = self.ask(replace(self.spec, then=formula), seconds)
             before = (self.best.lower, self.best.upper, self.best.witness)
             if result.verdict is Verdict.UNKNOWN:
                 unknown = result
@@ -112,7 +112,9 @@ class RealRun:
         self.best = replace(self.best, lower=low, upper=high, steps=steps, times=times, asked=self.best.asked + (result is not None))
 
 
-def start(spec: Property, value: Expression, step: Fraction, ask: Callable[..., Result], deadline: Deadline, best: Optimum) -> RealRun:
+def start(
+    spec: Property, value: Expression, step: Fraction, ask: Callable[[Property, float | None], Result], deadline: Deadline, best: Optimum
+) -> RealRun:
     """Return a maximisation of a bound property's expression; raises SpecError on a step that is not positive."""
     if step <= 0:
         raise SpecError("the step of an optimum over reals is not positive", given=step, expected="step > 0", advice='step="1/1000"')

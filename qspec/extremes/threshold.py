@@ -6,17 +6,19 @@ Unlike `largest_radius`, the value need not be a parameter: any function from a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import Unpack
 
 from qspec.arithmetic.integers import IntArray, rational
 from qspec.arithmetic.text import exact
 from qspec.errors import SpecError
 from qspec.extremes.bisection import Bracket, questions, why_open
 from qspec.language.formulas import Property
-from qspec.solver import Limits, Reason, Solver
+from qspec.solver import Reason
 from qspec.support import checks
 from qspec.verify.decide import verify
+from qspec.verify.options import Options, Settings
 from qspec.verify.result import Result, Verdict
 
 
@@ -50,17 +52,13 @@ def least_value(
     high: object,
     step: object,
     low: object = 0,
-    solver: str | Solver | None = None,
-    theory: str | None = None,
-    timeout: float | None = 60.0,
-    delta: float | None = None,
-    **parameters: object,
+    **options: Unpack[Options],
 ) -> Threshold:
     """Find the least of `low`, `low + step`, … `high` for which `make(value)` holds, within `timeout` seconds for everything.
 
     Assumes that what holds for one value holds for every larger one, as it does for tolerances. Raises SpecError on an empty range.
     """
-    return _search(make, low, high, step, True, solver, theory, timeout, delta, parameters)
+    return _search(make, low, high, step, True, Settings.of(options))
 
 
 def largest_value(
@@ -69,17 +67,13 @@ def largest_value(
     high: object,
     step: object,
     low: object = 0,
-    solver: str | Solver | None = None,
-    theory: str | None = None,
-    timeout: float | None = 60.0,
-    delta: float | None = None,
-    **parameters: object,
+    **options: Unpack[Options],
 ) -> Threshold:
     """Find the largest of `low`, `low + step`, … `high` for which `make(value)` holds, within `timeout` seconds for everything.
 
     Assumes that what holds for one value holds for every smaller one, as it does for perturbations. Raises SpecError on an empty range.
     """
-    return _search(make, low, high, step, False, solver, theory, timeout, delta, parameters)
+    return _search(make, low, high, step, False, Settings.of(options))
 
 
 def _search(
@@ -88,11 +82,7 @@ def _search(
     high: object,
     step: object,
     least: bool,
-    solver: str | Solver | None,
-    theory: str | None,
-    timeout: float | None,
-    delta: float | None,
-    parameters: Mapping[str, object],
+    settings: Settings,
 ) -> Threshold:
     """Bisect over k, which stands for `first + k * width`; the bracket is about "it holds" for the smaller numbers."""
     checks.function(make, "`make`", "a function from a value to a property")
@@ -100,14 +90,13 @@ def _search(
     if width <= 0 or last < first:
         raise SpecError("nothing to search", given=f"from {first} to {last} by {width}", expected="low <= high and step > 0")
     top = (last - first) // width
-    deadline, bracket = Limits(timeout).deadline(), Bracket(-1, top + 1)
+    deadline, bracket = settings.limits.deadline(), Bracket(-1, top + 1)
     verdicts: list[tuple[Fraction, Result]] = []
     found: dict[Verdict, tuple[Fraction, Result]] = {}
     open_result: Result | None = None
-    options: dict[str, object] = {} if delta is None else {"delta": delta}
     for k, seconds in questions(bracket, deadline):
         value = first + (top - k if least else k) * width
-        result = verify(make(value), solver=solver, theory=theory, timeout=seconds, **options, **parameters)  # pyright: ignore[reportArgumentType]
+        result = verify(make(value), **replace(settings, timeout=seconds).options())
         verdicts.append((value, result))
         verdict = result.verdict
         if verdict is Verdict.UNKNOWN:

@@ -47,22 +47,25 @@ from qspec.language.real_expressions import Applied, EveryExpression, RealApplic
 from qspec.support import checks
 
 
-def bind(spec: Property, parameters: Mapping[str, object]) -> Property:
-    """Return the property with every parameter replaced by its value; raises SpecError on one missing, unknown or misshapen."""
+def bind(spec: Property, values: Mapping[str, object] | None = None) -> Property:
+    """Return the property with every parameter replaced by its value; raises SpecError, with all their names, if some have none.
+
+    `values` are those that the property has (`Property.at`), unless given.
+    """
     checks.kind(spec, Property, "a property", "qs.forall(…), qs.exists(…) or a named property")
-    binder = _Binder(parameters)
+    binder = _Binder(spec.values if values is None else values)
     try:
         for r in spec.requires:
             r.check(binder.expression(r.value))
         bound = replace(spec, given=binder.formula(spec.given), then=binder.formula(spec.then), requires=())
     except RecursionError:
         raise SpecError("an expression is nested too deeply", given=spec.name, expected="qs.sum, qs.all, qs.any over arrays") from None
+    if missing := list(dict.fromkeys(binder.missing)):
+        ways = f"spec.at({', '.join(f'{n}=…' for n in missing)}), or --param {missing[0]}=…"
+        raise SpecError("a parameter has no value", given=", ".join(missing), expected=ways)
     _check_distances(bound)
     _check_variables(spec, binder.variables)
     _check_reals(spec, binder.reals)
-    unused = sorted(set(parameters) - binder.used)
-    if unused:
-        raise SpecError("the specification has no such parameter", given=unused, expected=", ".join(sorted(binder.used)) or "no parameters")
     return bound
 
 
@@ -121,6 +124,30 @@ def _alike(a: Variable, b: Variable) -> bool:
     )
 
 
+def checked_values(spec: Property, values: Mapping[str, object]) -> Mapping[str, object]:
+    """Return values if each is for a parameter of the property that has none, and fits it; see `Property.at`."""
+    shapes = parameter_names(spec)
+    free = {name: shape for name, shape in shapes.items() if name not in spec.values}
+    listed = ", ".join(free) or ("no parameters" if not shapes else "no further parameters")
+    for name, value in values.items():
+        if name in spec.values:
+            raise SpecError(f"the parameter {name!r} has a value already", given=value, expected=listed)
+        if name not in free:
+            raise SpecError("the specification has no such parameter", given=name, expected=listed)
+        given_value(name, free[name], value)
+    return values
+
+
+def given_value(name: str, shape: tuple[int, ...], value: object) -> Constant:
+    """Return the value of a parameter as a constant of its shape; the errors of `constant` and of its shape name the parameter."""
+    try:
+        given = constant(value)
+    except QspecError as error:
+        raise type(error)(f"parameter {name!r}: {error.what}", given=error.given, expected=error.expected, advice=error.advice) from None
+    check_one(given.shape, shape, f"parameter {name!r}")
+    return Constant(given.values.reshape(shape))
+
+
 def parameter_names(spec: Property) -> dict[str, tuple[int, ...]]:
     """Return the name and shape of every parameter of a property."""
     binder = _Binder(None)
@@ -134,10 +161,10 @@ class _Binder:
 
     def __init__(self, parameters: Mapping[str, object] | None) -> None:
         self._values = parameters
-        self.used: set[str] = set()
         self.variables: list[Variable] = []
         self.reals: list[RealVariable] = []
         self.seen: dict[str, tuple[int, ...]] = {}
+        self.missing: list[str] = []
         self._memo: dict[int, Expression] = {}
         self._applications: dict[int, Application] = {}
         self._real_applications: dict[int, RealApplication] = {}
@@ -248,16 +275,9 @@ class _Binder:
         if self._values is None:
             return p
         if p.name not in self._values:
-            raise SpecError("a parameter has no value", given=p.name, expected=f"verify(spec, {p.name}=…), or --param {p.name}=…")
-        self.used.add(p.name)
-        try:
-            given = constant(self._values[p.name])
-        except QspecError as error:
-            raise type(error)(
-                f"parameter {p.name!r}: {error.what}", given=error.given, expected=error.expected, advice=error.advice
-            ) from None
-        check_one(given.shape, p.shape, f"parameter {p.name!r}")
-        return Constant(given.values.reshape(p.shape))
+            self.missing.append(p.name)
+            return p
+        return given_value(p.name, p.shape, self._values[p.name])
 
     def _label(self, label: int | Parameter, classes: int) -> int | Parameter:
         if not isinstance(label, Parameter):

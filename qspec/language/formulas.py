@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import Literal, NoReturn, cast
 
@@ -248,6 +248,24 @@ class Property:
     reals: tuple[RealVariable, ...] = ()
     requires: tuple[Requirement, ...] = ()
     """What its parameters must be; nothing once they have their values."""
+    values: Mapping[str, object] = field(default_factory=dict[str, object])
+    """The values of parameters that have one, as they were given."""
+
+    @property
+    def parameters(self) -> dict[str, tuple[int, ...]]:
+        """The parameters that have no value yet, and their shapes."""
+        from qspec.language.bind import parameter_names
+
+        return {name: shape for name, shape in parameter_names(self).items() if name not in self.values}
+
+    def at(self, /, **values: object) -> Property:
+        """Return the property with these parameters given: exact numbers in the shape of each; others can follow in a later step.
+
+        Raises SpecError on a name that is no parameter without a value, ShapeError and FormatError on a value that does not fit it.
+        """
+        from qspec.language.bind import checked_values
+
+        return replace(self, values={**self.values, **checked_values(self, values)})
 
     def __repr__(self) -> str:
         from qspec.language.text import describe

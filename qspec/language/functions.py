@@ -29,11 +29,6 @@ from qspec.language.real_expressions import Applied, SoftmaxOf
 from qspec.support import checks
 from qspec.support.options import listed
 
-RESERVED = (
-    *("solver", "theory", "timeout", "memory", "seed", "attack", "without", "split", "solvers", "seconds", "spec", "delta", "presolve"),
-)
-"""Names of arguments of `verify` and its relatives, which parameters cannot have."""
-
 
 def q(value: object) -> Constant:
     """Return an exact number: `qs.q("0.05")` the decimal, `qs.q("1/3")` the ratio, `qs.q(0.5)` the exact double."""
@@ -41,9 +36,9 @@ def q(value: object) -> Constant:
 
 
 def parameter(name: str, shape: int | tuple[int, ...] = ()) -> Parameter:
-    """Return a named placeholder of this shape, given by `verify(spec, name=value)`."""
-    if not checks.text(name, "the name of a parameter").isidentifier() or name in RESERVED:
-        raise SpecError("a parameter needs a Python name of its own", given=name, expected=f"an identifier, none of {', '.join(RESERVED)}")
+    """Return a named placeholder of this shape, which gets its value by `spec.at(name=value)`."""
+    if not checks.text(name, "the name of a parameter").isidentifier():
+        raise SpecError("a parameter needs a Python name", given=name, expected="an identifier, such as radius")
     axes = (shape,) if isinstance(shape, Integral) else shape
     if not isinstance(axes, tuple | list) or not all(isinstance(n, Integral) and not isinstance(n, bool) and int(n) > 0 for n in axes):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ShapeError("the shape of a parameter is malformed", given=repr(shape), expected="positive whole numbers")

@@ -73,13 +73,12 @@ def run_example(
     excuse = _excuse(example, solver, theory, excuses)
     try:
         result = verify(
-            example.make(),
+            example.make().at(**example.parameters),
             solver=solver,
             theory=theory,
             timeout=timeout,
             attack=False,
             without=without,
-            **example.parameters,  # pyright: ignore[reportArgumentType]
         )
     except QspecError as error:
         said, complaint = f"{type(error).__name__}: {error.what}", "" if excuse and excuse.lack is not Lack.NOTYET else "an error"

@@ -33,7 +33,7 @@ class Example:
 
     def bound(self) -> Property:
         """Return the property with its parameters given."""
-        return bind(self.make(), self.parameters)
+        return bind(self.make().at(**self.parameters))
 
     def __str__(self) -> str:
         return self.name

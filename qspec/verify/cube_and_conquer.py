@@ -8,10 +8,10 @@ read it. Source of the method: cube and conquer, Heule et al. 2011.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from qspec.certificate.check import OpenDomain, check
 from qspec.certificate.claim import claimed
@@ -22,9 +22,10 @@ from qspec.ir.integer import Assignment, Query
 from qspec.language.formulas import Property
 from qspec.passes import Pipeline
 from qspec.problem import Fidelity
-from qspec.solver import Limits, Reason, Solver
+from qspec.solver import Reason, Solver
 from qspec.support.distribution import versions
 from qspec.verify.cubes import cube
+from qspec.verify.options import LimitOptions, Settings
 from qspec.verify.result import Evidence, Proof, Result, Said
 from qspec.verify.session import (
     Asked,
@@ -75,22 +76,19 @@ def branched(run: Run, solver: Solver, theory: str | None, pipeline: Pipeline, a
 def confirm(
     certificate: Certificate,
     spec: Property,
-    parameters: Mapping[str, object] | None = None,
     *,
     solver: str | Solver,
-    timeout: float | None = 60.0,
-    memory: int | None = 8192,
-    seed: int = 0,
+    **options: Unpack[LimitOptions],
 ) -> Result:
     """Check a certificate, and ask a solver about every domain that it only assumes to have no solution; limits are those of `verify`.
 
-    Parameters are those recorded in the certificate unless others are given. Raises CertificateError if it is about another property,
-    parameter or network, or if its proof fails, SolverMissingError if the solver cannot run.
+    Parameters are those recorded in the certificate unless the property has other values. Raises CertificateError if it is about another
+    property, parameter or network, or if its proof fails, SolverMissingError if the solver cannot run.
     """
     chosen = available(solver)
-    query = claimed(certificate, spec, parameters).query
-    given = {**certificate.parameters, **(parameters or {})}
-    begun = start(spec, given, Limits(timeout, memory, seed), chosen.name, chosen.availability().version)
+    query = claimed(certificate, spec).query
+    given = replace(spec, values={**certificate.parameters, **spec.values})
+    begun = start(given, Settings.of(options, LimitOptions).limits, chosen.name, chosen.availability().version)
 
     def decide() -> Result:
         run = compiled(begun)

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Literal, get_args
+from collections.abc import Callable
+from typing import Unpack
 
 from qspec.compile.query import compile_property
 from qspec.errors import SpecError, UnsupportedError
@@ -15,9 +15,9 @@ from qspec.language.formulas import Property
 from qspec.language.traversal import is_real
 from qspec.passes import Pipeline
 from qspec.problem import GridProblem
-from qspec.solver import Limits, Reason, Solver
-from qspec.support import checks
+from qspec.solver import Reason, Solver
 from qspec.support.threads import single_threaded
+from qspec.verify.options import DEFAULT_REAL, DEFAULT_SOLVER, LimitOptions, Options, Settings
 from qspec.verify.result import Evidence, Result
 from qspec.verify.session import (
     Clocked,
@@ -38,76 +38,49 @@ from qspec.verify.session import (
     unknown,
 )
 
-DEFAULT_SOLVER = "bounds"
-DEFAULT_REAL = "delta"
-DELTA = 1e-3
-Presolve = Literal["passes", "branch"]
 
-
-def query(spec: Property, **parameters: object) -> Query:
+def query(spec: Property) -> Query:
     """Return the query of a property with its parameters given: what every solver route starts from."""
-    return compile_property(spec, parameters).query
+    return compile_property(spec).query
 
 
 @single_threaded
-def verify(
-    spec: Property,
-    *,
-    solver: str | Solver | None = None,
-    theory: str | None = None,
-    timeout: float | None = 60.0,
-    memory: int | None = 8192,
-    seed: int = 0,
-    attack: bool = True,
-    without: Sequence[str] = (),
-    split: bool = False,
-    presolve: Presolve = "passes",
-    delta: float = DELTA,
-    **parameters: object,
-) -> Result:
+def verify(spec: Property, **options: Unpack[Options]) -> Result:
     """Decide a property: presolve by exact bounds, attack, then ask a solver; replay what it finds.
 
-    The solver is the native engine if none is named, and `delta` of properties in which reals occur. Of these nothing is known beforehand,
-    and no search precedes the solver; `delta` is by how much it may miss the goal where it cannot tell, which is UNKNOWN.
+    `options` are those of `qs.Options`: `solver`, `theory`, `timeout` (60 seconds of wall-clock time for everything), `memory` (8192 MiB
+    for the solver process), `seed`, `attack`, `without`, `split`, `presolve`, `delta`. Parameters of the property get their values by
+    `spec.at(…)`. The solver is the native engine if none is named, and `delta` for properties in which reals occur. For these there is no
+    presolve and no attack.
 
-    `timeout` is wall-clock seconds for everything, `memory` MiB for the solver process. `without` switches passes off by name, `split`
-    asks the solver about each way to violate the property on its own, `presolve="branch"` asks it about what branch and bound of the
-    native engine leaves open. Other keyword arguments are the parameters of the specification.
-    Raises SpecError on a malformed specification, SolverMissingError or UnsupportedError if the solver cannot be asked, SoundnessError
-    if an answer is refuted by the reference integers; limits and crashes are UNKNOWN.
+    Raises SpecError on a malformed specification or option, SolverMissingError or UnsupportedError if the solver cannot be asked,
+    SoundnessError if an answer is refuted by the reference integers; limits and crashes are UNKNOWN.
     """
-    checks.flag(attack, "attack")
-    checks.flag(split, "split")
-    checks.positive(delta, "delta")
-    checks.choice(presolve, "presolving", get_args(Presolve))
-    off = checks.names(without, "without")
-    if theory is not None:
-        checks.text(theory, "the theory")
+    s = Settings.of(options)
     if isinstance(spec, Property) and is_real(spec):  # pyright: ignore[reportUnnecessaryIsInstance]
-        if off or split or presolve != "passes":
-            raise UnsupportedError(
-                "there are no passes over reals", given=f"without={off}, split={split}, presolve={presolve!r}", expected="none of them"
-            )
+        if s.without or s.split or s.presolve != "passes":
+            given = f"without={s.without}, split={s.split}, presolve={s.presolve!r}"
+            raise UnsupportedError("there are no passes over reals", given=given, expected="none of them")
         from qspec.verify.reals import verify_real  # here, because `import qspec` is to be quick
 
-        chosen = available(DEFAULT_REAL if solver is None else solver)
-        return verify_real(spec, chosen, theory, Limits(timeout, memory, seed), delta, parameters)
-    chosen = available(DEFAULT_SOLVER if solver is None else solver)
-    begun = start(spec, parameters, Limits(timeout, memory, seed), chosen.name, chosen.availability().version)
-    if theory is not None and theory not in chosen.theories:
-        raise UnsupportedError(f"{chosen.name} does not decide this theory", given=theory, expected=", ".join(chosen.theories))
-    pipeline = Pipeline().without(*off)
-    pipeline = pipeline.adding("split") if split else pipeline
-    native = (theory or chosen.theories[0]) == "query"
-    if native and presolve == "branch":
+        chosen = available(DEFAULT_REAL if s.solver is None else s.solver)
+        return verify_real(spec, chosen, s.theory, s.limits, s.delta)
+    chosen = available(DEFAULT_SOLVER if s.solver is None else s.solver)
+    begun = start(spec, s.limits, chosen.name, chosen.availability().version)
+    if s.theory is not None and s.theory not in chosen.theories:
+        raise UnsupportedError(f"{chosen.name} does not decide this theory", given=s.theory, expected=", ".join(chosen.theories))
+    pipeline = Pipeline().without(*s.without)
+    pipeline = pipeline.adding("split") if s.split else pipeline
+    native = (s.theory or chosen.theories[0]) == "query"
+    if native and s.presolve == "branch":
         raise SpecError(f"{chosen.name} branches by itself", given='presolve="branch"', expected='"passes", or another solver')
 
     def decide(run: Run) -> Result:
-        run.linear = "linear" not in off
+        run.linear = "linear" not in s.without
         if native:
-            return _prove(run, chosen, attack)
-        result = _branch(run, chosen, theory, pipeline, attack) if presolve == "branch" else None
-        return _decide(run, chosen, theory, pipeline, attack) if result is None else result
+            return _prove(run, chosen, s.attack)
+        result = _branch(run, chosen, s.theory, pipeline, s.attack) if s.presolve == "branch" else None
+        return _decide(run, chosen, s.theory, pipeline, s.attack) if result is None else result
 
     return _compiled(begun, decide)
 
@@ -167,11 +140,12 @@ def _prove(run: Run, solver: Solver, attack: bool) -> Result:
 
 
 @single_threaded
-def falsify(spec: Property, *, seconds: float | None = 10.0, seed: int = 0, **parameters: object) -> Result:
+def falsify(spec: Property, **options: Unpack[LimitOptions]) -> Result:
     """Search for a counterexample (or witness) only: VIOLATED (HOLDS) with one, else UNKNOWN.
 
-    `seconds` is the most that the search may take, which without a limit ends as well.
+    `options` are `timeout` (10 seconds unless given; without a limit the search ends as well), `memory` and `seed`.
     """
+    limits = Settings.of(options, LimitOptions, timeout=10.0).limits
 
     def decide(run: Run) -> Result:
         hit = searched(run, run.compiled.query, run.deadline)
@@ -179,4 +153,4 @@ def falsify(spec: Property, *, seconds: float | None = 10.0, seed: int = 0, **pa
             return found(run, hit, Evidence.ATTACK)
         return unknown(run, Reason.INCOMPLETE, "the search found nothing, which proves nothing")
 
-    return _compiled(start(spec, parameters, Limits(seconds, None, seed), "falsify"), decide)
+    return _compiled(start(spec, limits, "falsify"), decide)

@@ -64,7 +64,7 @@ def _replayed(spec: Property, kept: Result, limits: Limits) -> Result | None:
     from qspec.language import interpret, real_interpret
 
     since = perf_counter()
-    begun = start(spec, {}, limits, kept.solver, kept.solver_version)
+    begun = start(spec, limits, kept.solver, kept.solver_version)
     codes: dict[str, IntArray] = {}
     point: dict[str, ExactArray] = {}
     for v in spec.variables:
@@ -77,7 +77,7 @@ def _replayed(spec: Property, kept: Result, limits: Limits) -> Result | None:
     begun.spend("replay", since)
     if not good:
         return None
-    rows = rows_of(spec.variables, codes, {})
+    rows = rows_of(spec.variables, codes, spec.values)
     return begun.result(kept.verdict, kept.evidence, codes=codes, point=point or None, rows=rows)
 
 
@@ -85,7 +85,7 @@ def _checked(spec: Property, place: Path, limits: Limits) -> Result | None:
     """Return the result that stands on a kept certificate; whether anything meets the assumption is examined anew."""
     kept = load(place)
     solver = available("bounds")
-    run = compiled(start(spec, {}, limits, solver.name, solver.availability().version))
+    run = compiled(start(spec, limits, solver.name, solver.availability().version))
     if (kept.kind, kept.query, kept.assumed) != (spec.kind, digest(run.compiled.query), ()):
         return None
     since = perf_counter()

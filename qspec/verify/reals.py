@@ -62,9 +62,7 @@ class Solution:
     point: Mapping[str, ExactArray]
 
 
-def verify_real(
-    spec: Property, solver: Solver, theory: str | None, limits: Limits, delta: float, parameters: Mapping[str, object]
-) -> Result:
+def verify_real(spec: Property, solver: Solver, theory: str | None, limits: Limits, delta: float) -> Result:
     """Decide a property about reals with a solver of reals; `delta` is by how much it may miss the goal where it cannot tell.
 
     Raises SpecError on a malformed property, UnsupportedError if the solver does not decide reals, SoundnessError if an exact answer is
@@ -73,7 +71,7 @@ def verify_real(
     if not delta < 1:
         raise SpecError("delta is out of range", given=delta, expected="0 < delta < 1")
     chosen = _theory(solver, theory)
-    begun = start(spec, parameters, limits, solver.name, solver.availability().version)
+    begun = start(spec, limits, solver.name, solver.availability().version)
 
     def decide() -> Result:
         since = perf_counter()

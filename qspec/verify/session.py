@@ -103,14 +103,12 @@ class Run(Clocked):
         return {"query": digest(self.compiled.query)}
 
 
-def start(spec: Property, parameters: Mapping[str, object], limits: Limits, solver: str, version: str = "") -> Clocked:
+def start(spec: Property, limits: Limits, solver: str, version: str = "") -> Clocked:
     """Return a verification before its query is compiled; raises SpecError if the parameters do not fit."""
     if not isinstance(spec, Property):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpecError("not a property", given=spec, expected="qs.forall(…), qs.exists(…) or a named property")
     deadline = limits.deadline()
-    return Clocked(
-        spec=bind(spec, parameters), parameters=parameters, limits=limits, deadline=deadline, solver=solver, solver_version=version
-    )
+    return Clocked(spec=bind(spec), parameters=spec.values, limits=limits, deadline=deadline, solver=solver, solver_version=version)
 
 
 def compiled(begun: Clocked) -> Run:

@@ -60,20 +60,17 @@ def robustness(network: qs.Network) -> qs.Property:
 def ask(spec: qs.Property, sample: Sample, solver: str, options: argparse.Namespace) -> dict[str, Any]:
     """Verify one sample and return its row."""
     result = qs.verify(
-        spec,
+        spec.at(image=sample.image, label=sample.label, radius=sample.radius),
         solver=solver,
         timeout=options.timeout,
         attack=options.attack,
         without=options.without.split(",") if options.without else (),
-        image=sample.image,
-        label=sample.label,
-        radius=sample.radius,
     )
     told = result.to_dict()
     certificate = result.certificate
     since = perf_counter()
     if certificate is not None:
-        check_property(certificate, spec, {"image": sample.image, "label": sample.label, "radius": sample.radius})
+        check_property(certificate, spec.at(image=sample.image, label=sample.label, radius=sample.radius))
     checking = perf_counter() - since
     return {
         "certified": certificate is not None,

@@ -56,7 +56,7 @@ def rows(name: str, options: argparse.Namespace) -> list[list[object]]:
         seconds: list[float] = []
         certified = 0
         for k in track(right[: options.samples], f"{name} r={radius}", disable=not sys.stderr.isatty()):
-            result = qs.verify(spec, timeout=options.timeout, image=images[k], label=int(labels[k]), radius=radius)
+            result = qs.verify(spec.at(image=images[k], label=int(labels[k]), radius=radius), timeout=options.timeout)
             verdicts.append(result.verdict.name)
             seconds.append(result.times.total)
             certified += result.certificate is not None

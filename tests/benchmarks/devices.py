@@ -46,7 +46,7 @@ def digits(images: list[int], radius: int) -> Iterator[Query]:
     inputs, labels = samples("digits-6bit")
     for k in images:
         spec = qs.properties.local_robustness(network, inputs[k].flatten(), radius, int(labels[k]))
-        yield compile_property(spec, {}).query
+        yield compile_property(spec).query
 
 
 def aaai21(data: Path, images: list[int], radius: int) -> Iterator[Query]:
@@ -56,7 +56,7 @@ def aaai21(data: Path, images: list[int], radius: int) -> Iterator[Query]:
     labels = read_idx(find(data / "mnist", "t10k-labels*"))
     for k in images:
         if network.evaluate(pixels[k]).argmax() == labels[k]:
-            yield compile_property(qs.properties.local_robustness(network, pixels[k], radius, int(labels[k])), {}).query
+            yield compile_property(qs.properties.local_robustness(network, pixels[k], radius, int(labels[k]))).query
 
 
 def measure(name: str, queries: list[Query], options: argparse.Namespace) -> dict[str, Any]:

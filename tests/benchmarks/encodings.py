@@ -56,7 +56,7 @@ def patch(query: Query, image: IntArray, radius: int, margin: int) -> Query:
 
 def reduced(spec: Property, image: IntArray, label: int, radius: int, margin: int) -> Query:
     """Compile and presolve one query."""
-    query = compile_property(spec, {"image": image, "label": label, "radius": radius}).query
+    query = compile_property(spec.at(image=image, label=label, radius=radius)).query
     (part,) = Pipeline().without("linear").apply(patch(query, image, radius, margin))
     assert part.query.goal != FALSE, "bounds decide this query"
     return part.query

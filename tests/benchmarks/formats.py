@@ -32,7 +32,7 @@ def chosen(net: qs.Network, images: Any, labels: Any, options: argparse.Namespac
     found: list[dict[str, object]] = []
     for image, label in zip(images, labels, strict=True):
         point: dict[str, object] = {"image": image, "label": int(label)}
-        if qs.verify(spec, timeout=options.timeout, image=image, label=int(label)).verdict is qs.Verdict.HOLDS:
+        if qs.verify(spec.at(image=image, label=int(label)), timeout=options.timeout).verdict is qs.Verdict.HOLDS:
             found.append(point)
         if len(found) == options.samples:
             break

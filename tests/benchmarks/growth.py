@@ -85,7 +85,7 @@ def measure(point: Point, solver: str, options: argparse.Namespace) -> Measured:
     x = network.input("x", lower=0, upper=16)
     spec = qs.forall(x, given=qs.linf(x.code - image) <= point.radius, then=qs.argmax(network(x)) == label, name="local_robustness")
     results = [
-        qs.verify(spec, solver=solver, timeout=options.timeout, image=images[k], label=int(labels[k]))
+        qs.verify(spec.at(image=images[k], label=int(labels[k])), solver=solver, timeout=options.timeout)
         for k in track(right[: options.samples], f"{solver} {point}", disable=not sys.stderr.isatty())
     ]
     verdicts, seconds = tuple(r.verdict for r in results), tuple(r.times.total for r in results)

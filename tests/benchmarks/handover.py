@@ -46,7 +46,7 @@ def timed(action: Callable[[], Any], runs: int) -> tuple[float, Any]:
 
 def reduce(spec: Property, image: IntArray, label: int, radius: int, passes: Pipeline) -> Query:
     """Compile and presolve one query."""
-    (part,) = passes.apply(compile_property(spec, {"image": image, "label": label, "radius": radius}).query)
+    (part,) = passes.apply(compile_property(spec.at(image=image, label=label, radius=radius)).query)
     return part.query
 
 

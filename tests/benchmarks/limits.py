@@ -99,7 +99,7 @@ def searched() -> Ask:
     """Search for what is not there."""
     net, image, _ = certified()
     spec = robust(net, image, 1)
-    return lambda seconds, memory: qs.falsify(spec, seconds=seconds)
+    return lambda seconds, memory: qs.falsify(spec, timeout=seconds)
 
 
 def widest() -> Ask:

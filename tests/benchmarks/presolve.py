@@ -42,7 +42,9 @@ Row = dict[str, Any]
 def ask(spec: qs.Property, sample: Sample, solver: str, route: str, timeout: float) -> Row:
     """Verify one sample and return its row; `cubes` is how many domains the engine left open, `asked` how often the solver was."""
     since = perf_counter()
-    result = qs.verify(spec, solver=solver, timeout=timeout, image=sample.image, label=sample.label, radius=sample.radius, **ROUTES[route])
+    result = qs.verify(
+        spec.at(image=sample.image, label=sample.label, radius=sample.radius), solver=solver, timeout=timeout, **ROUTES[route]
+    )
     seconds = perf_counter() - since
     engine = [s for s in result.said if s.theory == "query"]
     return {

@@ -70,7 +70,7 @@ def test_a_worker_that_is_forked_says_what_one_that_is_started_says(name: str, p
     solver = available(name)
     theory = solver.theories[0]
     wrong = SmtProblem(theory, f"(set-logic {theory})\n(assert (= x", (), {})
-    asks = [lower_query(query(e.make(), **dict(e.parameters)), theory) for e in EXAMPLES[40:44]]
+    asks = [lower_query(query(e.bound()), theory) for e in EXAMPLES[40:44]]
     for problem in [*asks, *([] if theory == "milp" else [wrong])]:
         with monkeypatch.context() as patch:
             started = solver.solve(problem, Limits())
@@ -111,7 +111,7 @@ def test_a_relaxation_decides_a_good_part_of_the_examples() -> None:
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)
 def test_what_is_counted_is_counted_exactly(example: Example, passes: bool) -> None:
     without = () if passes else tuple(p.name for p in Pipeline().passes)
-    result = qs.verify(example.make(), solver="enumerate", without=without, **dict(example.parameters))  # pyright: ignore[reportArgumentType]
+    result = qs.verify(example.bound(), solver="enumerate", without=without)
     several_picks = example.name == "bit-flips"  # the same two bits, picked in either order
     assert (result.violations is None) == (several_picks or (result.evidence is Evidence.BOUNDS and bool(result.codes)))
     assert result.violations in (None, len(census(example.bound()).solutions))

@@ -31,7 +31,7 @@ def queries() -> Iterator[tuple[str, Query, bool]]:
     images, labels = samples("digits-6bit")
     for k, radius in ((4, 3), (6, 2)):
         spec = qs.properties.local_robustness(network, images[k].flatten(), radius, int(labels[k]))
-        yield f"digits {k}", compile_property(spec, {}).query, k == 4
+        yield f"digits {k}", compile_property(spec).query, k == 4
     query = random_query(np.random.default_rng(21), max_points=100, max_nodes=5, kinds=("affine", "product", "maximum", "table", "steps"))
     yield "random", query, bool(len(solutions(query)))
 

@@ -174,10 +174,10 @@ def test_ties_of_saturated_outputs() -> None:
         near = np.abs(points - centre).max(axis=1) <= 2
         for label in range(3):
             wrong = bool(np.any(outputs[near].argmax(axis=1) != label))
-            query = compile_property(qs.properties.local_robustness(network, centre, 2, label), {}).query
+            query = compile_property(qs.properties.local_robustness(network, centre, 2, label)).query
             assert decided(query, (seed, label)) == wrong
             reached = bool(np.any(outputs[near].argmax(axis=1) == label))
-            query = compile_property(qs.properties.targeted_robustness(network, centre, 2, label), {}).query
+            query = compile_property(qs.properties.targeted_robustness(network, centre, 2, label)).query
             assert decided(query, (seed, label)) == reached
             counts[wrong, reached] += 1
     assert min(counts[True, True], counts[True, False]) >= 3

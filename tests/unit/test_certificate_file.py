@@ -62,7 +62,7 @@ def proof(name: str = "within", bound: int = 7, *, stubborn: bool = False) -> Ce
     """Return a proof by splitting down to points; it is wrong where `stubborn` and the bound is exceeded."""
     p = spec(name)
     parameters = {"bound": bound} if name == "within" else {}
-    query = qs.query(p, **parameters)
+    query = qs.query(p.at(**parameters))
     assert any(isinstance(n, Input) for n in query.program)
     found = naive_proof(query, np.random.default_rng(0), stubborn=stubborn)
     return replace(found, property=name, kind=p.kind, parameters=parameters, networks=(content_hash(network()),))
@@ -87,7 +87,7 @@ def test_a_certificate_comes_back_as_it_was(right: Certificate, tmp_path: Path) 
         assert all(getattr(again, name).dtype == np.int64 for name in ARRAYS)
         again.save(tmp_path / "b")
         assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-        assert k or check(again, qs.query(spec(), bound=7)).steps == len(right.steps)
+        assert k or check(again, qs.query(spec().at(bound=7))).steps == len(right.steps)
 
 
 def test_empty_arrays_keep_their_shapes(tmp_path: Path) -> None:
@@ -289,7 +289,7 @@ def test_no_changed_byte_goes_unnoticed(right: Certificate, tmp_path: Path) -> N
 
 def test_a_property_is_compared_with_what_the_certificate_is_about(right: Certificate) -> None:
     assert check_property(right, spec()).verdict == "HOLDS"
-    assert check_property(right, spec(), {"bound": 7}).checked.steps == len(right.steps)
+    assert check_property(right, spec().at(bound=7)).checked.steps == len(right.steps)
     absent = check_property(proof("reached"), spec("reached"))
     assert absent.verdict == "VIOLATED"
     assert "no input witnesses it" in str(absent)
@@ -303,7 +303,7 @@ def test_a_property_is_compared_with_what_the_certificate_is_about(right: Certif
         (proof(bound=6, stubborn=True), None, "not contradicted|is not empty"),
     ):
         with pytest.raises(CertificateError, match=says):
-            check_property(wrong, spec(), given)
+            check_property(wrong, spec().at(**(given or {})))
 
 
 def test_the_answer_says_what_was_proved() -> None:
@@ -311,10 +311,10 @@ def test_the_answer_says_what_was_proved() -> None:
     x = net.input("x")
     centre, radius = qs.parameter("centre", 2), qs.parameter("radius")
     near = qs.forall(x, given=qs.linf(x.code - centre) <= radius, then=net(x) <= 3 + 2 * radius, name="near")
-    found = {r: qs.verify(near, attack=False, centre=[1, 2], radius=r).certificate for r in (0, 2)}
+    found = {r: qs.verify(near.at(centre=[1, 2], radius=r), attack=False).certificate for r in (0, 2)}
     assert found[0] is not None
     assert found[2] is not None
-    said = str(check_property(found[0], near, {"radius": 0}))
+    said = str(check_property(found[0], near.at(radius=0)))
     assert "centre = array 2, SHA-256 " + hashlib.sha256(b"1,2").hexdigest()[:16] + " (from the certificate)" in said
     assert "radius = 0 (given)" in said
     assert "radius = 2 (from the certificate)" in str(check_property(found[2], near))
@@ -322,7 +322,7 @@ def test_the_answer_says_what_was_proved() -> None:
     assert "not examined: whether any input meets the assumption" in said
     assert "not examined" not in str(check_property(proof("within"), spec()))
     with pytest.raises(CertificateError, match="parameter 'radius' is 0 in the certificate, and 2 here"):
-        check_property(found[0], near, {"radius": 2})
+        check_property(found[0], near.at(radius=2))
 
 
 def test_the_command_checks_a_certificate(

@@ -347,8 +347,8 @@ def test_numbers_beyond_floats_are_decided_and_warn_nobody(solver: str, exponent
 @pytest.mark.parametrize("seed", [0, 1, 2**31, 2**32 - 1, np.int64(7)])
 def test_odd_seeds(seed: int) -> None:
     for solver in ("bounds", "z3", "bitwuzla", "cvc5", "highs"):
-        assert qs.verify(ROBUST, radius=4, solver=solver, seed=seed).verdict is Verdict.VIOLATED
-    assert qs.falsify(ROBUST, radius=4, seed=seed).verdict is Verdict.VIOLATED
+        assert qs.verify(ROBUST.at(radius=4), solver=solver, seed=seed).verdict is Verdict.VIOLATED
+    assert qs.falsify(ROBUST.at(radius=4), seed=seed).verdict is Verdict.VIOLATED
 
 
 @pytest.mark.parametrize("name", [5, None, b"x", ("x",), 1.5])

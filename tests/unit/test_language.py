@@ -223,7 +223,7 @@ def test_parameters_are_given_at_the_end() -> None:
     spec = qs.exists(x, given=qs.linf(x.code - c) <= r * 2, then=qs.argmax(x) == k)
     assert parameter_names(spec) == {"c": (3,), "k": (), "r": ()}
     for image, radius, label in (([0, 0, 0], "1/2", 2), (np.array([[3, -4, 1]]), 0, 0)):
-        bound = bind(spec, {"c": image, "r": radius, "k": label})
+        bound = bind(spec.at(c=image, r=radius, k=label))
         assert parameter_names(bound) == {}
         assert lifted(bound) == census(bound).solutions != set()
 
@@ -287,11 +287,11 @@ REFUSED: list[tuple[str, Callable[[], object], str]] = [
     ("values finer than the input's format", lambda: compile_property(qs.forall(X, then=qs.all(FLAT(X / 2) >= 0))), "finer"),
     ("parameter without a name", lambda: qs.parameter("two words"), "identifier"),
     ("parameter without a value", lambda: compile_property(qs.forall(X, then=X[0] <= qs.parameter("p"))), "p=…"),
-    ("unknown parameter", lambda: compile_property(qs.forall(X, then=X[0] <= qs.parameter("p")), {"p": 1, "r": 2}), r"\['r'\]"),
-    ("misshapen parameter", lambda: compile_property(qs.forall(X, then=qs.all(qs.parameter("p", 3) <= X)), {"p": [1, 2]}), r"\(2,\)"),
+    ("unknown parameter", lambda: compile_property(qs.forall(X, then=X[0] <= qs.parameter("p")).at(p=1, r=2)), r"given:\s+r\b"),
+    ("misshapen parameter", lambda: compile_property(qs.forall(X, then=qs.all(qs.parameter("p", 3) <= X)).at(p=[1, 2])), r"\(2,\)"),
     ("two shapes", lambda: parameter_names(qs.forall(X, then=qs.all(qs.parameter("p", 3) <= X + qs.parameter("p")))), "one shape"),
-    ("label that is no class", lambda: compile_property(qs.forall(X, then=qs.argmax(X) == qs.parameter("p")), {"p": 3}), "0 to 2"),
-    ("label that is not whole", lambda: compile_property(qs.forall(X, then=qs.argmax(X) == qs.parameter("p")), {"p": "1/2"}), "1/2"),
+    ("label that is no class", lambda: compile_property(qs.forall(X, then=qs.argmax(X) == qs.parameter("p")).at(p=3)), "0 to 2"),
+    ("label that is not whole", lambda: compile_property(qs.forall(X, then=qs.argmax(X) == qs.parameter("p")).at(p="1/2")), "1/2"),
     ("no such layer", lambda: FLAT.signal(X, layer="dense"), "no such layer"),
     ("no accumulator", lambda: compile_property(qs.forall(X, then=qs.all(FLAT.signal(X, layer="requantize_1", tap="held") >= 0))), "held"),
     ("extremes of two shapes", lambda: qs.max(X, [1, 2]), r"\(3,\), \(2,\)"),
@@ -412,7 +412,7 @@ def test_long_chains_stay_flat_and_deep_sums_are_refused() -> None:
     chain: Formula = x[0] <= 1
     for k in range(1, 1200):
         chain = chain & (x[k] <= 1)
-    bind(qs.forall(x, then=chain), {})
+    bind(qs.forall(x, then=chain))
     deep: Expression = qs.q(0)
     for k in range(1200):
         deep = deep + abs(x[k])
@@ -433,3 +433,37 @@ def test_extremes_of_formats_do_not_overflow() -> None:
     spec = qs.forall(h, then=qs.all(tall(h).code <= (2 * (2**64 - 50)) // 3))
     verdicts = {qs.verify(spec, attack=False, without=("linear",), solver=s).verdict for s in ("bitwuzla", "z3")}
     assert verdicts == {qs.Verdict.VIOLATED}
+
+
+# Parameters and their values
+
+OPTIONS = ("solver", "theory", "timeout", "memory", "seed", "attack", "without", "split", "presolve", "delta", "spec", "self", "step")
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_parameter_can_be_called_as_an_option(name: str) -> None:
+    spec = qs.forall(X, then=X[0] <= qs.parameter(name))
+    results = [qs.verify(spec.at(**{name: value}), timeout=20) for value in (100, -100)]
+    assert [r.verdict.name for r in results] == ["HOLDS", "VIOLATED"]
+    assert results[0].parameters == {name: 100}
+
+
+def test_parameters_get_their_values_in_steps() -> None:
+    spec = qs.forall(X, given=X[0] >= qs.parameter("least"), then=X[0] <= qs.parameter("most"))
+    assert spec.parameters == {"least": (), "most": ()}
+    half = spec.at(most=2)
+    assert (half.parameters, half.values, spec.values) == ({"least": ()}, {"most": 2}, {})
+    assert qs.verify(half.at(least=3)).verdict is qs.verify(spec.at(least=3, most=2)).verdict
+    with pytest.raises(QspecError, match=r"a parameter has no value\n\s+given:\s+least, most\n\s+expected: spec.at\(least=…, most=…\)"):
+        qs.verify(spec)
+    with pytest.raises(QspecError, match=r"no such parameter\n\s+given:\s+much\n\s+expected: least\b"):
+        half.at(much=1)
+
+
+def test_one_value_holds_all_options() -> None:
+    options: qs.Options = {"solver": "z3", "timeout": 20, "attack": False}
+    spec = qs.forall(X, then=X[0] <= 100)
+    result = qs.verify(spec, **options)
+    assert (result.solver, result.limits.seconds) == ("z3", 20)
+    with pytest.raises(QspecError, match=r"no such option\n\s+given:\s+time\n\s+expected: .*timeout(.|\n)*spec.at\(time=…\)"):
+        qs.verify(spec, time=3)  # pyright: ignore[reportCallIssue]

@@ -151,7 +151,7 @@ def test_what_is_settled_is_not_asked_again(honest: Honest, kept: Path, workers:
     assert not [f for f in ask(VALUES, honest, store=kept, workers=workers, timeout=0.5) if not f.resumed]
     (renamed,) = qs.verify_many({"other": MISSED}, [{"value": 0}], solver=honest, attack=False, workers=workers, store=kept)
     assert (renamed.resumed, renamed.result.name) == (True, "other")
-    assert renamed.result.parameters is renamed.parameters
+    assert renamed.result.parameters == renamed.parameters == {"value": 0}
 
 
 def test_a_result_is_on_the_disk_before_it_is_yielded(honest: Honest, kept: Path) -> None:
@@ -326,7 +326,7 @@ def test_a_worker_that_cannot_start_is_an_error(honest: Honest, monkeypatch: pyt
 
 @both
 def test_an_error_of_one_query_loses_no_other(honest: Honest, kept: Path, workers: int) -> None:
-    over = [{"value": 7}, {}, {"value": [1, 2]}, {"value": 7, "other": 1}, {"value": 8, "solver": "z3"}, {"value": 8}]
+    over = [{"value": 7}, {}, {"value": [1, 2]}, {"value": 7, "other": 1}, {"value": 8, "solver": 1}, {"value": 8}]
     done = sorted(
         qs.verify_many(MISSED, over, solver=honest, attack=False, workers=workers, store=kept),
         key=lambda f: f.index,
@@ -334,7 +334,7 @@ def test_an_error_of_one_query_loses_no_other(honest: Honest, kept: Path, worker
     assert [f.verdict.name for f in done] == ["HOLDS", "UNKNOWN", "UNKNOWN", "UNKNOWN", "UNKNOWN", "VIOLATED"]
     said = [str(f.error) for f in done if f.error]
     assert all(isinstance(f.error, SpecError | ShapeError) for f in done[1:5])
-    for what, text in zip(("no value", "wrong shape", "no such parameter", "name of an option"), said, strict=True):
+    for what, text in zip(("no value", "wrong shape", "no such parameter", "no such parameter"), said, strict=True):
         assert what in text
     with pytest.raises(SpecError, match="no value"):
         _ = done[1].result
@@ -427,7 +427,7 @@ def test_arguments_are_checked_before_anything_starts(honest: Honest) -> None:
         with pytest.raises(SpecError, match="the number of workers"):
             qs.verify_many(MISSED, [{}], workers=bad)
     with pytest.raises(SpecError, match="no such option"):
-        qs.verify_many(MISSED, [], radius=3)
+        qs.verify_many(MISSED, [], radius=3)  # pyright: ignore[reportCallIssue]
     specs: list[Any] = ["text", [], [3], {}, {"a": 3}, 3]
     for spec in specs:
         with pytest.raises(SpecError, match="not a property"):

@@ -93,8 +93,8 @@ class TestMarked:
     @pytest.mark.qspec(timeout=1e-9)
     def test_undecided(self): return at_most(20)
 
-def test_fixture(prove): prove(at_most(qs.parameter("n")), n=20)
-def test_fixture_fails(prove): prove(at_most(qs.parameter("n")), n=18)
+def test_fixture(prove): prove(at_most(qs.parameter("n")).at(n=20))
+def test_fixture_fails(prove): prove(at_most(qs.parameter("n")).at(n=18))
 """
     )
     run = project.runpytest_inprocess("-rA", "--qspec-no-cache")

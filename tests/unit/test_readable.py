@@ -109,7 +109,7 @@ def tags(text: str) -> list[str]:
 
 def test_notebooks_show_html() -> None:
     spec = qs.properties.local_robustness(DIGITS, qs.parameter("centre", (8, 8, 1)), 2, LABEL)
-    result = qs.verify(spec, centre=IMAGES[1], label=int(LABELS[1]))
+    result = qs.verify(spec.at(centre=IMAGES[1], label=int(LABELS[1])))
     found = tags(result._repr_html_())
     assert (found.count("svg"), found.count("rect")) == (2, 2 * 64)
     assert "centre and x, " in result._repr_html_()

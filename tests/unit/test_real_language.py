@@ -202,8 +202,8 @@ def test_what_has_no_meaning_is_refused(build: Callable[[], object], message: st
 def test_parameters_are_given_and_same_means_equal() -> None:
     a, b = (NET.input(n, lower=0, upper=1) for n in "ab")
     spec = qs.forall(a, b, given=qs.same(a, b, except_for=[1]), then=abs(a[1] - b[1]) + abs(a[0] - b[0]) <= qs.parameter("most"))
-    assert qs.verify(spec, solver="z3", most=1).verdict is qs.Verdict.HOLDS
-    assert qs.verify(spec, most="0.99").verdict is qs.Verdict.VIOLATED
+    assert qs.verify(spec.at(most=1), solver="z3").verdict is qs.Verdict.HOLDS
+    assert qs.verify(spec.at(most="0.99")).verdict is qs.Verdict.VIOLATED
 
 
 def test_a_property_about_reals_is_described() -> None:

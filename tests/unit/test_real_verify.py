@@ -119,7 +119,7 @@ def test_vacuous_properties_say_so() -> None:
 
 
 def test_a_result_comes_back_from_json_exactly() -> None:
-    result = qs.verify(qs.forall(X, then=NET(X)[0] <= qs.parameter("most")), solver=saying("delta-sat", "1/3", "1/7"), most="1/10")
+    result = qs.verify(qs.forall(X, then=NET(X)[0] <= qs.parameter("most")).at(most="1/10"), solver=saying("delta-sat", "1/3", "1/7"))
     again = qs.Result.from_dict(json.loads(result.to_json()))
     assert again.to_json() == result.to_json()
     assert json.loads(result.to_json())["point"] == {"x": ["1/3", "1/7"]}

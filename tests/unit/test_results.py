@@ -114,7 +114,7 @@ def test_the_result_of_a_verification_can_be_written() -> None:
     net = qs.Sequential(qs.Input((2,), qs.Fixed(3, 1)), qs.Requantize(qs.Fixed(3, 0)))
     x = net.input("x")
     spec = qs.forall(x, given=qs.linf(x.code - qs.parameter("image", 2)) <= qs.parameter("radius"), then=net(x)[0] <= 1, name="small")
-    result = qs.falsify(spec, image=np.array([3, 0]), radius=1)
+    result = qs.falsify(spec.at(image=np.array([3, 0]), radius=1))
     data = json.loads(result.to_json())
     assert data["parameters"] == {"image": [3, 0], "radius": 1}
     assert data["codes"] == {"x": result.codes["x"].tolist()} if result.codes else False

@@ -63,8 +63,8 @@ WAYS: dict[str, Act] = {
     "quantization_error": lambda a: qs.real_properties.quantization_error(NET, REAL, 1, centre=a),
     "local_deviation": lambda a: qs.real_properties.local_deviation(REAL_PERTURBED, a, 1),
     "local_label": lambda a: qs.real_properties.local_label(REAL_PERTURBED, a),
-    "parameter": lambda a: qs.verify(qs.properties.local_robustness(NET, CENTRE, 0, 0), c=a),
-    "parameter in a formula": lambda a: qs.verify(qs.forall(X, given=qs.all(X.code == CENTRE), then=qs.argmax(NET(X)) == 0), c=a),
+    "parameter": lambda a: qs.verify(qs.properties.local_robustness(NET, CENTRE, 0, 0).at(c=a)),
+    "parameter in a formula": lambda a: qs.verify(qs.forall(X, given=qs.all(X.code == CENTRE), then=qs.argmax(NET(X)) == 0).at(c=a)),
     "lower": lambda a: NET.input("x", lower=a),
     "upper": lambda a: NET.input("x", upper=a),
     "real lower": lambda a: REAL.input("x", lower=a, upper=10),
@@ -110,7 +110,7 @@ def test_the_verdict_is_about_the_image_that_was_given() -> None:
     assert NET.evaluate(HWC).tolist() == [45, 36]
     for array in LAYOUTS:
         assert qs.verify(qs.properties.local_robustness(NET, array, 1, 0)).verdict is qs.Verdict.VIOLATED
-        assert qs.verify(qs.properties.local_robustness(NET, CENTRE, 1, 0), c=array).verdict is qs.Verdict.VIOLATED
+        assert qs.verify(qs.properties.local_robustness(NET, CENTRE, 1, 0).at(c=array)).verdict is qs.Verdict.VIOLATED
 
 
 def test_every_shape_of_a_small_size_is_taken_only_if_it_keeps_the_order() -> None:
@@ -151,12 +151,12 @@ def test_tables_and_labels() -> None:
         with pytest.raises(ShapeError):
             qs.properties.local_robustness(table, centre, 1, 0)
         with pytest.raises(ShapeError):
-            qs.verify(qs.properties.local_robustness(table, qs.parameter("c", 4), 1, 0), c=centre)
+            qs.verify(qs.properties.local_robustness(table, qs.parameter("c", 4), 1, 0).at(c=centre))
     label = qs.properties.local_robustness(table, [50, 30, 14, 2], 1, qs.parameter("label"))
     with pytest.raises(ShapeError):
-        qs.verify(label, label=[0, 1])
+        qs.verify(label.at(label=[0, 1]))
     with pytest.raises(SpecError):
-        qs.verify(label, label=3)
+        qs.verify(label.at(label=3))
 
 
 def test_networks_with_different_outputs_are_not_compared_by_broadcasting() -> None:

@@ -137,7 +137,7 @@ def test_expressions_nested_too_deeply_are_cut() -> None:
 
 
 def test_features_are_shown_by_value_and_differences_marked() -> None:
-    spec = bind(qs.properties.individual_fairness(PEOPLE, ["sex"], 0), {})
+    spec = bind(qs.properties.individual_fairness(PEOPLE, ["sex"], 0))
     text = explain(spec, {"a": np.array([30, 1, 0, 4]), "b": np.array([30, 0, 1, 4])})
     lines = text.splitlines()
     assert lines[0].split() == ["feature", "a", "b"]
@@ -159,7 +159,7 @@ def test_what_is_no_row_has_no_words() -> None:
 
 def test_the_image_that_the_assumption_names_is_found() -> None:
     centre = np.arange(16) % 8
-    spec = bind(qs.properties.local_robustness(IMAGE, centre, 1, 0), {})
+    spec = bind(qs.properties.local_robustness(IMAGE, centre, 1, 0))
     x = spec.variables[0]
     found = centre_of(spec, x)
     assert found is not None
@@ -168,11 +168,11 @@ def test_the_image_that_the_assumption_names_is_found() -> None:
     text = explain(spec, {"x": np.clip(centre + 1, 0, 7)})
     assert "change in LSB: 14 pixels" in text
     assert text.splitlines()[1].endswith("+1 +1 +1 +1")
-    assert centre_of(bind(qs.forall(x, then=qs.argmax(IMAGE(x)) == 0), {}), x) is None
+    assert centre_of(bind(qs.forall(x, then=qs.argmax(IMAGE(x)) == 0)), x) is None
 
 
 def test_ties_are_named() -> None:
-    spec = bind(qs.forall(X, then=qs.argmax(PAIR(X)) == 0), {})
+    spec = bind(qs.forall(X, then=qs.argmax(PAIR(X)) == 0))
     assert "greatest at 0 and 1" in explain(spec, {"x": np.array([0, 0])})
 
 

@@ -92,7 +92,7 @@ def test_the_largest_radius_ends_where_radii_do() -> None:
     """Radii beyond what two codes of the input differ by are refused, so that the search must not ask about them."""
     net = qs.Sequential(qs.Input((2,), qs.Fixed(4, 0)), qs.Dense(qs.Tensor(np.array([[1, -1], [-1, 1]]), qs.Fixed(2, 0))))
     alike = qs.properties.local_robustness(net, [7, -8], qs.parameter("radius"), qs.parameter("label"))
-    found = qs.largest_radius(alike, label=0)
+    found = qs.largest_radius(alike.at(label=0))
     assert (found.holds, found.violated, found.closed) == (7, 8, True)  # 7 - 7 = 0 ties with -8 + 7 + 1: index 0 wins up to there
     always = qs.properties.global_robustness(net, qs.parameter("radius"), 100)
     found = qs.largest_radius(always)

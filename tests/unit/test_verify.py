@@ -44,7 +44,7 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_counterexample_is_one_of_the_property() -> None:
-    result = qs.verify(SPEC, solver=Fake(enumerated), **FAILING)
+    result = qs.verify(SPEC.at(**FAILING), solver=Fake(enumerated))
     assert result.verdict is qs.Verdict.VIOLATED
     assert result.counterexample is not None
     assert result.witness is None
@@ -56,7 +56,7 @@ def test_a_counterexample_is_one_of_the_property() -> None:
 
 def test_what_holds_says_whether_it_holds_for_something() -> None:
     solver = Fake(without_count)
-    assert qs.verify(SPEC, solver=solver, **HOLDING).vacuous is False
+    assert qs.verify(SPEC.at(**HOLDING), solver=solver).vacuous is False
     empty = qs.forall(X, given=(X[0] > X[1]) & (X[1] >= X[0]), then=NET(X)[0] > 100)
     result = qs.verify(empty, solver=solver)
     assert (result.verdict, result.vacuous) == (qs.Verdict.HOLDS, True)
@@ -95,16 +95,16 @@ def test_bounds_decide_without_a_solver() -> None:
 
 def test_an_attack_comes_before_an_smt_solver_and_not_before_one_that_enumerates() -> None:
     smt = Fake(shrugging, theories=("QF_BV",))
-    assert qs.verify(SPEC, solver=smt, **FAILING).evidence is Evidence.ATTACK
+    assert qs.verify(SPEC.at(**FAILING), solver=smt).evidence is Evidence.ATTACK
     assert smt.asked == []
-    assert qs.verify(SPEC, solver=smt, attack=False, **FAILING).verdict is qs.Verdict.UNKNOWN
-    assert qs.verify(SPEC, solver=Fake(enumerated), **FAILING).evidence is Evidence.MODEL
+    assert qs.verify(SPEC.at(**FAILING), solver=smt, attack=False).verdict is qs.Verdict.UNKNOWN
+    assert qs.verify(SPEC.at(**FAILING), solver=Fake(enumerated)).evidence is Evidence.MODEL
 
 
 def test_falsify_finds_and_proves_nothing() -> None:
-    found = qs.falsify(SPEC, **FAILING)
+    found = qs.falsify(SPEC.at(**FAILING))
     assert (found.verdict, found.evidence) == (qs.Verdict.VIOLATED, Evidence.ATTACK)
-    none = qs.falsify(SPEC, seconds=0.5, **HOLDING)
+    none = qs.falsify(SPEC.at(**HOLDING), timeout=0.5)
     assert (none.verdict, none.reason) == (qs.Verdict.UNKNOWN, Reason.INCOMPLETE)
     assert qs.falsify(qs.exists(X, then=NET(X)[0] > 0)).verdict is qs.Verdict.HOLDS
 
@@ -112,31 +112,31 @@ def test_falsify_finds_and_proves_nothing() -> None:
 @pytest.mark.parametrize("reason", list(Reason), ids=lambda r: r.name)
 def test_what_a_solver_does_not_know_is_unknown_with_its_reason(reason: Reason) -> None:
     solver = Fake(lambda problem: Answer("unknown", reason=reason, detail="because"))
-    result = qs.verify(SPEC, solver=solver, without=ALL_OFF, **HOLDING)
+    result = qs.verify(SPEC.at(**HOLDING), solver=solver, without=ALL_OFF)
     assert (result.verdict, result.reason, result.detail) == (qs.Verdict.UNKNOWN, reason, "because")
     assert reason.value in str(result)
 
 
 def test_sat_without_a_model_is_garbage() -> None:
-    result = qs.verify(SPEC, solver=Fake(lambda p: Answer("sat")), without=ALL_OFF, **FAILING)
+    result = qs.verify(SPEC.at(**FAILING), solver=Fake(lambda p: Answer("sat")), without=ALL_OFF)
     assert (result.verdict, result.reason) == (qs.Verdict.UNKNOWN, Reason.GARBAGE)
 
 
 def test_unknown_without_a_reason_is_incomplete() -> None:
-    assert qs.verify(SPEC, solver=Fake(shrugging), without=ALL_OFF, **FAILING).reason is Reason.INCOMPLETE
+    assert qs.verify(SPEC.at(**FAILING), solver=Fake(shrugging), without=ALL_OFF).reason is Reason.INCOMPLETE
 
 
 @pytest.mark.parametrize("model", [{}, {"x[0]": 0, "x[1]": 0}, {"x[0]": 99, "x[1]": -99}], ids=str)
 def test_a_model_that_does_not_replay_is_a_soundness_error_with_a_reproducer(model: dict[str, int], inside: Path) -> None:
     with pytest.raises(SoundnessError, match="does not replay") as caught:
-        qs.verify(SPEC, solver=Fake(lambda p: Answer("sat", model)), without=ALL_OFF, **FAILING)
+        qs.verify(SPEC.at(**FAILING), solver=Fake(lambda p: Answer("sat", model)), without=ALL_OFF)
     (folder,) = inside.iterdir()
     assert str(folder) in str(caught.value)
     facts = json.loads((folder / "facts.json").read_text())
     assert facts["solver"] == "fake"
     assert json.loads((folder / "parameters.json").read_text()) == {"limit": 1}
     codes = json.loads((folder / "assignment.json").read_text())
-    query = qs.query(SPEC, **FAILING)
+    query = qs.query(SPEC.at(**FAILING))
     assert not satisfies(query, {k: np.array(v) for k, v in codes.items()})
     assert "(check-sat)" in (folder / "problem.smt2").read_text()
     again = qs.load(folder / "network-0.qspec")
@@ -144,9 +144,9 @@ def test_a_model_that_does_not_replay_is_a_soundness_error_with_a_reproducer(mod
 
 
 def test_delta_sat_is_believed_only_if_it_replays() -> None:
-    truth = enumerated(GridProblem(qs.query(SPEC, **FAILING))).model
+    truth = enumerated(GridProblem(qs.query(SPEC.at(**FAILING)))).model
     for model, verdict in ((truth, qs.Verdict.VIOLATED), ({"x[0]": 0}, qs.Verdict.UNKNOWN)):
-        result = qs.verify(SPEC, solver=Fake(lambda p, model=model: Answer("delta-sat", model)), without=ALL_OFF, **FAILING)
+        result = qs.verify(SPEC.at(**FAILING), solver=Fake(lambda p, model=model: Answer("delta-sat", model)), without=ALL_OFF)
         assert result.verdict is verdict
 
 
@@ -163,7 +163,7 @@ def test_fidelity_says_what_an_answer_is_worth(
     fidelity: Fidelity, reply: Answer, verdict: qs.Verdict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lowering, "lower_query", lambda part, theory, **_: GridProblem(part, fidelity))
-    result = qs.verify(SPEC, solver=Fake(lambda p: reply), without=ALL_OFF, **HOLDING)
+    result = qs.verify(SPEC.at(**HOLDING), solver=Fake(lambda p: reply), without=ALL_OFF)
     assert result.verdict is verdict
     if reply.status == "sat":
         assert result.reason is Reason.SPURIOUS
@@ -172,14 +172,14 @@ def test_fidelity_says_what_an_answer_is_worth(
 def test_an_under_approximation_with_a_false_model_is_unsound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lowering, "lower_query", lambda part, theory, **_: GridProblem(part, Fidelity.UNDER))
     with pytest.raises(SoundnessError):
-        qs.verify(SPEC, solver=Fake(lambda p: Answer("sat", {})), without=ALL_OFF, **HOLDING)
+        qs.verify(SPEC.at(**HOLDING), solver=Fake(lambda p: Answer("sat", {})), without=ALL_OFF)
 
 
 def test_a_solution_that_only_the_query_has_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     """If compiler and interpreter disagree, nothing is concluded."""
     monkeypatch.setattr(interpret, "witnesses", lambda spec, codes: False)
     with pytest.raises(SoundnessError, match="none of the property"):
-        qs.verify(SPEC, solver=Fake(enumerated), **FAILING)
+        qs.verify(SPEC.at(**FAILING), solver=Fake(enumerated))
 
 
 def test_one_part_is_enough_to_violate_and_all_are_needed_to_hold() -> None:
@@ -203,38 +203,38 @@ def test_one_part_is_enough_to_violate_and_all_are_needed_to_hold() -> None:
 
 def test_limits_reach_the_solver() -> None:
     solver = Fake(without_count)
-    qs.verify(SPEC, solver=solver, timeout=30, memory=100, seed=5, **FAILING)
+    qs.verify(SPEC.at(**FAILING), solver=solver, timeout=30, memory=100, seed=5)
     (_, limits) = solver.asked[0]
     assert limits.memory == 100
     assert limits.seed == 5
     assert limits.seconds is not None
     assert 0 < limits.seconds <= 30
-    qs.verify(SPEC, solver=solver, timeout=None, memory=None, **FAILING)
+    qs.verify(SPEC.at(**FAILING), solver=solver, timeout=None, memory=None)
     last = solver.asked[-1][1]
     assert (last.seconds, last.memory, last.seed) == (None, None, 0)
 
 
 @pytest.mark.parametrize("bad", [{"timeout": 0}, {"timeout": -1.0}, {"timeout": float("nan")}, {"memory": 1}], ids=str)
-def test_limits_that_are_none_are_refused(bad: dict[str, float]) -> None:
+def test_limits_that_are_none_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(SpecError, match="limit"):
-        qs.verify(SPEC, solver=Fake(enumerated), **bad, **FAILING)
+        qs.verify(SPEC.at(**FAILING), solver=Fake(enumerated), **bad)
 
 
 def test_compare_shows_who_agrees() -> None:
     solvers = [Fake(enumerated, "a"), Fake(shrugging, "b"), Fake(without_count, "c")]
-    comparison = qs.compare(SPEC, solvers=solvers, **FAILING)
+    comparison = qs.compare(SPEC.at(**FAILING), solvers=solvers)
     assert comparison.verdict is qs.Verdict.VIOLATED
     assert comparison.agreement()["a", "c"] is True
     assert comparison.agreement()["a", "b"] is None
     assert [r.solver for r in comparison.results] == ["a", "b", "c"]
-    assert qs.compare(SPEC, solvers=[Fake(shrugging)], **FAILING).verdict is qs.Verdict.UNKNOWN
+    assert qs.compare(SPEC.at(**FAILING), solvers=[Fake(shrugging)]).verdict is qs.Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize("parameters", [HOLDING, FAILING], ids=str)
 def test_contradicting_solvers_are_a_soundness_error_with_a_reproducer(parameters: dict[str, object], inside: Path) -> None:
     liar = Fake(opposite if parameters is HOLDING else lambda p: Answer("unsat"), "liar")
     with pytest.raises(SoundnessError, match=r"contradict|does not replay"):
-        list(compare_each(SPEC, solvers=[Fake(enumerated, "honest"), liar], without=ALL_OFF, **parameters))
+        list(compare_each(SPEC.at(**parameters), solvers=[Fake(enumerated, "honest"), liar], without=ALL_OFF))
     (folder,) = inside.iterdir()
     facts = json.loads((folder / "facts.json").read_text())
     if parameters is FAILING:
@@ -265,20 +265,20 @@ def test_theories_that_a_solver_does_not_decide_are_refused() -> None:
 
 def test_passes_are_switched_off_by_name() -> None:
     solver = Fake(without_count)
-    qs.verify(SPEC, solver=solver, without=ALL_OFF, **FAILING)
+    qs.verify(SPEC.at(**FAILING), solver=solver, without=ALL_OFF)
     (problem, _) = solver.asked[0]
     assert isinstance(problem, GridProblem)
-    assert [type(n) for n in problem.query.program] == [type(n) for n in qs.query(SPEC, **FAILING).program]
-    qs.verify(SPEC, solver=solver, **FAILING)
+    assert [type(n) for n in problem.query.program] == [type(n) for n in qs.query(SPEC.at(**FAILING)).program]
+    qs.verify(SPEC.at(**FAILING), solver=solver)
     (shorter, _) = solver.asked[-1]
     assert isinstance(shorter, GridProblem)
     assert len(shorter.query.program) < len(problem.query.program)
     with pytest.raises(SpecError, match="no such pass"):
-        qs.verify(SPEC, solver=solver, without=["nothing"], **FAILING)
+        qs.verify(SPEC.at(**FAILING), solver=solver, without=["nothing"])
 
 
 def test_a_query_is_what_every_route_starts_from() -> None:
-    query = qs.query(SPEC, **FAILING)
+    query = qs.query(SPEC.at(**FAILING))
     assert [n.name for n in query.program if isinstance(n, Input)] == ["x"]
 
 

@@ -100,8 +100,8 @@ CALLS: dict[str, tuple[Callable[..., object], Mapping[str, object]]] = {
         {"spec": TRUE, "timeout": 5, "memory": 99, "seed": 0, "attack": False},
     ),
     "verify more": (qs.verify, {"spec": TRUE, "split": False, "presolve": "passes", "delta": 0.1}),
-    "verify a parameter": (qs.verify, {"spec": RADIUS, "radius": 1}),
-    "falsify": (qs.falsify, {"spec": TRUE, "seconds": 1, "seed": 0}),
+    "values of parameters": (RADIUS.at, {"radius": 1}),
+    "falsify": (qs.falsify, {"spec": TRUE, "timeout": 1, "memory": 99, "seed": 0}),
     "query": (qs.query, {"spec": TRUE}),
     "compare": (lambda **given: qs.compare(solvers=["bounds"], **given), {"spec": TRUE, "timeout": 5, "memory": 99, "seed": 0}),
     "verify_many": (
