@@ -151,6 +151,7 @@ if TYPE_CHECKING:
     from qspec.named.schema import Whole as Whole
     from qspec.named.schema import determines as determines
     from qspec.readers.c_export import to_c as to_c
+    from qspec.readers.onnx_export import to_onnx as to_onnx
     from qspec.readers.tflite_export import to_tflite as to_tflite
     from qspec.runtimes.int8 import quantize_int8 as quantize_int8
     from qspec.show.figures.plot import plot as plot
@@ -172,6 +173,7 @@ _LATER = {
     "qspec.conformance.pairing": ("drift",),
     "qspec.verify.export": ("to_lp", "to_mps", "to_pysmt", "to_smtlib"),
     "qspec.readers.c_export": ("to_c",),
+    "qspec.readers.onnx_export": ("to_onnx",),
     "qspec.readers.tflite_export": ("to_tflite",),
     "qspec.show.figures.plot": ("plot",),
     "qspec.extremes.layer_bits": ("LayerWidths",),
@@ -333,6 +335,7 @@ __all__ = [
     "to_c",
     "to_lp",
     "to_mps",
+    "to_onnx",
     "to_pysmt",
     "to_smtlib",
     "to_tflite",

@@ -1,4 +1,4 @@
-"""`qspec export`: a property as SMT-LIB 2 text, or as an LP or MPS file; a network as a C header or a .tflite file."""
+"""`qspec export`: a property as SMT-LIB 2 text, or as an LP or MPS file; a network as a C header, an .onnx or a .tflite file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from qspec.face import Network
 from qspec.files.atomic import replacing, writing
 from qspec.readers.c_export import to_c
 from qspec.readers.load import load
+from qspec.readers.onnx_export import to_onnx
 from qspec.readers.tflite_export import to_tflite
 from qspec.verify.export import to_lp, to_mps, to_smtlib
 
@@ -20,7 +21,7 @@ COMMENTS = {"smt2": ";", "lp": "\\", "mps": "*"}
 """What begins a comment in each format."""
 
 
-WRITERS: Mapping[str, Callable[[Network, str], None]] = {".h": to_c, ".tflite": to_tflite}
+WRITERS: Mapping[str, Callable[[Network, str], None]] = {".h": to_c, ".onnx": to_onnx, ".tflite": to_tflite}
 """How networks are written, by the suffix of the file."""
 
 

@@ -22,6 +22,9 @@ TRUE = qs.forall(X, then=NET(X)[0] <= 100)
 P, R = qs.properties, qs.real_properties
 TABLE = qs.Schema((qs.Whole("a", 0, 1), qs.Whole("b", 0, 3)), protected=("a",))
 RADIUS = P.local_robustness(NET, [5, 3], qs.parameter("radius"), 0)
+ROUNDED = qs.Sequential(
+    qs.Input((2,), FOUR), qs.Dense(CODES, output=qs.Fixed(4, 0, rounding=qs.Rounding.RND_CONV, overflow=qs.Overflow.SAT)), name="rounded"
+)
 INT8 = qs.quantize_int8(REAL, [[1.0, 2.0]])
 
 
@@ -203,6 +206,7 @@ CALLS: dict[str, tuple[Callable[..., object], Mapping[str, object]]] = {
     "same_decision": (qs.fairness.same_decision, {"network": NET, "schema": TABLE, "delta": {"b": 1}}),
     "quantize_int8": (qs.quantize_int8, {"network": REAL, "values": [[1.0, 2.0]], "semantics": "tflm"}),
     "to_c": (qs.to_c, {"network": NET, "path": "made.h", "name": "made"}),
+    "to_onnx": (qs.to_onnx, {"network": ROUNDED, "path": "made.onnx", "style": "qdq"}),
     "to_tflite": (qs.to_tflite, {"network": INT8, "path": "made.tflite"}),
     "agree": (
         lambda **given: qs.agree(tflite(), **given),

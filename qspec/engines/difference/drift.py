@@ -19,12 +19,13 @@ from qspec.arithmetic.integers import IntArray, integers
 from qspec.arithmetic.rounding import Rounding
 from qspec.bounds.interval import Interval, bound
 from qspec.deadline import NEVER, Deadline
+from qspec.engines.difference.chains import Chain, growing, peeled
 from qspec.errors import SpecError
 from qspec.ir import linear
 from qspec.ir.integer import Affine, Maximum, Node, Program, Staircase
 from qspec.ir.integer_builder import Builder
 from qspec.ir.linear import Convolution, Dense, LinearMap, Sparse
-from qspec.ir.staircase import Rescale, Steps, climb, reach
+from qspec.ir.staircase import Rescale
 from qspec.lowering.layers import lower
 from qspec.network.graph import Graph
 
@@ -105,7 +106,7 @@ class _Differences:
         lines = [self._line(n, top=True) for n in (a, b)]
         if lines[0] is not None and lines[1] is not None and len(lines[0].factors) > 1:
             return self._between_lines(lines[0], lines[1])
-        (own, source), (other, target) = self._peeled(a), self._peeled(b)
+        (own, source), (other, target) = peeled(self.program, a, self.aligned), peeled(self.program, b, self.aligned)
         if own and other:
             return self._between_chains(own, source, other, target)
         match self.program[a], self.program[b]:
@@ -126,24 +127,9 @@ class _Differences:
 
     # ---- chains of staircases
 
-    def _peeled(self, node: int) -> tuple[list[Node], int]:
-        """Return the increasing functions on single elements that end in a node, the first one first, and what they are applied to."""
-        chain: list[Node] = []
-        while chain == [] or node not in self.aligned:
-            top = self.program[node]
-            if isinstance(top, Staircase):
-                before = top.argument
-            elif isinstance(top, Affine) and len(top.terms) == 1 and _growing(top.terms[0][0]):
-                before = top.terms[0][1]
-            else:
-                break
-            chain.insert(0, top)
-            node = before
-        return chain, node
-
     def _between_chains(self, own: list[Node], a: int, other: list[Node], b: int) -> Interval | None:
         d, x, y = self.of(a, b), self.known[a], self.known[b]
-        f, g = _Chain(own), _Chain(other)
+        f, g = Chain(own), Chain(other)
         spans = [int((c(v.upper) - c(v.lower)).max(initial=0)) for c, v in ((f, x), (g, y))]
         if max(spans) > MOST or max(v.magnitude for v in (x, y, d)) >= SMALL >> 24:
             return None
@@ -165,7 +151,7 @@ class _Differences:
         if not top and (node in self.aligned or (isinstance(own, Affine) and not own.terms)):
             return Line({node: Fraction(1)}, Fraction(0), Fraction(0), None)
         match own:
-            case Affine(terms, bias) if terms and all(_growing(m) for m, _ in terms) and _single(bias) is not None:
+            case Affine(terms, bias) if terms and all(growing(m) for m, _ in terms) and _single(bias) is not None:
                 return self._sum(terms, _single(bias) or 0)
             case Staircase(a, Rescale() as steps):
                 line = self._line(a, top=False)
@@ -201,53 +187,7 @@ class _Differences:
         return Interval(np.minimum(least, 0), np.maximum(most, 0)) if f.ends is not None else Interval(least, most)
 
 
-class _Chain:
-    """An increasing function of single elements: staircases and positive multiples, one after the other."""
-
-    def __init__(self, nodes: Sequence[Node]) -> None:
-        self.parts: list[Rescale | Steps | tuple[IntArray, IntArray]] = []
-        for node in nodes:
-            if isinstance(node, Staircase):
-                self.parts.append(node.steps)
-            else:
-                assert isinstance(node, Affine)
-                (m, _) = node.terms[0]
-                assert isinstance(m, Sparse)
-                self.parts.append((m.coefficients, node.bias))
-
-    def take(self, rows: slice) -> _Chain:
-        """Return the functions of some elements."""
-        made = _Chain(())
-        for p in self.parts:
-            match p:
-                case Rescale(n, o, d, rounding, lower, upper):
-                    ends = [None if e is None else e[rows] for e in (lower, upper)]
-                    made.parts.append(Rescale(n[rows], o[rows], d[rows], rounding, *ends))
-                case Steps(base, thresholds):
-                    made.parts.append(Steps(base[rows], thresholds[rows]))
-                case factor, bias:
-                    made.parts.append((factor[rows], bias[rows]))
-        return made
-
-    def __call__(self, x: IntArray) -> IntArray:
-        for p in self.parts:
-            x = p[0] * x + p[1] if isinstance(p, tuple) else climb(p, x)
-        return x
-
-    def reached(self, codes: IntArray) -> IntArray:
-        """Return the least arguments of codes (elements, k), each above the lowest and at most the highest that its element takes."""
-        for p in reversed(self.parts):
-            codes = _before(p, codes)
-        return codes
-
-
-def _before(part: Rescale | Steps | tuple[IntArray, IntArray], codes: IntArray) -> IntArray:
-    if isinstance(part, tuple):
-        return -((part[1][:, None] - codes) // part[0][:, None])  # the ceiling of (code - bias) / factor
-    return reach(part, codes)
-
-
-def _most(f: _Chain, x: Interval, g: _Chain, y: Interval, d: IntArray) -> IntArray:
+def _most(f: Chain, x: Interval, g: Chain, y: Interval, d: IntArray) -> IntArray:
     """Return the largest `g(b) - f(a)` of each element with a, b in their intervals and b - a <= d.
 
     It is attained at the least a, or where `a + d` has just reached a step of g.
@@ -267,7 +207,7 @@ def _most(f: _Chain, x: Interval, g: _Chain, y: Interval, d: IntArray) -> IntArr
     return np.maximum(best, values.max(axis=1))
 
 
-def _counted(f: _Chain, x: Interval, at: IntArray) -> IntArray:
+def _counted(f: Chain, x: Interval, at: IntArray) -> IntArray:
     """Return f at arguments (elements, k) within an interval, by its steps there."""
     first, last = f(x.lower), f(x.upper)
     count = int((last - first).max(initial=0))
@@ -305,10 +245,6 @@ def _rescaled(line: Line, steps: Rescale) -> Line | None:
     return Line(
         {k: v * ratio for k, v in line.factors.items()}, line.low * ratio + offset + below, line.high * ratio + offset + above, ends
     )
-
-
-def _growing(m: LinearMap) -> bool:
-    return isinstance(m, Sparse) and m.diagonal and bool(np.all(m.coefficients > 0))
 
 
 def _single(values: IntArray) -> int | None:
