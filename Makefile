@@ -10,7 +10,7 @@ WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 TYPES := $(BIN)/pyright --pythonpath $(BIN)/python
 
-.PHONY: soak demo test test-latest lint style format docs lock clean
+.PHONY: soak demo test test-latest check-verified lint style format docs lock clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.runtime
@@ -39,6 +39,13 @@ $(LATEST)/.installed: pyproject.toml
 	$(LATEST)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --upgrade --upgrade-strategy eager \
 		-e '.[highs,yices,onnx,keras,plot,report,train]' --group dev
 	@touch $@
+
+# The certificate checker whose soundness ACL2 proves: proves it, unless this version of the book has been, and checks certificates with it.
+PROVER := acl2 acl2-books-source acl2-books-certs
+check-verified: $(VENV)/.dev
+	@command -v acl2 > /dev/null || { apt-get update -qq && apt-get install -y -qq $(PROVER) > /dev/null; } \
+	  || { echo "the verified checker needs ACL2: apt-get install -y $(PROVER)" >&2; exit 1; }
+	$(BIN)/python -m pytest -n 0 tests/soundness/verified_checker.py
 
 # Fresh random cases over language, routes and readers; what is wrong is printed with the seed that makes it again.
 MINUTES ?= 30

@@ -66,9 +66,14 @@ class Claim:
     query: Query
     statement: Statement
 
+    @property
+    def verdict(self) -> Literal["HOLDS", "VIOLATED"]:
+        """What a right proof means: nothing violates a `forall`, or nothing witnesses an `exists`."""
+        return "HOLDS" if self.spec.kind == "forall" else "VIOLATED"
+
     def proved(self, checked: Checked, assumed: tuple[Assumption, ...] = ()) -> Proved:
         """Return what a right proof proves."""
-        return Proved(self.spec.name, "HOLDS" if self.spec.kind == "forall" else "VIOLATED", checked, self.statement, assumed)
+        return Proved(self.spec.name, self.verdict, checked, self.statement, assumed)
 
 
 def check_property(certificate: Certificate, spec: Property, *, partial: bool = False) -> Proved:

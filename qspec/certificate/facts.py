@@ -51,6 +51,25 @@ class InputFacts:
         return lower, upper
 
 
+def single_inputs(program: Program, nodes: Iterable[int]) -> dict[int, list[tuple[int, int, int, int]]]:
+    """Return by node, for those that are affine in the inputs, each row that reads one input element: row, input, element, coefficient."""
+    size = sizes(program)
+    inputs = [k for k, n in enumerate(program) if isinstance(n, Input)]
+    starts = np.cumsum([0, *(size[k] for k in inputs)])
+    flat = _flattened(program, set(nodes), dict(zip(inputs, starts.tolist(), strict=False)), int(starts[-1]))
+    found: dict[int, list[tuple[int, int, int, int]]] = {}
+    for node in sorted(set(nodes) & set(flat)):
+        entries, _ = flat[node]
+        alone = (np.bincount(entries.rows, minlength=size[node]) == 1)[entries.rows]
+        which = np.searchsorted(starts, entries.columns[alone], side="right") - 1
+        rows: list[int] = entries.rows[alone].tolist()
+        columns: list[int] = (entries.columns[alone] - starts[which]).tolist()
+        slopes: list[int] = entries.coefficients[alone].tolist()
+        read: list[int] = [inputs[w] for w in which.tolist()]
+        found[node] = list(zip(rows, read, columns, slopes, strict=True))
+    return found
+
+
 def _limited(choose: np.ufunc, ends: IntArray, mask: IntArray, limits: Limits) -> IntArray:
     rows, elements, values = limits
     true = mask[rows]

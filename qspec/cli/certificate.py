@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from qspec.certificate.check import check
 from qspec.certificate.claim import Claim, claimed, domains, sources
 from qspec.certificate.file import Certificate, load
+from qspec.certificate.verified import book, check_verified
 from qspec.cli.outcome import Exit, Outcome, status
 from qspec.cli.report import grounds, solutions
 from qspec.cli.specs import read_specs
@@ -20,7 +21,9 @@ from qspec.verify.cube_and_conquer import confirm
 from qspec.verify.result import Result
 
 
-def run(*, certificate: str, network: str, target: str, param: Sequence[str], ask: str | None, timeout: float | None) -> Outcome:
+def run(
+    *, certificate: str, network: str, target: str, param: Sequence[str], ask: str | None, timeout: float | None, verified: bool
+) -> Outcome:
     """Return what the proof proves, with status 0; UNKNOWN if a step fails, or if it assumes something and no solver is asked about that.
 
     A certificate about something else is an error.
@@ -29,6 +32,8 @@ def run(*, certificate: str, network: str, target: str, param: Sequence[str], as
     case = _case(proof, target, param)
     _check_network(network, case)
     claim = claimed(proof, case)
+    if verified:
+        return _verified(proof, claim, case)
     try:
         checked = check(proof, claim.query, partial=True)
     except CertificateError as error:
@@ -41,6 +46,20 @@ def run(*, certificate: str, network: str, target: str, param: Sequence[str], as
     if ask is None:
         return Outcome(f"{painted('UNKNOWN')}\n{found}\n`--ask SOLVER` asks a solver about each of them", Exit.UNKNOWN)
     return _asked(confirm(proof, case, solver=ask, timeout=timeout), case, claim, len(proof.assumed))
+
+
+def _verified(proof: Certificate, claim: Claim, case: Property) -> Outcome:
+    """Return what the checker makes of a proof whose soundness ACL2 has proved; see docs/certificates.md for what that rests on."""
+    book()
+    try:
+        accepted = check_verified(proof, claim.query)
+    except CertificateError as error:
+        return Outcome(
+            f"{painted('UNKNOWN')}\n{case.name}: no verified proof, which does not mean that the claim is false\n{error}", Exit.UNKNOWN
+        )
+    checked = f"checked by the verified checker ({accepted.prover}, {accepted.seconds:.2f} s)"
+    verdict = claim.verdict
+    return Outcome(f"{painted(verdict)}\n{case.name}: {verdict}; {checked}\nquery {proof.query}\n{claim.statement}")
 
 
 def _asked(result: Result, case: Property, claim: Claim, number: int) -> Outcome:

@@ -222,6 +222,7 @@ def _check_certificate(parser: Parser) -> None:
         "--ask", metavar="SOLVER", help="ask a solver about every domain that a partial certificate only assumes to be empty"
     )
     parser.add_argument("--timeout", metavar="SECONDS", type=number, default=60.0, help="limit for asking, or none (default: 60)")
+    parser.add_argument("--verified", action="store_true", help="use the checker whose soundness is proved; needs ACL2")
     _param(parser)
 
 

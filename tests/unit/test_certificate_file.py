@@ -347,6 +347,11 @@ def test_the_command_checks_a_certificate(
         assert f"{len(right.steps)} steps" in out
         assert "no input violates it" in out
     assert ended("right.cert", "net.qspec", "spec.py:within", "--param", "bound=7")[0] == 0
+    with monkeypatch.context() as without:
+        without.setenv("PATH", "")
+        status, out, err = ended("right.cert", "net.qspec", "spec.py", "--verified")
+    assert (status, out) == (2, "")
+    assert "apt-get install -y acl2" in err
     status, out, _ = ended("absent.cert", "net.qspec", "spec.py")
     assert (status, out.splitlines()[0]) == (0, "VIOLATED")
     status, out, _ = ended("wrong.cert", "net.qspec", "spec.py")

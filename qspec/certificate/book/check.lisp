@@ -1,0 +1,21 @@
+; Reads a query and a proof from a file, and says whether the proof is right. Nothing is proved of reading and printing.
+
+(in-package "ACL2")
+(include-book "certificate")
+(set-state-ok t)
+(program)
+
+(defun read-one (file state)            ; whether there is nothing, and the first object in the file
+  (mv-let (channel state) (open-input-channel file :object state)
+    (if (null channel) (mv t nil state)
+      (mv-let (end object state) (read-object channel state)
+        (let ((state (close-input-channel channel state))) (mv end object state))))))
+
+(defun check-file (file state)          ; the file holds (program goal bits steps)
+  (mv-let (end object state) (read-one file state)
+    (let ((wrong (if end :unreadable (verdict (at 0 object) (at 1 object) (at 2 object) (at 3 object)))))
+      (prog2$ (cond ((null wrong) (cw "~%qspec-certificate: accepted~%"))
+                    ((integerp wrong) (cw "~%qspec-certificate: step ~x0 is wrong~%" wrong))
+                    ((eq wrong :open) (cw "~%qspec-certificate: a domain is left open~%"))
+                    (t (cw "~%qspec-certificate: not readable~%")))
+              (value :invisible)))))
