@@ -30,8 +30,6 @@ from qspec.errors import SoundnessError as SoundnessError
 from qspec.errors import SpecError as SpecError
 from qspec.errors import UnsupportedError as UnsupportedError
 from qspec.face import Network as Network
-from qspec.face import RealNetwork as RealNetwork
-from qspec.face import RealSequential as RealSequential
 from qspec.face import Sequential as Sequential
 from qspec.language.formulas import Property as Property
 from qspec.language.formulas import argmax as argmax
@@ -87,15 +85,6 @@ from qspec.network.layers import Input as Input
 from qspec.network.layers import MaxPool2D as MaxPool2D
 from qspec.network.layers import Requantize as Requantize
 from qspec.network.layers import fold_batch_norm as fold_batch_norm
-from qspec.network.real_graph import real_apply as real_apply
-from qspec.network.real_layers import Activate as Activate
-from qspec.network.real_layers import Exp as Exp
-from qspec.network.real_layers import RealConv2D as RealConv2D
-from qspec.network.real_layers import RealDense as RealDense
-from qspec.network.real_layers import RealInput as RealInput
-from qspec.network.real_layers import RealSparse as RealSparse
-from qspec.network.real_layers import Softmax as Softmax
-from qspec.network.real_layers import Softplus as Softplus
 from qspec.readers.load import load as load
 from qspec.readers.load import read_property as read_property
 from qspec.solver import Limits as Limits
@@ -108,6 +97,7 @@ from qspec.verify.result import Result as Result
 from qspec.verify.result import Verdict as Verdict
 
 if TYPE_CHECKING:
+    from qspec import real as real
     from qspec.batch.certification import Certification as Certification
     from qspec.batch.certify import certify as certify
     from qspec.batch.comparison import compare as compare
@@ -143,7 +133,6 @@ if TYPE_CHECKING:
     from qspec.extremes.threshold import least_value as least_value
     from qspec.lint.lint import Lint as Lint
     from qspec.lint.lint import lint as lint
-    from qspec.named import real_properties as real_properties
     from qspec.named.schema import Categorical as Categorical
     from qspec.named.schema import Link as Link
     from qspec.named.schema import Ordinal as Ordinal
@@ -188,11 +177,10 @@ _LATER = {
     "qspec.batch.sweeps": ("Sweep", "sweep"),
     "qspec.extremes.threshold": ("Threshold", "largest_value", "least_value"),
 }
-_MODULES = {"fairness": "qspec.extremes.fairness", "real_properties": "qspec.named.real_properties"}
+_MODULES = {"fairness": "qspec.extremes.fairness", "real": "qspec.real"}
 """What is loaded when it is first asked for, so that `import qspec` is quick: names by module, and modules."""
 
 __all__ = [
-    "Activate",
     "Add",
     "Affine",
     "Agreement",
@@ -206,7 +194,6 @@ __all__ = [
     "Conv2D",
     "Dense",
     "ErrorBounds",
-    "Exp",
     "Feature",
     "Finished",
     "Fixed",
@@ -242,12 +229,6 @@ __all__ = [
     "QspecWarning",
     "Radius",
     "ReLU",
-    "RealConv2D",
-    "RealDense",
-    "RealInput",
-    "RealNetwork",
-    "RealSequential",
-    "RealSparse",
     "Reinterpret",
     "Requantize",
     "Reshape",
@@ -259,8 +240,6 @@ __all__ = [
     "ShapeError",
     "Sigmoid",
     "Sign",
-    "Softmax",
-    "Softplus",
     "SolverMissingError",
     "SoundnessError",
     "SpecError",
@@ -322,8 +301,7 @@ __all__ = [
     "quantize_int8",
     "query",
     "read_property",
-    "real_apply",
-    "real_properties",
+    "real",
     "relu",
     "same",
     "sigmoid",

@@ -67,9 +67,9 @@ def row(variant: Variant, course: str, record: Mapping[str, str]) -> dict[str, s
     return {f.name: found[f.name] for f in schema(variant).features}
 
 
-def real(variant: Variant) -> qs.RealNetwork:
+def real(variant: Variant) -> qs.real.Network:
     """Return the network as it was trained, without rounding."""
-    return qs.load(FOLDER / f"{variant}.qspec", kind=qs.RealNetwork)
+    return qs.load(FOLDER / f"{variant}.qspec", kind=qs.real.Network)
 
 
 def facts(variant: Variant) -> dict[str, Any]:

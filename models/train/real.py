@@ -38,13 +38,13 @@ def flat(folder: Path) -> Dataset:
     return Dataset("mnist", train, held_out, highest=255, shipped=False)
 
 
-def real_network(recipe: Recipe, values: Parameters) -> qs.RealNetwork:
+def real_network(recipe: Recipe, values: Parameters) -> qs.real.Network:
     """Return the layers with these parameters; a float32 means exactly itself."""
-    dense: list[qs.RealDense] = []
+    dense: list[qs.real.Dense] = []
     for layer, p in zip(recipe.layers, values, strict=True):
         activation = qs.Linear() if layer.output is None else qs.ReLU()
-        dense.append(qs.RealDense(np.asarray(p["kernel"], dtype=np.float64), np.asarray(p["bias"], dtype=np.float64), activation))
-    return qs.RealSequential(qs.RealInput((dense[0].kernel.shape[0],)), *dense, name=recipe.name)
+        dense.append(qs.real.Dense(np.asarray(p["kernel"], dtype=np.float64), np.asarray(p["bias"], dtype=np.float64), activation))
+    return qs.real.Sequential(qs.real.Input((dense[0].kernel.shape[0],)), *dense, name=recipe.name)
 
 
 def main() -> None:

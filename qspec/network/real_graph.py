@@ -79,7 +79,7 @@ class RealGraph:
         """Collect the network that computes these signals; a RealInput that stands for several signals is one input."""
         wanted = [outputs] if isinstance(outputs, RealSignal) else list(outputs)
         for signal in wanted:
-            expect(signal, RealSignal, "an output", "a signal", advice="signal = qs.real_apply(layer, …)")
+            expect(signal, RealSignal, "an output", "a signal", advice="signal = qs.real.apply(layer, …)")
         order = in_order(wanted)
         position = {signal_key(s): k for k, s in enumerate(order)}
         stages = tuple(

@@ -35,9 +35,9 @@ def random_rows(schema: Schema, count: int, seed: int) -> Values:
     return numbers(schema, _random(schema, count, np.random.default_rng(seed)))
 
 
-def evaluator(network: qs.Network | qs.RealNetwork) -> Evaluate:
+def evaluator(network: qs.Network | qs.real.Network) -> Evaluate:
     """Return what gives the one output of a network, in doubles, for numbers of shape (count, columns)."""
-    if isinstance(network, qs.RealNetwork):
+    if isinstance(network, qs.real.Network):
         return lambda values: np.asarray(network.evaluate(values)[:, 0], dtype=np.float64)
     (units, zeros), unit = (
         network.inputs[0].type.grid.per_element(network.inputs[0].type.shape),

@@ -33,7 +33,7 @@ import qspec as qs
 COLUMNS = ("tensor", "channel", "affine", "rounded end")
 
 
-def shares(real: qs.RealNetwork, rows: Values, other: Values, fmt: qs.Fixed | qs.Affine | qs.PerChannel, bits: int) -> list[float]:
+def shares(real: qs.real.Network, rows: Values, other: Values, fmt: qs.Fixed | qs.Affine | qs.PerChannel, bits: int) -> list[float]:
     """Return the share of decisions on `other` rows that each way of calibrating on `rows` keeps."""
     tensor = real.calibrate(rows, input=fmt, per="tensor").quantized(bits)
     made = [real.calibrate(rows, input=fmt, scales=scales).quantized(bits) for scales in ("fixed", "affine")]

@@ -37,7 +37,7 @@ CALIBRATION = 1000
 COUNTED = ("true_robust", "false_robust", "true_vulnerable", "false_vulnerable", "undecided")
 
 
-def network(options: argparse.Namespace) -> qs.RealNetwork:
+def network(options: argparse.Namespace) -> qs.real.Network:
     """Return the real network, trained if it is not there."""
     if not options.network.exists():
         if find_spec("optax") is None:
@@ -49,14 +49,14 @@ def network(options: argparse.Namespace) -> qs.RealNetwork:
     return qs.load(options.network)
 
 
-def robust(real: qs.RealNetwork, radius: int) -> qs.Property:
+def robust(real: qs.real.Network, radius: int) -> qs.Property:
     """Return local robustness of the real network, about images and labels that are given as for the quantised one."""
     x = real.input("x", lower=0, upper=PIXEL.upper * LSB)
     image, label = qs.parameter("image", 784), qs.parameter("label")
     return qs.forall(x, given=qs.linf(x - image * LSB) <= radius * LSB, then=qs.argmax(real(x)) == label, name="real")
 
 
-def asked(real: qs.RealNetwork, options: argparse.Namespace) -> qs.Sweep:
+def asked(real: qs.real.Network, options: argparse.Namespace) -> qs.Sweep:
     """Ask everything."""
     images, labels = (read_idx(find(options.data, f"t10k-{kind}*")).astype(np.int64) for kind in ("images", "labels"))
     images = images.reshape(-1, 784)

@@ -52,7 +52,7 @@ ENUMERATED = 5000
 SAMPLE = 20000
 
 
-def load(name: str, data: Path) -> tuple[qs.RealNetwork, Schema]:
+def load(name: str, data: Path) -> tuple[qs.real.Network, Schema]:
     """Return the network without the sigmoid at its end, and its table."""
     folder, schema = FOLDERS[name.split("-")[0]]
     path = data / "fairness_nets" / folder / name
@@ -61,7 +61,7 @@ def load(name: str, data: Path) -> tuple[qs.RealNetwork, Schema]:
     return network, schema(data)
 
 
-def exact_logits(network: qs.Network | qs.RealNetwork, schema: Schema, pair: Pair) -> tuple[Fraction, Fraction]:
+def exact_logits(network: qs.Network | qs.real.Network, schema: Schema, pair: Pair) -> tuple[Fraction, Fraction]:
     """Return the exact logits of two rows: of a quantised network on reference integers, of a real one in rationals."""
     first, second = (fairness.outputs(network, schema, row) for row in pair)
     return first[0], second[0]
@@ -72,7 +72,7 @@ def opposed(values: tuple[Fraction, Fraction]) -> bool:
     return min(values) < 0 < max(values)
 
 
-def ask_float(real: qs.RealNetwork, schema: Schema, options: argparse.Namespace) -> dict[str, Any]:
+def ask_float(real: qs.real.Network, schema: Schema, options: argparse.Namespace) -> dict[str, Any]:
     """Decide the float network: search and replay, enumerate a small table, else ask `delta`."""
     since = perf_counter()
     if schema.rows <= ENUMERATED:
@@ -116,7 +116,7 @@ def _compared(row: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
     return row | {"verdict": known["verdict"], "how": how, "gap": known["gap"]}
 
 
-def enumerated(network: qs.Network | qs.RealNetwork, schema: Schema) -> dict[str, Any]:
+def enumerated(network: qs.Network | qs.real.Network, schema: Schema) -> dict[str, Any]:
     """Decide by trying every pair of rows: on reference integers, or in exact rationals."""
     since = perf_counter()
     pairs = list(every_row(schema))
@@ -134,7 +134,7 @@ def outputs(net: qs.Network, schema: Schema, pairs: Sequence[Pair]) -> list[tupl
     return [(int(f) * unit, int(g) * unit) for f, g in zip(*codes, strict=True)]
 
 
-def _pair(network: qs.Network | qs.RealNetwork, schema: Schema, result: qs.Result) -> Pair | None:
+def _pair(network: qs.Network | qs.real.Network, schema: Schema, result: qs.Result) -> Pair | None:
     if result.codes is None:
         return None
     words = fairness.in_words(network, schema, result.codes)
@@ -148,12 +148,12 @@ def _row(verdict: str, how: str, since: float, gap: tuple[Fraction | None, Fract
     return {**found, "seconds": perf_counter() - since, "gap": ends, "rows": told}
 
 
-def agreement(net: qs.Network, real: qs.RealNetwork, values: Values) -> float:
+def agreement(net: qs.Network, real: qs.real.Network, values: Values) -> float:
     """Return the share of rows that two networks put on the same side of zero."""
     return float(np.mean((evaluator(net)(values) > 0) == (evaluator(real)(values) > 0)))
 
 
-def accepted(network: qs.Network | qs.RealNetwork, values: Values) -> float:
+def accepted(network: qs.Network | qs.real.Network, values: Values) -> float:
     """Return the share of rows with a positive output."""
     return float(np.mean(evaluator(network)(values) > 0))
 

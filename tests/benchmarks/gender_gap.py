@@ -52,7 +52,7 @@ def widest(net: qs.Network, pairs: tuple[Rows, Rows]) -> Fraction:
     return int(np.abs(codes[0] - codes[1]).max()) * net.output_types[0].grid.units[0]
 
 
-def widest_real(net: qs.RealNetwork, pairs: tuple[Rows, Rows]) -> tuple[Fraction, int]:
+def widest_real(net: qs.real.Network, pairs: tuple[Rows, Rows]) -> tuple[Fraction, int]:
     """Return the exact gap of the pair that is widest in doubles, and which pair it is."""
     values = [net.evaluate(side)[:, 0] for side in pairs]
     k = int(np.abs(values[0] - values[1]).argmax())

@@ -128,7 +128,7 @@ def swept() -> Ask:
 
 def disjunctive() -> Ask:
     """Ask `delta` about a disjunction of 2,000."""
-    net = qs.RealSequential(qs.RealInput((2,)), qs.RealDense(np.array([[1.0, -1.0], [0.5, 2.0]]), activation=qs.ReLU()), name="net")
+    net = qs.real.Sequential(qs.real.Input((2,)), qs.real.Dense(np.array([[1.0, -1.0], [0.5, 2.0]]), activation=qs.ReLU()), name="net")
     x = net.input("x", lower=0, upper=1)
     parts = [(x[0] <= qs.q(f"{k}/2000")) & (net(x)[0] >= qs.q(f"{2000 + k}/2000")) for k in range(2000)]
     spec = qs.exists(x, then=reduce(lambda a, b: a | b, parts))
@@ -139,7 +139,7 @@ def mixed() -> Ask:
     """Ask for the error of a network with a product of reals in the claim, which has to be relaxed."""
     net = qs.load("iris-4bit")
     x = net.input("x")
-    y = qs.RealSequential(qs.RealInput((2,)), qs.RealDense(np.array([[1.0, -1.0], [0.5, 2.0]]), activation=qs.Tanh()), name="net")
+    y = qs.real.Sequential(qs.real.Input((2,)), qs.real.Dense(np.array([[1.0, -1.0], [0.5, 2.0]]), activation=qs.Tanh()), name="net")
     z = y.input("z", lower=-1, upper=1)
     spec = qs.forall(x, z, then=net(x)[0] * y(z)[0] + net(x)[1] * y(z)[1] <= 3)
     return lambda seconds, memory: qs.verify(spec, timeout=seconds, memory=memory)

@@ -48,7 +48,7 @@ bounds, before anything is cut.
 Record = dict[str, Any]
 
 
-def build(path: Path, bits: int) -> tuple[qs.Network, qs.RealNetwork]:
+def build(path: Path, bits: int) -> tuple[qs.Network, qs.real.Network]:
     """Return the quantised and the float network of the benchmark, both on the input of the quantised one."""
     last, *hidden = read_dense(path)  # the last layer is called "dense", those before it "Dense_0", …
     weight = qs.Fixed(bits, bits - 1, rounding=qs.Rounding.RND_INF)
@@ -60,15 +60,15 @@ def build(path: Path, bits: int) -> tuple[qs.Network, qs.RealNetwork]:
     kernels = [np.array([[Fraction(v) * share for v in row] for row in hidden[0][0].tolist()], dtype=object)]
     kernels += [k for k, _ in (*hidden[1:], last)]
     activations: list[Any] = [*(qs.ReLU() for _ in hidden), qs.Linear()]
-    real = [qs.RealDense(k, b, a) for k, (_, b), a in zip(kernels, (*hidden, last), activations, strict=True)]
+    real = [qs.real.Dense(k, b, a) for k, (_, b), a in zip(kernels, (*hidden, last), activations, strict=True)]
     inputs = hidden[0][0].shape[0]
     return (
         qs.Sequential(qs.Input((inputs,), qs.Fixed(8, 8, signed=False)), *fixed, name=path.stem),
-        qs.RealSequential(qs.RealInput((inputs,)), *real, name=path.stem),
+        qs.real.Sequential(qs.real.Input((inputs,)), *real, name=path.stem),
     )
 
 
-def naive(networks: tuple[qs.Network, qs.RealNetwork], low: Any, high: Any, output: int, bits: int) -> float:
+def naive(networks: tuple[qs.Network, qs.real.Network], low: Any, high: Any, output: int, bits: int) -> float:
     """Return the width of QEBVerif's baseline: intervals of the quantised network, rounded to codes, less lines of the float one."""
     both = pair(*networks)
     assert both is not None
@@ -84,7 +84,7 @@ def naive(networks: tuple[qs.Network, qs.RealNetwork], low: Any, high: Any, outp
     return float((high_code - low_code) * step + region.real_high[0, output] - region.real_low[0, output])
 
 
-def measure(networks: tuple[qs.Network, qs.RealNetwork], image: Any, bits: int, seconds: float) -> Record:
+def measure(networks: tuple[qs.Network, qs.real.Network], image: Any, bits: int, seconds: float) -> Record:
     """Return the bounds of one image, what its tasks are decided to be, and after how many seconds of this process."""
     low, high = np.maximum(image - RADIUS, 0), np.minimum(image + RADIUS, 255)
     output = int(networks[0].evaluate(image).argmax())

@@ -26,17 +26,17 @@ ROUNDINGS = list(qs.Rounding)
 INPUT = qs.Fixed(3, 1)
 
 
-def networks(seed: int, *, scale: float = 1.0, output: bool = True) -> tuple[qs.Network, qs.RealNetwork]:
+def networks(seed: int, *, scale: float = 1.0, output: bool = True) -> tuple[qs.Network, qs.real.Network]:
     """Return a small real network and its quantisation; every third has two hidden layers, and formats and roundings vary."""
     random = np.random.default_rng(seed)
     widths = [2, 3, *([3] if seed % 3 == 0 else []), 2]
     layers = [
-        qs.RealDense(
+        qs.real.Dense(
             random.normal(size=(a, b)) * scale, random.normal(size=b) * 0.4 * scale, qs.ReLU() if k < len(widths) - 2 else qs.Linear()
         )
         for k, (a, b) in enumerate(itertools.pairwise(widths))
     ]
-    real = qs.RealSequential(qs.RealInput((2,)), *layers)
+    real = qs.real.Sequential(qs.real.Input((2,)), *layers)
     rounding = ROUNDINGS[seed % len(ROUNDINGS)]
     codes = qs.Fixed(int(random.integers(4, 8)), int(random.integers(1, 5)), rounding=rounding)
     fixed = real.quantize(input=INPUT, weights=qs.Fixed(6, 3), activations=codes, output=codes if output else qs.Fixed(16, 6))
@@ -47,7 +47,7 @@ def every_code() -> Any:
     return np.array(list(itertools.product(range(-4, 4), repeat=2)))
 
 
-def errors(fixed: qs.Network, real: qs.RealNetwork) -> Any:
+def errors(fixed: qs.Network, real: qs.real.Network) -> Any:
     """Return the errors at all inputs, exactly, (inputs, outputs)."""
     return np.array([exact_errors(fixed, real, codes) for codes in every_code()])
 

@@ -93,7 +93,7 @@ def test_the_native_engine_says_the_same() -> None:
 @pytest.mark.parametrize(("delta", "top"), [({}, Fraction(3, 8)), ({"age": 10, "school": 1}, Fraction(3, 8) + Fraction(1, 2) * 2 + 1)])
 def test_of_a_real_network_the_rows_are_those_of_the_table(delta: dict[str, object], top: Fraction) -> None:
     table = qs.Schema((TABLE.features[1], qs.Whole("age", 20, 50, step=10, scale=Fraction(1, 5)), TABLE.features[3]), ("sex",))
-    net = qs.RealSequential(qs.RealInput((3,)), qs.RealDense(np.array([[0.375], [-0.5], [1.0]])))
+    net = qs.real.Sequential(qs.real.Input((3,)), qs.real.Dense(np.array([[0.375], [-0.5], [1.0]])))
     assert qs.verify(fairness.close_values(net, table, top + Fraction(1, 1000), delta=delta)).verdict is qs.Verdict.HOLDS
     wide = qs.verify(fairness.close_values(net, table, top - Fraction(1, 1000), delta=delta))
     assert wide.verdict is qs.Verdict.VIOLATED

@@ -57,8 +57,8 @@ def test_deep_networks_are_contained(function: qs.ReLU | qs.Tanh) -> None:
     rng = np.random.default_rng(3)
     sizes = (3, 8, 8, 8, 8, 2)
     numbers = [(rng.normal(size=s), rng.normal(size=s[1])) for s in pairwise(sizes)]
-    layers = [qs.RealDense(w, b, function) for w, b in numbers[:-1]]
-    network = qs.RealSequential(qs.RealInput((3,)), *layers, qs.RealDense(*numbers[-1]))
+    layers = [qs.real.Dense(w, b, function) for w, b in numbers[:-1]]
+    network = qs.real.Sequential(qs.real.Input((3,)), *layers, qs.real.Dense(*numbers[-1]))
     x = network.input("x", lower=-1, upper=1)
     query = compile_real(qs.forall(x, then=qs.all(network(x) >= 0))).query
     made = plan(query)

@@ -17,7 +17,7 @@ from qspec.ir.real_builder import RealBuilder
 from qspec.language.real_interpret import witnesses
 from qspec.solver import Reason
 
-SMOOTH: list[object] = [qs.Sigmoid(), qs.Tanh(), qs.Softplus(), qs.Softmax()]
+SMOOTH: list[object] = [qs.Sigmoid(), qs.Tanh(), qs.real.Softplus(), qs.real.Softmax()]
 BROKEN: list[object] = [qs.ReLU(), qs.LeakyReLU(Fraction(1, 4)), qs.HardTanh(), qs.Linear()]
 
 
@@ -25,12 +25,12 @@ def dyadic(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return np.round(rng.normal(size=shape) * 8) / 8
 
 
-def random_net(rng: np.random.Generator, activations: list[object]) -> qs.RealNetwork:
+def random_net(rng: np.random.Generator, activations: list[object]) -> qs.real.Network:
     sizes = [2, *rng.integers(1, 4, size=rng.integers(1, 3)).tolist(), 2]
-    layers: list[object] = [qs.RealInput((2,))]
+    layers: list[object] = [qs.real.Input((2,))]
     for k, (n, m) in enumerate(pairwise(sizes)):
-        layers.append(qs.RealDense(dyadic(rng, n, m), dyadic(rng, m), activations[int(rng.integers(len(activations)))], name=f"d{k}"))  # pyright: ignore[reportArgumentType]
-    return qs.RealSequential(*layers)  # pyright: ignore[reportArgumentType]
+        layers.append(qs.real.Dense(dyadic(rng, n, m), dyadic(rng, m), activations[int(rng.integers(len(activations)))], name=f"d{k}"))  # pyright: ignore[reportArgumentType]
+    return qs.real.Sequential(*layers)  # pyright: ignore[reportArgumentType]
 
 
 def random_spec(rng: np.random.Generator, activations: list[object]) -> qs.Property:

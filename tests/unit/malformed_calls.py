@@ -307,7 +307,7 @@ SAID: dict[str, tuple[type[QspecError], str, Callable[[], object]]] = {
     "a radius of codes against reals": (
         SpecError,
         "the radius is out of range",
-        lambda: qs.real_properties.quantization_error(NET, NET.real(), 1, centre=[0, 0], radius=-1),
+        lambda: qs.real.properties.quantization_error(NET, NET.real(), 1, centre=[0, 0], radius=-1),
     ),
     "a distance below zero": (
         SpecError,

@@ -433,6 +433,6 @@ FILES = [
     Case("a directory", ModelFileError, "cannot read the file", lambda folder: read(folder)),
     Case("a name with a null byte", ModelFileError, "cannot read the file", lambda _: read("net\0.qspec")),
     Case("no model", ModelFileError, "no such model", lambda _: qs.load("no-such-model")),
-    Case("another kind", ModelFileError, "this is another kind of network", lambda _: qs.load("iris-4bit", kind=qs.RealNetwork)),
+    Case("another kind", ModelFileError, "this is another kind of network", lambda _: qs.load("iris-4bit", kind=qs.real.Network)),
     Case("a file of nobody", UnsupportedError, "the format of the file is not known", lambda folder: qs.load(text(folder))),
 ]

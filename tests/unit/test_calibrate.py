@@ -16,7 +16,7 @@ PIXEL = qs.Fixed(4, 4, signed=False)
 KERNEL = np.array([[1.25, -2.0, 0.5], [0.75, 0.25, -1.5]])
 BIAS = np.array([0.125, -0.5, 0.25])
 LAST = np.array([[1.5], [-1.0], [0.75]])
-DENSE = qs.RealSequential(qs.RealInput((2,)), qs.RealDense(KERNEL, BIAS, qs.ReLU()), qs.RealDense(LAST), name="dense")
+DENSE = qs.real.Sequential(qs.real.Input((2,)), qs.real.Dense(KERNEL, BIAS, qs.ReLU()), qs.real.Dense(LAST), name="dense")
 VALUES = np.array([[0.5, 0.25], [0.9375, 0.0], [0.0, 0.9375]])
 
 
@@ -68,10 +68,10 @@ def test_layers_may_have_widths_of_their_own() -> None:
 
 
 def test_every_layer_that_rounds_has_a_format() -> None:
-    image = qs.RealInput((4, 4, 1))
-    convolution = qs.RealConv2D(np.full((3, 3, 1, 2), 0.5), activation=qs.ReLU())
-    layers = (convolution, qs.AveragePool2D((2, 2)), qs.Flatten(), qs.RealDense(np.full((2, 2), -0.25)), qs.Activate(qs.Tanh()))
-    network = qs.RealSequential(image, *layers, name="convolution")
+    image = qs.real.Input((4, 4, 1))
+    convolution = qs.real.Conv2D(np.full((3, 3, 1, 2), 0.5), activation=qs.ReLU())
+    layers = (convolution, qs.AveragePool2D((2, 2)), qs.Flatten(), qs.real.Dense(np.full((2, 2), -0.25)), qs.real.Activate(qs.Tanh()))
+    network = qs.real.Sequential(image, *layers, name="convolution")
     made = network.calibrate(np.full((1, 4, 4, 1), 0.5), input=PIXEL)
     signs = {name: peak.signed for name, peak in made.peaks.items()}
     assert list(signs.values()) == [False, False, True, True]

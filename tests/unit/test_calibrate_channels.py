@@ -22,23 +22,23 @@ RNG = np.random.default_rng(3)
 ROWS = np.column_stack([RNG.integers(0, 20_001, 2000), RNG.integers(0, 2, (2000, 4))]).astype(float)
 
 
-def over_a_table() -> qs.RealNetwork:
+def over_a_table() -> qs.real.Network:
     """A network to whose decision an income of 0 to 20 000 adds about as much as a flag."""
     kernel = RNG.normal(size=(5, 8))
     kernel[0] /= 10_000
-    return qs.RealSequential(
-        qs.RealInput((5,)),
-        qs.RealDense(kernel, RNG.normal(size=8) / 2, qs.ReLU()),
-        qs.RealDense(RNG.normal(size=(8, 1)), RNG.normal(size=1) / 4),
+    return qs.real.Sequential(
+        qs.real.Input((5,)),
+        qs.real.Dense(kernel, RNG.normal(size=8) / 2, qs.ReLU()),
+        qs.real.Dense(RNG.normal(size=(8, 1)), RNG.normal(size=1) / 4),
         name="credit",
     )
 
 
 CREDIT = over_a_table()
-SMALL = qs.RealSequential(
-    qs.RealInput((2,)),
-    qs.RealDense(np.array([[0.01, -0.02, 0.015], [1.5, 2.0, -0.25]]), np.array([0.125, -0.5, 0.25]), qs.ReLU()),
-    qs.RealDense(np.array([[1.5, -1.0], [-1.25, 0.5], [0.75, 0.25]]), np.array([0.0, 2.25])),
+SMALL = qs.real.Sequential(
+    qs.real.Input((2,)),
+    qs.real.Dense(np.array([[0.01, -0.02, 0.015], [1.5, 2.0, -0.25]]), np.array([0.125, -0.5, 0.25]), qs.ReLU()),
+    qs.real.Dense(np.array([[1.5, -1.0], [-1.25, 0.5], [0.75, 0.25]]), np.array([0.0, 2.25])),
     name="small",
 )
 WIDE = qs.PerChannel((qs.Fixed(6, 0, signed=False), qs.Fixed(2, 2, signed=False)))
@@ -73,8 +73,8 @@ def power_above(value: Fraction) -> Fraction:
 def defined(bits: int) -> list[list[Fraction]]:
     """The outputs for CODES, from the definition: rounded weights, exact sums, hidden values rounded by neuron, no rounding at the end."""
     first, last = (SMALL.stage(n).layer for n in ("dense_1", "dense_2"))
-    assert isinstance(first, qs.RealDense)
-    assert isinstance(last, qs.RealDense)
+    assert isinstance(first, qs.real.Dense)
+    assert isinstance(last, qs.real.Dense)
     top = 1 << (bits - 1)
     weights = [[Fraction(float(v)) for v in row] for row in np.asarray(first.kernel)]
     rows = [power_above(max(map(abs, row))) for row in weights]
@@ -158,7 +158,7 @@ def test_the_report_counts_what_hands_count() -> None:
 
 
 def test_one_output_decides_by_a_threshold() -> None:
-    network = qs.RealSequential(qs.RealInput((1,)), qs.RealDense(np.array([[1.0]]), np.array([0.3])))
+    network = qs.real.Sequential(qs.real.Input((1,)), qs.real.Dense(np.array([[1.0]]), np.array([0.3])))
     made = network.calibrate([[k / 4] for k in range(-8, 9)], input=qs.Fixed(5, 2), per="tensor")
     # at 3 bits the weight 1 is the greatest code 3/4, the bias 0.3 is 1/4, and outputs are -4, -3, … 3
     real = [k / 4 + 0.3 for k in range(-8, 9)]
@@ -193,8 +193,8 @@ def test_sweeps_and_descents_say_it_in_what_they_print() -> None:
 
 def test_images_have_scales_by_channel() -> None:
     kernel = RNG.normal(size=(3, 3, 2, 4)) * np.array([1.0, 100.0])[:, None] * np.array([1.0, 8.0, 0.25, 2.0])
-    layers = (qs.RealConv2D(kernel, RNG.normal(size=4), activation=qs.ReLU()), qs.AveragePool2D((2, 2)), qs.Flatten())
-    real = qs.RealSequential(qs.RealInput((6, 6, 2)), *layers, qs.RealDense(RNG.normal(size=(16, 3)), RNG.normal(size=3)))
+    layers = (qs.real.Conv2D(kernel, RNG.normal(size=4), activation=qs.ReLU()), qs.AveragePool2D((2, 2)), qs.Flatten())
+    real = qs.real.Sequential(qs.real.Input((6, 6, 2)), *layers, qs.real.Dense(RNG.normal(size=(16, 3)), RNG.normal(size=3)))
     images = RNG.integers(0, 16, (200, 6, 6, 2))
     values = images / 16 / [1.0, 64.0]
     pixel = qs.PerChannel((qs.Fixed(4, 4, signed=False), qs.Fixed(4, 10, signed=False)))
@@ -261,8 +261,8 @@ def test_fairness_of_a_table_read_by_columns() -> None:
         ("flag 0",),
     )
     kernel = np.array([[2.0, -1.5], [-1.0, 1.0], [0.1, 0.25]])
-    real = qs.RealSequential(
-        qs.RealInput((3,)), qs.RealDense(kernel, np.array([0.0, 0.5]), qs.ReLU()), qs.RealDense(np.array([[1.0], [-1.0]]))
+    real = qs.real.Sequential(
+        qs.real.Input((3,)), qs.real.Dense(kernel, np.array([0.0, 0.5]), qs.ReLU()), qs.real.Dense(np.array([[1.0], [-1.0]]))
     )
     rows = [table.encode({"income": i, "days": d, "flag 0": f}) for i in range(0, 3001, 100) for d in range(8) for f in ("no", "yes")]
     values = np.array(rows, dtype=np.float64)

@@ -146,7 +146,7 @@ def test_what_is_proved_stays_proved_when_there_is_no_time_to_examine_the_assump
 def real() -> qs.Property:
     """Holds on a real network, and its assumption is no box."""
     kernel = np.array([[1.0, -2.0], [0.5, 0.25]])
-    net = qs.RealSequential(qs.RealInput((2,)), qs.RealDense(kernel, activation=qs.ReLU()), name="net")
+    net = qs.real.Sequential(qs.real.Input((2,)), qs.real.Dense(kernel, activation=qs.ReLU()), name="net")
     x = net.input("x", lower=-1, upper=1)
     return qs.forall(x, given=x[0] * x[1] >= qs.q("1/2"), then=net(x)[0] <= qs.q("8/5"))
 

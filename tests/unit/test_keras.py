@@ -55,14 +55,14 @@ def test_a_network_is_read_exactly(tmp_path: Path) -> None:
     assert [s.shape for s in net.stages] == [(3,), (4,), (1,)]
     assert np.allclose(net.evaluate(x), exact, rtol=1e-14)
     stored = net.stages[1].layer
-    assert isinstance(stored, qs.RealDense)
+    assert isinstance(stored, qs.real.Dense)
     assert np.array_equal(stored.kernel, k1)  # the very float32 numbers
 
 
 def test_the_sigmoid_at_the_end_stays_unless_logits_are_asked_for(tmp_path: Path) -> None:
     path = write(tmp_path / "net.h5", two())
     last = [read_keras(path, logits=logits).stages[-1].layer for logits in (False, True)]
-    assert [type(layer.activation) for layer in last if isinstance(layer, qs.RealDense)] == [qs.Sigmoid, qs.Linear]
+    assert [type(layer.activation) for layer in last if isinstance(layer, qs.real.Dense)] == [qs.Sigmoid, qs.Linear]
 
 
 def test_layers_of_activations_and_flattening_are_read(tmp_path: Path) -> None:
@@ -74,14 +74,14 @@ def test_layers_of_activations_and_flattening_are_read(tmp_path: Path) -> None:
         ("Softmax", {"name": "s"}, []),
     ]
     net = read_keras(write(tmp_path / "net.h5", layers), logits=True)
-    assert [type(s.layer) for s in net.stages] == [qs.RealInput, qs.RealDense, qs.Activate, qs.RealDense]
+    assert [type(s.layer) for s in net.stages] == [qs.real.Input, qs.real.Dense, qs.real.Activate, qs.real.Dense]
 
 
 def test_a_file_of_weights_needs_to_be_told_its_activation(tmp_path: Path) -> None:
     path = write(tmp_path / "weights.h5", [dense("a", 3, 4), ("Dropout", {"name": "d"}, []), dense("b", 4, 2)], config=False)
     with pytest.raises(ModelFileError, match=r"does not say(.|\n)*hidden=qs\.ReLU"):
         read_keras(path)
-    activations = [s.layer.activation for s in read_keras(path, hidden=qs.Tanh()).stages if isinstance(s.layer, qs.RealDense)]
+    activations = [s.layer.activation for s in read_keras(path, hidden=qs.Tanh()).stages if isinstance(s.layer, qs.real.Dense)]
     assert [type(a) for a in activations] == [qs.Tanh, qs.Linear]
 
 

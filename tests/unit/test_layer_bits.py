@@ -19,8 +19,8 @@ from qspec.verify.result import Verdict
 from tests.unit.fake_solvers.in_process import Fake
 
 RNG = np.random.default_rng(22)
-HIDDEN = qs.RealDense(RNG.normal(size=(2, 5)), RNG.normal(size=5) / 4, qs.ReLU())
-REAL = qs.RealSequential(qs.RealInput((2,)), HIDDEN, qs.RealDense(RNG.normal(size=(5, 2))), name="small")
+HIDDEN = qs.real.Dense(RNG.normal(size=(2, 5)), RNG.normal(size=5) / 4, qs.ReLU())
+REAL = qs.real.Sequential(qs.real.Input((2,)), HIDDEN, qs.real.Dense(RNG.normal(size=(5, 2))), name="small")
 CODES = np.array(list(product(range(8), range(8))))
 CALIBRATED = REAL.calibrate(CODES / 8, input=qs.Fixed(3, 3, signed=False), per="tensor")
 FIRST, LAST = CALIBRATED.layers

@@ -74,8 +74,8 @@ def test_layers_are_near_their_twin_and_a_dropped_activation_is_named(made, tmp_
     found = qs.lint(path, twin=real, inputs=codes)
     assert not {"activation-dropped", "apart-from-twin"} & set(rules(found))
     assert all(b.mean < 2 for b in found.beside)
-    assert len(found.beside) == sum(isinstance(s.layer, qs.RealDense) for s in real.stages)
-    bare = [replace(s, layer=replace(s.layer, activation=qs.Linear())) if isinstance(s.layer, qs.RealDense) else s for s in real.stages]
+    assert len(found.beside) == sum(isinstance(s.layer, qs.real.Dense) for s in real.stages)
+    bare = [replace(s, layer=replace(s.layer, activation=qs.Linear())) if isinstance(s.layer, qs.real.Dense) else s for s in real.stages]
     grid = qs.load(path).inputs[0].type.grid
     values = (codes - grid.zeros[0]) * float(grid.units[0])
     qs.to_tflite(qs.quantize_int8(replace(real, stages=tuple(bare)), values), tmp_path / "bare.tflite")

@@ -19,8 +19,8 @@ from tests.unit.test_onnx_real import node, write
 NNET = "// a network\n2,2,1,2,\n2,2,1,\n0,\n-1,0,\n1,2,\n0.5,1,10,\n2,4,3,\n1,-2,\n0.5,1,\n0,\n-0.5,\n1,-1,\n0.25,\n"
 
 
-def real() -> qs.RealNetwork:
-    return qs.RealSequential(qs.RealInput((2,)), qs.RealDense(np.array([[1.0, 2.0], [0.5, -1.0]])))
+def real() -> qs.real.Network:
+    return qs.real.Sequential(qs.real.Input((2,)), qs.real.Dense(np.array([[1.0, 2.0], [0.5, -1.0]])))
 
 
 def files(folder: Path) -> dict[str, tuple[Path, dict[str, Any], type]]:
@@ -34,11 +34,11 @@ def files(folder: Path) -> dict[str, tuple[Path, dict[str, Any], type]]:
     (folder / "packed.onnx.gz").write_bytes(gzip.compress((folder / "a.onnx").read_bytes()))
     return {
         "qspec": (folder / "fixed.qspec", {}, qs.Network),
-        "qspec, real": (folder / "real.qspec", {}, qs.RealNetwork),
-        "NNet": (folder / "a.nnet", {"normalized": False}, qs.RealNetwork),
+        "qspec, real": (folder / "real.qspec", {}, qs.real.Network),
+        "NNet": (folder / "a.nnet", {"normalized": False}, qs.real.Network),
         "TensorFlow Lite": (folder / "a.tflite", {"semantics": "xnnpack"}, qs.Network),
-        "ONNX": (folder / "a.onnx", {}, qs.RealNetwork),
-        "ONNX, packed": (folder / "packed.onnx.gz", {}, qs.RealNetwork),
+        "ONNX": (folder / "a.onnx", {}, qs.real.Network),
+        "ONNX, packed": (folder / "packed.onnx.gz", {}, qs.real.Network),
     }
 
 
@@ -84,7 +84,7 @@ def test_options_are_those_of_the_format(tmp_path: Path) -> None:
 
 def test_kind_is_asked_for(tmp_path: Path) -> None:
     known = files(tmp_path)
-    assert qs.load(known["qspec, real"][0], kind=qs.RealNetwork).enclose([1, 2])[0].tolist() == [2, 0]
+    assert qs.load(known["qspec, real"][0], kind=qs.real.Network).enclose([1, 2])[0].tolist() == [2, 0]
     with pytest.raises(qs.ModelFileError, match=r"another kind(.|\n)*RealNetwork(.|\n)*Network"):
         qs.load(known["ONNX"][0], kind=qs.Network)
 
@@ -112,7 +112,7 @@ def test_positions_of_a_file_come_along(tmp_path: Path) -> None:
     """VNN-LIB counts elements as ONNX does, channels first; the network of the file, saved or not, still knows."""
     kernel = np.array([[[[1]], [[10]]]], dtype=np.float32)
     write(tmp_path / "a.onnx", [node("Conv", "x k", "y")], {"k": kernel}, (1, 2, 2, 1), 4)
-    net = qs.load(tmp_path / "a.onnx", kind=qs.RealNetwork)
+    net = qs.load(tmp_path / "a.onnx", kind=qs.real.Network)
     assert net.elements is not None
     assert np.array_equal(net.elements[0], import_onnx(tmp_path / "a.onnx").input_order)
     net.save(tmp_path / "a.qspec")

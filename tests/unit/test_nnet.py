@@ -60,7 +60,7 @@ def test_the_box_of_inputs_is_kept_and_activations_are_those_of_the_format(tmp_p
     found = import_nnet(written(tmp_path, TEXT), normalized=True)
     assert fractions(found.lower).tolist() == [-1, 0]
     assert fractions(found.upper).tolist() == [1, Fraction(1, 2)]
-    layers = [s.layer.activation for s in found.network.stages if isinstance(s.layer, qs.RealDense)]
+    layers = [s.layer.activation for s in found.network.stages if isinstance(s.layer, qs.real.Dense)]
     assert [type(a) for a in layers] == [qs.ReLU, qs.Linear]
 
 
@@ -184,7 +184,7 @@ def test_published_networks_are_those_of_the_keras_files(data: Path) -> None:
     ours = read_nnet(folder / "compas-1.nnet", normalized=False)
     theirs = read_keras(folder / "compas-1.h5", logits=True)
     for a, b in zip(ours.stages[1:], theirs.stages[1:], strict=True):
-        assert isinstance(a.layer, qs.RealDense)
-        assert isinstance(b.layer, qs.RealDense)
+        assert isinstance(a.layer, qs.real.Dense)
+        assert isinstance(b.layer, qs.real.Dense)
         pairs = zip(fractions(a.layer.kernel).flat, fractions(b.layer.kernel).flat, strict=True)
         assert all(abs(v - w) < Fraction(1, 10**5) for v, w in pairs)  # six digits are written

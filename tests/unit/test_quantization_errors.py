@@ -15,7 +15,9 @@ from qspec.verify.result import Evidence
 
 KERNEL = np.array([[1.25, -2.0, 0.5], [0.75, 0.3, -1.5]])
 LAST = np.array([[1.5, 0.2], [-1.0, 0.4], [0.75, 1.1]])
-REAL = qs.RealSequential(qs.RealInput((2,)), qs.RealDense(KERNEL, np.array([0.1, -0.5, 0.25]), qs.ReLU()), qs.RealDense(LAST), name="net")
+REAL = qs.real.Sequential(
+    qs.real.Input((2,)), qs.real.Dense(KERNEL, np.array([0.1, -0.5, 0.25]), qs.ReLU()), qs.real.Dense(LAST), name="net"
+)
 FORMATS: dict[str, Any] = {"input": qs.Fixed(5, 3), "weights": qs.Fixed(8, 4), "activations": qs.Fixed(12, 6)}
 FIXED = REAL.quantize(**FORMATS)
 Z = FIXED.input("z")
@@ -64,29 +66,29 @@ def test_an_existential_claim_is_left_alone() -> None:
 
 def test_the_named_property_is_violated_by_codes_that_replay() -> None:
     centre = np.array([3, -2])
-    spec = qs.real_properties.quantization_error(FIXED, REAL, "1/1000", centre=centre, radius=2, outputs=[1])
+    spec = qs.real.properties.quantization_error(FIXED, REAL, "1/1000", centre=centre, radius=2, outputs=[1])
     result = qs.verify(spec)
     assert result.verdict is qs.Verdict.VIOLATED
     assert result.evidence is Evidence.ATTACK
     assert result.codes is not None
     assert abs(result.codes["x"] - centre).max() <= 2
-    wide = qs.real_properties.quantization_error(FIXED, REAL, 1)
+    wide = qs.real.properties.quantization_error(FIXED, REAL, 1)
     assert qs.verify(wide).verdict is qs.Verdict.HOLDS
 
 
 def test_other_solvers_are_asked_when_they_are_named() -> None:
-    spec = qs.real_properties.quantization_error(FIXED, REAL, 1)
+    spec = qs.real.properties.quantization_error(FIXED, REAL, 1)
     assert [s.theory for s in qs.verify(spec, solver="z3").said] != ["difference"]
 
 
 def test_convolutions_are_compared() -> None:
     random = np.random.default_rng(1)
     layers = [
-        qs.RealConv2D(random.normal(size=(2, 2, 1, 2)), random.normal(size=2), activation=qs.ReLU()),
+        qs.real.Conv2D(random.normal(size=(2, 2, 1, 2)), random.normal(size=2), activation=qs.ReLU()),
         qs.Flatten(),
-        qs.RealDense(random.normal(size=(8, 2))),
+        qs.real.Dense(random.normal(size=(8, 2))),
     ]
-    real = qs.RealSequential(qs.RealInput((3, 3, 1)), *layers)
+    real = qs.real.Sequential(qs.real.Input((3, 3, 1)), *layers)
     fixed = real.quantize(input=qs.Fixed(2, 0), weights=qs.Fixed(6, 3), activations=qs.Fixed(8, 3))
     found = qs.error_bounds(fixed, real)
     for codes in random.integers(-2, 2, size=(50, 3, 3, 1)):
@@ -96,9 +98,9 @@ def test_convolutions_are_compared() -> None:
 
 
 def test_no_pairs() -> None:
-    deeper = qs.RealSequential(qs.RealInput((2,)), *(s.layer for s in REAL.stages[1:2]), qs.RealDense(np.eye(3)), qs.RealDense(LAST))
-    smooth = qs.RealSequential(qs.RealInput((2,)), qs.RealDense(KERNEL, activation=qs.Tanh()), qs.RealDense(LAST))
-    wider = qs.RealSequential(qs.RealInput((2,)), qs.RealDense(np.ones((2, 4))), qs.RealDense(np.ones((4, 2))))
+    deeper = qs.real.Sequential(qs.real.Input((2,)), *(s.layer for s in REAL.stages[1:2]), qs.real.Dense(np.eye(3)), qs.real.Dense(LAST))
+    smooth = qs.real.Sequential(qs.real.Input((2,)), qs.real.Dense(KERNEL, activation=qs.Tanh()), qs.real.Dense(LAST))
+    wider = qs.real.Sequential(qs.real.Input((2,)), qs.real.Dense(np.ones((2, 4))), qs.real.Dense(np.ones((4, 2))))
     wrapping = REAL.quantize(**FORMATS | {"activations": qs.Fixed(12, 6, overflow=qs.Overflow.WRAP)})
     assert pair(FIXED, REAL) is not None
     for fixed, real in ((FIXED, deeper), (FIXED, smooth), (FIXED, wider), (wrapping, REAL)):
@@ -138,7 +140,7 @@ def test_a_gap_or_a_limit_leaves_the_interval_open() -> None:
 
 def test_sums_beyond_doubles_are_left_to_delta() -> None:
     large = np.array([[2.0**20]])
-    real = qs.RealSequential(qs.RealInput((1,)), qs.RealDense(large, activation=qs.ReLU()), qs.RealDense(large))
+    real = qs.real.Sequential(qs.real.Input((1,)), qs.real.Dense(large, activation=qs.ReLU()), qs.real.Dense(large))
     wide = qs.Fixed(50, 20)
     fixed = real.quantize(input=qs.Fixed(8, 0), weights=wide, activations=wide, output=qs.Fixed(62, 10))
     z = fixed.input("z", lower=1, upper=1)

@@ -21,8 +21,8 @@ from qspec.language.text import describe
 
 V = np.vectorize(Fraction, otypes=[object])
 KERNEL, BIAS = np.array([[1.0, -2.0], [0.5, 0.25]]), np.array([0.125, -1.0])
-NET = qs.RealSequential(qs.RealInput((2,)), qs.RealDense(KERNEL, BIAS, qs.ReLU()), name="net")
-FINE = qs.RealSequential(qs.RealInput((2,)), qs.RealDense(KERNEL, BIAS, qs.Softmax()), name="fine")
+NET = qs.real.Sequential(qs.real.Input((2,)), qs.real.Dense(KERNEL, BIAS, qs.ReLU()), name="net")
+FINE = qs.real.Sequential(qs.real.Input((2,)), qs.real.Dense(KERNEL, BIAS, qs.real.Softmax()), name="fine")
 FIXED = qs.Sequential(qs.Input((2,), qs.Fixed(4, 2)), qs.Requantize(qs.Fixed(3, 0)), name="fixed")
 POINTS = [V(p) for p in product(["-1", "-1/3", "0", "1/2", "1"], repeat=2)]
 

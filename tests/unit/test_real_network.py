@@ -23,9 +23,9 @@ ACTIVATIONS = [
     qs.HardSigmoid(),
     qs.Sigmoid(),
     qs.Tanh(),
-    qs.Softplus(),
-    qs.Exp(),
-    qs.Softmax(),
+    qs.real.Softplus(),
+    qs.real.Exp(),
+    qs.real.Softmax(),
 ]
 
 
@@ -33,26 +33,26 @@ def dyadic(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return np.round(rng.normal(size=shape) * 16) / 16
 
 
-def dense(activation: object, seed: int = 0) -> qs.RealNetwork:
+def dense(activation: object, seed: int = 0) -> qs.real.Network:
     rng = np.random.default_rng(seed)
-    last = qs.RealDense(dyadic(rng, 4, 3), dyadic(rng, 3), activation)  # pyright: ignore[reportArgumentType]
-    return qs.RealSequential(qs.RealInput((2,)), qs.RealDense(dyadic(rng, 2, 4), dyadic(rng, 4), qs.ReLU()), last, name="small")
+    last = qs.real.Dense(dyadic(rng, 4, 3), dyadic(rng, 3), activation)  # pyright: ignore[reportArgumentType]
+    return qs.real.Sequential(qs.real.Input((2,)), qs.real.Dense(dyadic(rng, 2, 4), dyadic(rng, 4), qs.ReLU()), last, name="small")
 
 
-def image(seed: int = 0) -> qs.RealNetwork:
+def image(seed: int = 0) -> qs.real.Network:
     """A graph with every layer that images need: convolutions, both poolings, a residual sum, a join."""
     rng = np.random.default_rng(seed)
-    x = qs.RealInput((5, 4, 2))
-    a = qs.real_apply(qs.RealConv2D(dyadic(rng, 3, 2, 1, 4), dyadic(rng, 4), padding="same", groups=2, activation=qs.ReLU()), x)
-    b = qs.real_apply(qs.RealConv2D(dyadic(rng, 2, 2, 4, 4), stride=(1, 1), padding="same", dilation=(2, 1)), a)
-    c = qs.real_apply(qs.Add(qs.ReLU()), a, b)
-    pooled = qs.real_apply(qs.MaxPool2D((2, 2), padding="same"), c), qs.real_apply(qs.AveragePool2D((2, 2), padding="same"), c)
-    flat = qs.real_apply(qs.Flatten(), qs.real_apply(qs.Concat(), *pooled))
-    hidden = qs.real_apply(qs.RealDense(dyadic(rng, flat.shape[0], 3), activation=qs.Tanh()), flat)
-    return qs.RealNetwork.of(qs.real_apply(qs.Activate(qs.Softmax()), hidden), name="image")
+    x = qs.real.Input((5, 4, 2))
+    a = qs.real.apply(qs.real.Conv2D(dyadic(rng, 3, 2, 1, 4), dyadic(rng, 4), padding="same", groups=2, activation=qs.ReLU()), x)
+    b = qs.real.apply(qs.real.Conv2D(dyadic(rng, 2, 2, 4, 4), stride=(1, 1), padding="same", dilation=(2, 1)), a)
+    c = qs.real.apply(qs.Add(qs.ReLU()), a, b)
+    pooled = qs.real.apply(qs.MaxPool2D((2, 2), padding="same"), c), qs.real.apply(qs.AveragePool2D((2, 2), padding="same"), c)
+    flat = qs.real.apply(qs.Flatten(), qs.real.apply(qs.Concat(), *pooled))
+    hidden = qs.real.apply(qs.real.Dense(dyadic(rng, flat.shape[0], 3), activation=qs.Tanh()), flat)
+    return qs.real.Network.of(qs.real.apply(qs.real.Activate(qs.real.Softmax()), hidden), name="image")
 
 
-def assert_enclosed(network: qs.RealNetwork, x: np.ndarray) -> None:
+def assert_enclosed(network: qs.real.Network, x: np.ndarray) -> None:
     low, high = network.enclose(x)
     y = network.evaluate(x)
     assert low.shape == high.shape == y.shape
@@ -74,7 +74,7 @@ def test_images_and_graphs_mean_the_same_in_doubles_and_exactly() -> None:
 
 
 def test_what_is_rational_is_exact() -> None:
-    net = qs.RealSequential(qs.RealInput((2,)), qs.RealDense([["1/3", 0.1], [2, "0.1"]], ["1/7", -1], qs.ReLU()))  # pyright: ignore[reportArgumentType]
+    net = qs.real.Sequential(qs.real.Input((2,)), qs.real.Dense([["1/3", 0.1], [2, "0.1"]], ["1/7", -1], qs.ReLU()))  # pyright: ignore[reportArgumentType]
     low, high = net.enclose(["1/2", Fraction(1, 5)])
     exact = [Fraction(1, 6) + Fraction(2, 5) + Fraction(1, 7), max(Fraction(0), Fraction(0.1) / 2 + Fraction(1, 50) - 1)]
     assert list(low) == list(high) == exact
@@ -91,7 +91,7 @@ def test_a_quantised_network_read_as_reals_has_its_exact_parameters() -> None:
         real = network.real()
         assert [(s.name, s.shape) for s in real.stages] == [(s.name, s.type.shape) for s in network.stages]
         for ours, theirs in zip(real.stages, network.stages, strict=True):
-            if isinstance(ours.layer, qs.RealDense | qs.RealConv2D):
+            if isinstance(ours.layer, qs.real.Dense | qs.real.Conv2D):
                 assert isinstance(theirs.layer, qs.Dense | qs.Conv2D)
                 kernel = theirs.layer.kernel
                 units, zeros = kernel.format.grid().per_element(kernel.shape)
@@ -108,7 +108,7 @@ def test_quantising_rounds_parameters_once_as_the_format_says() -> None:
         assert [s.name for s in fixed.stages] == [s.name for s in net.stages]
         for ours, theirs in zip(fixed.stages[1:], net.stages[1:], strict=True):
             assert isinstance(ours.layer, qs.Dense)
-            assert isinstance(theirs.layer, qs.RealDense)
+            assert isinstance(theirs.layer, qs.real.Dense)
             assert np.array_equal(ours.layer.kernel.codes, qs.quantize(theirs.layer.kernel, fmt).codes)
     assert fixed.stages[-1].type.grid == qs.Fixed(10, 3).grid()
     again = net.quantize(input=qs.Fixed(6, 3), weights=qs.Fixed(12, 4), activations=qs.Fixed(16, 8)).real()
@@ -118,11 +118,11 @@ def test_quantising_rounds_parameters_once_as_the_format_says() -> None:
 
 def test_a_softmax_is_not_dropped_in_silence() -> None:
     with pytest.raises(qs.UnsupportedError, match="changes no argmax"):
-        dense(qs.Softmax()).quantize(input=qs.Fixed(6, 3), weights=qs.Fixed(6, 3), activations=qs.Fixed(6, 3))
+        dense(qs.real.Softmax()).quantize(input=qs.Fixed(6, 3), weights=qs.Fixed(6, 3), activations=qs.Fixed(6, 3))
 
 
 @pytest.mark.parametrize("network", [dense(a) for a in ACTIVATIONS] + [image()], ids=lambda n: str(n.stages[-1].layer)[:20])
-def test_a_file_brings_back_the_network(network: qs.RealNetwork, tmp_path: Path) -> None:
+def test_a_file_brings_back_the_network(network: qs.real.Network, tmp_path: Path) -> None:
     network.save(tmp_path / "a.qspec")
     again = qs.load(tmp_path / "a.qspec")
     again.save(tmp_path / "b.qspec")
@@ -134,23 +134,23 @@ def test_a_file_brings_back_the_network(network: qs.RealNetwork, tmp_path: Path)
 
 
 def test_a_file_keeps_fractions(tmp_path: Path) -> None:
-    net = qs.RealSequential(qs.RealInput((1,)), qs.RealDense([["1/3"]]))  # pyright: ignore[reportArgumentType]
+    net = qs.real.Sequential(qs.real.Input((1,)), qs.real.Dense([["1/3"]]))  # pyright: ignore[reportArgumentType]
     net.save(tmp_path / "a.qspec")
     assert qs.load(tmp_path / "a.qspec").enclose([1])[0].tolist() == [Fraction(1, 3)]
 
 
 REFUSED: list[tuple[str, Callable[[], object], str]] = [
-    ("weights that are no numbers", lambda: qs.RealDense(np.array([[np.nan]])), "finite float"),
-    ("infinite bias", lambda: qs.RealDense(np.ones((1, 1)), np.array([np.inf])), "finite float"),
-    ("kernel that is no matrix", lambda: qs.RealDense(np.ones(3)), "wrong axes"),
-    ("bias of another size", lambda: qs.RealDense(np.ones((2, 3)), np.ones(2)), "bias does not fit"),
-    ("layer on another shape", lambda: qs.RealSequential(qs.RealInput((3,)), qs.RealDense(np.ones((2, 1)))), "does not fit its input"),
-    ("pool on a vector", lambda: qs.RealSequential(qs.RealInput((3,)), qs.MaxPool2D((2, 2))), "needs an image"),
-    ("format in a real layer", lambda: qs.RealSequential(qs.RealInput((3,)), qs.Concat(qs.Fixed(8, 0))), "no formats"),
-    ("table in a real layer", lambda: qs.Activate(qs.Sigmoid(qs.Fixed(8, 4))), "no tables"),
-    ("quantised layer", lambda: qs.RealSequential(qs.RealInput((2,)), qs.Dense(qs.Tensor([[1], [1]], qs.Fixed(3, 0)))), "wrong kind"),  # pyright: ignore[reportArgumentType]
-    ("no input", lambda: qs.RealSequential(qs.Flatten()), "begins with an input"),
-    ("two of one name", lambda: qs.RealSequential(qs.RealInput((1,)), qs.Flatten("x")), "one name"),
+    ("weights that are no numbers", lambda: qs.real.Dense(np.array([[np.nan]])), "finite float"),
+    ("infinite bias", lambda: qs.real.Dense(np.ones((1, 1)), np.array([np.inf])), "finite float"),
+    ("kernel that is no matrix", lambda: qs.real.Dense(np.ones(3)), "wrong axes"),
+    ("bias of another size", lambda: qs.real.Dense(np.ones((2, 3)), np.ones(2)), "bias does not fit"),
+    ("layer on another shape", lambda: qs.real.Sequential(qs.real.Input((3,)), qs.real.Dense(np.ones((2, 1)))), "does not fit its input"),
+    ("pool on a vector", lambda: qs.real.Sequential(qs.real.Input((3,)), qs.MaxPool2D((2, 2))), "needs an image"),
+    ("format in a real layer", lambda: qs.real.Sequential(qs.real.Input((3,)), qs.Concat(qs.Fixed(8, 0))), "no formats"),
+    ("table in a real layer", lambda: qs.real.Activate(qs.Sigmoid(qs.Fixed(8, 4))), "no tables"),
+    ("quantised layer", lambda: qs.real.Sequential(qs.real.Input((2,)), qs.Dense(qs.Tensor([[1], [1]], qs.Fixed(3, 0)))), "wrong kind"),  # pyright: ignore[reportArgumentType]
+    ("no input", lambda: qs.real.Sequential(qs.Flatten()), "begins with an input"),
+    ("two of one name", lambda: qs.real.Sequential(qs.real.Input((1,)), qs.Flatten("x")), "one name"),
     ("values of another shape", lambda: dense(qs.Linear()).evaluate([1.0, 2.0, 3.0]), "wrong shape"),
     ("no box", lambda: dense(qs.Linear()).input("x"), "bounded box"),
     ("half a box", lambda: dense(qs.Linear()).input("x", lower=0), "no upper end"),
@@ -188,7 +188,7 @@ def test_boxes_of_parameters(options: dict[str, object], reach: Callable[[Fracti
     net = dense(qs.Linear())
     perturbed = net.perturb(**options)  # pyright: ignore[reportArgumentType]
     assert [v.name for v in perturbed.parameters] == ["dense_1.kernel", "dense_1.bias", "dense_2.kernel", "dense_2.bias"]
-    layers = [s.layer for s in net.stages if isinstance(s.layer, qs.RealDense)]
+    layers = [s.layer for s in net.stages if isinstance(s.layer, qs.real.Dense)]
     stored = [a for layer in layers for a in (layer.kernel, layer.bias) if a is not None]
     for v, array in zip(perturbed.parameters, stored, strict=True):
         for low, high, w in zip(fractions(v.lower).flat, fractions(v.upper).flat, fractions(array).flat, strict=True):
@@ -197,20 +197,20 @@ def test_boxes_of_parameters(options: dict[str, object], reach: Callable[[Fracti
 
 def test_rounding_is_inside_its_box_of_parameters() -> None:
     rng = np.random.default_rng(5)
-    net = qs.RealSequential(qs.RealInput((3,)), qs.RealDense(rng.normal(size=(3, 2))))
+    net = qs.real.Sequential(qs.real.Input((3,)), qs.real.Dense(rng.normal(size=(3, 2))))
     for rounding, mode in (("nearest", qs.Rounding.RND), ("truncate", qs.Rounding.TRN)):
         box = net.perturb(bits=4, rounding=rounding).parameters[0]  # pyright: ignore[reportArgumentType]
         layer = net.stages[1].layer
-        assert isinstance(layer, qs.RealDense)
+        assert isinstance(layer, qs.real.Dense)
         rounded = qs.quantize(layer.kernel, qs.Fixed(32, 4, rounding=mode)).codes * Fraction(1, 16)
         assert np.all((fractions(box.lower) <= rounded) & (rounded <= fractions(box.upper)))
 
 
-def sparse() -> qs.RealNetwork:
+def sparse() -> qs.real.Network:
     """A sum with an element that occurs twice, a row with a bias alone, and a result that is an image."""
     rows, columns = np.array([0, 0, 1, 3, 3]), np.array([1, 1, 0, 2, 0])
-    layer = qs.RealSparse((2, 1, 2), rows, columns, ["1/3", 2, -1, 4, "1/7"], [0, 1, "1/5", 0])  # pyright: ignore[reportArgumentType]
-    return qs.RealSequential(qs.RealInput((3,)), layer, qs.Activate(qs.ReLU()), qs.MaxPool2D((2, 1)), name="sparse")
+    layer = qs.real.Sparse((2, 1, 2), rows, columns, ["1/3", 2, -1, 4, "1/7"], [0, 1, "1/5", 0])  # pyright: ignore[reportArgumentType]
+    return qs.real.Sequential(qs.real.Input((3,)), layer, qs.real.Activate(qs.ReLU()), qs.MaxPool2D((2, 1)), name="sparse")
 
 
 def test_sparse_layers_are_exact_and_come_back_from_files(tmp_path: Path) -> None:
@@ -226,12 +226,12 @@ def test_sparse_layers_are_exact_and_come_back_from_files(tmp_path: Path) -> Non
 def test_sparse_layers_that_do_not_fit_are_refused() -> None:
     one = np.zeros(1, dtype=int)
     for make in (
-        lambda: qs.RealSparse((2,), np.array([2]), one, np.ones(1)),
-        lambda: qs.RealSparse((2,), one, -one - 1, np.ones(1)),
-        lambda: qs.RealSparse((2,), one, np.array([2**64 - 1], dtype=np.uint64), np.ones(1)),
-        lambda: qs.RealSparse((2,), one, one, np.ones(2)),
-        lambda: qs.RealSparse((2,), one, one, np.ones(1), np.ones(1)),
-        lambda: qs.RealSequential(qs.RealInput((2,)), qs.RealSparse((2,), one, one + 2, np.ones(1))),
+        lambda: qs.real.Sparse((2,), np.array([2]), one, np.ones(1)),
+        lambda: qs.real.Sparse((2,), one, -one - 1, np.ones(1)),
+        lambda: qs.real.Sparse((2,), one, np.array([2**64 - 1], dtype=np.uint64), np.ones(1)),
+        lambda: qs.real.Sparse((2,), one, one, np.ones(2)),
+        lambda: qs.real.Sparse((2,), one, one, np.ones(1), np.ones(1)),
+        lambda: qs.real.Sequential(qs.real.Input((2,)), qs.real.Sparse((2,), one, one + 2, np.ones(1))),
         lambda: sparse().quantize(input=qs.Fixed(6, 2), weights=qs.Fixed(6, 2), activations=qs.Fixed(6, 2)),
     ):
         with pytest.raises(QspecError, match=r"sparse layer|bias"):
@@ -240,6 +240,6 @@ def test_sparse_layers_that_do_not_fit_are_refused() -> None:
 
 def test_ends_wider_than_a_word_are_clipped_when_a_counterexample_is_replayed() -> None:
     """The unit of the point is so fine that the end of a ReLU-N is more than 2^63 of it."""
-    network = qs.RealSequential(qs.RealInput((1,)), qs.Activate(qs.ReLU(Fraction(1, 2))))
+    network = qs.real.Sequential(qs.real.Input((1,)), qs.real.Activate(qs.ReLU(Fraction(1, 2))))
     x = network.input("x", lower=Fraction(1, 3 * 2**70), upper=Fraction(1, 3 * 2**70))
     assert qs.verify(qs.forall(x, then=qs.all(network(x) <= 0)), solver="z3").verdict is qs.Verdict.VIOLATED

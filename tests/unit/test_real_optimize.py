@@ -16,20 +16,20 @@ from qspec.problem import Problem
 from qspec.solver import Answer, Availability, Limits, Reason
 
 STEP = Fraction(1, 32)
-NET = qs.RealSequential(
-    qs.RealInput((2,)),
-    qs.RealDense(np.array([[1.0, -2.0], [0.5, 0.25]]), np.array([0.25, 0.5]), qs.ReLU()),
-    qs.RealDense(np.array([[1.0], [-1.0]])),
+NET = qs.real.Sequential(
+    qs.real.Input((2,)),
+    qs.real.Dense(np.array([[1.0, -2.0], [0.5, 0.25]]), np.array([0.25, 0.5]), qs.ReLU()),
+    qs.real.Dense(np.array([[1.0], [-1.0]])),
     name="net",
 )
-SOFT = qs.RealSequential(*(s.layer for s in NET.stages), qs.Activate(qs.Sigmoid()), name="soft")
+SOFT = qs.real.Sequential(*(s.layer for s in NET.stages), qs.real.Activate(qs.Sigmoid()), name="soft")
 X = NET.input("x", lower=-1, upper=1)
 GRID = np.stack(np.meshgrid(np.linspace(-1, 1, 41), np.linspace(-1, 1, 41)), axis=-1).reshape(-1, 2)
 
 
 @pytest.mark.parametrize("net", [NET, SOFT], ids=["piecewise linear", "sigmoid"])
 @pytest.mark.parametrize("sense", ["maximize", "minimize"])
-def test_the_optimum_is_bracketed_and_attained(net: qs.RealNetwork, sense: str) -> None:
+def test_the_optimum_is_bracketed_and_attained(net: qs.real.Network, sense: str) -> None:
     near = qs.linf(X - ["1/4", 0]) <= "1/2"
     found = qs.optimize(getattr(qs, sense)(net(X)[0], X, given=near), step=STEP)
     assert found.closed

@@ -19,10 +19,12 @@ from qspec.solver import Answer, Availability, Limits, Reason, Status
 from qspec.verify.export import to_smt
 from qspec.verify.result import Evidence
 
-P = qs.real_properties
+P = qs.real.properties
 KERNEL = np.array([[1.0, -2.0], [0.5, 0.25]])
-NET = qs.RealSequential(qs.RealInput((2,)), qs.RealDense(KERNEL, activation=qs.ReLU()), qs.RealDense(np.array([[1.0], [-1.0]])), name="net")
-SOFT = qs.RealSequential(*(s.layer for s in NET.stages), qs.Activate(qs.Sigmoid()), name="soft")
+NET = qs.real.Sequential(
+    qs.real.Input((2,)), qs.real.Dense(KERNEL, activation=qs.ReLU()), qs.real.Dense(np.array([[1.0], [-1.0]])), name="net"
+)
+SOFT = qs.real.Sequential(*(s.layer for s in NET.stages), qs.real.Activate(qs.Sigmoid()), name="soft")
 X = NET.input("x", lower=-1, upper=1)
 TRUE, FALSE = qs.forall(X, then=NET(X)[0] <= qs.q("3/2")), qs.forall(X, then=NET(X)[0] < qs.q("3/2"))
 """The greatest output is 3/2, at (1, 1) alone."""
@@ -155,8 +157,8 @@ def test_what_monotonicity_decides_needs_no_solver_of_its_functions() -> None:
 def test_what_rises_strictly_at_the_end_changes_no_decision(classes: int, ties: Literal["first", "last"]) -> None:
     """z3 has no exp; the last two scores are equal where x is 0, and the first of two networks has no function at all."""
     kernel = np.array([[1.0, -0.5, 0.25], [0.5, 0.25, -0.75]])[:, :classes]
-    ends: list[object] = [qs.Linear(), qs.Softmax(), qs.Tanh(), qs.Sigmoid(), qs.Softplus()]
-    nets = [qs.RealSequential(qs.RealInput((2,)), qs.RealDense(kernel, activation=e)) for e in ends]  # pyright: ignore[reportArgumentType]
+    ends: list[object] = [qs.Linear(), qs.real.Softmax(), qs.Tanh(), qs.Sigmoid(), qs.real.Softplus()]
+    nets = [qs.real.Sequential(qs.real.Input((2,)), qs.real.Dense(kernel, activation=e)) for e in ends]  # pyright: ignore[reportArgumentType]
     for centre, radius in (([0, 0], 0), ([1, "-1/8"], "1/4"), (["-1/2", 0], "1/4"), ([0, 0], "1/2")):
         for k in range(classes):
             near = qs.linf(X - centre) <= radius
@@ -238,7 +240,7 @@ def test_labels_under_perturbation() -> None:
     far = P.global_label(SOFT.perturb(rho="1/64"), lower=-1, upper=1, margin="1/10")
     assert qs.verify(near).verdict is qs.Verdict.VIOLATED
     assert qs.verify(far).verdict is qs.Verdict.HOLDS
-    two = qs.RealSequential(qs.RealInput((2,)), qs.RealDense(KERNEL, activation=qs.Softmax()))
+    two = qs.real.Sequential(qs.real.Input((2,)), qs.real.Dense(KERNEL, activation=qs.real.Softmax()))
     assert qs.verify(P.local_label(two.perturb(bits=6), [1, 0])).verdict is qs.Verdict.HOLDS
     assert qs.verify(P.global_label(two.perturb(bits=6), lower=-1, upper=1, margin="1/5")).verdict is qs.Verdict.HOLDS
     assert qs.verify(P.global_deviation(two.perturb(bits=1), "1/100", lower=-1, upper=1)).verdict is qs.Verdict.VIOLATED
@@ -270,7 +272,7 @@ SPEC = """
 import numpy as np
 import qspec as qs
 
-net = qs.RealSequential(qs.RealInput((2,)), qs.RealDense(np.array([[1.0, -2.0], [0.5, 0.25]]), activation=qs.Sigmoid()), name="net")
+net = qs.real.Sequential(qs.real.Input((2,)), qs.real.Dense(np.array([[1.0, -2.0], [0.5, 0.25]]), activation=qs.Sigmoid()), name="net")
 _x = net.input("x", lower=-1, upper=1)
 bounded = qs.forall(_x, then=qs.max(net(_x)) <= qs.parameter("most"))
 """

@@ -28,8 +28,8 @@ from qspec_models import samples
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER = next((path for name in BROWSERS if (path := shutil.which(name))), None)
 RNG = np.random.default_rng(5)
-HIDDEN = qs.RealDense(RNG.normal(size=(49, 4)) / 4, activation=qs.ReLU())
-REAL = qs.RealSequential(qs.RealInput((49,)), HIDDEN, qs.RealDense(RNG.normal(size=(4, 3))), name="squares")
+HIDDEN = qs.real.Dense(RNG.normal(size=(49, 4)) / 4, activation=qs.ReLU())
+REAL = qs.real.Sequential(qs.real.Input((49,)), HIDDEN, qs.real.Dense(RNG.normal(size=(4, 3))), name="squares")
 IMAGES = RNG.integers(0, 16, (4, 49))
 HOSTILE = '<script>alert("x")</script>&amp;$x^{$'
 

@@ -60,9 +60,9 @@ WAYS: dict[str, Act] = {
     "targeted_robustness": lambda a: qs.properties.targeted_robustness(NET, a, 1, 1),
     "parameter_robustness": lambda a: qs.properties.parameter_robustness(PERTURBED, a, 0),
     "bit_flip_robustness": lambda a: qs.properties.bit_flip_robustness(NET, a, 0),
-    "quantization_error": lambda a: qs.real_properties.quantization_error(NET, REAL, 1, centre=a),
-    "local_deviation": lambda a: qs.real_properties.local_deviation(REAL_PERTURBED, a, 1),
-    "local_label": lambda a: qs.real_properties.local_label(REAL_PERTURBED, a),
+    "quantization_error": lambda a: qs.real.properties.quantization_error(NET, REAL, 1, centre=a),
+    "local_deviation": lambda a: qs.real.properties.local_deviation(REAL_PERTURBED, a, 1),
+    "local_label": lambda a: qs.real.properties.local_label(REAL_PERTURBED, a),
     "parameter": lambda a: qs.verify(qs.properties.local_robustness(NET, CENTRE, 0, 0).at(c=a)),
     "parameter in a formula": lambda a: qs.verify(qs.forall(X, given=qs.all(X.code == CENTRE), then=qs.argmax(NET(X)) == 0).at(c=a)),
     "lower": lambda a: NET.input("x", lower=a),
@@ -165,7 +165,7 @@ def test_networks_with_different_outputs_are_not_compared_by_broadcasting() -> N
     with pytest.raises(SpecError, match="different outputs"):
         qs.properties.equivalence(three, one, tolerance=1)
     with pytest.raises(ShapeError, match="different outputs"):
-        qs.real_properties.quantization_error(three, one.real(), 1)
+        qs.real.properties.quantization_error(three, one.real(), 1)
 
 
 @pytest.mark.parametrize("vector", ["bias", "gamma", "beta", "mean", "variance"])

@@ -24,8 +24,8 @@ RADIUS = 2
 SEED = 61
 PIXEL = qs.Fixed(4, 4, signed=False)
 RNG = np.random.default_rng(SEED)
-HIDDEN = qs.RealDense(RNG.normal(size=(2, 4)), RNG.normal(size=4) / 4, qs.ReLU())
-REAL = qs.RealSequential(qs.RealInput((2,)), HIDDEN, qs.RealDense(RNG.normal(size=(4, 2))), name="small")
+HIDDEN = qs.real.Dense(RNG.normal(size=(2, 4)), RNG.normal(size=4) / 4, qs.ReLU())
+REAL = qs.real.Sequential(qs.real.Input((2,)), HIDDEN, qs.real.Dense(RNG.normal(size=(4, 2))), name="small")
 CODES = np.array(list(product(range(16), range(16))))
 CALIBRATED = REAL.calibrate(CODES / 16, input=PIXEL, per="tensor")
 SAMPLES = CODES[::13]
@@ -241,8 +241,8 @@ import numpy as np
 import qspec as qs
 
 rng = np.random.default_rng(61)
-_hidden = qs.RealDense(rng.normal(size=(2, 3)), activation=qs.ReLU())
-_real = qs.RealSequential(qs.RealInput((2,)), _hidden, qs.RealDense(rng.normal(size=(3, 2))))
+_hidden = qs.real.Dense(rng.normal(size=(2, 3)), activation=qs.ReLU())
+_real = qs.real.Sequential(qs.real.Input((2,)), _hidden, qs.real.Dense(rng.normal(size=(3, 2))))
 _codes = rng.integers(0, 16, (3, 2))
 _classes = _real.evaluate(_codes / 16).argmax(axis=1)
 make = _real.calibrate(_codes / 16, input=qs.Fixed(4, 4, signed=False))

@@ -230,9 +230,9 @@ def test_properties_of_a_file_are_decided_as_enumeration_says(solver, tmp_path):
 
 def test_a_real_network_becomes_a_file_that_the_runtime_computes(tmp_path):
     random = np.random.default_rng(2)
-    convolution = qs.RealConv2D(random.normal(size=(3, 3, 1, 4)), random.normal(size=4), activation=qs.ReLU())
-    dense = qs.RealDense(random.normal(size=(16, 5)), random.normal(size=5))
-    real = qs.RealSequential(qs.RealInput((6, 6, 1)), convolution, qs.MaxPool2D((2, 2)), qs.Flatten(), dense)
+    convolution = qs.real.Conv2D(random.normal(size=(3, 3, 1, 4)), random.normal(size=4), activation=qs.ReLU())
+    dense = qs.real.Dense(random.normal(size=(16, 5)), random.normal(size=5))
+    real = qs.real.Sequential(qs.real.Input((6, 6, 1)), convolution, qs.MaxPool2D((2, 2)), qs.Flatten(), dense)
     values = random.normal(size=(50, 6, 6, 1))
     net = qs.quantize_int8(real, values)
     qs.to_tflite(net, tmp_path / "net.tflite")
@@ -250,15 +250,15 @@ def test_a_real_network_becomes_a_file_that_the_runtime_computes(tmp_path):
 
 def test_a_bias_that_int32_does_not_hold_is_not_cut_off():
     """Weights of 1e-12 beside a bias of 1: a converter cuts the bias to the end of int32, which is another network."""
-    dense = qs.RealDense(np.array([[1e-12, 1e-12]]), np.array([1.0, 0.0]))
+    dense = qs.real.Dense(np.array([[1e-12, 1e-12]]), np.array([1.0, 0.0]))
     with pytest.raises(qs.UnsupportedError, match="a bias does not fit int32"):
-        qs.quantize_int8(qs.RealSequential(qs.RealInput((1,)), dense), np.array([[0.0], [1.0]]))
+        qs.quantize_int8(qs.real.Sequential(qs.real.Input((1,)), dense), np.array([[0.0], [1.0]]))
 
 
 def test_what_cannot_be_written_is_named(tmp_path):
     with pytest.raises(qs.UnsupportedError, match="semantics 'tflm'"):
         qs.to_tflite(qs.load("iris-4bit"), tmp_path / "a.tflite")
-    x = qs.RealSequential(qs.RealInput((2,)), qs.RealDense(np.eye(2), activation=qs.Tanh()))
+    x = qs.real.Sequential(qs.real.Input((2,)), qs.real.Dense(np.eye(2), activation=qs.Tanh()))
     with pytest.raises(qs.UnsupportedError, match="not quantised to int8"):
         qs.quantize_int8(x, np.ones((3, 2)))
     with pytest.raises(qs.SpecError, match="nothing to calibrate with"):

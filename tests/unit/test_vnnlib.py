@@ -29,19 +29,19 @@ DECLARED = "(declare-const X_0 Real) (declare-const X_1 Real)\n(declare-const Y_
 BOX = "(assert (>= X_0 -0.5)) (assert (<= X_0 0.1)) (assert (<= X_1 1)) (assert (>= X_1 (- 1e-1)))\n"
 
 
-def small(seed: int = 0) -> qs.RealNetwork:
+def small(seed: int = 0) -> qs.real.Network:
     """Return a network of two inputs, three ReLUs and two outputs with coarse numbers, so that ties happen."""
     rng = np.random.default_rng(seed)
     numbers = [rng.integers(-8, 9, s) / 4 for s in ((2, 3), (3,), (3, 2), (2,))]
-    return qs.RealSequential(qs.RealInput((2,)), qs.RealDense(numbers[0], numbers[1], qs.ReLU()), qs.RealDense(numbers[2], numbers[3]))
+    return qs.real.Sequential(qs.real.Input((2,)), qs.real.Dense(numbers[0], numbers[1], qs.ReLU()), qs.real.Dense(numbers[2], numbers[3]))
 
 
-def copy() -> qs.RealNetwork:
+def copy() -> qs.real.Network:
     """Return the network that puts its two inputs out."""
-    return qs.RealSequential(qs.RealInput((2,)), qs.RealDense(np.eye(2)))
+    return qs.real.Sequential(qs.real.Input((2,)), qs.real.Dense(np.eye(2)))
 
 
-def verdict(text: str, network: qs.RealNetwork, solver: str = "delta") -> qs.Result:
+def verdict(text: str, network: qs.real.Network, solver: str = "delta") -> qs.Result:
     return qs.verify(parse_vnnlib(DECLARED + text).property(network), solver=solver, timeout=30)
 
 

@@ -19,7 +19,7 @@ IMAGE = qs.Tensor(np.ones((1, 1, 1, 1)), FOUR)
 REAL = NET.real()
 X, Y = NET.input("x"), NET.input("y")
 TRUE = qs.forall(X, then=NET(X)[0] <= 100)
-P, R = qs.properties, qs.real_properties
+P, R = qs.properties, qs.real.properties
 TABLE = qs.Schema((qs.Whole("a", 0, 1), qs.Whole("b", 0, 3)), protected=("a",))
 RADIUS = P.local_robustness(NET, [5, 3], qs.parameter("radius"), 0)
 ROUNDED = qs.Sequential(
@@ -124,8 +124,8 @@ CALLS: dict[str, tuple[Callable[..., object], Mapping[str, object]]] = {
     "optimize": (qs.optimize, {"objective": qs.maximize(NET(X)[0], X), "timeout": 5, "seed": 0, "step": 1}),
     "to_smtlib": (qs.to_smtlib, {"spec": TRUE, "presolve": True}),
     "to_lp": (qs.to_lp, {"spec": TRUE, "presolve": True}),
-    "RealDense": (qs.RealDense, {"kernel": [[1]], "bias": [1], "activation": qs.ReLU()}),
-    "RealInput": (qs.RealInput, {"shape": (2,), "name": "x"}),
+    "RealDense": (qs.real.Dense, {"kernel": [[1]], "bias": [1], "activation": qs.ReLU()}),
+    "RealInput": (qs.real.Input, {"shape": (2,), "name": "x"}),
     "calibrate": (
         lambda **given: REAL.calibrate([[1.0, 2.0]], **given),
         {"input": FOUR, "per": "tensor", "scales": "fixed", "headroom": 1, "rounding": qs.Rounding.RND, "overflow": qs.Overflow.SAT},
