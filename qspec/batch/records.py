@@ -39,6 +39,8 @@ class Record:
     notes: Mapping[str, Any] = field(default_factory=dict[str, Any])
     source: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     """The row as it was found, or as the store would have it."""
+    vacuous: bool = False
+    """Whether it holds because nothing meets the assumption."""
 
     @property
     def exact(self) -> bool:
@@ -90,6 +92,7 @@ def of_result(number: int, result: Mapping[str, Any], tags: Mapping[str, Any], s
         dict(result["parameters"]),
         told,
         source,
+        result.get("vacuous") is True,
     )
 
 
@@ -118,6 +121,7 @@ def of_row(number: int, row: Mapping[str, Any]) -> Record:
         {**about, **dict(row.get("parameters", {}))},
         {},
         row,
+        row.get("vacuous") is True,
     )
 
 

@@ -79,6 +79,11 @@ class Sweep:
         """How often each method is right; raises SoundnessError if two exact verdicts contradict each other."""
         return judged(self.records)
 
+    @property
+    def vacuous(self) -> tuple[Record, ...]:
+        """The results that hold only because nothing meets the assumption."""
+        return tuple(r for r in self.records if r.vacuous)
+
     def rows(self) -> list[dict[str, object]]:
         """Return a flat dictionary for each result: who was asked what at how many bits, the verdict, its grounds, seconds, accuracy."""
         return [
@@ -92,6 +97,7 @@ class Sweep:
                 "evidence": r.evidence,
                 "reason": r.reason,
                 "detail": r.detail,
+                "vacuous": r.vacuous,
                 "seconds": r.seconds,
                 "accuracy": r.accuracy,
             }
@@ -120,9 +126,10 @@ class Sweep:
 
     @property
     def warnings(self) -> list[str]:
-        """A sentence for each number of bits at which fewer than 99 % of the real network's decisions are kept."""
+        """A sentence for each number of bits that keeps less than 99 % of the real network's decisions, and one if results are vacuous."""
         low = [(level.bits, level.agreement) for level in self.levels if level.agreement is not None and level.agreement.share < LEAST]
-        return [f"{bits} bits: only {found.sentence}" for bits, found in low]
+        empty = [f"{len(self.vacuous)} of those that hold do so vacuously: nothing meets the assumption"] if self.vacuous else []
+        return [*(f"{bits} bits: only {found.sentence}" for bits, found in low), *empty]
 
 
 def sweep(

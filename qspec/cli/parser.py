@@ -22,6 +22,7 @@ exit status:
   4  a solver failed, or answers contradict each other
 """
 """Of commands that reach no verdict."""
+SWEPT = f"{DONE}  5  something holds only because nothing meets its assumption\n"
 CHECKED = """\
 exit status:
   0  the proof is right            1  --ask found a violation
@@ -78,7 +79,7 @@ def build() -> Parser:
 
 def _end(command: str) -> str:
     """Return what stands below the options of a command: examples, and what its exit status says."""
-    status = {"check-certificate": CHECKED, "lint": LINTED}.get(command, DONE if command in QUIET else STATUS)
+    status = {"check-certificate": CHECKED, "lint": LINTED, "sweep": SWEPT}.get(command, DONE if command in QUIET else STATUS)
     return "\n".join(["examples:", *(f"  qspec {command}{' ' * bool(e)}{e}" for e in EXAMPLES[command]), "", status])
 
 
@@ -175,6 +176,7 @@ def _sweep(parser: Parser) -> None:
     parser.add_argument("--plot", "--figure", dest="figure", metavar="FILE.svg", help="draw verdicts and accuracy against bits")
     parser.add_argument("--workers", metavar="N", type=int, help="processes that share the queries (default: one for each core)")
     _limits(parser)
+    _vacuous(parser)
 
 
 def _report(parser: Parser) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from qspec.batch.sweeps import Sweep, sweep
-from qspec.cli.outcome import Outcome
+from qspec.cli.outcome import Exit, Outcome
 from qspec.cli.specs import read_values, split_target
 from qspec.cli.terminal import table
 from qspec.errors import SpecError
@@ -30,8 +30,9 @@ def run(
     timeout: float | None,
     memory: int | None,
     seed: int,
+    allow_vacuous: bool,
 ) -> Outcome:
-    """Return how many hold at each number of bits by each method, and where more bits cost something."""
+    """Return how many hold at each number of bits by each method, and where more bits cost something; what is vacuous ends with 5."""
     check_drawable(figure)
     path, _ = split_target(target)
     values = cast("dict[str, Any]", read_values(path))
@@ -53,7 +54,8 @@ def run(
     )
     if figure is not None:
         plot(found, figure)
-    return Outcome("\n\n".join([shares(found), *([judged(found)] if len(found.shares) > 1 else []), *steps(found), *found.warnings]))
+    text = "\n\n".join([shares(found), *([judged(found)] if len(found.shares) > 1 else []), *steps(found), *found.warnings])
+    return Outcome(text, Exit.VACUOUS if found.vacuous and not allow_vacuous else Exit.HOLDS)
 
 
 def numbers(text: str) -> list[int]:

@@ -169,6 +169,7 @@ def test_rows_are_flat_and_the_table_is_typed(swept: qs.Sweep) -> None:
     assert table.schema["bits"] == polars.Int64
     assert table.filter(polars.col("method") == "real")["bits"].null_count() == len(SAMPLES)
     assert swept.rows()[0]["verdict"] in ("HOLDS", "VIOLATED")
+    assert not any(row["vacuous"] for row in swept.rows())
 
 
 @pytest.mark.parametrize(("package", "call"), [("polars", "table"), ("matplotlib", "plot")])
@@ -267,6 +268,22 @@ def test_the_command_prints_tables_draws_and_resumes(tmp_path: Path, capsys: pyt
     assert "true vulnerable" in said
     assert figure.exists()
     assert len(store.lines(kept)) == 12
+
+
+def test_what_holds_vacuously_is_singled_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No input is within 1 of codes that the input has not."""
+    spec, kept, report = tmp_path / "spec.py", tmp_path / "kept.jsonl", tmp_path / "report.html"
+    spec.write_text(SPEC.replace("centre=_codes", "centre=_codes + [[0], [99], [0]]"), encoding="utf-8")
+    options = ["sweep", str(spec), "--bits", "3,5", "--workers", "1", "--store", str(kept)]
+    assert main(options) == 5
+    assert "2 of those that hold do so vacuously" in capsys.readouterr().out
+    assert main([*options, "--allow-vacuous"]) == 0
+    assert [line["result"]["vacuous"] is True for line in store.lines(kept)] == [False, False, True, True, False, False]
+    assert main(["report", str(kept), "-o", str(report)]) == 0
+    page = report.read_text(encoding="utf-8")
+    assert page.count("HOLDS, vacuously") == 2
+    assert "hold vacuously" in page
+    assert "nothing meets the assumption" in page
 
 
 @pytest.mark.parametrize(

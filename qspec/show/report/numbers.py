@@ -108,11 +108,11 @@ def _verdicts(own: Sequence[Record]) -> list[Cell]:
 
 
 def evidence(records: Sequence[Record]) -> Table:
-    """Return on what verdicts stand, and why there is none."""
+    """Return on what verdicts stand, and why there is none; what holds vacuously is counted apart."""
     names = methods(records)
     kinds: dict[tuple[str, str], list[Record]] = {}
     for r in records:
-        kinds.setdefault((r.verdict.name, r.reason or r.evidence), []).append(r)
+        kinds.setdefault((r.verdict.name, "nothing meets the assumption" if r.vacuous else r.reason or r.evidence), []).append(r)
     rows = [[*map(text, kind), *(count(r for r in own if r.method == m) for m in names)] for kind, own in sorted(kinds.items())]
     return Table(["verdict", "by, or why", *names], rows, 2)
 

@@ -90,6 +90,7 @@ def page(
         total=count(records),
         totals=[(v.name, count(r for r in records if r.verdict is v and r.reason != ERROR)) for v in Verdict],
         failed=count(r for r in records if r.reason == ERROR),
+        vacuous=count(r for r in records if r.vacuous),
         methods=methods(records),
         matrix=matrix(records),
         verdicts=verdicts(records, axes),
