@@ -1,6 +1,6 @@
 """A query in floats: how near points come to making its goal true, whether they do, and where to go from them.
 
-Values round and clip as they really do. Where nothing but affine maps, products and maxima follows a staircase, the score reads its line
+Values round and clip as they really do. Where nothing but comparisons, products and maxima follows a staircase, the score reads its line
 instead of its codes, so that it tells points apart whose outputs are clipped to one code, and slopes do not vanish there. Floats are of
 single precision if all values and sums of the program are whole numbers that it holds. They propose; who calls lets the reference confirm.
 """
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from qspec.arithmetic.integers import IntArray, magnitude
 from qspec.attack.aims import FREE, Pull, disjunctions, scored
 from qspec.attack.flat_inputs import Box
+from qspec.attack.inner import inner
 from qspec.attack.linear_floats import Floats
 from qspec.attack.operations import Operation, in_numpy
 from qspec.bounds.interval import Interval, decide
@@ -46,7 +47,7 @@ class Smooth:
     steps: tuple[tuple[int, Operation, tuple[int, ...]], ...]
     """The nodes that the goal depends on, with the nodes that they read; -1 is the vector of all inputs."""
     outer: frozenset[int]
-    """Nodes that no staircase and no table depends on, but that depend on one."""
+    """Nodes that depend on a staircase or a table, and on which none of those and no layer depends."""
     scales: dict[int, float]
     dtype: np.dtype[np.float32] | np.dtype[np.float64]
     exact: bool
@@ -62,7 +63,7 @@ class Smooth:
         goal = conjunction([c for c in conjuncts(query.goal) if decide(c, known) is not True])
         nodes = tuple(sorted(formula_nodes(goal)))
         order = needed(query.program, nodes)
-        outer = _outer(query, order)
+        outer = _outer(query, nodes, order)
         widest = max((_reach(query, k, known) for k in order), default=1)
         single = all(_reach(query, k, known) < (SINGLE if k in outer else ROUGH) for k in order)
         dtype = np.dtype(np.float32) if single else np.dtype(np.float64)
@@ -117,14 +118,12 @@ class Smooth:
         return np.nan_to_num(slopes.get(-1, np.zeros_like(points)), copy=False)
 
 
-def _outer(query: Query, order: list[int]) -> frozenset[int]:
-    read = [a for k in order if isinstance(query.program[k], Staircase | Table) for a in arguments(query.program[k])]
-    inner = set(needed(query.program, read))
+def _outer(query: Query, nodes: tuple[int, ...], order: list[int]) -> frozenset[int]:
     stepped: set[int] = set()
     for k in order:
         if isinstance(query.program[k], Staircase | Table) or stepped.intersection(arguments(query.program[k])):
             stepped.add(k)
-    return frozenset(stepped - inner)
+    return frozenset(stepped - inner(query.program, nodes))
 
 
 def _reach(query: Query, k: int, known: list[Interval]) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray
 from qspec.arithmetic.rounding import Rounding
+from qspec.attack.inner import inner
 from qspec.bounds.interval import Interval
 from qspec.evaluate.choose_kernels import HostParameters, needed
 from qspec.evaluate.kernels import Add, Greatest, Kernel, Multiply, Plan, Polyline, Ramp, Read, Step, Turn
@@ -37,7 +38,7 @@ def relax(program: Program, nodes: tuple[int, ...], known: Sequence[Interval]) -
         parameters.append(tuple(a if a.dtype.kind == "i" else a.astype(np.float32) for a in arrays))
         return len(steps) - 1
 
-    inner = _inner(program, nodes)
+    inside = inner(program, nodes)
     slots = 0
     for position in needed(program, nodes):
         node = program[position]
@@ -51,31 +52,25 @@ def relax(program: Program, nodes: tuple[int, ...], known: Sequence[Interval]) -
                 added = tuple(add(kernel, arrays, (at,)) for (kernel, arrays), at in zip(maps, read, strict=True))
                 place[position] = add(Add(), (bias.astype(np.float32),), added)
             case _:
-                kernel, arrays = _relaxed(node, known, position in inner)
+                kernel, arrays = _relaxed(node, known, position in inside)
                 place[position] = add(kernel, arrays, read)
     return Plan(tuple(steps), tuple(place[n] for n in nodes)), tuple(parameters)
 
 
 def cut(program: Program, nodes: tuple[int, ...], known: Sequence[Interval]) -> tuple[tuple[int, ...], Program]:
-    """Return the frontier behind which no staircase or table comes but the last ones, and the program with free inputs in its place.
+    """Return the frontier, behind which only the last steps come, and the program with free inputs in its place.
 
-    Nodes on the frontier are those that some staircase or table depends on and that a node without that property, or nobody, reads.
+    Nodes on the frontier are those that one of these depends on and that a node without that property, or nobody, reads.
     Evaluating them exactly and only the rest relaxed tells apart points that saturation and rounding of the last layer make equal.
     """
-    inner = _inner(program, nodes)
-    outer = [n for n in needed(program, nodes) if n not in inner]
+    inside = inner(program, nodes)
+    outer = [n for n in needed(program, nodes) if n not in inside]
     read = {a for n in outer for a in arguments(program[n])} | set(nodes)
-    frontier = tuple(n for n in needed(program, nodes) if n in read and (n in inner or isinstance(program[n], Input)))
+    frontier = tuple(n for n in needed(program, nodes) if n in read and (n in inside or isinstance(program[n], Input)))
     tail = list(program)
     for n in frontier:
         tail[n] = Input(f"{n}", known[n].lower, known[n].upper)
     return frontier, tuple(tail)
-
-
-def _inner(program: Program, nodes: tuple[int, ...]) -> set[int]:
-    """Return the nodes that some staircase or table depends on."""
-    read = [a for n in needed(program, nodes) if isinstance(program[n], Staircase | Table) for a in arguments(program[n])]
-    return set(needed(program, read))
 
 
 def _relaxed(node: Staircase | Table | Product | Maximum | Wrap, known: Sequence[Interval], rounded: bool) -> tuple[Kernel, HostParameters]:

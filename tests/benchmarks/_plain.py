@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 import qspec as qs
-from qspec.arithmetic.formats import Fixed
+from qspec.arithmetic.formats import Fixed, PerChannel
 
 Values = npt.NDArray[np.float64]
 
@@ -17,8 +17,9 @@ class Plain:
     """Values in place of codes: sums are exact in doubles; only rounding to nearest, ties upwards, and saturation are known."""
 
     def __init__(self, network: qs.Network) -> None:
-        self.unit = _unit(network.stages[0].layer)
-        self.layers = [_Layer(s.layer, network.stages[s.arguments[0]].type.shape) for s in network.stages[1:] if _counts(s.layer)]
+        counted = [s for s in network.stages if hasattr(s.layer, "kernel")]
+        self.unit = np.array([float(u) for u in network.stages[counted[0].arguments[0]].type.grid.units])
+        self.layers = [_Layer(s.layer, network.stages[s.arguments[0]].type.shape) for s in counted]
 
     def sums(self, codes: Values) -> Values:
         """Return the sums of the last layer, before they are rounded and clipped, for codes of the input."""
@@ -55,6 +56,10 @@ class _Layer:
         self.image = shape if self.weights.ndim == 4 else None
         self.stride = layer.stride if self.image else (1, 1)
         self.padding = layer.padding if self.image else ((0, 0), (0, 0))
+        if self.output is not None:
+            places = int(np.prod(self._size())) if self.image else 1
+            self.unit = np.tile(_unit(self.output), places if isinstance(self.output, PerChannel) else 1)
+            self.low, self.high = np.tile(_ends(self.output), (1, places if isinstance(self.output, PerChannel) else 1))
 
     def forward(self, x: Values) -> Values:
         if self.image is None:
@@ -80,16 +85,11 @@ class _Layer:
     def stored(self, s: Values) -> Values:
         """Return the values that are stored for sums."""
         y = np.maximum(s, 0) if self.relu else s
-        if self.output is None:
-            return y
-        unit = _unit(self.output)
-        low, high = _ends(self.output)
-        return np.clip(np.floor(y / unit + 0.5), low, high) * unit
+        return y if self.output is None else np.clip(np.floor(y / self.unit + 0.5), self.low, self.high) * self.unit
 
     def open(self, s: Values) -> npt.NDArray[np.bool_]:
         """Return where a sum reaches the value that is stored."""
-        unit, (low, high) = _unit(self.output), _ends(self.output)
-        return (s >= (0 if self.relu else low * unit)) & (s <= high * unit)
+        return (s >= (0 if self.relu else self.low * self.unit)) & (s <= self.high * self.unit)
 
     def _size(self) -> tuple[int, int]:
         assert self.image is not None
@@ -105,15 +105,17 @@ class _Layer:
         ]
 
 
-def _counts(layer: object) -> bool:
-    return not isinstance(layer, qs.Flatten)
+def _channels(holder: Any) -> tuple[Fixed, ...]:
+    form = holder if isinstance(holder, Fixed | PerChannel) else holder.format
+    assert isinstance(form, Fixed | PerChannel)
+    return form.formats if isinstance(form, PerChannel) else (form,)
 
 
-def _unit(holder: Any) -> float:
-    form = holder if isinstance(holder, Fixed) else holder.format
-    assert isinstance(form, Fixed)
-    return 2.0**-form.frac
+def _unit(holder: Any) -> Values:
+    """Return the unit of each channel, or of all."""
+    return np.array([2.0**-form.frac for form in _channels(holder)])
 
 
-def _ends(form: Fixed) -> tuple[int, int]:
-    return (-(1 << form.width - 1), (1 << form.width - 1) - 1) if form.signed else (0, (1 << form.width) - 1)
+def _ends(holder: Fixed | PerChannel) -> Values:
+    """Return the least and the greatest code of each channel, or of all, shape (2, channels)."""
+    return np.array([(f.lower, f.upper) for f in _channels(holder)], np.float64).T

@@ -28,7 +28,7 @@ from qspec.deadline import NEVER, Deadline
 from qspec.engines.dual import branch_and_bound
 from qspec.engines.dual.branch_and_bound import HURRY
 from qspec.engines.dual.root_bounds import root_domain
-from qspec.ir.integer import All, And, Any, Formula, Query, multiplications
+from qspec.ir.integer import All, And, Any, Formula, Query, formula_nodes, multiplications
 from qspec.ir.integer_builder import Builder
 from qspec.ir.linear import Convolution, Dense, LinearMap, selection, sparse
 from qspec.ir.linear import apply as applied
@@ -150,6 +150,20 @@ def test_slopes_lead_where_outputs_are_clipped() -> None:
     looked = smooth.look(points, np.array([[max(0, clipped - 1)]]), slopes=True)
     assert looked.slopes is not None
     assert np.count_nonzero(looked.slopes) > 24
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_hidden_layer_is_no_last_step_though_exact_sums_follow(seed: int) -> None:
+    """Where the last sums are not rounded, the score is that of the goal itself: the rectifiers before them count."""
+    query = unfair(seed, 0)
+    box = Box.of(query)
+    smooth = Smooth.of(query, bound(query.program), box)
+    points = np.random.default_rng(seed).integers(box.lower, box.upper + 1, (400, box.size))
+    values = evaluate(query.program, box.split(points))
+    parts = np.concatenate([values[n] * smooth.scales[n] for n in formula_nodes(query.goal)], axis=1)
+    parts += np.minimum(parts, 0)
+    scores = smooth.look(points.astype(smooth.dtype)).scores
+    np.testing.assert_allclose(scores, parts.min(axis=1) + np.minimum(parts, 0).mean(axis=1), rtol=1e-6)
 
 
 def test_saturating_networks_of_two_hidden_layers_are_violated() -> None:
