@@ -9,7 +9,8 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from math import inf
@@ -44,6 +45,17 @@ def resident() -> int:
 @cache
 def _page() -> int:
     return resource.getpagesize()
+
+
+@contextmanager
+def memory_errors() -> Generator[None]:
+    """Raise OutOfMemory where XLA says so in its own way; it is known by name, because JAX may not be loaded."""
+    try:
+        yield
+    except Exception as error:
+        if any(c.__name__ == "JaxRuntimeError" for c in type(error).__mro__) and "RESOURCE_EXHAUSTED" in str(error):
+            raise OutOfMemory(str(error).partition("\n")[0]) from error
+        raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,13 @@ from qspec.arithmetic.shapes import check_labelled
 from qspec.batch.certification import Certification, Outcome
 from qspec.batch.journal import Journal, opened
 from qspec.batch.progress import tally
-from qspec.deadline import Deadline, OutOfTime
+from qspec.deadline import Deadline, OutOfTime, memory_errors
 from qspec.engines.boxes.class_query import Question, question
 from qspec.errors import QspecError, SoundnessError, SpecError, UnsupportedError
 from qspec.face import Network
 from qspec.files.qspec_file import content_hash
 from qspec.ir.digest import digest
-from qspec.ir.integer import Query, Truth
+from qspec.ir.integer import Program, Query, Truth, sizes
 from qspec.language.formulas import Property
 from qspec.language.functions import parameter
 from qspec.lowering.evaluate import evaluate, program
@@ -42,6 +42,10 @@ LEAST = 0.01
 """Seconds that a sample is given at least."""
 COMPILATION = 10.0
 """Seconds that have to be left for what many samples share to be compiled, where this process has not done that before."""
+VALUES, LARGEST = 8, 256
+"""Numbers of 8 bytes that a batch takes for each element of a program (both ends, slopes, momenta, …), and its rows for each device."""
+PORTION = 64
+"""Samples that the reference evaluates at once."""
 _compiled: set[str] = set()
 """Networks for which it has."""
 ROUNDS = ((20, 20, 1), (100, 60, 4))
@@ -77,11 +81,12 @@ def certify(
     vector out, SoundnessError if device and reference disagree.
     """
     checks.flag(progress, "progress")
+    limit = Deadline.after(None, checks.memory(memory))
     work = _Work.of(network, images, labels, radius, branching, timeout, workers, seed)
+    deadline = limit.within(timeout * len(work.labels)) if timeout else limit
     with ExitStack() as stack:
         journal = stack.enter_context(opened(store, work.key(), work.shape, timeout))
         count = stack.enter_context(tally(len(work.labels))) if progress else None
-        deadline = Deadline.after(None if not timeout else timeout * len(work.labels), checks.memory(memory))
         return _Certifier(work, journal, count, deadline, memory).run()
 
 
@@ -170,7 +175,8 @@ def _outputs(network: Network, images: IntArray) -> IntArray:
 
 
 def _by_reference(network: Network, images: IntArray) -> IntArray:
-    return evaluate(network, images).reshape(len(images), -1)
+    parts = [images[k : k + PORTION] for k in range(0, len(images), PORTION)]
+    return np.concatenate([evaluate(network, part).reshape(len(part), -1) for part in parts])
 
 
 class _Certifier:
@@ -192,8 +198,8 @@ class _Certifier:
         right = self._clean()
         for label in np.unique(self.work.labels[self._open()]).tolist():
             asked = question(self.work.network, label)
-            with suppress(OutOfTime, MemoryError):  # what a limit leaves out leaves samples open
-                self.deadline.check()
+            with suppress(OutOfTime, MemoryError), memory_errors():  # what a limit leaves out leaves samples open
+                self.deadline.check(self._batch_bytes(asked.query.program))
                 if self._affordable() and asked.batched:
                     self._share(asked, label)
             if self.work.branching == "input":
@@ -207,6 +213,10 @@ class _Certifier:
             tuple(self.outcomes[k] for k in range(len(self.work.labels))),
             self.seconds,
         )
+
+    def _batch_bytes(self, nodes: Program) -> int:
+        """Return about how many bytes the largest batch of what samples share takes."""
+        return VALUES * 8 * sum(sizes(nodes)) * min(LARGEST, AIMS * len(self.work.labels))
 
     def _affordable(self) -> bool:
         """Return whether the time that is left pays for the compilation of what samples share, if that has to be compiled."""
@@ -251,7 +261,7 @@ class _Certifier:
     def _clean(self) -> IntArray:
         """Settle what is misclassified as it is, and return which samples are classified right."""
         since = time.perf_counter()
-        compiled = self._affordable()
+        compiled = self._affordable() and self.deadline.room() > self._batch_bytes(program(self.work.network)[0])
         outputs = _outputs(self.work.network, self.work.images) if compiled else _by_reference(self.work.network, self.work.images)
         right: IntArray = winners(self.work.network, outputs) == self.work.labels
         self._settle({int(k): self._confirm(int(k), self.work.images[k]) for k in np.flatnonzero(~right) if int(k) not in self.outcomes})

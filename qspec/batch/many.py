@@ -246,13 +246,13 @@ class Batch:
         resumed = False
         if isinstance(reply, Death):
             result = self._crashed(task, reply)
-            text = json.dumps(result.to_dict()) if reply.key else ""
+            text = json.dumps(result.to_dict())
         else:
             text = reply.result
             resumed = not text
             result = cast(Store, store).result(reply.key) if resumed else Result.from_dict(json.loads(text))
         if store is not None:
-            store.keep(reply.key, task.index, text, {} if self._tags is None else self._tags(task, result))
+            store.keep(reply.key, task.index, text if reply.key else "", {} if self._tags is None else self._tags(task, result))
         spec = self._properties[task.position]
         values = {**spec.values, **task.parameters}
         rows = rows_of(spec.variables, result.codes, values)

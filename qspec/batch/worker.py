@@ -8,16 +8,19 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qspec import errors
+from qspec.deadline import NEVER, Deadline, OutOfTime
 from qspec.errors import InternalError, QspecError
 from qspec.language.bind import bind
 from qspec.language.formulas import Property
+from qspec.solver import Reason
 from qspec.verify.decide import falsify, verify
 from qspec.verify.identity import identity
 from qspec.verify.options import Settings
-from qspec.verify.result import Result
+from qspec.verify.result import Evidence, Result, Verdict
+from qspec.verify.session import LEAST
 
 SEARCH = "falsify"
 """The solver of batches in which nothing is proved."""
@@ -74,7 +77,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came of a task: a result as JSON text, a failure, or neither if its key was settled before."""
+    """What came of a task: a result as JSON text, a failure, or neither if its key was settled before.
+
+    Without a key, because a limit was met before it was known, a result is not kept.
+    """
 
     key: str
     result: str = ""
@@ -99,30 +105,58 @@ class Desk:
     def __init__(self, job: Job) -> None:
         self._job = job
 
-    def key(self, task: Task) -> str:
-        """Return the SHA-256 of everything that a verdict may depend on: kind, both queries, variables, and the options of the stamp."""
-        return identity(bind(self._spec(task)), self._job.stamp)
+    def key(self, task: Task, deadline: Deadline = NEVER) -> str:
+        """Return the SHA-256 of everything that a verdict may depend on: kind, both queries, variables, and the options of the stamp.
+
+        Raises OutOfTime and OutOfMemory as compiling does.
+        """
+        return identity(bind(self._spec(task)), self._job.stamp, deadline=deadline)
 
     def answer(self, task: Task, announce: Callable[[str], None]) -> Reply:
         """Decide a query unless its key is settled; calls `announce` with the key before. Never raises but for interruptions."""
         key = ""
         try:
-            key = self.key(task)
+            limits = self._job.settings.limits
+            deadline = limits.deadline()
+            try:
+                key = self.key(task, deadline)
+            except (OutOfTime, MemoryError) as error:
+                return Reply(key, _text(self._unasked(task, error)))
             announce(key)
             if key in self._job.settled:
                 return Reply(key)
-            return Reply(key, json.dumps(self._decided(task).to_dict(), allow_nan=False))
+            return Reply(key, _text(replace(self._decided(task, deadline), limits=limits)))
         except Exception as error:  # noqa: BLE001 - one query must not take the others with it; the caller raises what is not the user's
             return Reply(key, failure=Failure.of(error))
 
-    def _decided(self, task: Task) -> Result:
+    def _decided(self, task: Task, deadline: Deadline) -> Result:
+        """Decide a query in the time that is left."""
         spec, settings = self._spec(task), self._job.settings
+        left = None if deadline.seconds is None else max(LEAST, deadline.seconds)
         if settings.solver == SEARCH:
-            return falsify(spec, timeout=settings.timeout, memory=settings.memory, seed=settings.seed)
-        return verify(spec, **settings.options())
+            return falsify(spec, timeout=left, memory=settings.memory, seed=settings.seed)
+        return verify(spec, **{**settings.options(), "timeout": left})
 
     def _spec(self, task: Task) -> Property:
         return self._job.properties[task.position].at(**task.parameters)
+
+    def _unasked(self, task: Task, error: Exception) -> Result:
+        """Return that a limit was met before the query was known."""
+        spec, solver = self._job.properties[task.position], self._job.settings.solver
+        return Result(
+            Verdict.UNKNOWN,
+            spec.kind,
+            spec.name,
+            Evidence.NONE,
+            reason=Reason.TIMEOUT if isinstance(error, OutOfTime) else Reason.MEMORY,
+            detail=str(error),
+            solver="" if solver is None else solver if isinstance(solver, str) else solver.name,
+            limits=self._job.settings.limits,
+        )
+
+
+def _text(result: Result) -> str:
+    return json.dumps(result.to_dict(), allow_nan=False)
 
 
 def main(connection: int, lifeline: int) -> None:

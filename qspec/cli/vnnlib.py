@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 from qspec.cli.outcome import Outcome, status
 from qspec.cli.report import caveat, check_writable, deliver, verdict_line
 from qspec.cli.terminal import painted, progress
+from qspec.deadline import OutOfTime
 from qspec.ir.real import fractions
 from qspec.readers.onnx import ImportedNetwork, import_onnx
 from qspec.readers.vnnlib import read_vnnlib
-from qspec.solver import Reason
+from qspec.solver import Limits, Reason
 from qspec.verify.decide import verify
-from qspec.verify.result import Result, Verdict
+from qspec.verify.result import Evidence, Result, Verdict
+from qspec.verify.session import LEAST
 
 COMPETITION = {Verdict.HOLDS: "unsat", Verdict.VIOLATED: "sat"}
 
@@ -31,15 +34,32 @@ def run(
     json: str | None,
     allow_vacuous: bool,
 ) -> Outcome:
-    """Return the verdict, the word that VNN-COMP has for it, one line on what it stands, and a counterexample in the form of VNN-COMP."""
+    """Return the verdict, the word that VNN-COMP has for it, one line on what it stands, and a counterexample in the form of VNN-COMP.
+
+    Reading both files is part of the time.
+    """
     check_writable(json)
+    limits = Limits(timeout, memory, seed)
+    deadline = limits.deadline()
     imported = import_onnx(network)
-    spec = read_vnnlib(property).property(imported.network, name=Path(property).name.split(".")[0])
+    name = Path(property).name.split(".")[0]
+
+    def decided() -> Result:
+        spec = read_vnnlib(property, deadline).property(imported.network, name=name)
+        left = None if deadline.seconds is None else max(LEAST, deadline.seconds)
+        return verify(spec, solver=solver, theory=theory, delta=delta, timeout=left, memory=memory, seed=seed)
+
     with progress(1) as report:
-        report(f"{spec.name} · {solver}")
-        result = verify(spec, solver=solver, theory=theory, delta=delta, timeout=timeout, memory=memory, seed=seed)
+        report(f"{name} · {solver}")
+        try:
+            result = replace(decided(), limits=limits)
+        except OutOfTime:
+            late = "the time was over before the property was read"
+            result = Result(
+                Verdict.UNKNOWN, "forall", name, Evidence.NONE, reason=Reason.TIMEOUT, detail=late, solver=solver, limits=limits
+            )
     ended = status(result.verdict, [result], allow_vacuous=allow_vacuous)
-    head = [painted(result.verdict.name) + caveat([result]), f"VNN-COMP: {word(result)}", verdict_line(result, len(spec.name))]
+    head = [painted(result.verdict.name) + caveat([result]), f"VNN-COMP: {word(result)}", verdict_line(result, len(name))]
     head += [f"note: {note}" for note in imported.notes]
     text = "\n".join([*head, *([] if result.point is None else ["", counterexample(imported, result)])])
     return Outcome(deliver(text, json, f"{network} {property}", [result], ended), ended)

@@ -29,9 +29,9 @@ Cell = Mapping[str, tuple[IntArray, IntArray]]
 """Bounds of inputs by name, a part of all that they can be."""
 
 
-def fixed_leaves(spec: Property) -> list[Leaf]:
-    """Return every variable, output and code of fixed point that a property reads as a number, each object once."""
-    found = [*spec.variables, *_walk((spec.given, spec.then), set())]
+def fixed_leaves(spec: Property, deadline: Deadline = NEVER) -> list[Leaf]:
+    """Return every variable, output and code of fixed point that a property reads as a number, each object once; raises OutOfTime."""
+    found = [*spec.variables, *_walk((spec.given, spec.then), set(), deadline)]
     for leaf in found:
         application = leaf.application if isinstance(leaf, Output) else None
         if application is not None and any(is_real(a) for a in (*application.arguments, *(p for _, p in application.parameters))):
@@ -44,19 +44,20 @@ def fixed_leaves(spec: Property) -> list[Leaf]:
     return list({id(leaf): leaf for leaf in found}.values())
 
 
-def _walk(value: object, seen: set[int]) -> Iterator[Leaf]:
+def _walk(value: object, seen: set[int], deadline: Deadline) -> Iterator[Leaf]:
     if id(value) in seen:
         return
     if isinstance(value, tuple):
         for item in cast(tuple[object, ...], value):
-            yield from _walk(item, seen)
+            yield from _walk(item, seen, deadline)
     elif isinstance(value, Variable | Output | Code):
         seen.add(id(value))
         yield value
     elif is_dataclass(value) and type(value).__module__.startswith("qspec.language"):
         seen.add(id(value))
+        deadline.check()
         for f in fields(value):
-            yield from _walk(getattr(value, f.name), seen)
+            yield from _walk(getattr(value, f.name), seen, deadline)
 
 
 def _conjuncts(formula: Formula) -> list[Formula]:

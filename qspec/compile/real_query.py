@@ -82,7 +82,7 @@ def compile_real(
     on a malformed property, UnsupportedError on what no operation on reals says, OutOfTime at the deadline.
     """
     spec = bind.bind(spec)
-    leaves = fixed_leaves(spec)
+    leaves = fixed_leaves(spec, deadline)
     fixed = FixedPart(spec, leaves, within, deadline) if spec.variables or leaves else None
     compiler = _Compiler(spec, fixed, assignment, deadline)
     given = conjunction([compiler.facts, compiler.formula(spec.given)])

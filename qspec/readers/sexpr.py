@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from qspec.deadline import NEVER, Deadline
 from qspec.errors import ModelFileError
 
 DEEPEST = 64
@@ -36,8 +37,8 @@ class Listed:
 SExpr = Symbol | Listed
 
 
-def read(text: str) -> tuple[SExpr, ...]:
-    """Return the S-expressions of a text; raises ModelFileError with the line if it is malformed or absurdly nested."""
+def read(text: str, deadline: Deadline = NEVER) -> tuple[SExpr, ...]:
+    """Return the S-expressions of a text; raises ModelFileError with the line if it is malformed or absurdly nested, and OutOfTime."""
     text = text.removeprefix("\ufeff")  # a byte order mark
     stack: list[tuple[list[SExpr], int]] = [([], 1)]
     position, line = 0, 1
@@ -53,6 +54,7 @@ def read(text: str) -> tuple[SExpr, ...]:
             if len(stack) > DEEPEST:
                 raise ModelFileError(f"line {line}: lists nested too deep", given=len(stack), expected=f"at most {DEEPEST}")
             stack.append(([], line))
+            deadline.check()
         elif token == ")":
             if len(stack) == 1:
                 raise ModelFileError(f"line {line}: a parenthesis is closed that was not opened", given=")", expected="S-expressions")

@@ -15,6 +15,7 @@ from typing import Literal, assert_never
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
+from qspec.deadline import NEVER, Deadline
 from qspec.errors import ModelFileError, SpecError
 from qspec.face import RealNetwork
 from qspec.language.expressions import Constant, Expression, Gather, Product, Reduce
@@ -113,18 +114,20 @@ def element_order(network: RealNetwork) -> tuple[IntArray, IntArray]:
     return np.arange(network.inputs[0].size), np.arange(network.stages[network.outputs[0]].size)
 
 
-def read_vnnlib(path: str | Path) -> Vnnlib:
+def read_vnnlib(path: str | Path, deadline: Deadline = NEVER) -> Vnnlib:
     """Return the property of a .vnnlib or .vnnlib.gz file; raises as `parse_vnnlib`, and ModelFileError if it cannot be read."""
-    return parse_vnnlib(read_text(path, LARGEST, "a .vnnlib or .vnnlib.gz file", packed=True))
+    return parse_vnnlib(read_text(path, LARGEST, "a .vnnlib or .vnnlib.gz file", packed=True), deadline)
 
 
-def parse_vnnlib(text: str) -> Vnnlib:
-    """Return the property that a VNN-LIB text states.
+def parse_vnnlib(text: str, deadline: Deadline = NEVER) -> Vnnlib:
+    """Return the property that a VNN-LIB text states; the deadline is looked at before each command.
 
-    Raises ModelFileError with the line if the text is malformed, UnsupportedError on operations and sorts that are not understood, by name.
+    Raises ModelFileError with the line if the text is malformed, UnsupportedError on operations and sorts that are not understood, by name,
+    OutOfTime and OutOfMemory.
     """
     reader = vnnlib_text.Reader()
-    for command in read(text):
+    for command in read(text, deadline):
+        deadline.check()
         reader.command(command)
     counts = [sum(kind == k for kind, _ in reader.declared) for k in ("X", "Y")]
     for kind, count in zip("XY", counts, strict=True):

@@ -88,7 +88,7 @@ def confirm(
     chosen = available(solver)
     query = claimed(certificate, spec).query
     given = replace(spec, values={**certificate.parameters, **spec.values})
-    begun = start(given, Settings.of(options, LimitOptions).limits, chosen.name, chosen.availability().version)
+    begun = start(given, Settings.of(options, LimitOptions).limits, chosen)
 
     def decide() -> Result:
         run = compiled(begun)

@@ -66,7 +66,7 @@ def verify(spec: Property, **options: Unpack[Options]) -> Result:
         chosen = available(DEFAULT_REAL if s.solver is None else s.solver)
         return verify_real(spec, chosen, s.theory, s.limits, s.delta)
     chosen = available(DEFAULT_SOLVER if s.solver is None else s.solver)
-    begun = start(spec, s.limits, chosen.name, chosen.availability().version)
+    begun = start(spec, s.limits, chosen)
     if s.theory is not None and s.theory not in chosen.theories:
         raise UnsupportedError(f"{chosen.name} does not decide this theory", given=s.theory, expected=", ".join(chosen.theories))
     pipeline = Pipeline().without(*s.without)

@@ -85,7 +85,7 @@ def _checked(spec: Property, place: Path, limits: Limits) -> Result | None:
     """Return the result that stands on a kept certificate; whether anything meets the assumption is examined anew."""
     kept = load(place)
     solver = available("bounds")
-    run = compiled(start(spec, limits, solver.name, solver.availability().version))
+    run = compiled(start(spec, limits, solver))
     if (kept.kind, kept.query, kept.assumed) != (spec.kind, digest(run.compiled.query), ()):
         return None
     since = perf_counter()

@@ -71,7 +71,7 @@ def verify_real(spec: Property, solver: Solver, theory: str | None, limits: Limi
     if not delta < 1:
         raise SpecError("delta is out of range", given=delta, expected="0 < delta < 1")
     chosen = _theory(solver, theory)
-    begun = start(spec, limits, solver.name, solver.availability().version)
+    begun = start(spec, limits, solver)
 
     def decide() -> Result:
         since = perf_counter()

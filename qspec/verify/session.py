@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, assert_never
 from qspec.arithmetic.integers import IntArray
 from qspec.certificate.file import Certificate
 from qspec.compile.query import Compiled, compile_property
-from qspec.deadline import Deadline, OutOfTime
+from qspec.deadline import Deadline, OutOfTime, memory_errors
 from qspec.errors import CertificateError, QspecError, SolverMissingError, SoundnessError, SpecError, UnsupportedError
 from qspec.ir import reference
 from qspec.ir.digest import digest
@@ -103,12 +103,16 @@ class Run(Clocked):
         return {"query": digest(self.compiled.query)}
 
 
-def start(spec: Property, limits: Limits, solver: str, version: str = "") -> Clocked:
-    """Return a verification before its query is compiled; raises SpecError if the parameters do not fit."""
+def start(spec: Property, limits: Limits, solver: Solver | str, version: str = "") -> Clocked:
+    """Return a verification before its query is compiled, its time begun; raises SpecError if the parameters do not fit.
+
+    Who decides is a solver, which says its version, or a name with a version.
+    """
     if not isinstance(spec, Property):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpecError("not a property", given=spec, expected="qs.forall(…), qs.exists(…) or a named property")
     deadline = limits.deadline()
-    return Clocked(spec=bind(spec), parameters=spec.values, limits=limits, deadline=deadline, solver=solver, solver_version=version)
+    who, version = (solver, version) if isinstance(solver, str) else (solver.name, solver.availability().version)
+    return Clocked(spec=bind(spec), parameters=spec.values, limits=limits, deadline=deadline, solver=who, solver_version=version)
 
 
 def compiled(begun: Clocked) -> Run:
@@ -188,7 +192,8 @@ def unknown(run: Clocked, reason: Reason | None, detail: str) -> Result:
 def limited(run: Clocked, decide: Callable[[], Result]) -> Result:
     """Return what comes of a run, which is UNKNOWN if it meets a limit."""
     try:
-        return decide()
+        with memory_errors():
+            return decide()
     except OutOfTime as error:
         return unknown(run, Reason.TIMEOUT, str(error))
     except MemoryError as error:

@@ -175,6 +175,14 @@ def test_the_command_says_verdict_shares_and_stages(tmp_path: Path, capsys: pyte
     assert "--labels FILE" in capsys.readouterr().err
 
 
+def test_what_samples_share_is_left_out_where_there_is_no_room_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = [o.verdict for o in certified().outcomes]
+    monkeypatch.setattr("qspec.batch.certify.VALUES", 1e12)
+    after = certified().outcomes
+    assert [o.verdict for o in after] == before
+    assert {o.stage for o in after} <= {"misclassified", "engine", "open"}
+
+
 def test_what_samples_share_is_left_out_where_there_is_no_time_to_compile_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qspec.batch.certify._compiled", set[str]())
     net = qs.load("digits-6bit")

@@ -15,13 +15,13 @@ from qspec.certificate.check import check
 from qspec.certificate.derive import _least_of_rescale
 from qspec.certificate.points import period, rescale_points
 from qspec.cli.report import grounds
-from qspec.deadline import NEVER, Deadline, OutOfMemory, OutOfTime
+from qspec.deadline import NEVER, Deadline, OutOfMemory, OutOfTime, memory_errors
 from qspec.engines.dual.branch_and_bound import prove
 from qspec.ir.linear import apply, sparse
 from qspec.ir.staircase import Rescale, climb
 from qspec.passes import Pipeline
 from qspec.solver import Limits, Reason, get_solver
-from qspec.verify import session
+from qspec.verify import decide, session
 from qspec.verify.result import Result
 from tests.clocks import looks
 
@@ -105,6 +105,20 @@ def test_whenever_time_ends_the_verdict_is_right_or_unknown(solver: str, monkeyp
         assert result.verdict is qs.Verdict.HOLDS or result.reason is Reason.TIMEOUT, (number, result)
         late += result.reason is Reason.TIMEOUT
     assert late >= 1
+
+
+def test_what_xla_calls_exhausted_is_a_limit_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    class JaxRuntimeError(RuntimeError): ...
+
+    def exhausted(*_: object) -> None:
+        raise JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes.\n(details)")
+
+    monkeypatch.setattr(decide, "_prove", exhausted)
+    result = qs.verify(robust(1))
+    assert (result.verdict, result.reason) == (qs.Verdict.UNKNOWN, Reason.MEMORY)
+    assert result.detail == "RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes."
+    with pytest.raises(JaxRuntimeError), memory_errors():
+        raise JaxRuntimeError("INTERNAL: RESOURCE")
 
 
 def test_every_stage_ends_at_the_first_look() -> None:

@@ -65,6 +65,16 @@ def ask(values: Sequence[object], solver: Any, **options: Any) -> list[qs.Finish
     return sorted(done, key=lambda f: f.index)
 
 
+@both
+def test_the_key_of_a_query_is_computed_within_its_time(workers: int, tmp_path: Path) -> None:
+    """What ends before there is a key is told, with the limits that were given, and not kept."""
+    store = tmp_path / "store.jsonl"
+    (found,) = ask([1], "bounds", workers=workers, timeout=1e-9, store=store)
+    assert (found.result.verdict, found.result.reason, found.result.limits.seconds) == (Verdict.UNKNOWN, Reason.TIMEOUT, 1e-9)
+    (found,) = ask([1], "bounds", workers=workers, timeout=60.0, store=store)
+    assert (found.result.verdict, found.resumed, found.result.limits.seconds) == (truth(1), False, 60.0)
+
+
 @pytest.fixture
 def honest(tmp_path: Path) -> Honest:
     (tmp_path / "asked").mkdir()

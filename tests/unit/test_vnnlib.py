@@ -16,6 +16,7 @@ import pytest
 import qspec as qs
 from qspec.cli import main
 from qspec.cli.vnnlib import word
+from qspec.deadline import OutOfTime
 from qspec.errors import ModelFileError, QspecError, SpecError, UnsupportedError
 from qspec.ir.real import fractions
 from qspec.readers import vnnlib, vnnlib_text
@@ -23,6 +24,7 @@ from qspec.readers.nnet import read_nnet
 from qspec.readers.onnx import import_onnx, read_onnx
 from qspec.readers.vnnlib import Vnnlib, parse_vnnlib, read_vnnlib
 from qspec.solver import Reason
+from tests.clocks import looks
 from tests.unit.test_onnx_real import floats, node, write
 
 DECLARED = "(declare-const X_0 Real) (declare-const X_1 Real)\n(declare-const Y_0 Real) (declare-const Y_1 Real)\n"
@@ -160,6 +162,14 @@ def test_malformed_text_names_its_line(text: str, line: int, kind: type[QspecErr
         parse_vnnlib(DECLARED + text)
 
 
+def test_reading_ends_with_the_time() -> None:
+    text = DECLARED + BOX + 50 * "(assert (>= Y_0 1))"
+    for number in (0, 5, 60):
+        with pytest.raises(OutOfTime):
+            parse_vnnlib(text, looks(number))
+    assert parse_vnnlib(text, looks(10_000)).outputs == 2
+
+
 def test_what_no_line_is_to_blame_for() -> None:
     with pytest.raises(ModelFileError, match="variables are missing"):
         parse_vnnlib("(declare-const X_1 Real) (declare-const Y_0 Real)")
@@ -237,6 +247,8 @@ def test_command_on_what_nobody_can_tell_and_on_errors(tmp_path: Path, capsys: p
     assert capsys.readouterr().out.splitlines()[:2] == ["UNKNOWN", "VNN-COMP: unknown"]
     late = replace(verdict(BOX + "(assert (> Y_0 0.1))", copy()), reason=Reason.TIMEOUT)
     assert word(late) == "timeout"
+    assert main(["vnnlib", str(network), str(tmp_path / "p.vnnlib"), "--timeout", "1e-9"]) == 3
+    assert capsys.readouterr().out.splitlines()[:2] == ["UNKNOWN", "VNN-COMP: timeout"]
     (tmp_path / "p.vnnlib").write_text(DECLARED + "(assert")
     assert main(["vnnlib", str(network), str(tmp_path / "p.vnnlib")]) == 2
     assert "line 3" in capsys.readouterr().err
