@@ -31,13 +31,21 @@ from qspec.errors import SpecError as SpecError
 from qspec.errors import UnsupportedError as UnsupportedError
 from qspec.face import Network as Network
 from qspec.face import Sequential as Sequential
+from qspec.language.cases import in_top as in_top
+from qspec.language.cases import indicator as indicator
+from qspec.language.cases import ranking as ranking
+from qspec.language.cases import where as where
+from qspec.language.euclidean import l2 as l2
 from qspec.language.formulas import Property as Property
 from qspec.language.formulas import argmax as argmax
 from qspec.language.formulas import every as all
 from qspec.language.formulas import exists as exists
 from qspec.language.formulas import forall as forall
+from qspec.language.formulas import iff as iff
+from qspec.language.formulas import implies as implies
 from qspec.language.formulas import same as same
 from qspec.language.formulas import some as any
+from qspec.language.formulas import xor as xor
 from qspec.language.functions import clip as clip
 from qspec.language.functions import dot as dot
 from qspec.language.functions import exp as exp
@@ -274,12 +282,17 @@ __all__ = [
     "fold_batch_norm",
     "forall",
     "grid",
+    "iff",
+    "implies",
+    "in_top",
+    "indicator",
     "int4",
     "int8",
     "int16",
     "join",
     "l0",
     "l1",
+    "l2",
     "largest_error",
     "largest_radius",
     "largest_value",
@@ -300,6 +313,7 @@ __all__ = [
     "quantize",
     "quantize_int8",
     "query",
+    "ranking",
     "read_property",
     "real",
     "relu",
@@ -321,6 +335,8 @@ __all__ = [
     "uint8",
     "verify",
     "verify_many",
+    "where",
+    "xor",
 ]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from qspec.arithmetic.formats import code_range
 from qspec.arithmetic.integers import IntArray, common_unit, in_common_unit, integers
+from qspec.arithmetic.rounding import Rounding
 from qspec.bounds.interval import Interval, bound_node
 from qspec.deadline import NEVER, Deadline
 from qspec.errors import SpecError
@@ -24,6 +25,7 @@ from qspec.language.expressions import (
     Code,
     Constant,
     Expression,
+    Floor,
     Gather,
     Join,
     NonZero,
@@ -37,6 +39,9 @@ from qspec.language.expressions import (
 from qspec.language.formulas import Conjunction, Formula, Property, Same
 from qspec.lowering.layers import Taps, lower
 from qspec.network.layers import Input
+
+LARGEST_TABLE = 256
+"""Most entries of a table that stands for a square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,9 @@ class Compiler:
                 return self._join([self.lower(p) for p in parts])
             case Reduce(argument, kind):
                 return self._reduce(self.lower(argument), kind, argument.shape[-1])
+            case Floor(argument):
+                x = self.lower(argument)
+                return Lowered(b.rescale(x.node, x.unit.numerator, x.unit.denominator, Rounding.TRN), Fraction(1))
             case NonZero(argument):
                 x = self.lower(argument)
                 positive = b.steps(x.node, 0, [1])
@@ -239,7 +247,16 @@ class Compiler:
             y = self.lower(right)
             return Lowered(self.builder.scale(y.node, integers(factors)), unit * y.unit)
         x, y = self.lower(left), self.lower(right)
-        return Lowered(self.builder.product(x.node, y.node), x.unit * y.unit)
+        return Lowered(self._square(x.node) if x == y else self.builder.product(x.node, y.node), x.unit * y.unit)
+
+    def _square(self, node: int) -> int:
+        """Add the square of each element, as a table where that is small: bounds of a product do not know that its factors are equal."""
+        known = self.bounds(node)
+        first, entries = known.lower, int((known.upper - known.lower).max(initial=0)) + 1
+        if entries > LARGEST_TABLE:
+            return self.builder.product(node, node)
+        codes = first.astype(object)[:, None] + np.arange(entries)
+        return self.builder.table(node, first, integers(codes * codes))
 
     def _absolute(self, node: int) -> int:
         n = self.builder.size(node)

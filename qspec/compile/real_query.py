@@ -25,6 +25,7 @@ from qspec.language.expressions import (
     Code,
     Constant,
     Expression,
+    Floor,
     Gather,
     Join,
     NonZero,
@@ -148,6 +149,8 @@ class _Compiler:
                 return self._join([self.lower(p) for p in parts])
             case Reduce(argument, kind):
                 return self._reduce(self.lower(argument), kind, argument.shape[-1])
+            case Floor():
+                raise UnsupportedError("whole parts have no meaning on reals that solvers take", given="//, %", expected="codes, or bounds")
             case NonZero():
                 raise UnsupportedError(
                     "counting what is not zero has no meaning on reals that solvers take", given="qs.l0", expected="qs.l1"

@@ -18,6 +18,7 @@ from qspec.language.expressions import (
     Code,
     Constant,
     Expression,
+    Floor,
     Gather,
     Join,
     NonZero,
@@ -220,16 +221,14 @@ class _Binder:
                 return Sum(self.expression(left), self.expression(right))
             case Product(left, right):
                 return self._fold(Product(self.expression(left), self.expression(right)))
-            case Absolute(argument):
-                return Absolute(self.expression(argument))
+            case Absolute(argument) | NonZero(argument) | Floor(argument):
+                return type(e)(self.expression(argument))
             case Gather(argument, index):
                 return self._fold(Gather(self.expression(argument), index))
             case Join(parts):
                 return Join(tuple(self.expression(p) for p in parts))
             case Reduce(argument, kind):
                 return Reduce(self.expression(argument), kind)
-            case NonZero(argument):
-                return NonZero(self.expression(argument))
             case _:
                 assert_never(e)
 

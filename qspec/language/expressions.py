@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from qspec.arithmetic.integers import IntArray, exact_array, rational
 from qspec.arithmetic.shapes import check_one
 from qspec.errors import ShapeError, SpecError
+from qspec.language.array import Array
 from qspec.language.domains import Domain
 from qspec.network.graph import Graph
 from qspec.network.types import Type
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
 RationalArray = npt.NDArray[Any]
 """An array of dtype object whose elements are Fractions or Python integers."""
 Tap = Literal["output", "accumulator", "held", "rounded"]
+MOST_FACTORS = 8
+"""The greatest exponent of a power."""
 
 
-class Expression:
+class Expression(Array):
     """Base of all expressions: the operators. Never made directly."""
 
     __slots__ = ()
-    __array_ufunc__ = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -70,13 +72,26 @@ class Expression:
             raise SpecError("division is by constants that are not zero", given=other, expected="a number")
         return self * Constant(np.array([1 / v for v in divisor.values.flat], dtype=object).reshape(divisor.shape))
 
-    def __pow__(self, exponent: object) -> NoReturn:
-        raise SpecError("powers are not in the language", given=exponent, expected="products", advice="e * e for e ** 2")
+    def __pow__(self, exponent: object) -> Expression:
+        power = expression(cast(Operand, exponent))
+        whole = power.values.item() if isinstance(power, Constant) and power.size == 1 else None
+        if whole is None or whole.denominator != 1 or not 1 <= whole <= MOST_FACTORS:
+            raise SpecError("a power is a product of equal factors", given=exponent, expected=f"a whole number from 1 to {MOST_FACTORS}")
+        result = self
+        for _ in range(int(whole) - 1):
+            result = result * self
+        return result
 
-    def __mod__(self, divisor: object) -> NoReturn:
-        raise SpecError("remainders are not in the language", given=divisor, expected="sums, products and comparisons")
+    def __floordiv__(self, divisor: Operand) -> Expression:
+        """The greatest whole number that is at most the quotient, as Python has it for negative numbers too."""
+        return Floor(self / divisor)
 
-    __floordiv__ = __mod__
+    def __mod__(self, divisor: Operand) -> Expression:
+        """What floor division leaves: it has the sign of the divisor."""
+        return self - expression(divisor) * (self // divisor)
+
+    def __pos__(self) -> Expression:
+        return self
 
     def __abs__(self) -> Expression:
         return Absolute(self)
@@ -124,24 +139,6 @@ class Expression:
         return _compare(self, "!=", other)
 
     __hash__ = object.__hash__
-
-    def __repr__(self) -> str:
-        from qspec.language.text import shown
-
-        return shown(self)
-
-    def __bool__(self) -> NoReturn:
-        raise SpecError(
-            "an expression has no truth value", given=type(self).__name__, expected="a comparison", advice="compare it: expr <= 3"
-        )
-
-    def __iter__(self) -> NoReturn:
-        raise SpecError(
-            "an expression cannot be iterated",
-            given=type(self).__name__,
-            expected="an index",
-            advice="write expr[k], or qs.sum, qs.all, qs.any",
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -231,6 +228,14 @@ class Output(Expression):
     @property
     def shape(self) -> tuple[int, ...]:
         return self.application.network.stage(self.stage).type.shape
+
+    def layer(self, name: str, tap: Tap = "output") -> Output:
+        """Return the signal of a layer of the same applied network, as `Network.signal` has it; raises NetworkError if there is none."""
+        self.application.network.stage(name)
+        return Output(self.application, name, tap)
+
+    def __getitem__(self, index: object) -> Expression:
+        return self.layer(index) if isinstance(index, str) else Expression.__getitem__(self, index)
 
     @property
     def code(self) -> Expression:
@@ -330,7 +335,18 @@ class NonZero(Expression):
         return self.argument.shape
 
 
-AnyExpression = Constant | Parameter | Variable | Output | Code | Sum | Product | Absolute | Gather | Join | Reduce | NonZero
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Floor(Expression):
+    """The greatest whole number that is at most each element."""
+
+    argument: Expression
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.argument.shape
+
+
+AnyExpression = Constant | Parameter | Variable | Output | Code | Sum | Product | Absolute | Gather | Join | Reduce | NonZero | Floor
 Operand = Expression | int | Fraction | str | Sequence[object] | npt.NDArray[np.generic]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Integral
-from typing import Literal, NoReturn, cast
+from typing import Any, Literal, NoReturn, cast
 
 import numpy as np
 
@@ -34,8 +34,19 @@ class Formula:
         return Negation(_scalar(self))
 
     def implies(self, other: Formula) -> Formula:
-        """Return `not self or other`."""
+        """Return `not self or other`, which is also written `self >> other`."""
         return ~self | other
+
+    def __rshift__(self, other: Formula) -> Formula:
+        return ~self | other
+
+    def __xor__(self, other: Formula) -> Formula:
+        return (self & ~other) | (~self & other)
+
+    def __array_function__(self, called: Any, types: object, arguments: Sequence[object], options: Mapping[str, object]) -> Any:
+        from qspec.language.numpy_functions import of_formula
+
+        return of_formula(called, arguments, options)
 
     def __repr__(self) -> str:
         from qspec.language.text import shown
@@ -176,6 +187,21 @@ def argmax(scores: Operand, *, ties: Literal["first", "last"] = "first") -> Argm
     if not isinstance(ties, str) or ties not in ("first", "last"):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpecError("unknown tie rule", given=repr(ties), expected='"first" or "last"')
     return Argmax(expression(scores).flatten(), ties)
+
+
+def implies(condition: Formula, consequence: Formula) -> Formula:
+    """Return that the consequence is true where the condition is (`condition >> consequence`)."""
+    return _scalar(condition).implies(consequence)
+
+
+def iff(left: Formula, right: Formula) -> Formula:
+    """Return that both formulas are true, or neither."""
+    return (_scalar(left) & right) | (~left & ~_scalar(right))
+
+
+def xor(left: Formula, right: Formula) -> Formula:
+    """Return that one of two formulas is true and the other is not (`left ^ right`)."""
+    return _scalar(left) ^ right
 
 
 def every(formula: Formula) -> Formula:
@@ -350,6 +376,13 @@ def _scalar(formula: Formula) -> Formula:
 
 
 def _refuse(value: object) -> NoReturn:
+    if isinstance(value, Property):
+        raise SpecError(
+            "quantifiers do not nest",
+            given=f"{value.kind} within a formula",
+            expected="one quantifier over all variables",
+            advice="forall(a, b, …) for two of one kind; for `exists` within `forall`, make candidates parameters and ask about each",
+        )
     raise SpecError(
         "not a formula",
         given=value,

@@ -19,6 +19,7 @@ from qspec.language.expressions import (
     Code,
     Constant,
     Expression,
+    Floor,
     Gather,
     Join,
     NonZero,
@@ -156,8 +157,8 @@ class Interpreter:
                 return self.values(left) + self.values(right)
             case Product(left, right):
                 return self.values(left) * self.values(right)
-            case Absolute(argument):
-                return np.abs(self.values(argument))
+            case Absolute(argument) | NonZero(argument) | Floor(argument):
+                return _elementwise(e, self.values(argument))
             case Gather(argument, index):
                 return self.values(argument).reshape(-1)[index]
             case Join(parts):
@@ -165,8 +166,6 @@ class Interpreter:
             case Reduce(argument, kind):
                 reduce = {"sum": np.sum, "max": np.max, "min": np.min}[kind]
                 return np.asarray(reduce(self.values(argument), axis=-1), dtype=object)
-            case NonZero(argument):
-                return np.where(self.values(argument) != 0, 1, 0).astype(object)
             case _:
                 assert_never(e)
 
@@ -214,6 +213,16 @@ class Interpreter:
         stage = network.inputs[which]
         units, zeros = stage.type.grid.per_element(stage.type.shape)
         return integers([v / u + z for v, u, z in zip(values.reshape(-1), units, zeros, strict=True)])
+
+
+def _elementwise(e: Absolute | NonZero | Floor, values: RationalArray) -> RationalArray:
+    match e:
+        case Absolute():
+            return np.abs(values)
+        case NonZero():
+            return np.where(values != 0, 1, 0).astype(object)
+        case Floor():
+            return np.asarray(values // 1, dtype=object)
 
 
 Observed = TypeVar("Observed")

@@ -44,6 +44,14 @@ class RealOutput(Expression):
     def shape(self) -> tuple[int, ...]:
         return self.application.network.stage(self.stage).shape
 
+    def layer(self, name: str) -> RealOutput:
+        """Return the signal of a layer of the same applied network; raises NetworkError if there is none."""
+        self.application.network.stage(name)
+        return RealOutput(self.application, name)
+
+    def __getitem__(self, index: object) -> Expression:
+        return self.layer(index) if isinstance(index, str) else Expression.__getitem__(self, index)
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Applied(Expression):

@@ -21,6 +21,7 @@ from qspec.language.expressions import (
     Code,
     Constant,
     Expression,
+    Floor,
     Gather,
     Join,
     NonZero,
@@ -149,6 +150,8 @@ class RealInterpreter:
                 return [x for p in parts for x in self._flat(p)]
             case Reduce(argument, kind):
                 return [_reduce(row.tolist(), kind) for row in self.values(argument).reshape(-1, argument.shape[-1])]
+            case Floor(argument):
+                return [Enclosure(Fraction(x.lower // 1), Fraction(x.upper // 1)) for x in self._flat(argument)]
             case NonZero():
                 raise UnsupportedError(
                     "counting what is not zero has no meaning on reals that solvers take", given="qs.l0", expected="qs.l1"

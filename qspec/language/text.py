@@ -17,6 +17,7 @@ from qspec.language.expressions import (
     Code,
     Constant,
     Expression,
+    Floor,
     Gather,
     Join,
     NonZero,
@@ -208,7 +209,7 @@ def _text(expression: Expression, level: int, depth: int) -> str:
     def inner(x: Expression, within: int = 0) -> str:
         return _text(x, within, depth - 1)
 
-    if isinstance(e, RealOnly | Absolute):
+    if isinstance(e, RealOnly | Absolute | NonZero | Floor):
         return _function_text(e, depth)
 
     match e:
@@ -232,8 +233,6 @@ def _text(expression: Expression, level: int, depth: int) -> str:
         case Reduce(argument, kind):
             text = inner(argument)
             return f"{kind}{text}" if isinstance(seen_through(argument), Absolute) else f"{kind}({text})"
-        case NonZero(argument):
-            return f"[{inner(argument)} ≠ 0]"
         case _:
             assert_never(e)
 
@@ -242,10 +241,14 @@ def _number_text(text: str, level: int) -> str:
     return f"({text})" if level and text.startswith("-") else text
 
 
-def _function_text(e: RealOnly | Absolute, depth: int) -> str:
+def _function_text(e: RealOnly | Absolute | NonZero | Floor, depth: int) -> str:
     match e:
         case Absolute(argument):
             return f"|{_text(argument, 0, depth - 1)}|"
+        case NonZero(argument):
+            return f"[{_text(argument, 0, depth - 1)} ≠ 0]"
+        case Floor(argument):
+            return f"⌊{_text(argument, 0, depth - 1)}⌋"
         case RealVariable(name):
             return name
         case RealOutput(application, stage):

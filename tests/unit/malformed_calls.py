@@ -217,7 +217,7 @@ SAID: dict[str, tuple[type[QspecError], str, Callable[[], object]]] = {
     "not": (SpecError, "no truth value", lambda: not (X[0] >= 0)),
     "if": (SpecError, "no truth value", lambda: 1 if X[0] == 0 else 2),
     "the truth of an expression": (SpecError, "no truth value", lambda: bool(X)),
-    "a loop": (SpecError, "cannot be iterated", lambda: list(X)),
+    "a loop": (SpecError, "cannot be iterated", lambda: list(X[0])),
     "& with a bool": (SpecError, "not a formula", lambda: (X[0] >= 0) & True),
     "bool & with": (SpecError, "not a formula", lambda: True & (X[0] >= 0)),
     "a float literal": (SpecError, "a bare float is not an exact number", lambda: X[0] <= 0.1),

@@ -197,6 +197,89 @@ def _table_of_thresholds() -> qs.Property:
     return qs.forall(x, then=qs.all(rows), name="thresholds")
 
 
+def _connectives(limit: str) -> qs.Property:
+    net = mlp(seed=10)
+    x = net.input("x")
+    y = net(x)
+    low = x[0] <= 0
+    both = ((x[1] >= 0) >> (y[0] >= limit)) & (low ^ (x[0] > 0)) & qs.iff(low, ~(x[0] > 0)) & qs.xor(low, x[0] >= "1/2")
+    return qs.forall(x, then=both & qs.implies(low & (y[1] >= 2), y[1] > 1), name="connectives")
+
+
+def _where(limit: str) -> qs.Property:
+    """The branches differ by a constant: the case distinction is linear."""
+    net = mlp(seed=11)
+    x = net.input("x")
+    return qs.forall(x, then=qs.sum(qs.where(net(x) >= 0, net(x), net(x) + "1/2")) >= limit, name="where")
+
+
+def _where_products(limit: str) -> qs.Property:
+    net = mlp(seed=12)
+    x = net.input("x")
+    chosen = qs.where((x[0] > 0) & ~(x[1] == 0) | (x[1] != x[1]), net(x), -x)
+    return qs.forall(x, then=chosen[0] <= limit, name="where products")
+
+
+def _in_top(label: int, k: int, ties: str) -> qs.Property:
+    net = mlp(outputs=4, seed=34, output=qs.Fixed(2, 0))
+    x = net.input("x")
+    among = qs.in_top(net(x), qs.parameter("label") if ties == "last" else label, k, ties="first" if ties == "first" else "last")
+    return qs.forall(x, given=x[0] >= -2, then=among, name="in top")
+
+
+def _ranking(limit: str) -> qs.Property:
+    net = mlp(outputs=3, seed=6)
+    x = net.input("x")
+    order = qs.ranking(net(x))
+    then = (order != [2, 0, 1]) | (net(x)[2] - net(x)[0] <= limit)
+    return qs.forall(x, then=then & (order.starts_with([0]) >> (qs.argmax(net(x)) == 0)), name="ranking")
+
+
+def _same_ranking(format: qs.Fixed) -> qs.Property:
+    a, b = mlp(seed=6, outputs=3), mlp(seed=6, outputs=3, output=format)
+    x = a.input("x", lower=-2, upper=2)
+    return qs.forall(x, then=qs.ranking(a(x), ties="last") == qs.ranking(b(x), ties="last"), name="same ranking")
+
+
+def _l2(limit: int) -> qs.Property:
+    net = _identity(3)
+    x = net.input("x", lower=-3, upper=3)
+    return qs.forall(x, given=qs.l2(x.code - [1, 0, -1]) <= "3/2", then=mixed(net(x)) < limit, name="l2")
+
+
+def _l2_of_outputs(limit: str) -> qs.Property:
+    net = mlp(seed=6)
+    a, b = net.input("a", lower=-1, upper=1), net.input("b", lower=-1, upper=1)
+    return qs.exists(a, b, given=qs.l2(a - b) < 1, then=qs.l2(net(a) - net(b)) > limit, name="l2 of outputs")
+
+
+def _squares(limit: str) -> qs.Property:
+    net = mlp(seed=12)
+    x = net.input("x")
+    return qs.forall(x, then=net(x)[0] ** 2 - net(x)[0] <= limit, name="squares")
+
+
+def _remainders(number: int) -> qs.Property:
+    net = _identity(2)
+    x = net.input("x")
+    even = x.code % 2 == 0
+    return qs.forall(x, given=qs.all(even), then=(sum(net(x)) % 4 <= number) & (x[0] // -3 <= 2), name="remainders")
+
+
+def _fractions_of_units(limit: str) -> qs.Property:
+    """Whole parts of halves, below zero too."""
+    net = mlp(seed=29, inputs=2, outputs=1)
+    x = net.input("x", lower=[-4, 0], upper=[3, 1])
+    return qs.forall(x, then=abs(net(x)[0] - net(x)[0] // 1) + x[0] % "3/2" <= limit, name="fractions of units")
+
+
+def _hidden(limit: str) -> qs.Property:
+    net = mlp(seed=5)
+    x = net.input("x")
+    y = net(x)
+    return qs.forall(x, then=(y["dense_1"][0] >= 0) & (y.layer("dense_2", "accumulator")[0] <= limit), name="hidden layer")
+
+
 LANGUAGE = (
     Example("not-strict", lambda: _strict(strict=False), HOLDS),
     Example("strict", lambda: _strict(strict=True), VIOLATED),
@@ -238,4 +321,16 @@ LANGUAGE = (
     Example("exists-not", lambda: _exists("1/4"), VIOLATED),
     Example("indices", _flattened_image, VIOLATED),
     Example("thresholds", _table_of_thresholds, HOLDS),
+    Example("connectives", lambda: _connectives("-1"), HOLDS),
+    Example("where-too-tight", lambda: _where("0"), VIOLATED),
+    Example("where-products", lambda: _where_products("9"), HOLDS, marks=marked(Mark.PRODUCT)),
+    Example("in-top-parameter", lambda: _in_top(0, 3, "last"), VIOLATED, {"label": 1}),
+    Example("ranking", lambda: _ranking("3/2"), HOLDS),
+    Example("same-ranking", lambda: _same_ranking(qs.Fixed(2, 0)), VIOLATED),
+    Example("l2-too-tight", lambda: _l2(2), VIOLATED),
+    Example("l2-of-outputs", lambda: _l2_of_outputs("2"), HOLDS),
+    Example("squares", lambda: _squares("20"), HOLDS),
+    Example("remainders", lambda: _remainders(2), HOLDS),
+    Example("fractions-of-units-too-tight", lambda: _fractions_of_units("1"), VIOLATED),
+    Example("hidden-layer-too-tight", lambda: _hidden("1/2"), VIOLATED),
 )
