@@ -14,7 +14,8 @@ from tests.soundness.agreement import Tally, check_seed, check_seeds
 from tests.soundness.random_networks import random_property
 
 CHUNK = 50
-IN_PROCESS = 2000
+IN_PROCESS = 600
+"""Seeds that are the same in every run, which is what finds a change that breaks something; `make soak` draws new ones."""
 BY_SOLVER = 240
 ROUTES = [(name, theory) for name in solver_entry_points() for theory in theories_to_check(get_solver(name))]
 
@@ -44,7 +45,7 @@ def test_solvers_agree_with_enumeration(route: int) -> None:
     name, theory = ROUTES[route]
     solver = available(name)
     for seed in range(IN_PROCESS + route, IN_PROCESS + BY_SOLVER, len(ROUTES)):
-        counts = right(check_seed(seed, solver=solver.name, theory=theory))
+        counts = right(check_seed(seed, solver=solver.name, theory=theory, theories=()))
         assert counts[f"{name} {theory} UNKNOWN"] == 0 or theory in {"QF_LIA", *RELAXING}
 
 

@@ -9,7 +9,8 @@ import resource
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -190,50 +191,50 @@ def test_a_device_is_no_store_and_no_result(folder: Path, capsys: pytest.Capture
     assert "defect" not in capsys.readouterr().err
 
 
-@pytest.fixture
-def full_after() -> Iterator[Callable[[int], None]]:
-    """Make every file end after so many bytes, as a full disk does."""
+@contextmanager
+def full_after(size: int) -> Generator[None]:
+    """Make every file end after so many bytes, as a full disk does; within a block only, since pytest may write files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
-    def limit(size: int) -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
 
-    yield limit
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_a_full_disk_keeps_what_is_finished(folder: Path, capsys: pytest.CaptureFixture[str], full_after: Callable[[int], None]) -> None:
+def test_a_full_disk_keeps_what_is_finished(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "over.json").write_text(json.dumps([{"radius": r} for r in range(5)]))
     many = ["verify-many", "spec.py", "--over", "over.json", "--workers", "1", "--store", "s.jsonl"]
     assert main(many) == 1
     whole = (folder / "s.jsonl").read_bytes()
     (folder / "s.jsonl").unlink()
-    full_after(len(whole) * 7 // 10)
     capsys.readouterr()
-    assert main(many) == 2
-    said = capsys.readouterr()
+    with full_after(len(whole) * 7 // 10):
+        assert main(many) == 2
+        said = capsys.readouterr()
+        kept = len(read("s.jsonl"))
     assert said.err.startswith("error: cannot write there")
     assert "defect" not in said.err
-    kept = len(read("s.jsonl"))
     assert 0 < kept < 5
-    full_after(resource.getrlimit(resource.RLIMIT_FSIZE)[1])
     assert main(many) == 1
     assert len(read("s.jsonl")) == 5
     np.save(folder / "codes.npy", np.array([[5, 3]]))
     NET.save(folder / "net.qspec")
-    full_after(10)
     for arguments in (
         ["export", "spec.py", "--param", "radius=1", "-o", "x.smt2"],
         ["report", "s.jsonl", "-o", "p.html"],
         ["evaluate", "net.qspec", "codes.npy", "-o", "outputs.npy"],
     ):
-        assert main(arguments) == 2
+        with full_after(10):
+            assert main(arguments) == 2
         assert "cannot write there" in capsys.readouterr().err
-    assert main(["verify", "spec.py", "--param", "radius=4", "--json", "x.json"]) == 2
+    with full_after(10):
+        assert main(["verify", "spec.py", "--param", "radius=4", "--json", "x.json"]) == 2
     said = capsys.readouterr()
     assert said.out.startswith("VIOLATED")
     assert "cannot write there" in said.err
-    assert main(["verify", "spec.py", "--param", "radius=1", "--certificate", "x.cert"]) == 2
+    with full_after(10):
+        assert main(["verify", "spec.py", "--param", "radius=1", "--certificate", "x.cert"]) == 2
     said = capsys.readouterr()
     assert said.out.startswith("HOLDS")
     assert "defect" not in said.err
@@ -253,14 +254,12 @@ def test_a_byte_order_mark_is_skipped_in_a_certification(folder: Path) -> None:
     assert len((folder / "c.jsonl").read_bytes().splitlines()) == len(marked.splitlines())
 
 
-def test_a_full_disk_keeps_a_certification(folder: Path, full_after: Callable[[int], None]) -> None:
+def test_a_full_disk_keeps_a_certification(folder: Path) -> None:
     images, labels = np.array([[5, 3], [7, 0], [1, 1]]), np.array([0, 0, 0])
     qs.certify(NET, images, labels, 1, store="c.jsonl")
     (folder / "c.jsonl").unlink()
-    full_after(60)
-    with pytest.raises(qs.SpecError, match="cannot write there"):
+    with full_after(60), pytest.raises(qs.SpecError, match="cannot write there"):
         qs.certify(NET, images, labels, 1, store="c.jsonl")
-    full_after(resource.getrlimit(resource.RLIMIT_FSIZE)[1])
     found = qs.certify(NET, images, labels, 1, store="c.jsonl")
     assert [o.verdict for o in found.outcomes] == [Verdict.HOLDS, Verdict.HOLDS, Verdict.VIOLATED]
 
