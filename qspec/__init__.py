@@ -141,6 +141,7 @@ if TYPE_CHECKING:
     from qspec.extremes.threshold import least_value as least_value
     from qspec.lint.lint import Lint as Lint
     from qspec.lint.lint import lint as lint
+    from qspec.named import sensors as sensors
     from qspec.named.schema import Categorical as Categorical
     from qspec.named.schema import Link as Link
     from qspec.named.schema import Ordinal as Ordinal
@@ -185,7 +186,7 @@ _LATER = {
     "qspec.batch.sweeps": ("Sweep", "sweep"),
     "qspec.extremes.threshold": ("Threshold", "largest_value", "least_value"),
 }
-_MODULES = {"fairness": "qspec.extremes.fairness", "real": "qspec.real"}
+_MODULES = {"fairness": "qspec.extremes.fairness", "real": "qspec.real", "sensors": "qspec.named.sensors"}
 """What is loaded when it is first asked for, so that `import qspec` is quick: names by module, and modules."""
 
 __all__ = [
@@ -318,6 +319,7 @@ __all__ = [
     "real",
     "relu",
     "same",
+    "sensors",
     "sigmoid",
     "softmax",
     "softplus",

@@ -67,6 +67,15 @@ class Left(Limits):
 
 
 @dataclass(frozen=True, slots=True)
+class Rung:
+    """One means that an engine tried on the way to its answer: its name, wall-clock seconds, and what came of it, in words."""
+
+    name: str
+    seconds: float
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a solver said of a problem: a status, the model if `sat`, the reason if `unknown`.
 
@@ -84,6 +93,8 @@ class Answer:
     """The answer stands on rounded numbers: `unsat` proves nothing and is made unknown, and a model may fail to replay."""
     proof: Mapping[str, IntArray | int] | None = None
     """What a certificate of an `unsat` about the whole query is made of (docs/certificates.md): arrays, `scale` and `slope_bits`."""
+    trace: tuple[Rung, ...] = ()
+    """What was tried, in order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """Convolutions of batches, forwards and transposed, kernel place by kernel place: each place is one matrix product on a shifted image.
 
 Nothing is listed element by element, so memory is that of the images. Whole numbers come as doubles where the caller has proved that no
-partial sum reaches 2**53, else as int64 or Python integers.
+partial sum reaches 2**53 (2**24: as single precision), else as int64 or Python integers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Pairs = tuple[tuple[int, int], tuple[int, int]]
+CACHED = 1 << 16
+"""Numbers of a batch of images that are convolved at a time: what stays near the processor."""
 
 
 def forward(
@@ -30,6 +33,23 @@ def forward(
     result = np.zeros((x.shape[0], *shape), dtype=x.dtype)
     for place, rows, columns in _places(kernel, shape, stride, dilation):
         result += _products(padded[:, rows, columns], kernel[place])
+    return result
+
+
+def in_blocks(
+    x: Array,
+    kernel: Array,
+    fast: np.dtype[Any],
+    shape: tuple[int, int, int],
+    stride: tuple[int, int],
+    padding: Pairs,
+    dilation: tuple[int, int],
+) -> Array:
+    """Return the convolution of whole numbers, computed in numbers of type `fast`, a few images at a time."""
+    weights, result = kernel.astype(fast), np.empty((len(x), *shape), x.dtype)
+    block = max(1, CACHED // max(prod(x.shape[1:]), prod(shape), 1))
+    for k in range(0, len(x), block):
+        result[k : k + block] = forward(x[k : k + block].astype(fast), weights, shape, stride, padding, dilation)
     return result
 
 

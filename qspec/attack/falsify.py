@@ -53,8 +53,10 @@ def falsify(
     return search.simply() if found is None and lasting and deadline.end != np.inf else found
 
 
-def turns(query: Query, deadline: Deadline, *, seed: int) -> Callable[[], dict[str, IntArray] | None]:
+def turns(query: Query, deadline: Deadline, *, seed: int) -> Callable[..., dict[str, IntArray] | None]:
     """Return a search for a prover to call between its rounds: at first for some work, later for its share of the time, else for none.
+
+    Called with a number of seconds it takes these instead.
 
     What it spends on simple means grows with the time since this call; once that is long, and enough is left, an attack is compiled.
     """
@@ -62,8 +64,10 @@ def turns(query: Query, deadline: Deadline, *, seed: int) -> Callable[[], dict[s
     search = Search(query, seed, deadline)
     spent, fresh = 0.0, True
 
-    def turn() -> dict[str, IntArray] | None:
+    def turn(seconds: float | None = None) -> dict[str, IntArray] | None:
         nonlocal spent, fresh
+        if seconds is not None:
+            return search.simply(seconds=seconds)
         since = deadline.clock()
         due = (since - began - spent) / PROVER_TIMES - spent
         if not fresh and due < SLICE:

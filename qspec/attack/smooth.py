@@ -85,12 +85,26 @@ class Smooth:
         """Evaluate points, (batch, size), each with an aim for every disjunction, (batch, disjunctions), if told."""
         aims = np.full((len(points), len(self.options)), FREE) if aims is None else aims
         values = self._values(points)
+        lines = self._lines(values)
+        scores, pull = scored(self.goal, {**values, **lines}, self.scales, aims)
+        return Looked(scores, self._truth(values), self._slopes(values, lines, pull, points) if slopes else None)
+
+    def sensitivities(self, points: Floats, aims: IntArray) -> tuple[float, dict[int, Floats]]:
+        """Return the score of one point, (1, size), and its slopes by node, (1, size of the node)."""
+        values = self._values(points)
+        lines = self._lines(values)
+        scores, pull = scored(self.goal, {**values, **lines}, self.scales, aims)
+        kept: dict[int, Floats] = {}
+        self._slopes(values, lines, pull, points, kept)
+        return float(scores[0]), kept
+
+    def _lines(self, values: dict[int, Floats]) -> dict[int, Floats]:
+        """Return the values of the outer nodes without roundings and ends."""
         lines: dict[int, Floats] = {}
         for k, operation, read in self.steps:
             if k in self.outer:
                 lines[k] = operation.line([lines.get(a, values[a]) for a in read])
-        scores, pull = scored(self.goal, {**values, **lines}, self.scales, aims)
-        return Looked(scores, self._truth(values), self._slopes(values, lines, pull, points) if slopes else None)
+        return lines
 
     def _values(self, points: Floats) -> dict[int, Floats]:
         """Return the values of the nodes, and under -1 the points."""
@@ -104,8 +118,15 @@ class Smooth:
         points = values[-1]
         return np.broadcast_to(holds(self.goal, [values.get(k, points) for k in range(self.count)]), (len(points),))
 
-    def _slopes(self, values: dict[int, Floats], lines: dict[int, Floats], pull: Pull, points: Floats) -> Floats:
-        """Go backwards from the score to the inputs."""
+    def _slopes(
+        self,
+        values: dict[int, Floats],
+        lines: dict[int, Floats],
+        pull: Pull,
+        points: Floats,
+        kept: dict[int, Floats] | None = None,
+    ) -> Floats:
+        """Go backwards from the score to the inputs; the slopes of nodes are kept where somebody wants them."""
         slopes: dict[int, Floats] = {}
         pull(np.ones(len(points)), slopes)
         for k, operation, read in reversed(self.steps):
@@ -113,6 +134,8 @@ class Smooth:
                 continue
             at = [lines.get(a, values[a]) if k in self.outer else values[a] for a in read]
             given = slopes.pop(k).astype(self.dtype, copy=False)
+            if kept is not None:
+                kept[k] = given
             for a, part in zip(read, operation.slopes(at, given, straight=k in self.outer), strict=True):
                 slopes[a] = slopes[a] + part if a in slopes else part
         return np.nan_to_num(slopes.get(-1, np.zeros_like(points)), copy=False)

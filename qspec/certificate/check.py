@@ -378,7 +378,7 @@ class _Proof:
         assignments = count(self.query, domain.bounds)
         if assignments > MOST:
             self._fail("too many assignments to list", given=assignments, expected=f"at most {MOST}")
-        if solvable(self.query, domain.bounds):
+        if solvable(self.query, domain.bounds, self.deadline):
             self._fail("an assignment of the domain is a solution", given=f"one of {assignments}", expected="none")
 
     def _check_node(self, node: int) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray, magnitude, shrink, widen
 from qspec.certificate.forward import Pair, add
+from qspec.deadline import NEVER, Deadline
 from qspec.ir import linear
 from qspec.ir.integer import (
     Affine,
@@ -35,7 +36,7 @@ from qspec.ir.staircase import climb
 
 MOST = 1 << 20
 """Assignments that one step may list."""
-CELLS = 1 << 20
+CELLS = 1 << 17
 """Entries of the largest intermediate array, roughly."""
 
 
@@ -50,20 +51,66 @@ def _extent(query: Query, bounds: Sequence[Pair]) -> list[int]:
     return [int(high) - int(low) + 1 for lower, upper in ends for low, high in zip(lower, upper, strict=True)]
 
 
-def solvable(query: Query, bounds: Sequence[Pair]) -> bool:
-    """Return whether the goal of a query is true for any assignment of its inputs within these bounds."""
-    block = max(1, CELLS // max(sizes(query.program)))
-    return any(bool(np.any(_true(query.goal, values, rows))) for values, rows in _evaluated(query, bounds, block))
+def solvable(query: Query, bounds: Sequence[Pair], deadline: Deadline = NEVER) -> bool:
+    """Return whether the goal of a query is true for any assignment of its inputs within these bounds; raises OutOfTime."""
+    return any(bool(np.any(_true(query.goal, values, rows))) for values, rows in _evaluated(query, bounds, deadline))
 
 
-def _evaluated(query: Query, bounds: Sequence[Pair], block: int) -> Iterator[tuple[list[IntArray], int]]:
-    """Yield the values of all nodes that the goal depends on, (rows, size), and how many rows there are; in the end every assignment."""
-    needed = formula_nodes(query.goal)
-    for k in range(len(query.program) - 1, -1, -1):
-        needed |= set(arguments(query.program[k])) if k in needed else set()
+def _evaluated(query: Query, bounds: Sequence[Pair], deadline: Deadline) -> Iterator[tuple[list[IntArray], int]]:
+    """Yield the values of all nodes that the goal reads, (rows, size), and how many rows there are.
+
+    In the end every assignment was among them, or one that gave the same values to everything that later nodes or the goal read.
+    """
+    size, until = sizes(query.program), _read_until(query)
+    for given, count in _assignments(query, bounds):
+        stack: list[tuple[int, list[IntArray], Mapping[int, IntArray], int]] = [(0, [], given, count)]
+        while stack:
+            deadline.check()
+            k, values, given, rows = stack.pop()
+            if k == len(query.program):
+                yield values, rows
+            elif until[k] < 0:
+                stack.append((k + 1, [*values, np.zeros((rows, 0), dtype=np.int64)], given, rows))
+            elif rows > 1 and rows * size[k] > CELLS:
+                for half in (slice(rows // 2, None), slice(rows // 2)):
+                    own = {n: x[half] for n, x in given.items()}
+                    stack.append((k, [v[half] for v in values], own, len(range(rows)[half])))
+            else:
+                values = [*values, _value(k, query.program[k], given, values, rows)]
+                values = [v if until[n] > k else v[:, :0] for n, v in enumerate(values)]
+                given = {n: x for n, x in given.items() if n > k}
+                kept = _unlike(values, given, rows) if isinstance(query.program[k], Staircase | Table) else None
+                if kept is not None and 2 * len(kept) <= rows:
+                    values, given, rows = [v[kept] for v in values], {n: x[kept] for n, x in given.items()}, len(kept)
+                stack.append((k + 1, values, given, rows))
+
+
+def _read_until(query: Query) -> list[int]:
+    """Return for each node the last node that reads it and is needed itself, as many as there are nodes for the goal, -1 for nothing."""
+    end = len(query.program)
+    until = [end if k in formula_nodes(query.goal) else -1 for k in range(end)]
+    for k in reversed(range(end)):
+        if until[k] >= 0:
+            for a in arguments(query.program[k]):
+                until[a] = max(until[a], k)
+    return until
+
+
+def _unlike(values: Sequence[IntArray], given: Mapping[int, IntArray], rows: int) -> IntArray:
+    """Return the rows of which anything that is still read is not what it is in the row before."""
+    fresh = np.zeros(rows, dtype=np.bool_)
+    fresh[:1] = True
+    for v in (*values, *given.values()):
+        fresh[1:] |= (v[1:] != v[:-1]).any(axis=1)
+    return np.flatnonzero(fresh)
+
+
+def _assignments(query: Query, bounds: Sequence[Pair]) -> Iterator[tuple[dict[int, IntArray], int]]:
+    """Yield the values of the inputs, by node, in blocks of rows; in the end every assignment."""
     inputs = [k for k, n in enumerate(query.program) if isinstance(n, Input)]
     extent = _extent(query, bounds)
     total = prod(extent)
+    block = max(1, CELLS // max(1, len(extent)))
     for begin in range(0, total, block):
         left = np.arange(begin, min(total, begin + block))
         digits: list[IntArray] = []
@@ -76,10 +123,7 @@ def _evaluated(query: Query, bounds: Sequence[Pair], block: int) -> Iterator[tup
         for k in inputs:
             lower = bounds[k][0]
             given[k], flat = add(flat[:, : lower.size], lower[None]), flat[:, lower.size :]
-        values: list[IntArray] = []
-        for k, node in enumerate(query.program):
-            values.append(_value(k, node, given, values, rows) if k in needed else np.zeros((rows, 0), dtype=np.int64))
-        yield values, rows
+        yield given, rows
 
 
 def _value(k: int, node: Node, given: Mapping[int, IntArray], values: Sequence[IntArray], rows: int) -> IntArray:

@@ -90,6 +90,7 @@ def _verify(parser: Parser) -> None:
         "--delta", metavar="D", type=float, default=1e-3, help="of reals: by how much UNKNOWN may miss the property (default: 0.001)"
     )
     parser.add_argument("--no-attack", dest="attack", action="store_false", help="do not search for a counterexample first")
+    parser.add_argument("--explain", action="store_true", help="say what was tried, how long it took and what came of it")
     parser.add_argument(
         "--certificate",
         metavar="FILE",

@@ -34,6 +34,12 @@ def verdict_line(result: Result, width: int) -> str:
     return f"{result.name + ':':<{width + 1}} {verdict}  {grounds(result)}, {result.times.total:.2f} s"
 
 
+def steps(result: Result) -> list[str]:
+    """Return a line for each means that was tried on the way to a verdict, and one for why the last did not decide."""
+    tried = [f"  {r.name:<16} {r.seconds:7.2f} s  {r.outcome}" for r in result.trace]
+    return tried + ([f"  open: {result.detail or (result.reason and result.reason.value)}"] if result.reason is not None else [])
+
+
 def caveat(results: Sequence[Result]) -> str:
     """Return what to add to the verdict on several properties, if something holds only because nothing meets its assumption."""
     return f" {VACUOUSLY}" if overall(results) is Verdict.HOLDS and vacuous(results) else ""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from qspec.certificate.claim import domains
 from qspec.cli.outcome import Outcome, overall, status
-from qspec.cli.report import caveat, check_writable, deliver, solutions, verdict_line
+from qspec.cli.report import caveat, check_writable, deliver, solutions, steps, verdict_line
 from qspec.cli.specs import read_specs
 from qspec.cli.terminal import painted, progress
 from qspec.errors import QspecError, SpecError, UnsupportedError
@@ -36,8 +36,12 @@ def run(
     json: str | None,
     certificate: str | None,
     allow_vacuous: bool,
+    explain: bool,
 ) -> Outcome:
-    """Return the verdict on every property, then one line for each, then where certificates are, then counterexamples."""
+    """Return the verdict on every property, then one line for each, then where certificates are, then counterexamples.
+
+    To `explain` is to say after each line what was tried on the way to that verdict.
+    """
     check_writable(json)
     cases = read_specs(target, param)
     places = [] if certificate is None else _places(certificate, cases, solver or DEFAULT_SOLVER, theory, presolve)
@@ -62,7 +66,10 @@ def run(
             )
     verdict = overall(results)
     width = max(len(c.name) for c in cases)
-    lines = [painted(verdict.name) + caveat(results), *(verdict_line(r, width) for r in results)]
+    lines = [
+        painted(verdict.name) + caveat(results),
+        *(line for r in results for line in (verdict_line(r, width), *(steps(r) if explain else ()))),
+    ]
     try:
         head = "\n".join([*lines, *_saved(places, certificate, results)])
     except QspecError:

@@ -23,8 +23,6 @@ EXACT = 2**53
 """Integers below this are doubles: a sum of products is exact in whatever order if no partial sum can reach it."""
 SINGLE = 2**24
 """Integers below this are single-precision floats, which take half the time."""
-CACHED = 1 << 16
-"""Numbers of a batch of images that are convolved at a time: what stays near the processor."""
 FEW = 256
 """Products so few that converting them to doubles is not worth it."""
 CELLS = 1 << 22
@@ -284,11 +282,7 @@ def _apply(linear: LinearMap, x: IntArray) -> IntArray:
 def _convolve(conv: Convolution, x: IntArray, bound: int) -> IntArray:
     images = x.reshape(-1, *conv.image)
     fast = np.float32 if bound < SINGLE else np.float64 if bound < EXACT else x.dtype
-    kernel, result = conv.kernel.astype(fast), np.empty((len(images), *conv.shape), x.dtype)
-    block = max(1, CACHED // max(conv.inputs, conv.outputs, 1))
-    for k in range(0, len(images), block):
-        part = images[k : k + block].astype(fast)
-        result[k : k + block] = convolve.forward(part, kernel, conv.shape, conv.stride, conv.padding, conv.dilation)
+    result = convolve.in_blocks(images, conv.kernel, np.dtype(fast), conv.shape, conv.stride, conv.padding, conv.dilation)
     return result.reshape(*x.shape[:-1], conv.outputs)
 
 

@@ -42,11 +42,12 @@ def evaluate(program: Program, assignment: Assignment) -> list[IntArray]:
     values: list[IntArray] = []
     batch = np.broadcast_shapes(*(assignment[n.name].shape[:-1] for n in program if isinstance(n, Input) and n.name in assignment))
     for node in program:
-        values.append(_evaluate(node, values, assignment, batch))
+        values.append(value(node, values, assignment, batch))
     return values
 
 
-def _evaluate(node: Node, values: list[IntArray], assignment: Assignment, batch: tuple[int, ...]) -> IntArray:
+def value(node: Node, values: list[IntArray], assignment: Assignment, batch: tuple[int, ...]) -> IntArray:
+    """Return the value of one node by those of the nodes before it (only its arguments are read); errors are those of `evaluate`."""
     match node:
         case Input(name, lower, _):
             if name not in assignment or assignment[name].shape[-1:] != lower.shape:

@@ -10,9 +10,13 @@ from functools import cached_property
 from typing import assert_never
 
 import numpy as np
+import numpy.typing as npt
 
 from qspec.arithmetic.integers import SAFE, IntArray, magnitude, shrink, widen, within
 from qspec.arithmetic.rounding import Rounding, round_ratio
+
+MANY = 16
+"""Thresholds from which a search by halves is quicker than comparing with all of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +55,25 @@ class Rescale:
         return self.offset + (d >> 1 if halved else 0), np.frexp(d.astype(np.float64))[1].astype(np.int64) - 1
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Steps:
     """A staircase given step by step: `base + number of k with a >= thresholds[:, k]`; rows of `thresholds` never decrease."""
 
     base: IntArray
     thresholds: IntArray
+
+    @cached_property
+    def lines(self) -> tuple[IntArray, IntArray, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """The rows that differ, one after the other, each between two ends beyond all integers; where that of each element begins; and the
+        first threshold and the thresholds per unit of a line through the first and the last."""
+        numbers: dict[bytes, int] = {}
+        which = np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in self.thresholds], dtype=np.int64)
+        sample = np.zeros(len(numbers), dtype=np.int64)
+        sample[which] = np.arange(len(which))
+        rows, limit = self.thresholds[sample], np.iinfo(np.int64)
+        ends = np.pad(rows, ((0, 0), (1, 1)), constant_values=((0, 0), (limit.min, limit.max)))
+        first, span = rows[:, 0].astype(np.float64), np.maximum(1, rows[:, -1] - rows[:, 0])
+        return ends.reshape(-1), which * ends.shape[1], first[which], ((rows.shape[1] - 1) / span)[which]
 
 
 def climb(steps: Rescale | Steps, x: IntArray) -> IntArray:
@@ -72,9 +89,38 @@ def climb(steps: Rescale | Steps, x: IntArray) -> IntArray:
             codes = codes if lower is None else np.maximum(codes, lower)
             return within(codes if upper is None else np.minimum(codes, upper), bound)
         case Steps(base, thresholds):
-            return shrink(base + (x[..., None] >= thresholds).sum(axis=-1))
+            if x.dtype == object or thresholds.dtype == object or thresholds.shape[1] < MANY:
+                return shrink(base + (x[..., None] >= thresholds).sum(axis=-1))
+            return shrink(base + _counted(steps, x))
         case _:
             assert_never(steps)
+
+
+def _counted(steps: Steps, x: IntArray) -> IntArray:
+    """Return how many thresholds each argument reaches: on a line from the first to the last, put right by one, else by halves."""
+    ends, place, first, rate = steps.lines
+    most = steps.thresholds.shape[1]
+    found = np.clip((x - first) * rate + 1, 0, most).astype(np.int64)
+    for _ in range(2):
+        at = place + found
+        above, below = x >= ends[at + 1], x < ends[at]
+        found += above
+        found -= below
+    wrong = np.nonzero((x < ends[place + found]) | (x >= ends[place + found + 1]))
+    if wrong[0].size:
+        found[wrong] = _halved(ends, np.broadcast_to(place, x.shape)[wrong], x[wrong], most)
+    return found
+
+
+def _halved(ends: IntArray, place: IntArray, x: IntArray, most: int) -> IntArray:
+    """Return how many of `most` thresholds each argument reaches, a search by halves in all rows at once."""
+    found = np.zeros(x.shape, dtype=np.int64)
+    step = 1 << most.bit_length() >> 1
+    while step:
+        tried = np.minimum(found + step, most)
+        found += (tried - found) * (x >= ends[place + tried])
+        step >>= 1
+    return found
 
 
 def _shifted(steps: Rescale, x: IntArray, added: IntArray, shift: IntArray) -> IntArray:

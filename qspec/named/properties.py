@@ -41,13 +41,13 @@ def local_robustness(network: Network, centre: Operand, radius: Operand, label: 
 
     Source: Szegedy et al. 2014; on quantised networks Giacobbe, Henzinger, Lechner, TACAS 2020.
     """
-    (x,) = _inputs(network, "x")
+    (x,) = inputs_of(network, "x")
     return _within(forall(x, given=_near(x, centre, radius), then=argmax(network(x)) == label, name="local_robustness"), x, radius)
 
 
 def targeted_robustness(network: Network, centre: Operand, radius: Operand, target: int | Parameter) -> Property:
     """State that no input within `radius` LSB of `centre` is classified as `target`. Source: Carlini and Wagner 2017 (targeted attacks)."""
-    (x,) = _inputs(network, "x")
+    (x,) = inputs_of(network, "x")
     return _within(forall(x, given=_near(x, centre, radius), then=argmax(network(x)) != target, name="targeted_robustness"), x, radius)
 
 
@@ -56,7 +56,7 @@ def global_robustness(network: Network, radius: Operand, tolerance: Operand) -> 
 
     Source: Katz et al. 2017 (Reluplex), section on global robustness.
     """
-    a, b = _inputs(network, "a", "b")
+    a, b = inputs_of(network, "a", "b")
     given, then = linf(a.code - b.code) <= _radius(radius), linf(network(a) - network(b)) <= tolerance
     return _tolerating(_within(forall(a, b, given=given, then=then, name="global_robustness"), a, radius), tolerance)
 
@@ -66,7 +66,7 @@ def parameter_robustness(perturbed: PerturbedNetwork, centre: Operand, label: in
 
     `perturbed` is `network.perturb(weights=k, …)`. Source: Murthy, Das, Islam 2019, in the decision form, on fixed-point parameters.
     """
-    (x,) = _inputs(perturbed, "x")
+    (x,) = inputs_of(perturbed, "x")
     then = argmax(perturbed(x)) == label
     return _within(forall(x, perturbed.parameters, given=_near(x, centre, radius), then=then, name="parameter_robustness"), x, radius)
 
@@ -75,7 +75,7 @@ def bit_flip_robustness(
     network: Network, centre: Operand, label: int | Parameter, *, flips: int = 1, layers: Sequence[str] | None = None
 ) -> Property:
     """State that no `flips` flipped bits of stored parameters change the class of `centre`. Source: BFAVerifier, Zhang et al. 2025."""
-    (x,) = _inputs(network, "x")
+    (x,) = inputs_of(network, "x")
     flipped = network.flip_bits(flips, layers=layers)
     return forall(x, flipped.parameters, given=_near(x, centre, 0), then=argmax(flipped(x)) == label, name="bit_flip_robustness")
 
@@ -85,7 +85,7 @@ def individual_fairness(network: Network, protected: Sequence[str], tolerance: O
 
     Source: Dwork et al. 2012; on quantised networks Giacobbe, Henzinger, Lechner, TACAS 2020, section on the gender bias of grades.
     """
-    a, b = _inputs(network, "a", "b")
+    a, b = inputs_of(network, "a", "b")
     close = linf(network(a) - network(b)) <= tolerance
     return _tolerating(forall(a, b, given=same(a, b, except_for=protected), then=close, name="individual_fairness"), tolerance)
 
@@ -95,7 +95,7 @@ def decision_fairness(network: Network, protected: Sequence[str], threshold: Ope
 
     Source: Fairify, Biswas and Rajan 2023.
     """
-    a, b = _inputs(network, "a", "b")
+    a, b = inputs_of(network, "a", "b")
     accepted = [_only(network(v)) >= threshold for v in (a, b)]
     alike = (accepted[0] & accepted[1]) | (~accepted[0] & ~accepted[1])
     return forall(a, b, given=same(a, b, except_for=protected), then=alike, name="decision_fairness")
@@ -103,7 +103,7 @@ def decision_fairness(network: Network, protected: Sequence[str], threshold: Ope
 
 def monotonicity(network: Network, feature: str | int, *, increasing: bool = True) -> Property:
     """State that the one output never falls (or never rises) when only `feature` rises. Source: Sill 1998; Sharma and Wehrheim 2020."""
-    a, b = _inputs(network, "a", "b")
+    a, b = inputs_of(network, "a", "b")
     checks.flag(increasing, "increasing")
     rises = a[feature] <= b[feature]
     low, high = (network(a), network(b)) if increasing else (network(b), network(a))
@@ -115,8 +115,8 @@ def equivalence(first: Network, second: Network, *, tolerance: Operand | None = 
 
     Both read the same input format. Source: Kleine Büning, Kern, Sinz 2020 (epsilon- and top-1-equivalence).
     """
-    (x,) = _inputs(first, "x")
-    _inputs(second)
+    (x,) = inputs_of(first, "x")
+    inputs_of(second)
     layers = first.inputs[0].layer, second.inputs[0].layer
     assert isinstance(layers[0], Input)
     assert isinstance(layers[1], Input)
@@ -136,8 +136,8 @@ def runtime_agreement(first: Network, second: Network, centre: Operand, radius: 
     The networks come from `qs.load(file, semantics=…)`; the region is every input within `radius` LSB (codes, l-infinity). `qs.flips`
     decides it for many inputs, and runs what it finds in both runtimes. Raises SpecError on networks of other inputs or outputs.
     """
-    (x,) = _inputs(first, "x")
-    _inputs(second)
+    (x,) = inputs_of(first, "x")
+    inputs_of(second)
     ours, theirs = ([(str(t.grid), t.shape) for t in (n.inputs[0].type, n.output_types[0])] for n in (first, second))
     if ours != theirs:
         given = f"{first.name!r} and {second.name!r}: {ours} and {theirs}"
@@ -157,7 +157,7 @@ def no_overflow(network: Network, *, layers: Sequence[str] | None = None, satura
     SpecError if there is nothing to overflow.
     """
     checks.flag(saturation, "saturation")
-    (x,) = _inputs(network, "x")
+    (x,) = inputs_of(network, "x")
     held: list[Formula] = []
     for stage in network.stages if layers is None else [network.stage(n) for n in checks.names(layers, "layers")]:
         for tap, fmt in _overflowing(stage.layer):
@@ -175,11 +175,11 @@ def no_overflow(network: Network, *, layers: Sequence[str] | None = None, satura
 
 def reachable_class(network: Network, label: int | Parameter) -> Property:
     """State that some input is classified as `label`: a class that nothing reaches is dead."""
-    (x,) = _inputs(network, "x")
+    (x,) = inputs_of(network, "x")
     return exists(x, then=argmax(network(x)) == label, name="reachable_class")
 
 
-def _inputs(network: Network | PerturbedNetwork, *names: str) -> tuple[Variable, ...]:
+def inputs_of(network: Network | PerturbedNetwork, *names: str) -> tuple[Variable, ...]:
     """Return inputs of a network by these names; raises SpecError on what is no network."""
     if not isinstance(network, Network | PerturbedNetwork):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpecError("a network is of the wrong kind", given=repr(network), expected="a Network", advice="qs.load(…) reads a file")

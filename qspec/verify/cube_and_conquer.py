@@ -44,7 +44,7 @@ from qspec.verify.session import (
 )
 
 if TYPE_CHECKING:
-    from qspec.engines.dual.branch_and_bound import Outcome
+    from qspec.engines.dual.outcome import Outcome
 
 SECONDS = 60.0
 """The time that is reckoned with where it has no limit."""

@@ -18,7 +18,7 @@ from qspec.ir.real import ExactArray, fractions
 from qspec.language.expressions import constant
 from qspec.network.graph import Graph
 from qspec.problem import Fidelity
-from qspec.solver import Limits, Reason, Status
+from qspec.solver import Limits, Reason, Rung, Status
 
 SCHEMA = "qspec.result/1"
 VACUOUSLY = "(vacuously: nothing meets the assumption)"
@@ -76,6 +76,8 @@ class Said:
     statistics: Mapping[str, float | int | str] = field(default_factory=dict[str, float | int | str])
     numerical: bool = False
     """The answer stands on rounded numbers, so that nothing follows from it but what a replay confirms."""
+    trace: tuple[Rung, ...] = ()
+    """What the solver tried, in order, if it tells."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -169,6 +171,11 @@ class Result:
         return self.codes if self.point is None else {**(self.codes or {}), **self.point}
 
     @property
+    def trace(self) -> tuple[Rung, ...]:
+        """What was tried on the way to the verdict, in order: each means with its wall-clock seconds and what came of it."""
+        return tuple(rung for said in self.said for rung in said.trace)
+
+    @property
     def unexamined(self) -> bool:
         """Whether a `forall` property holds, and limits left open whether anything meets its assumption."""
         return self.kind == "forall" and self.verdict is Verdict.HOLDS and self.vacuous is None
@@ -222,6 +229,7 @@ class Result:
                     "size": s.size,
                     "numerical": s.numerical,
                     "statistics": dict(s.statistics),
+                    **({"trace": [[r.name, r.seconds, r.outcome] for r in s.trace]} if s.trace else {}),
                 }
                 for s in self.said
             ],
@@ -273,6 +281,7 @@ def _said(data: Mapping[str, Any]) -> Said:
         "reason": _reason(data["reason"]),
         "fidelity": Fidelity(data["fidelity"]),
         "statistics": dict(data["statistics"]),
+        "trace": tuple(Rung(*r) for r in data.get("trace", ())),
     }
     return Said(**{**data, **read})
 

@@ -247,7 +247,9 @@ def _checked(answer: Answer, problem: Problem, size: int) -> Said:
         status, reason, detail = "unknown", Reason.GARBAGE, f"{answer.status} without a model"
     if status == "unknown" and reason is None:
         reason = Reason.INCOMPLETE
-    return Said(status, reason, detail, answer.seconds, problem.theory, problem.fidelity, size, answer.statistics, answer.numerical)
+    return Said(
+        status, reason, detail, answer.seconds, problem.theory, problem.fidelity, size, answer.statistics, answer.numerical, answer.trace
+    )
 
 
 def _size(problem: Problem) -> int:

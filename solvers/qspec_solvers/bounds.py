@@ -44,7 +44,8 @@ class Bounds:
             return Answer("unknown", reason=Reason.UNSUPPORTED, detail=f"it takes the query itself, not {problem.theory}")
         # Imported here, because listing the solvers must not load the engine.
         from qspec.attack.reach import check_reach
-        from qspec.engines.dual.branch_and_bound import Options, prove
+        from qspec.engines.dual.branch_and_bound import prove
+        from qspec.engines.dual.options import Options
 
         deadline = limits.deadline()
         attack = _attack(limits, deadline) if problem.attack else None
@@ -56,11 +57,11 @@ class Bounds:
         seconds = time.monotonic() - began
         counts: Mapping[str, int] = {"domains": outcome.visited, "leaves": outcome.leaves, "open": outcome.open}
         if outcome.solution is not None:
-            return Answer("sat", grid_model(outcome.solution), seconds=seconds, statistics=counts)
+            return Answer("sat", grid_model(outcome.solution), seconds=seconds, statistics=counts, trace=outcome.trace)
         if outcome.proof is None:
             detail = outcome.ended or f"{outcome.visited} domains were bounded, {outcome.open} are open"
-            return Answer("unknown", reason=Reason.TIMEOUT, detail=detail, seconds=seconds, statistics=counts)
-        return Answer("unsat", seconds=seconds, statistics=counts, proof=outcome.proof.mapping())
+            return Answer("unknown", reason=Reason.TIMEOUT, detail=detail, seconds=seconds, statistics=counts, trace=outcome.trace)
+        return Answer("unsat", seconds=seconds, statistics=counts, proof=outcome.proof.mapping(), trace=outcome.trace)
 
     def _listed(self, problem: GridProblem, deadline: Deadline, began: float, error: UnsupportedError) -> Answer:
         """Enumerate what is too wide for floats to search, if that is little; such an answer has no certificate."""

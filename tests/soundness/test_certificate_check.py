@@ -22,7 +22,8 @@ from qspec.ir import linear
 from qspec.ir.digest import digest
 from qspec.ir.integer import FALSE, TRUE, Affine, All, And, Any, Input, Or, Program, Query, arguments, formula_nodes, sizes
 from qspec.ir.integer_builder import Builder
-from qspec.ir.reference import _evaluate, evaluate
+from qspec.ir.reference import evaluate
+from qspec.ir.reference import value as value_of
 from tests.soundness.naive_proofs import Writer, naive_proof
 from tests.soundness.random_queries import KINDS, Kind, assignments, random_query, solutions
 from tests.soundness.test_passes import enlarged
@@ -165,7 +166,7 @@ def least_by_enumeration(kind: str, program: Program, known: list[Pair], e: int,
     x = np.arange(known[a][0][e], known[a][1][e] + 1)
     values[a] = np.repeat(known[a][0][None], x.size, axis=0)
     values[a][:, e] = x
-    return int((c * _evaluate(node, values, {}, ())[:, e] - p[e] * x).min())
+    return int((c * value_of(node, values, {}, ())[:, e] - p[e] * x).min())
 
 
 @pytest.mark.parametrize("rounding", Rounding)

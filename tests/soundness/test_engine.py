@@ -16,8 +16,9 @@ from qspec.certificate.check import check
 from qspec.certificate.file import LIST, Certificate
 from qspec.deadline import Deadline
 from qspec.engines.dual import exhaustive
-from qspec.engines.dual.branch_and_bound import Outcome, prove
+from qspec.engines.dual.branch_and_bound import prove
 from qspec.engines.dual.options import Branching, Options
+from qspec.engines.dual.outcome import Outcome
 from qspec.errors import CertificateError, InternalError, UnsupportedError
 from qspec.ir.digest import digest
 from qspec.ir.integer import Query

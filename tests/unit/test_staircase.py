@@ -48,3 +48,14 @@ def test_shifts_are_the_quotients_they_stand_for(rounding: Rounding, shift: int,
     assert np.array_equal(climb(steps, x), climb(wide, x.astype(object)).astype(np.int64))
     odd = Rescale(3 * numerator, 3 * offset, 3 * denominator, rounding, *ends)
     assert np.array_equal(climb(steps, x), climb(odd, x))
+
+
+@pytest.mark.parametrize("count", [1, 15, 16, 17, 31, 255, 256])
+def test_steps_are_counted_by_halves_as_one_by_one(count: int) -> None:
+    """Rows that several elements share, thresholds that occur twice, and arguments at, next to and beyond all of them."""
+    rng = np.random.default_rng(count)
+    rows = np.sort(rng.integers(-300, 300, (3, count)), axis=1)
+    thresholds = rows[[0, 1, 0, 2, 1]]
+    x = np.concatenate([thresholds.T + shift for shift in (-1, 0, 1)] + [np.full((1, 5), v) for v in (-(2**61), 2**61)])
+    expected = np.array([[sum(int(v) >= int(t) for t in thresholds[e]) - 7 for e, v in enumerate(row)] for row in x])
+    assert np.array_equal(climb(Steps(np.full(5, -7), thresholds), x), expected)

@@ -6,8 +6,8 @@ A domain is bounded by its dual (`dual_ascent.py`), closed by integers (`integer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from math import prod
 
@@ -28,8 +28,10 @@ from qspec.engines.dual.contraction import Term, certain, facts_of, implied, kep
 from qspec.engines.dual.domain import Domain
 from qspec.engines.dual.dual_ascent import Found
 from qspec.engines.dual.dual_bound import Knobs
+from qspec.engines.dual.early import Trace, Turn, attacked, early
 from qspec.engines.dual.integer_closing import close_hopeful, fact_rows, recording
 from qspec.engines.dual.options import Options
+from qspec.engines.dual.outcome import Outcome
 from qspec.engines.dual.proof_tree import Arrays, Proof
 from qspec.engines.dual.root_bounds import first_bounds, relevant, root_domain, root_slopes
 from qspec.engines.dual.root_tightening import deep, sharpened
@@ -58,28 +60,8 @@ MAX_BYTES = 1 << 30
 MAX_FRONTIER = 1 << 16
 """Open domains from which the search goes depth first."""
 
-Attack = Callable[[Query], Callable[[], Mapping[str, IntArray] | None]]
+Attack = Callable[[Query], Turn]
 """Searches a query for a solution by other means, a part of its search at every call: before the branching, and between its rounds."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
-    """What a search ended with: a solution, or the arrays of a proof, or neither; domains visited, closed and still open."""
-
-    solution: dict[str, IntArray] | None
-    proof: Arrays | None
-    visited: int
-    leaves: int
-    open: int
-    partial: Arrays | None = None
-    """If open domains are left to others: a proof that assumes each of them, those nearest to being closed first."""
-    ended: str = ""
-    """Why it ended before the time was over, if it did."""
-
-    @property
-    def decided(self) -> bool:
-        """Whether the search ended with a solution or a proof."""
-        return self.solution is not None or self.proof is not None
 
 
 def prove(query: Query, deadline: Deadline, options: Options | None = None, attack: Attack | None = None) -> Outcome:
@@ -114,7 +96,8 @@ class _Search:
         self.visited = 0
         self.ended = ""
         self.open: list[Domain] = []
-        self.turn: Callable[[], Mapping[str, IntArray] | None] | None = None
+        self.turn: Turn | None = None
+        self.trace = Trace(deadline.clock)
 
     def run(self) -> Outcome:
         """Search until the query is decided or the limits are reached."""
@@ -129,14 +112,11 @@ class _Search:
         if known is None:
             self.proof.empty(0)
             return
-        columns = sum(n.lower.size for n in self.query.program if isinstance(n, Input))
-        dear = exhaustive.work(self.query) >= DEAR
-        if self.attack is not None and (self.deadline.left() < HURRY or columns <= COLUMNS or dear):
-            self.turn = self.attack(_boxed(self.query, tuple(known)))
-            self._look()
-            if self.solution is not None:
-                return
-        root = root_domain(self.query, known, self.view, self.layout, self.proof, self.deadline)
+        if self._early(known):
+            return
+        with self.trace.rung("first domain") as words:
+            root = root_domain(self.query, known, self.view, self.layout, self.proof, self.deadline)
+            words.append("nothing is left of it" if root is None else "bounded")
         if root is not None:
             self.view, root = relevant(self.query, self.view, root)
             self.low, self.high = root_slopes(self.query.program, self.layout, root.known)
@@ -148,7 +128,23 @@ class _Search:
             self._take_apart(root)
             if self.open and self.solution is None:
                 self.turn = self.turn or (None if self.attack is None else self.attack(_boxed(self.query, root.known)))
-                self._search(root)
+                with self.trace.rung("branch and bound") as words:
+                    self._search(root)
+                    words.append(f"{self.visited} domains bounded, {len(self.open)} open")
+
+    def _early(self, known: list[Interval]) -> bool:
+        """Climb the rungs below bounds; returns whether there is nothing to do any more."""
+        columns = sum(n.lower.size for n in self.query.program if isinstance(n, Input))
+        dear = exhaustive.work(self.query) >= DEAR
+        boxed = _boxed(self.query, tuple(known))
+        if self.attack is not None and (self.deadline.left() < HURRY or columns <= COLUMNS or dear):
+            self.turn = self.attack(boxed)
+            self.solution = None if dear else attacked(self.turn, self.trace)
+        if self.solution is not None or self.options.leave is not None:
+            return self.solution is not None
+        found = early(boxed, known, self.proof, self.turn, self.deadline, self.trace)
+        self.solution, self.ended = found.solution, found.ended
+        return found.solution is not None or found.proved or bool(found.ended)
 
     def _look(self) -> None:
         """Let the attack, if there is one, go on with its search for a solution."""
@@ -165,9 +161,8 @@ class _Search:
         done = self.solution is None and not self.open and self.proof.open == 0
         left = self.options.leave is not None and self.solution is None and len(self.open) == self.proof.open > 0  # none under way
         partial = self._partial() if left else None
-        return Outcome(
-            self.solution, self.proof.arrays() if done else None, self.visited, self.proof.leaves, len(self.open), partial, self.ended
-        )
+        arrays, trace = self.proof.arrays() if done else None, tuple(self.trace.rungs)
+        return Outcome(self.solution, arrays, self.visited, self.proof.leaves, len(self.open), partial, self.ended, trace)
 
     def _partial(self) -> Arrays:
         for number, d in enumerate(sorted(self.open, key=lambda d: -d.value)):

@@ -9,18 +9,22 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray
 from qspec.deadline import Deadline
+from qspec.engines.dual.distinct import different, solutions
 from qspec.engines.dual.domain import Domain
 from qspec.engines.dual.proof_tree import Proof
-from qspec.ir.integer import Affine, Input, Program, Query, arguments, formula_nodes, multiplications, sizes
-from qspec.ir.reference import evaluate, holds
+from qspec.ir.integer import Affine, Input, Program, Query, Staircase, Table, arguments, formula_nodes, multiplications, products, sizes
 
 Box = dict[int, tuple[IntArray, IntArray]]
 """Lower and upper bounds of every input, by node."""
 
-BLOCK = 1 << 12
-"""Assignments that are evaluated together, and that one step of a proof lists."""
+BLOCK, COLUMNS, FEWEST = 1 << 12, 1 << 22, 1
+"""Assignments that are evaluated together, and that one step of a proof lists; numbers that they may have; and as many are at least."""
 MOST, LARGEST = 1 << 22, 1 << 33
 """Assignments of a box that is listed, and products that this takes, at most: what comes of bounds is given up for it."""
+FACTORS, COUNTED, NOTICED = 2, 1 << 18, 64
+"""Free elements and assignments up to which those that differ in what follows are counted, and the share of the work that is noticeable."""
+SPEED = 2.5e9
+"""Products a second, about; measured on convolutions of some 10 million, with all that comes between them."""
 PATIENCE, EQUAL = 64, 1 << 22
 """Domains that are bounded first, at least, and products that cost about as much as bounding one of them."""
 
@@ -40,6 +44,23 @@ def price(query: Query, inputs: Box) -> int | None:
     count = points(inputs)
     total = count * work(query) if count <= MOST else LARGEST + 1
     return None if total > LARGEST else max(PATIENCE, -(-total // EQUAL))
+
+
+def seconds(query: Query, inputs: Box, deadline: Deadline) -> float:
+    """Return about how long listing a box takes: assignments of few free factors often give the same codes, and count once then."""
+    count = points(inputs)
+    free = sum(int(np.count_nonzero(lower < upper)) for lower, upper in inputs.values())
+    heavy = _heavy(query)
+    if free <= FACTORS and count <= COUNTED and any(isinstance(n, Staircase | Table) for n in query.program[:heavy]):
+        count = different(query, _assignments(query.program, inputs), heavy, deadline)
+    return min(count, LARGEST) * work(query) / SPEED
+
+
+def _heavy(query: Query) -> int:
+    """Return the first node that takes a noticeable part of the work."""
+    program = _needed(query)
+    limit = work(query) / NOTICED
+    return next((k for k, n in enumerate(program) if isinstance(n, Affine) and sum(products(m) for m, _ in n.terms) > limit), len(program))
 
 
 def _needed(query: Query) -> Program:
@@ -62,16 +83,16 @@ def listed(query: Query, proof: Proof, inputs: Box, deadline: Deadline) -> dict[
 
     Without any the proof is complete, or still open if the deadline has passed.
     """
-    program, waiting = _needed(query), [(0, inputs)]
+    program, waiting = query.program, [(0, inputs)]
+    block = max(FEWEST, min(BLOCK, COLUMNS // max(1, sum(lower.size for lower, _ in inputs.values()))))
     while waiting and not deadline.passed():
         number, part = waiting.pop()
-        if points(part) > BLOCK:
+        if points(part) > block:
             sides = list(_halves(proof, number, part))
             waiting += reversed(sides)
             continue
         assignment = _assignments(program, part)
-        true = holds(query.goal, evaluate(program, assignment))
-        hits = np.flatnonzero(np.broadcast_to(true, points(part)))
+        hits = solutions(query, assignment, deadline)
         if hits.size:
             return {name: x[hits[0]] for name, x in assignment.items()}
         proof.listed(number)
@@ -92,11 +113,14 @@ def _halves(proof: Proof, number: int, part: Box) -> Iterator[tuple[int, Box]]:
 
 def _assignments(program: Program, part: Box) -> dict[str, IntArray]:
     """Return every assignment of a box, shape (assignments, size) for each input."""
-    shape = [int(w) + 1 for lower, upper in part.values() for w in upper - lower]
-    flat = np.stack(np.unravel_index(np.arange(prod(shape)), shape), axis=1)
-    found: dict[str, IntArray] = {}
-    for k, (lower, _) in part.items():
+    count = points(part)
+    left, found = np.arange(count), dict[str, IntArray]()
+    for k, (lower, upper) in part.items():
         node = program[k]
         assert isinstance(node, Input)
-        found[node.name], flat = flat[:, : lower.size] + lower, flat[:, lower.size :]
+        own = np.repeat(lower[None], count, axis=0)
+        for e in np.flatnonzero(lower < upper):
+            left, digit = np.divmod(left, int(upper[e] - lower[e]) + 1)
+            own[:, e] += digit
+        found[node.name] = own
     return found
