@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
@@ -28,6 +28,9 @@ from _report import header, table
 
 SECONDS = (0.5, 2.0, 10.0)
 MEMORY = (512, 2048)
+KINDS = ("first", "warm")
+OVER = "Wall-clock seconds / CPU seconds beyond the limit; the warm call is the second one in a process.\n"
+HELD = "\nMemory: how much more the process held at its peak than before the call, by `memory`, with 10 s for each query.\n"
 Ask = Callable[[float, int], object]
 """Asks a query with so many seconds and MiB, and returns what is said."""
 
@@ -207,8 +210,12 @@ def _large(name: str) -> Ask:
 def run(route: str, seconds: float, memory: int) -> list[dict[str, float]]:
     """Ask a route in a fresh process."""
     command = [sys.executable, str(Path(__file__)), "--child", route, str(seconds), str(memory)]
-    with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=600, check=False)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=2 * seconds + 60, check=False)
+    except subprocess.TimeoutExpired:
+        print(f"{route}: stopped after {2 * seconds + 60:g} s", file=sys.stderr)
+        return []
     if done.returncode:
         print(f"{route}: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
         return []
@@ -221,23 +228,36 @@ def main() -> None:
     parser.add_argument("--routes", nargs="*", default=list(ROUTES), help="routes to ask")
     parser.add_argument("--seconds", nargs="*", type=float, default=SECONDS, help="limits to ask with")
     parser.add_argument("--no-memory", action="store_true", help="leave out the limits of memory")
+    parser.add_argument("--markdown", type=Path, help="write the report here, too")
     given = parser.parse_args()
     if given.child:
         return child(given.child[0], float(given.child[1]), int(given.child[2]))
-    print(header("Limits", "numpy", "jax", "z3-solver", "highspy"))
-    print(f"Load of the machine when it began: {os.getloadavg()[0]:.1f}.\n")
-    rows: list[list[object]] = []
-    for route in given.routes:
-        for seconds in given.seconds:
-            calls = run(route, seconds, 8192)
-            for kind, call in zip(("first", "warm"), calls, strict=False):
-                over = [call[k] - seconds for k in ("wall", "cpu")]
-                rows.append([route, seconds, kind, *(round(max(0.0, v), 2) for v in over), round(call["wall"], 2), call["said"]])
-                print(rows[-1], file=sys.stderr, flush=True)
-    print(table(["route", "limit s", "call", "over, wall s", "over, CPU s", "wall s", "said"], rows))
+    begun = f"Load of the machine when it began: {os.getloadavg()[0]:.1f}.\n"
+    columns = ["route", *(f"{s:g} s, {kind}" for s in given.seconds for kind in KINDS)]
+    parts = [
+        header("Limits", "numpy", "jax", "z3-solver", "highspy"),
+        begun,
+        OVER,
+        table(columns, [_overruns(r, given.seconds) for r in given.routes]),
+    ]
     if not given.no_memory:
-        print("\n" + table(["network", "route", "limit MiB", "more than before MiB", "CPU s", "said"], _memory()))
+        parts += [HELD, table(["network", "route", "limit MiB", "more than before MiB", "CPU s", "said"], _memory())]
+    report = "\n".join(parts)
+    print(report)
+    if given.markdown is not None:
+        given.markdown.write_text(f"{report}\n")
     return None
+
+
+def _overruns(route: str, limits: Sequence[float]) -> list[object]:
+    """Return the line of a route: for each limit and call the seconds beyond it, of the wall clock and of the CPU."""
+    cells: list[object] = [route]
+    for seconds in limits:
+        calls = run(route, seconds, 8192)
+        over = [[max(0.0, call[k] - seconds) for k in ("wall", "cpu")] for call in calls]
+        cells += [f"{wall:.2f} / {cpu:.2f}" for wall, cpu in over] + ["not ended"] * (len(KINDS) - len(over))
+        print(route, f"{seconds:g} s", *(f"{call['wall']:.2f} s {call['said']}" for call in calls), sep=" | ", file=sys.stderr, flush=True)
+    return cells
 
 
 def _memory() -> list[list[object]]:
