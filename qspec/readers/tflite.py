@@ -8,7 +8,7 @@ outputs are codes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +19,12 @@ from qspec.arithmetic.rounding import Rounding
 from qspec.arithmetic.tensor import Tensor
 from qspec.errors import UnsupportedError
 from qspec.face import Network
-from qspec.network.activations import Lookup
 from qspec.network.graph import Signal, apply
-from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Scaling, Thresholds, Transpose
-from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Input, MaxPool2D, Requantize
+from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Scaling, Transpose
+from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Input, MaxPool2D
 from qspec.readers.registry import Content, Reader
 from qspec.readers.tflite_file import TfliteModel, TfliteOperator, TfliteTensor, read_model
+from qspec.readers.tflite_layers import by_channel, nearest, tabled, times
 from qspec.runtimes.arithmetic import Quantized
 from qspec.runtimes.registry import tflite_runtime
 from qspec.runtimes.runtime import Runtime
@@ -32,7 +32,7 @@ from qspec.runtimes.runtime import Runtime
 PADDINGS = ("same", "valid")
 FUSED = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT")
 """Fused activations, in the order of the schema."""
-ON_ELEMENTS = ("LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1", "TANH")
+ON_ELEMENTS = ("ELU", "GELU", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1", "TANH")
 LAST = ("SOFTMAX", "DEQUANTIZE")
 """Operators that are left out at the end: outputs are the codes before them."""
 
@@ -156,7 +156,7 @@ class _Reader:
         return apply(self.runtime.sums(o.kind, unit, scales, out, self._limits(o)), apply(layer, x))
 
     def addition(self, o: TfliteOperator) -> Signal:
-        """ADD: both operands brought to common integers, their sum, and the output stage."""
+        """ADD, SUB: both operands brought to common integers, their sum, and the output stage."""
         own = [self._quantized(i) for i in o.inputs]
         operands = [self._operand(i, self._shape(self.model.tensors[o.outputs[0]])) for i in o.inputs]
         shapes = (operands[0].shape, operands[1].shape)
@@ -166,7 +166,28 @@ class _Reader:
         if rule.factors is not None:
             units = [Affine(8, q.signed, rational(f), q.zero) for q, f in zip(own, rule.factors, strict=True)]
             operands = [apply(Reinterpret(unit), s) for unit, s in zip(units, operands, strict=True)]
+        if o.kind == "SUB":
+            operands[1] = times(operands[1], np.full(operands[1].shape[-1], -1), f"{self._name(o)}_minus")
         return apply(rule.total, apply(Add(name=self._name(o)), *operands))
+
+    def product(self, o: TfliteOperator) -> Signal:
+        """MUL by a constant, one number for each channel or for all."""
+        own = [self._quantized(i) for i in o.inputs]
+        if self.model.tensors[o.inputs[0]].data is not None:  # the order of factors does not matter
+            o, own = replace(o, inputs=(o.inputs[1], o.inputs[0])), own[::-1]
+        x, stored = self._signal(o.inputs[0]), self._stored(o.inputs[1])
+        factors = by_channel(stored, x.shape)
+        if factors is None or x.shape != self._shape(self.model.tensors[o.outputs[0]]):
+            raise self._refusal("a MUL that is not by channel", stored.shape, "a constant with one number for each channel, or one")
+        made = times(x, factors - own[1].zero, self._name(o))
+        return apply(self.runtime.product(own[0], own[1], self._quantized(o.outputs[0]), self._limits(o)), made)
+
+    def resize_nearest(self, o: TfliteOperator) -> Signal:
+        """RESIZE_NEAREST_NEIGHBOR by whole factors."""
+        x, _ = self._alike(o)
+        align, half = bool(o.options.get("AlignCorners", 0)), bool(o.options.get("HalfPixelCenters", 0))
+        size = tuple(int(n) for n in self._stored(o.inputs[1]).reshape(-1))
+        return nearest(x, size, align=align, half=half, name=self._name(o))
 
     def average_pool(self, o: TfliteOperator) -> Signal:
         """AVERAGE_POOL_2D: the mean of the codes, ties away from code 0."""
@@ -243,12 +264,7 @@ class _Reader:
     def _on_elements(self, o: TfliteOperator) -> Signal:
         """Operators on single elements: a table over the input's codes, or a staircase where it never decreases."""
         x, given, out = self._signal(o.inputs[0]), self._quantized(o.inputs[0]), self._quantized(o.outputs[0])
-        table: IntArray = np.array(self.runtime.table(o.kind, given, out, o.options))
-        codes = apply(Reinterpret(Fixed(8, 0, given.signed)), x)
-        if np.any(table[1:] < table[:-1]):
-            return apply(Requantize(out.format, Lookup(Fixed(8, 0, given.signed), Tensor(table, out.format)), self._name(o)), codes)
-        steps: IntArray = np.searchsorted(table, np.arange(int(table[0]) + 1, int(table[-1]) + 1)) + given.ends[0]
-        return apply(Thresholds(out.format, table[:1], steps, self._name(o)), codes)
+        return tabled(x, np.array(self.runtime.table(o.kind, given, out, o.options)), given, out, self._name(o))
 
     # ---- tensors
 
@@ -366,10 +382,13 @@ OPERATORS: Mapping[str, Callable[[_Reader, TfliteOperator], Signal]] = {
     "FULLY_CONNECTED": _Reader.sums,
     "MAX_POOL_2D": _Reader.max_pool,
     "MEAN": _Reader.mean,
+    "MUL": _Reader.product,
     "PAD": _Reader.pad,
     "QUANTIZE": _Reader.quantize,
     "RESHAPE": _Reader.reshape,
+    "RESIZE_NEAREST_NEIGHBOR": _Reader.resize_nearest,
     "SQUEEZE": _Reader.reshape,
+    "SUB": _Reader.addition,
     "TRANSPOSE": _Reader.transpose,
 }
 

@@ -41,6 +41,8 @@ class LiteRtOptimized(LiteRtReference):
     def addition(
         self, kind: str, a: Quantized, b: Quantized, out: Quantized, ends: tuple[int, int], shapes: tuple[Sequence[int], Sequence[int]]
     ) -> Addition:
+        if kind == "SUB":
+            return LiteRtReference.addition(self, kind, a, b, out, ends, shapes)
         if max(a.scale, b.scale) / out.scale > LARGEST_RATIO:
             raise UnsupportedError(
                 "an optimised ADD that wraps is not read", given=max(a.scale, b.scale) / out.scale, expected=f"at most {LARGEST_RATIO}"

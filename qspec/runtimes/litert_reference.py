@@ -14,6 +14,7 @@ import numpy as np
 from qspec.network.kernel_layers import Scaling
 from qspec.runtimes.arithmetic import Quantized, multiplier
 from qspec.runtimes.runtime import Stage
+from qspec.runtimes.smooth import gelu, hard_swish
 from qspec.runtimes.tflm import Tflm, by_float, leaky, rectified, refused
 
 RECTIFIED: Mapping[str, tuple[int, int | None]] = {
@@ -36,6 +37,10 @@ class LiteRtReference(Tflm):
         rule = Scaling.ONCE_AWAY if kind == "FULLY_CONNECTED" else Scaling.AWAY
         return multiplier([scale * k / out.scale for k in kernel], out, ends, [rule])
 
+    def product(self, a: Quantized, b: Quantized, out: Quantized, ends: tuple[int, int]) -> Stage:
+        ratio = np.float32(a.scale) * np.float32(b.scale) / np.float32(out.scale)
+        return multiplier([float(ratio)], out, ends, [Scaling.AWAY])
+
     def table(self, kind: str, x: Quantized, out: Quantized, options: Mapping[str, float]) -> list[int]:
         if kind in RECTIFIED:
             return rectified(x, out, RECTIFIED[kind])
@@ -46,5 +51,9 @@ class LiteRtReference(Tflm):
                 return leaky(x, out, float(positive), float(negative))
             case "LOGISTIC" | "TANH":
                 return by_float(kind, x, out)
+            case "HARD_SWISH" if x.signed and out.signed:
+                return hard_swish(x, out)
+            case "GELU" if x.signed and out.signed and not options["Approximate"]:
+                return gelu(x, out)
             case _:
                 raise refused(self.name, kind)

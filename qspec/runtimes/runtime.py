@@ -62,7 +62,11 @@ class Runtime(Protocol):
     def addition(
         self, kind: str, a: Quantized, b: Quantized, out: Quantized, ends: tuple[int, int], shapes: tuple[Sequence[int], Sequence[int]]
     ) -> Addition:
-        """Return how ADD or SUB works for operands of these shapes."""
+        """Return how ADD or SUB works for operands of these shapes; of SUB the second one is negated before the sum."""
+        ...
+
+    def product(self, a: Quantized, b: Quantized, out: Quantized, ends: tuple[int, int]) -> Stage:
+        """Return the output stage of MUL, for the product of centred codes."""
         ...
 
     def average(self, count: int, x: Quantized, out: Quantized, *, image: bool, keep: bool, channels: int) -> Averaging:

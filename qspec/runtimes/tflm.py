@@ -18,6 +18,7 @@ from qspec.errors import UnsupportedError
 from qspec.network.kernel_layers import Multiplier, Scaling
 from qspec.runtimes.arithmetic import Quantized, away, multiplier, quantize_multiplier
 from qspec.runtimes.runtime import Addition, Averaging, Stage
+from qspec.runtimes.smooth import elu, hard_swish
 
 WIDE = Affine(32, True, Fraction(1), 0)
 """The integers between the stages of an addition."""
@@ -43,6 +44,9 @@ class Tflm:
     ) -> Addition:
         return shifted_addition(kind, a, b, out, ends, [Scaling.AWAY])
 
+    def product(self, a: Quantized, b: Quantized, out: Quantized, ends: tuple[int, int]) -> Stage:
+        return multiplier([a.scale * b.scale / out.scale], out, ends, [Scaling.AWAY])
+
     def average(self, count: int, x: Quantized, out: Quantized, *, image: bool, keep: bool, channels: int) -> Averaging:
         stored, shift = quantize_multiplier(x.scale / out.scale)
         spare = min(count.bit_length() - 1, 32, 31 + shift)
@@ -66,6 +70,10 @@ class Tflm:
                 return leaky(x, out, x.scale / out.scale, x.scale * alpha / out.scale)
             case "LOGISTIC" | "TANH":
                 return by_float(kind, x, out)
+            case "HARD_SWISH":
+                return hard_swish(x, out)
+            case "ELU":
+                return elu(x, out)
             case _:
                 raise refused(self.name, kind)
 
@@ -81,8 +89,8 @@ def fused_ends(activation: str, out: Quantized, code: Callable[[float], int]) ->
 
 def shifted_addition(kind: str, a: Quantized, b: Quantized, out: Quantized, ends: tuple[int, int], scaling: Sequence[Scaling]) -> Addition:
     """Return the addition that shifts codes left by 20 bits: operands by `scaling`, the sum with ties away from zero."""
-    if kind != "ADD":
-        raise UnsupportedError(f"{kind} is not read", given=kind, expected="ADD")
+    if kind not in ("ADD", "SUB"):
+        raise UnsupportedError(f"{kind} is not read", given=kind, expected="ADD, SUB")
     twice = 2 * max(a.scale, b.scale)
     stored = [quantize_multiplier(own.scale / twice) for own in (a, b)]
     first, second = (Multiplier(WIDE, (m,), (s,), tuple(scaling), left=20) for m, s in stored)

@@ -45,12 +45,18 @@ class Xnnpack(LiteRtOptimized):
         self, kind: str, a: Quantized, b: Quantized, out: Quantized, ends: tuple[int, int], shapes: tuple[Sequence[int], Sequence[int]]
     ) -> Addition:
         ratios = [float(np.float32(own.scale) / np.float32(out.scale)) for own in (a, b)]
-        if not all(2.0**-10 <= r < 2.0**8 for r in ratios) or kind != "ADD":
+        if not all(2.0**-10 <= r < 2.0**8 for r in ratios) or kind not in ("ADD", "SUB"):
             return LiteRtOptimized.addition(self, kind, a, b, out, ends, shapes)
         shift = 20 - (frexp(max(ratios))[1] - 1)
         first, second = (int(np.rint(r * 2.0**shift)) for r in ratios)
         common = gcd(first, second)
         return Addition(None, (first, second), Multiplier(out.format, (common,), (31 - shift,), (Scaling.ONCE_UP,), *ends))
+
+    def product(self, a: Quantized, b: Quantized, out: Quantized, ends: tuple[int, int]) -> Stage:
+        factor = np.float32(a.scale) * np.float32(b.scale) / np.float32(out.scale)
+        if not 2.0**-16 <= float(factor) < 2.0**8:
+            return LiteRtOptimized.product(self, a, b, out, ends)
+        return staircase(lambda p: np.rint(p.astype(np.float32) * factor).astype(np.int64) + out.zero, 1, ends, out.format)
 
     def average(self, count: int, x: Quantized, out: Quantized, *, image: bool, keep: bool, channels: int) -> Averaging:
         factor = np.float32(x.scale) / np.float32(out.scale) / np.float32(count)

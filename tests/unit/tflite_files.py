@@ -62,14 +62,14 @@ def sums(random: Random, kind: str, act: int = 0) -> TfliteModel:
     )
 
 
-def addition(random: Random, act: int = 0, constant: bool = False) -> TfliteModel:
-    """Return an ADD of two signals, or of a signal and a constant."""
+def addition(random: Random, act: int = 0, constant: bool = False, kind: str = "ADD") -> TfliteModel:
+    """Return an ADD or SUB of two signals, or of a signal and a constant."""
     a, b, result = scales(random)
     shape = (1, *(int(n) for n in random.integers(1, 7, 3)))
     data = random.integers(-128, 128, shape).astype(np.int8) if constant else None
     tensors = (signal("a", shape, a, zero(random)), signal("b", shape, b, zero(random), data), signal("y", shape, result, zero(random)))
-    operator = TfliteOperator("ADD", 2, (0, 1), (2,), {"FusedActivationFunction": act, "PotScaleInt16": False})
-    return TfliteModel("add", tensors, (operator,), (0,) if constant else (0, 1), (2,))
+    operator = TfliteOperator(kind, 2, (0, 1), (2,), {"FusedActivationFunction": act, "PotScaleInt16": False})
+    return TfliteModel(kind.lower(), tensors, (operator,), (0,) if constant else (0, 1), (2,))
 
 
 def pool(random: Random, kind: str, act: int = 0) -> TfliteModel:
@@ -102,20 +102,51 @@ def mean(random: Random) -> TfliteModel:
     return TfliteModel("mean", tensors, (TfliteOperator("MEAN", 2, (0, 1), (2,), {"KeepDims": keep}),), (0,), (2,))
 
 
+def product(random: Random, act: int = 0) -> TfliteModel:
+    """Return a MUL by a constant, one number for each channel or for all."""
+    a, b, result = scales(random)
+    shape = (1, *(int(n) for n in random.integers(1, 6, 3)))
+    data = random.integers(-128, 128, (1, 1, 1, int(random.choice([1, shape[-1]])))).astype(np.int8)
+    tensors = (
+        signal("a", shape, a, zero(random)),
+        signal("b", data.shape, b, zero(random), data),
+        signal("y", shape, result, zero(random)),
+    )
+    order = (0, 1) if random.random() < 0.5 else (1, 0)
+    return TfliteModel("mul", tensors, (TfliteOperator("MUL", 2, order, (2,), {"FusedActivationFunction": act}),), (0,), (2,))
+
+
+def resize(random: Random) -> TfliteModel:
+    """Return a RESIZE_NEAREST_NEIGHBOR by whole factors, up or down; half pixels are centres, sometimes."""
+    scale, point = scales(random)[0], zero(random)
+    height, width, depth, rows, columns = (int(n) for n in random.integers(1, 5, 5))
+    big, small = (1, height * rows, width * columns, depth), (1, height, width, depth)
+    given, made = (small, big) if random.random() < 0.7 else (big, small)
+    size = TfliteTensor("size", (2,), "INT32", (), (), 0, np.array(made[1:3], dtype=np.int32))
+    options = {"AlignCorners": False, "HalfPixelCenters": bool(random.integers(2)) and given == small}
+    tensors = (signal("x", given, scale, point), size, signal("y", made, scale, point))
+    return TfliteModel("resize", tensors, (TfliteOperator("RESIZE_NEAREST_NEIGHBOR", 2, (0, 1), (2,), options),), (0,), (2,))
+
+
 def on_elements(random: Random, kind: str) -> TfliteModel:
-    """Return QUANTIZE, RELU, RELU6, LEAKY_RELU, LOGISTIC or TANH."""
+    """Return QUANTIZE, RELU, RELU6, LEAKY_RELU, LOGISTIC, TANH, ELU, HARD_SWISH or GELU."""
     given, _, result = scales(random)
     points = zero(random), zero(random)
     if kind in ("LOGISTIC", "TANH"):
         result, points = (1 / 256, (points[0], -128)) if kind == "LOGISTIC" else (1 / 128, (points[0], 0))
     if kind == "RELU6":
         result, points = given, (points[0], points[0])
-    options = {"Alpha": float(np.float32(random.choice([0.1, 0.25, 0.01])))} if kind == "LEAKY_RELU" else {}
+    if kind == "GELU":
+        options: dict[str, float] = {"Approximate": False}
+    else:
+        options = {"Alpha": float(np.float32(random.choice([0.1, 0.25, 0.01])))} if kind == "LEAKY_RELU" else {}
     shape = (1, int(random.integers(1, 40)))
     tensors = (signal("x", shape, given, points[0]), signal("y", shape, result, points[1]))
-    return TfliteModel(kind.lower(), tensors, (TfliteOperator(kind, 2, (0,), (1,), options),), (0,), (1,))
+    version = 1 if kind == "HARD_SWISH" else 2
+    return TfliteModel(kind.lower(), tensors, (TfliteOperator(kind, version, (0,), (1,), options),), (0,), (1,))
 
 
+ON_ELEMENTS = ("QUANTIZE", "RELU", "RELU6", "LEAKY_RELU", "LOGISTIC", "TANH", "ELU", "HARD_SWISH", "GELU")
 FAMILIES = {
     "CONV_2D": lambda r: sums(r, "CONV_2D", int(r.choice([0, 1, 3]))),
     "DEPTHWISE_CONV_2D": lambda r: sums(r, "DEPTHWISE_CONV_2D", int(r.choice([0, 1, 3]))),
@@ -125,5 +156,8 @@ FAMILIES = {
     "AVERAGE_POOL_2D": lambda r: pool(r, "AVERAGE_POOL_2D", int(r.choice([0, 1]))),
     "MAX_POOL_2D": lambda r: pool(r, "MAX_POOL_2D", int(r.choice([0, 1]))),
     "MEAN": mean,
-    **{kind: (lambda r, kind=kind: on_elements(r, kind)) for kind in ("QUANTIZE", "RELU", "RELU6", "LEAKY_RELU", "LOGISTIC", "TANH")},
+    "SUB": lambda r: addition(r, int(r.choice([0, 1, 3])), False, "SUB"),
+    "MUL": lambda r: product(r, int(r.choice([0, 1, 3]))),
+    "RESIZE_NEAREST_NEIGHBOR": resize,
+    **{kind: (lambda r, kind=kind: on_elements(r, kind)) for kind in ON_ELEMENTS},
 }
