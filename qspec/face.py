@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from qspec.language.real_expressions import RealOutput, RealVariable
     from qspec.language.real_perturbation import PerturbedRealNetwork, Rounded
     from qspec.network.real_graph import Reals, RealStage
-    from qspec.quantization.calibrate import Calibration, Per
+    from qspec.quantization.calibrate import Calibration, Per, Weights
     from qspec.quantization.scales import Scales
 
 
@@ -228,18 +228,20 @@ class RealNetwork(RealGraph):
         headroom: object = 1,
         rounding: Rounding = Rounding.RND,
         overflow: Overflow = Overflow.SAT,
+        weights: Weights = "nearest",
     ) -> Calibration[Network]:
         """Return what quantises this network to any number of bits: scales that suit its parameters, and its signals on `values`.
 
         `values` are of shape (samples, *input shape), as for `evaluate`; `input` is the format of the input at every width. `per` "channel"
         gives each output of a layer and each input column a scale of its own, biases 32 bits, and leaves the last sums exact; per "tensor"
         one scale holds for all weights of a layer, and everything has as many bits. `scales` are powers of two ("fixed") or any ("affine").
-        Signals may be `headroom` times as great as on `values`. Raises ShapeError if values do not fit, FormatError on no format, and
-        SpecError on other malformed arguments. See `qspec.quantization.calibrate`.
+        Signals may be `headroom` times as great as on `values`. `weights` are rounded to the nearest code, or, in dense layers, one after
+        another, each making up on `values` for what those before it lost ("compensated"). Raises ShapeError if values do not fit,
+        FormatError on no format, and SpecError on other malformed arguments. See `qspec.quantization.calibrate`.
         """
         from qspec.quantization.calibrate import Settings, calibrated
 
-        return calibrated(self, values, input, Settings(per, scales, headroom, rounding, overflow), Network)
+        return calibrated(self, values, input, Settings(per, scales, headroom, rounding, overflow, weights), Network)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the network to a file (see `qspec.files.real_file`); raises ModelFileError if that fails."""

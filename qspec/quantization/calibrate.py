@@ -5,6 +5,8 @@ has one that moves into the weights: the layer reads x · 2^-e and multiplies by
 they are added, as converters give them, and the sums of the last layer are not rounded. Per tensor there is one scale for all weights of
 a layer, one for its biases and one for what it puts out, the outputs of the network among them, all of one width.
 
+Weights are rounded to the nearest code or, in dense layers, one after another so that sums stay near (`compensate.py`).
+
 Magnitudes of parameters are exact; those of signals are the greatest on the calibration samples, times the headroom, so that other inputs
 may saturate. Sources: dynamic fixed point by range, Courbariaux, Bengio, David 2015; biases and scales per channel, Jacob et al. 2018,
 Krishnamoorthi 2018; scales that move from a signal into the weights, Nagel et al. 2019.
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from typing import Any, Generic, Literal, cast
@@ -34,10 +36,12 @@ from qspec.network.real_graph import RealGraph, Reals, RealStage
 from qspec.network.real_layers import Activate, Exp, RealConv2D, RealDense, RealInput, RealSparse, Softmax, Softplus, sum_activation
 from qspec.network.types import Type
 from qspec.quantization.agreement import LEAST, Agreement, agreement
+from qspec.quantization.compensate import compensated
 from qspec.quantization.convert import Formats, quantized
 from qspec.quantization.scales import Scales, exponent, power, unit, wide_unit, with_units
 
 Per = Literal["channel", "tensor"]
+Weights = Literal["nearest", "compensated"]
 POSITIVE = ReLU | Sigmoid | HardSigmoid | Exp | Softplus | Softmax
 """Activations that are never negative: their signals need no sign."""
 STORED = RealDense | RealConv2D | Activate | AveragePool2D | Add | Concat
@@ -60,12 +64,15 @@ class Settings:
     headroom: object
     rounding: Rounding
     overflow: Overflow
+    weights: Weights = "nearest"
 
     def __post_init__(self) -> None:
-        for name, known in (("per", ("channel", "tensor")), ("scales", ("fixed", "affine"))):
+        for name, known in (("per", ("channel", "tensor")), ("scales", ("fixed", "affine")), ("weights", ("nearest", "compensated"))):
             given = getattr(self, name)
             if not isinstance(given, str) or given not in known:
                 raise SpecError(f"`{name}` is unknown", given=given, expected=f'"{known[0]}" or "{known[1]}"')
+        if self.weights == "compensated" and self.per == "tensor":
+            raise SpecError("biases of few bits compensate for nothing", given='per="tensor"', expected='per="channel"')
         check_modes(self.rounding, self.overflow)
         if rational(self.headroom) <= 0:
             raise SpecError("the headroom is not positive", given=self.headroom, expected="a positive number, such as 1 or 5/4")
@@ -128,7 +135,25 @@ class Calibration(Generic[GraphKind]):
         def formats(stage: RealStage, arguments: Sequence[Type]) -> Formats:
             return self._formats(stage.name, widths[stage.name], arguments) if stage.name in widths else unused
 
-        return quantized(self.network, formats).into(self.kind)
+        network = self._compensated(widths) if self.settings.weights == "compensated" else self.network
+        return quantized(network, formats).into(self.kind)
+
+    def _compensated(self, widths: Mapping[str, int]) -> RealGraph:
+        """Return the network with the weights of dense layers rounded so that what one of them loses others make up for."""
+        found = signals(self.network, self.values[:: -(-len(self.values) // CHECKED)])
+        stages = list(self.network.stages)
+        for k, stage in enumerate(stages):
+            layer = stage.layer
+            if isinstance(layer, RealDense) and stage.name in widths:
+                peak, bits = self.peaks[stage.name], widths[stage.name]
+                units = np.array([float(unit(p, bits, signed=True, scales=self.settings.scales)) for p in peak.weights])
+                kernel = layer.kernel.astype(np.float64)
+                bias = np.zeros(kernel.shape[1]) if layer.bias is None else layer.bias.astype(np.float64)
+                x = found[stage.arguments[0]].reshape(-1, kernel.shape[0])
+                grown = np.ldexp(1.0, np.array(peak.columns))[:, None] if peak.columns else np.ones((kernel.shape[0], 1))
+                weights, bias = compensated(kernel * grown, bias, x / grown[:, 0], units, bits)
+                stages[k] = replace(stage, layer=replace(layer, kernel=weights / grown, bias=bias))
+        return replace(self.network, stages=tuple(stages))
 
     def report(self, bits: int | Mapping[str, int], values: object = None, *, threshold: float = 0.0) -> Agreement:
         """Return how far the network at so many bits agrees with the real one, on `values` (the calibration samples if not given).

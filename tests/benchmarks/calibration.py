@@ -11,6 +11,7 @@ The networks are published ones over tables (adult, bank, COMPAS, student perfor
 - channel: `calibrate(rows)`, binary points by output channel and input column, biases of 32 bits, the last sum not rounded.
 - affine: the same with scales that are no powers of two (`scales="affine"`).
 - rounded end: per channel, with the last sum rounded as per tensor: what scales and biases bring without it.
+- compensated: as channel, with weights rounded one after another, each making up for what those before it lost (`weights="compensated"`).
 
 Run `python tests/benchmarks/calibration.py --help`.
 """
@@ -30,18 +31,19 @@ from fairness_nets import FOLDERS, NETWORKS, load
 
 import qspec as qs
 
-COLUMNS = ("tensor", "channel", "affine", "rounded end")
+COLUMNS = ("tensor", "channel", "affine", "rounded end", "compensated")
 
 
 def shares(real: qs.real.Network, rows: Values, other: Values, fmt: qs.Fixed | qs.Affine | qs.PerChannel, bits: int) -> list[float]:
     """Return the share of decisions on `other` rows that each way of calibrating on `rows` keeps."""
     tensor = real.calibrate(rows, input=fmt, per="tensor").quantized(bits)
     made = [real.calibrate(rows, input=fmt, scales=scales).quantized(bits) for scales in ("fixed", "affine")]
+    made.append(real.calibrate(rows, input=fmt, weights="compensated").quantized(bits))
     decided = evaluator(real)(other) > 0
     outputs = [evaluator(network)(other) for network in (tensor, *made)]
     unit = float(tensor.output_types[0].grid.units[0])
     coarse = np.floor(outputs[1] / unit + 0.5) * unit
-    return [float(np.mean((found > 0) == decided)) for found in (*outputs, coarse)]
+    return [float(np.mean((found > 0) == decided)) for found in (*outputs[:3], coarse, outputs[3])]
 
 
 def drawn(name: str, options: argparse.Namespace, seed: int) -> tuple[Values, qs.Fixed | qs.Affine | qs.PerChannel]:

@@ -14,7 +14,8 @@ import pytest
 import qspec as qs
 from qspec.errors import SpecError
 from qspec.quantization.agreement import agreement
-from qspec.quantization.calibrate import Calibration
+from qspec.quantization.calibrate import Calibration, Weights
+from qspec.quantization.compensate import compensated
 from qspec.verify.result import Verdict
 
 TABLE = qs.Schema((qs.Whole("income", 0, 20_000), *(qs.Ordinal(f"flag {k}", ("no", "yes")) for k in range(4))), ("flag 0",))
@@ -44,6 +45,7 @@ SMALL = qs.real.Sequential(
 WIDE = qs.PerChannel((qs.Fixed(6, 0, signed=False), qs.Fixed(2, 2, signed=False)))
 CODES = np.array(list(product(range(64), range(4))))
 POINTS = CODES * [1.0, 0.25]
+WEIGHTS: tuple[Weights, Weights] = ("nearest", "compensated")
 
 
 def calibrated(**settings: Any) -> Calibration[qs.Network]:
@@ -214,6 +216,31 @@ def test_outputs_that_are_compared_have_one_unit() -> None:
         assert len(set(calibrated(**settings).quantized(5).output_types[0].grid.units)) == 1
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_compensated_weights_lose_less_of_the_sums_and_the_last_bias_loses_nothing(seed: int) -> None:
+    """One input: what its weight loses at the mean is the bias's, by hand; several: sums are nearer than with the nearest codes."""
+    rng = np.random.default_rng(seed)
+    x, units = rng.normal(3, 1, (500, 6)) * [50, 9, 3, 1, 1, 1], np.array([0.25, 0.5])
+    kernel, bias = rng.normal(0, 1, (6, 2)), rng.normal(0, 1, 2)
+    weights, shifted = compensated(kernel, bias, x, units, 8)
+    assert np.array_equal(weights / units, np.rint(weights / units))
+    nearest = np.floor(kernel / units + 0.5) * units
+    exact = x @ kernel + bias
+    assert np.all(((x @ weights + shifted - exact) ** 2).mean(axis=0) < ((x @ nearest + bias - exact) ** 2).mean(axis=0))
+    one, moved = compensated(kernel[:1], bias, x[:, :1], units, 8)
+    assert np.array_equal(one, nearest[:1])
+    np.testing.assert_allclose(moved, bias - (nearest[0] - kernel[0]) * x[:, 0].mean(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("scales", ["fixed", "affine"])
+def test_a_compensated_network_has_the_scales_of_another_and_keeps_more(scales: Any) -> None:
+    plain, better = (CREDIT.calibrate(ROWS, input=TABLE.format(), scales=scales, weights=w) for w in WEIGHTS)
+    for bits in (4, 5):
+        a, b = plain.quantized(bits), better.quantized(bits)
+        assert [s.type for s in a.stages] == [s.type for s in b.stages]
+    assert sum(better.report(n).share for n in (4, 5, 6)) > sum(plain.report(n).share for n in (4, 5, 6))
+
+
 def test_headroom_moves_the_ends_of_signals_and_nothing_else() -> None:
     plain, roomy = (calibrated(headroom=h).quantized(8) for h in (1, 4))
     first, second = (n.stage("dense_1").layer for n in (plain, roomy))
@@ -227,7 +254,13 @@ def test_headroom_moves_the_ends_of_signals_and_nothing_else() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "match"),
-    [({"per": "layer"}, "`per` is unknown"), ({"scales": "any"}, "`scales` is unknown"), ({"headroom": 0}, "the headroom is not positive")],
+    [
+        ({"per": "layer"}, "`per` is unknown"),
+        ({"scales": "any"}, "`scales` is unknown"),
+        ({"weights": "any"}, "`weights` is unknown"),
+        ({"weights": "compensated", "per": "tensor"}, "compensate for nothing"),
+        ({"headroom": 0}, "the headroom is not positive"),
+    ],
 )
 def test_settings_that_mean_nothing_are_refused(settings: dict[str, Any], match: str) -> None:
     with pytest.raises(SpecError, match=match):
