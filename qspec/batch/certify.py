@@ -16,7 +16,7 @@ from qspec.arithmetic.formats import code_range
 from qspec.arithmetic.integers import IntArray, in_common_unit, integers
 from qspec.arithmetic.shapes import check_labelled
 from qspec.batch.certification import Certification, Outcome
-from qspec.batch.journal import Journal, opened
+from qspec.batch.journal import Journal, about, opened
 from qspec.batch.progress import tally
 from qspec.deadline import Deadline, OutOfTime, memory_errors
 from qspec.engines.boxes.class_query import Question, question
@@ -85,7 +85,7 @@ def certify(
     work = _Work.of(network, images, labels, radius, branching, timeout, workers, seed)
     deadline = limit.within(timeout * len(work.labels)) if timeout else limit
     with ExitStack() as stack:
-        journal = stack.enter_context(opened(store, work.key(), work.shape, timeout))
+        journal = stack.enter_context(opened(store, work.key(), about(work.images, work.labels, work.radius), work.shape, timeout))
         count = stack.enter_context(tally(len(work.labels))) if progress else None
         return _Certifier(work, journal, count, deadline, memory).run()
 

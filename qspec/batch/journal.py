@@ -6,6 +6,7 @@ The first line says what the others are about; a last line that is cut off is dr
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 from collections.abc import Generator, Mapping
@@ -24,6 +25,14 @@ from qspec.support.json_text import parse
 from qspec.verify.result import Verdict
 
 SCHEMA = "qspec.certify/1"
+
+
+def about(images: IntArray, labels: IntArray, radius: int) -> str:
+    """Return the SHA-256 of what certifications of several networks can be compared on: samples, classes and radius."""
+    state = hashlib.sha256(f"{radius} {len(images)}".encode())
+    for array in (images, labels):
+        state.update(np.ascontiguousarray(array.astype(np.int64)).tobytes())
+    return state.hexdigest()
 
 
 class Journal:
@@ -49,8 +58,10 @@ def _line(index: int, o: Outcome, limit: float | None) -> bytes:
 
 
 @contextmanager
-def opened(where: str | os.PathLike[str] | None, key: str, shape: tuple[int, ...], limit: float | None) -> Generator[Journal]:
+def opened(where: str | os.PathLike[str] | None, key: str, subject: str, shape: tuple[int, ...], limit: float | None) -> Generator[Journal]:
     """Open the journal of one certification, known by its key; images have this shape, and a sample has so many seconds (None: any).
+
+    `subject` (see `about`) is what it shares with certifications of other networks.
 
     What was undecided is kept only if it had as much time then as it has now.
     Raises SpecError if the file cannot be used, is in use, or is about something else.
@@ -75,7 +86,7 @@ def opened(where: str | os.PathLike[str] | None, key: str, shape: tuple[int, ...
         stream.seek(0, os.SEEK_END)
         if not end:
             with writing(path):
-                write_all(stream.fileno(), (json.dumps({"schema": SCHEMA, "key": key}) + "\n").encode())
+                write_all(stream.fileno(), (json.dumps({"schema": SCHEMA, "key": key, "about": subject}) + "\n").encode())
         yield Journal(path, stream, kept, limit)
 
 

@@ -7,6 +7,10 @@ import sys
 from qspec.arithmetic.integers import IntArray
 from qspec.batch.certification import Certification
 from qspec.batch.certify import Branching, certify
+from qspec.batch.journal import about
+from qspec.batch.regression import baseline as read_baseline
+from qspec.batch.regression import of_certification
+from qspec.cli.gate import Gate
 from qspec.cli.outcome import Exit, Outcome
 from qspec.cli.terminal import painted, table
 from qspec.errors import QspecError, SpecError
@@ -32,14 +36,19 @@ def run(
     timeout: float | None,
     memory: int | None,
     seed: int,
+    fail_under: float | None,
+    baseline: str | None,
+    junit: str | None,
 ) -> Outcome:
-    """Return the verdict on all samples together, the shares, and a table of how many each stage settled."""
+    """Return the verdict on all samples together, the shares, a table of how many each stage settled, and what changed."""
     check_drawable(plot)
-    codes, classes = _samples(samples, labels, images)
+    gate = Gate(fail_under, baseline, junit)
+    codes, classes = (values[:first] for values in _samples(samples, labels, images))
+    before = None if baseline is None else read_baseline(baseline, about(codes, classes, radius))
     found = certify(
         load(network, kind=Network),
-        codes[:first],
-        classes[:first],
+        codes,
+        classes,
         radius,
         branching=branching,
         timeout=timeout,
@@ -57,7 +66,9 @@ def run(
             draw(found, plot)
         except QspecError as error:  # hours of work are not lost for a picture
             parts.append(f"no figure: {error}")
-    return Outcome("\n\n".join(parts), {Verdict.HOLDS: Exit.HOLDS, Verdict.VIOLATED: Exit.VIOLATED, Verdict.UNKNOWN: Exit.UNKNOWN}[verdict])
+    ended = {Verdict.HOLDS: Exit.HOLDS, Verdict.VIOLATED: Exit.VIOLATED, Verdict.UNKNOWN: Exit.UNKNOWN}[verdict]
+    added, ended = gate.passed(of_certification(found), before, found.network or "certify", ended)
+    return Outcome("\n\n".join([*parts, *added]), ended)
 
 
 def _overall(found: Certification) -> Verdict:

@@ -12,6 +12,9 @@ from typing import cast
 import numpy as np
 
 from qspec.batch.many import Finished, grid, together, verify_many
+from qspec.batch.regression import baseline as read_baseline
+from qspec.batch.regression import of_batch
+from qspec.cli.gate import Gate
 from qspec.cli.outcome import Exit, Outcome, overall, status
 from qspec.cli.report import caveat
 from qspec.cli.specs import choose, read_file, setting, split_target
@@ -35,9 +38,14 @@ def run(
     by: Sequence[str],
     param: Sequence[str],
     allow_vacuous: bool,
+    fail_under: float | None,
+    baseline: str | None,
+    junit: str | None,
     **options: object,
 ) -> Outcome:
-    """Return the verdict on all queries, a table of how many have which, and the errors of queries that could not be asked."""
+    """Return the verdict on all queries, a table of how many have which, errors of queries that could not be asked, and what changed."""
+    gate = Gate(fail_under, baseline, junit)
+    before = None if baseline is None else read_baseline(baseline)
     path, name = split_target(target)
     properties = choose(read_file(path).properties, name, path)
     queries = grid(*map(read_over, over), [dict(map(setting, param))])
@@ -51,7 +59,8 @@ def run(
     ended = status(verdict, results, allow_vacuous=allow_vacuous)
     if failed:
         ended = Exit.FAILURE if any(isinstance(f.error, InternalError) for f in failed) else Exit.USAGE
-    return Outcome("\n\n".join(parts), ended)
+    added, ended = gate.passed(of_batch(done), before, path.stem, ended)
+    return Outcome("\n\n".join([*parts, *added]), ended)
 
 
 def read_over(file: str) -> list[dict[str, object]]:

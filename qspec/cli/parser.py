@@ -122,6 +122,7 @@ def _verify_many(parser: Parser) -> None:
     _query(parser)
     _limits(parser)
     _vacuous(parser)
+    _gate(parser)
 
 
 def _certify(parser: Parser) -> None:
@@ -144,6 +145,7 @@ def _certify(parser: Parser) -> None:
     parser.add_argument("--timeout", metavar="SECONDS", type=number, default=60.0, help="limit for each open sample, or none (default: 60)")
     parser.add_argument("--memory", metavar="MIB", type=_whole, default=8192, help="limit for what is held, or none (default: 8192)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of searches (default: 0)")
+    _gate(parser)
 
 
 def _radius(parser: Parser) -> None:
@@ -271,6 +273,14 @@ def _query(parser: Parser) -> None:
     _param(parser)
     parser.add_argument("--theory", metavar="T", help="QF_BV (bit-vectors), QF_LIA (integers), … (default: what suits the solver best)")
     parser.add_argument("--without", metavar="PASS", action="append", default=[], help="switch off a simplification; may be repeated")
+
+
+def _gate(parser: Parser) -> None:
+    parser.add_argument("--fail-under", metavar="PERCENT", type=float, help="status 0 if so many hold, 1 if fewer, whatever the others do")
+    parser.add_argument(
+        "--baseline", metavar="OLD.jsonl", help="the --store of an earlier run: status 1 only if something is newly refuted or newly open"
+    )
+    parser.add_argument("--junit", metavar="FILE.xml", help="write every verdict as a test case of JUnit's XML")
 
 
 def _vacuous(parser: Parser) -> None:

@@ -146,7 +146,7 @@ class Result:
             self.hashes["query"],
             self.name,
             self.kind,
-            {k: _plain(v) for k, v in self.parameters.items()},
+            {k: plain(v) for k, v in self.parameters.items()},
             self._network_hashes(),
             **dict(self.proof),  # pyright: ignore[reportArgumentType]
         )
@@ -213,7 +213,7 @@ class Result:
             "reason": self.reason.name if self.reason else None,
             "detail": self.detail,
             "codes": None if self.codes is None else {k: np.asarray(v).tolist() for k, v in self.codes.items()},
-            "point": None if self.point is None else {k: _plain(v) for k, v in self.point.items()},
+            "point": None if self.point is None else {k: plain(v) for k, v in self.point.items()},
             **({"rows": {k: dict(row) for k, row in self.rows.items()}} if self.rows else {}),
             "violations": self.violations,
             "solver": self.solver,
@@ -235,7 +235,7 @@ class Result:
             ],
             "limits": {"seconds": self.limits.seconds, "memory": self.limits.memory, "seed": self.limits.seed},
             "times": {k: getattr(self.times, k) for k in Times.__slots__},
-            "parameters": {k: _plain(v) for k, v in self.parameters.items()},
+            "parameters": {k: plain(v) for k, v in self.parameters.items()},
             "hashes": {
                 **self.hashes,
                 **{f"network {k} ({n.name})": h for k, (n, h) in enumerate(zip(self.networks, self._network_hashes(), strict=True))},
@@ -311,7 +311,7 @@ def _fractions(values: object) -> ExactArray:
     return fractions(constant(values).values)
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     """Return a parameter's value as JSON: whole numbers, or exact ratios as text."""
     array = constant(value).values
     numbers = np.array([_number(v) for v in array.reshape(-1)], dtype=object)

@@ -73,13 +73,13 @@ def test_what_a_store_settles_is_not_asked_again(tmp_path: Path, monkeypatch: py
 )
 def test_what_was_undecided_is_asked_again_in_more_time(before: float | None, now: float | None, stays: bool, tmp_path: Path) -> None:
     store = tmp_path / "a.jsonl"
-    with opened(store, "key", (1,), before) as journal:
+    with opened(store, "key", "", (1,), before) as journal:
         journal.write({3: Outcome(Verdict.UNKNOWN, "open", None, "late"), 4: Outcome(Verdict.HOLDS, "duals")})
-    with opened(store, "key", (1,), now) as journal:
+    with opened(store, "key", "", (1,), now) as journal:
         assert list(journal.kept) == ([3, 4] if stays else [4])
     with store.open("a") as file:
         file.write(json.dumps({"index": 5, "verdict": "UNKNOWN", "stage": "open", "codes": None, "detail": "of an older version"}) + "\n")
-    with opened(store, "key", (1,), now) as journal:
+    with opened(store, "key", "", (1,), now) as journal:
         assert 5 not in journal.kept
 
 
