@@ -24,6 +24,8 @@ SHARE = 0.01
 """Of the codes of a signal that may stand at an end."""
 MANY = 1000
 """Values below which a largest one that is often met says nothing."""
+FARTHEST = 1e9
+"""Codes that count as the distance of signals of different sizes."""
 FAR = 4.0
 """Codes by which a layer may be apart from its twin on average."""
 
@@ -54,30 +56,52 @@ def saturated(network: Network, traced: dict[str, IntArray]) -> Iterator[Finding
 def against(network: Network, traced: dict[str, IntArray], twin: RealNetwork) -> tuple[list[Beside], list[Finding]]:
     """Return every layer with weights beside that of the float network, and what is wrong there.
 
-    A layer's twin is the signal of its size, after the twin of the layer before, that is nearest on these inputs.
+    The twins of layers are signals of their sizes in the same order, those that are nearest on these inputs in all.
     """
     source, twin = network.inputs[0], _before_softmax(twin)
     real = signals(twin, _values(source, traced[source.name]).reshape(-1, *twin.inputs[0].shape))
+    flat = [v.reshape(len(v), -1) for v in real]
+    here = {s.name: _values(s, traced[s.name]) for s in network.stages}
+    stages = _stored(network)
+    alike = [s for s in stages if any(v.shape == here[s.name].shape for v in flat[1:])]
+    places = _aligned([_distances(here[s.name], _unit(s), flat) for s in alike])
+    twins = {s.name: k for s, k in zip(alike, places, strict=True) if flat[k].shape == here[s.name].shape}
+    found = [Finding(UNALIKE, f"{s.name!r}", f"{s.type.size} elements") for s in stages if s.name not in twins]
     beside: list[Beside] = []
-    found: list[Finding] = []
-    after = 0
-    here = [_values(s, traced[s.name]) for s in network.stages]
-    for stage in _stored(network):
-        values, unit = _values(stage, traced[stage.name]).reshape(len(real[0]), -1), float(stage.type.grid.units[0])
-        fits = [k for k in range(after + 1, len(real)) if real[k][0].size == values[0].size]
-        if not fits:
-            found.append(Finding(UNALIKE, f"{stage.name!r}", f"{values[0].size} elements"))
-            continue
-        # the same layer may stand twice, before and after its activation: of what is as near, the last
-        distances = [float(np.abs(real[k].reshape(values.shape) - values).mean()) for k in fits]
-        near = [k for k, d in zip(fits, distances, strict=True) if d <= min(distances) * (1 + 1e-9)]
-        after = near[-1]
-        own = real[after].reshape(values.shape)
-        apart = np.abs(own - values) / unit
-        beside.append(Beside(stage.name, twin.stages[after].name, float(apart.mean()), float(apart.max())))
-        found += _compared(stage, values, own, beside[-1], unit)
-        found += _rectified_nowhere(stage, own, after, twin, here, unit)
+    for stage, k in ((s, twins[s.name]) for s in stages if s.name in twins):
+        apart = np.abs(flat[k] - here[stage.name]) / _unit(stage)
+        beside.append(Beside(stage.name, twin.stages[k].name, float(apart.mean()), float(apart.max())))
+        found += _compared(stage, here[stage.name], flat[k], beside[-1], _unit(stage))
+        found += _rectified_nowhere(stage, flat[k], k, twin, list(here.values()), _unit(stage))
     return beside, found + _classes(network, traced, real, twin)
+
+
+def _distances(values: Floats, unit: float, real: list[Floats]) -> list[float]:
+    """Return how far a layer is from each signal in codes, infinity where sizes differ; the input is no layer's twin."""
+    return [np.inf, *(float(np.abs(v - values).mean()) / unit if v.shape == values.shape else np.inf for v in real[1:])]
+
+
+def _aligned(costs: list[list[float]]) -> list[int]:
+    """Return one signal for each layer, in an order that never falls, with the least sum of distances, of equals the last.
+
+    A signal may be the twin of several layers if there are fewer of them. Source of the method: dynamic time warping, Sakoe and Chiba 1978.
+    """
+    best, steps = np.zeros(len(costs[0]) if costs else 0), list[IntArray]()
+    for row in costs:
+        # the least sum that ends at each signal or before it, and where
+        ends: IntArray = np.array([int(k - np.argmin(best[k::-1])) for k in range(best.size)], dtype=np.int64)
+        steps.append(ends)
+        best = best[ends] + np.minimum(row, FARTHEST)
+    found: list[int] = []
+    place = best.size - 1 - int(np.argmin(best[::-1])) if costs else 0
+    for ends in reversed(steps):
+        found.insert(0, place)
+        place = int(ends[place])
+    return found
+
+
+def _unit(stage: Stage) -> float:
+    return float(stage.type.grid.units[0])
 
 
 def _before_softmax(twin: RealNetwork) -> RealNetwork:

@@ -133,3 +133,12 @@ def test_what_is_no_question_is_refused(made):
         qs.lint(made[0], twin=made[1])
     with pytest.raises(qs.ShapeError, match="do not fit"):
         qs.lint(made[0], inputs=np.zeros((1, 3), int))
+
+
+def test_a_twin_with_other_layers_is_named(made):
+    path, real, codes = made
+    size = int(np.prod(real.inputs[0].shape))
+    other = qs.real.Sequential(qs.real.Input((size,)), qs.real.Dense(np.zeros((size, 10))), qs.real.Dense(np.zeros((10, 7))))
+    found = qs.lint(path, twin=other, inputs=codes[:5])
+    assert rules(found).count("twin-unlike") + len(found.beside) == sum(isinstance(s.layer, qs.real.Dense) for s in real.stages)
+    assert "twin-unlike" in rules(found)
