@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
+from qspec.solver import Reason
+from qspec.support.plain import document
 from qspec.verify.result import Verdict
 
 
@@ -72,6 +74,21 @@ class Certification:
     def throughput(self) -> float:
         """Samples a second, over all stages."""
         return self.samples / max(1e-9, sum(self.seconds.values()))
+
+    @property
+    def verdict(self) -> Verdict:
+        """VIOLATED if some sample is refuted or misclassified, HOLDS if all are certified, else UNKNOWN."""
+        verdicts = {o.verdict for o in self.outcomes}
+        return next((v for v in (Verdict.VIOLATED, Verdict.UNKNOWN) if v in verdicts), Verdict.HOLDS)
+
+    @property
+    def reason(self) -> Reason | None:
+        """INCOMPLETE if the verdict is unknown; the detail of each sample says more."""
+        return Reason.INCOMPLETE if self.verdict is Verdict.UNKNOWN else None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return everything as JSON values, schema `qspec.certification/1`; exact numbers stay exact."""
+        return document(self, "qspec.certification/1")
 
     def rows(self) -> list[dict[str, object]]:
         """Return a plain row for each sample: index, label, clean, verdict, stage, detail."""

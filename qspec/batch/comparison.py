@@ -12,8 +12,9 @@ from qspec.errors import SoundnessError, SpecError
 from qspec.language.bind import bind
 from qspec.language.formulas import Property
 from qspec.language.traversal import is_real
-from qspec.solver import Solver
+from qspec.solver import Reason, Solver
 from qspec.support.options import listed
+from qspec.support.plain import document
 from qspec.verify.decide import verify
 from qspec.verify.options import SearchOptions, Settings
 from qspec.verify.reproducer import write_real_reproducer, write_reproducer
@@ -35,6 +36,18 @@ class Comparison:
     def verdict(self) -> Verdict:
         """The verdict of those that reached one."""
         return self.decisive.verdict
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why the verdict is unknown, of the first solver; None if there is a verdict."""
+        return self.decisive.reason
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.results))
+
+    def to_dict(self) -> dict[str, object]:
+        """Return everything as JSON values, schema `qspec.comparison/1`; exact numbers stay exact."""
+        return document(self, "qspec.comparison/1")
 
     def agreement(self) -> dict[tuple[str, str], bool | None]:
         """Return for each pair of solvers whether their verdicts agree; None where one is UNKNOWN."""

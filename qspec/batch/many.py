@@ -18,6 +18,7 @@ from qspec.language.formulas import Property
 from qspec.language.traversal import networks
 from qspec.solver import Reason
 from qspec.support import checks
+from qspec.support.plain import document
 from qspec.verify.feature_rows import rows_of
 from qspec.verify.options import DEFAULT_SOLVER, Options, Settings
 from qspec.verify.result import Evidence, Result, Verdict
@@ -63,6 +64,18 @@ class Finished:
     def verdict(self) -> Verdict:
         """The verdict; UNKNOWN if there is an error instead of a result."""
         return self.outcome.verdict if isinstance(self.outcome, Result) else Verdict.UNKNOWN
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why the verdict is unknown; None also if there is an error."""
+        return self.outcome.reason if isinstance(self.outcome, Result) else None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return everything as JSON values, schema `qspec.finished/1`; exact numbers stay exact, an error is its text."""
+        return document(self, "qspec.finished/1")
+
+    def __str__(self) -> str:
+        return f"query {self.index}: {self.outcome}"
 
 
 def together(**columns: Iterable[object]) -> list[dict[str, object]]:

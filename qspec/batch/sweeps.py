@@ -36,6 +36,7 @@ from qspec.solver import Solver
 from qspec.support import checks
 from qspec.support.optional import need
 from qspec.support.options import listed
+from qspec.support.plain import plain
 from qspec.verify.options import DEFAULT_REAL, DEFAULT_SOLVER, SearchOptions, Settings
 from qspec.verify.result import Result, Verdict
 
@@ -63,6 +64,10 @@ class Sweep:
 
     levels: tuple[Level, ...]
     records: tuple[Record, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return everything as JSON values, schema `qspec.sweep/1`; exact numbers stay exact."""
+        return {"schema": "qspec.sweep/1", "text": str(self), "rows": plain(self.rows())}
 
     @cached_property
     def shares(self) -> list[Share]:

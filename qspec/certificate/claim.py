@@ -18,6 +18,7 @@ from qspec.ir.integer import Query
 from qspec.language.bind import bind
 from qspec.language.formulas import Property
 from qspec.language.traversal import networks
+from qspec.support.plain import document
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,10 @@ class Proved:
     checked: Checked
     statement: Statement
     assumed: tuple[Assumption, ...] = ()
+
+    def to_dict(self) -> dict[str, object]:
+        """Return everything as JSON values, schema `qspec.proved/1`; exact numbers stay exact."""
+        return document(self, "qspec.proved/1")
 
     def __str__(self) -> str:
         return f"{self._proof()}\n{self.statement}"

@@ -58,7 +58,10 @@ def _run(options: dict[str, object]) -> Outcome:
     if command not in COMMANDS:
         raise InternalError("a command without code", given=command)
     run = cast("Callable[..., Outcome]", import_module(f"qspec.cli.{MODULES.get(command, command)}").run)
-    return run(**options)  # argparse makes what each command takes
+    where = cast("str | None", options.pop("json"))
+    from qspec.cli.json_output import run_with_json
+
+    return run_with_json(lambda: run(**options), command, where)  # argparse makes what each command takes
 
 
 def _print(text: str, status: int) -> int:

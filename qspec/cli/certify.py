@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from qspec.arithmetic.integers import IntArray
-from qspec.batch.certification import Certification
 from qspec.batch.certify import Branching, certify
 from qspec.batch.journal import about
 from qspec.batch.regression import baseline as read_baseline
@@ -58,7 +57,7 @@ def run(
         progress=sys.stderr.isatty(),
         seed=seed,
     )
-    verdict = _overall(found)
+    verdict = found.verdict
     rows = [(stage, str(count)) for stage, count in sorted(found.counts.items(), key=lambda item: -item[1])]
     parts = [painted(verdict.name), str(found), table(("verdict (stage)", "samples"), rows, right=(1,))]
     if plot is not None:
@@ -68,12 +67,7 @@ def run(
             parts.append(f"no figure: {error}")
     ended = {Verdict.HOLDS: Exit.HOLDS, Verdict.VIOLATED: Exit.VIOLATED, Verdict.UNKNOWN: Exit.UNKNOWN}[verdict]
     added, ended = gate.passed(of_certification(found), before, found.network or "certify", ended)
-    return Outcome("\n\n".join([*parts, *added]), ended)
-
-
-def _overall(found: Certification) -> Verdict:
-    verdicts = {o.verdict for o in found.outcomes}
-    return next((v for v in (Verdict.VIOLATED, Verdict.UNKNOWN) if v in verdicts), Verdict.HOLDS)
+    return Outcome("\n\n".join([*parts, *added]), ended, found.to_dict())
 
 
 def _samples(samples: str, labels: str | None, images: str) -> tuple[IntArray, IntArray]:

@@ -7,7 +7,7 @@ from itertools import chain
 
 from qspec.batch.comparison import Comparison, compare_each
 from qspec.cli.outcome import Outcome, overall, status
-from qspec.cli.report import caveat, check_writable, deliver, grounds, solution
+from qspec.cli.report import caveat, document, grounds, solution
 from qspec.cli.solvers import installed
 from qspec.cli.specs import read_specs
 from qspec.cli.terminal import Report, painted, progress, table
@@ -28,11 +28,9 @@ def run(
     attack: bool,
     without: Sequence[str],
     param: Sequence[str],
-    json: str | None,
     allow_vacuous: bool,
 ) -> Outcome:
     """Return the verdict on every property, then for each what every solver said, how long it took, and who agrees."""
-    check_writable(json)
     cases = read_specs(target, param)
     names = list(dict.fromkeys(n.strip() for n in solvers.split(",") if n.strip())) or _default(theory)
     options: SearchOptions = {
@@ -51,7 +49,7 @@ def run(
     verdict = overall(decided)
     parts = [painted(verdict.name) + caveat(decided), *(compared(*both) for both in zip(cases, comparisons, strict=True))]
     ended = status(verdict, decided, allow_vacuous=allow_vacuous)
-    return Outcome(deliver("\n\n".join(parts), json, target, results, ended), ended)
+    return Outcome("\n\n".join(parts), ended, document(target, results))
 
 
 def _default(theory: str | None) -> list[str]:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from qspec.arithmetic.integers import IntArray
 from qspec.cli.arrays import read_array
 from qspec.cli.outcome import Exit, Outcome
-from qspec.cli.report import check_writable
 from qspec.cli.terminal import painted, table
 from qspec.conformance.flips import Flips, flips
 from qspec.conformance.pairing import drift
-from qspec.files.atomic import replacing, writing
 from qspec.verify.result import Verdict
 
 STATUS = {Verdict.HOLDS: Exit.HOLDS, Verdict.VIOLATED: Exit.VIOLATED, Verdict.UNKNOWN: Exit.UNKNOWN}
@@ -28,12 +24,10 @@ def run(
     tolerance: int | None,
     replay: bool,
     layers: bool,
-    json: str | None,
     timeout: float | None,
     seed: int,
 ) -> Outcome:
     """Return a table with a row for each radius, and where the two part; status 1 if something flips, 3 if something is open."""
-    check_writable(json)
     codes = read_array(inputs)
     first, second = between
     found = [
@@ -45,9 +39,7 @@ def run(
     parts = [painted(verdict.name), *map(str, found), table(head, [[str(v) for v in row] for row in rows], right=range(6))]
     if layers:
         parts.append(_layers(file, first, second, codes, max(radius)))
-    if json is not None:
-        _write(json, found)
-    return Outcome("\n\n".join(parts), STATUS[verdict])
+    return Outcome("\n\n".join(parts), STATUS[verdict], {"verdict": verdict.name, "results": [f.to_dict() for f in found]})
 
 
 def _counts(found: Flips) -> list[int]:
@@ -61,24 +53,3 @@ def _layers(file: str, first: str, second: str, codes: IntArray, radius: int) ->
         for name, own in drift(file, first, second, centre=codes[0], radius=radius)
     ]
     return table(("tensor, near the first input", "elements", "cannot differ", "drift at most"), rows, right=(1, 2, 3))
-
-
-def _write(path: str, found: Sequence[Flips]) -> None:
-    rows = [
-        {
-            "file": f.file,
-            "semantics": f.semantics,
-            "radius": f.radius,
-            "tolerance": f.tolerance,
-            "input": k,
-            "verdict": o.verdict.name,
-            "how": o.how,
-            "replayed": o.replayed,
-            "codes": None if o.codes is None else o.codes.tolist(),
-            "outputs": None if o.outputs is None else [v.tolist() for v in o.outputs],
-        }
-        for f in found
-        for k, o in enumerate(f.outcomes)
-    ]
-    with writing(path), replacing(Path(path)) as stream:
-        stream.write(json.dumps(rows).encode())

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import json as text
-from pathlib import Path
-
 from qspec.cli.arrays import read_array
 from qspec.cli.outcome import Exit, Outcome
-from qspec.cli.report import check_writable
 from qspec.cli.terminal import table
-from qspec.files.atomic import replacing, writing
 from qspec.lint.lint import lint
 
 
-def run(*, file: str, twin: str | None, inputs: str | None, semantics: str | None, json: str | None) -> Outcome:
+def run(*, file: str, twin: str | None, inputs: str | None, semantics: str | None) -> Outcome:
     """Return the findings, and each layer beside its twin; status 1 if there is an error or a warning."""
-    check_writable(json)
     found = lint(file, twin=twin, inputs=None if inputs is None else read_array(inputs), semantics=semantics)
     parts = [str(found)]
     if found.beside:
         rows = [(b.layer, b.twin, f"{b.mean:.2f}", f"{b.largest:.1f}") for b in found.beside]
         parts.append(table(("layer", "of the twin", "codes apart, mean", "largest"), rows, right=(2, 3)))
-    if json is not None:
-        with writing(json), replacing(Path(json)) as stream:
-            stream.write(text.dumps([f.row() for f in found.findings], indent=1).encode())
-    return Outcome("\n\n".join(parts), Exit.HOLDS if found.clean else Exit.VIOLATED)
+    return Outcome("\n\n".join(parts), Exit.HOLDS if found.clean else Exit.VIOLATED, found.to_dict())

@@ -74,6 +74,7 @@ def build() -> Parser:
         )
         command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         fill(command)
+        _json(command)
     return parser
 
 
@@ -99,7 +100,6 @@ def _verify(parser: Parser) -> None:
     _presolve(parser)
     _query(parser)
     _limits(parser)
-    _json(parser)
     _vacuous(parser)
 
 
@@ -167,7 +167,6 @@ def _compare(parser: Parser) -> None:
     parser.add_argument("--attack", action="store_true", help="search for a counterexample first; may leave solvers nothing to do")
     _query(parser)
     _limits(parser)
-    _json(parser)
     _vacuous(parser)
 
 
@@ -210,7 +209,6 @@ def _vnnlib(parser: Parser) -> None:
     parser.add_argument("--theory", metavar="T", help="real, QF_LRA, … (default: what suits the solver best)")
     parser.add_argument("--delta", metavar="D", type=float, default=1e-3, help="by how much UNKNOWN may miss the property (default: 0.001)")
     _limits(parser)
-    _json(parser)
     _vacuous(parser)
 
 
@@ -315,7 +313,7 @@ def _limits(parser: Parser, what: str = "each verdict") -> None:
 
 
 def _json(parser: Parser) -> None:
-    parser.add_argument("--json", metavar="FILE", help="write results as JSON too; - for stdout, the text then goes to stderr")
+    parser.add_argument("--json", metavar="FILE", help="write what was found as JSON too; - for stdout, the text then goes to stderr")
 
 
 def _whole(text: str) -> int | None:

@@ -52,7 +52,8 @@ def run(*, results: str, target: str | None) -> Outcome:
     verdicts = {verdict for verdict, _ in replayed}
     verdict = next(v for v in ("UNKNOWN", "VIOLATED", "HOLDS") if v in verdicts)
     text = "\n\n".join([painted(verdict), *(text for _, text in replayed)])
-    return Outcome(text, Exit[verdict])
+    listed = [{"name": s.name, "verdict": v} for s, (v, _) in zip(stored, replayed, strict=True)]
+    return Outcome(text, Exit[verdict], {"verdict": verdict, "results": listed})
 
 
 def read_results(file: str) -> tuple[list[Stored], str]:

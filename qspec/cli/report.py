@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from qspec.arithmetic.integers import IntArray
 from qspec.certificate.claim import domains
-from qspec.cli.outcome import Exit, overall, vacuous
+from qspec.cli.outcome import overall, vacuous
 from qspec.cli.terminal import colour, columns, painted
 from qspec.errors import SpecError
-from qspec.files.atomic import check_plain, replacing, writable, writing
+from qspec.files.atomic import check_plain, writable
 from qspec.ir.real import ExactArray
 from qspec.language.bind import bind
 from qspec.language.formulas import Property
@@ -104,36 +102,12 @@ def check_writable(where: str | None) -> None:
         raise SpecError("cannot write there", given=where, expected="a place that you may write to")
 
 
-def write_json(where: str, target: str, results: Sequence[Result], status: Exit) -> None:
-    """Write results as JSON, schema `qspec.results/1`, to a file, or to stdout for `-`."""
-    content = {
+def document(target: str, results: Sequence[Result]) -> dict[str, object]:
+    """Return results as JSON values, schema `qspec.results/1`."""
+    return {
         "schema": SCHEMA,
         "target": target,
         "verdict": overall(results).name,
-        "status": int(status),
         "vacuous": vacuous(results),
         "results": [r.to_dict() for r in results],
     }
-    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-    if where == "-":
-        sys.stdout.write(text)
-    else:
-        with writing(where), replacing(Path(where)) as stream:
-            stream.write(text.encode())
-
-
-def deliver(text: str, json_to: str | None, target: str, results: Sequence[Result], status: Exit) -> str:
-    """Write JSON if asked to, and return what is left for stdout: the text, or nothing if JSON went there and the text to stderr.
-
-    If it cannot be written, the text is shown all the same, and then the error raised.
-    """
-    if json_to is not None:
-        try:
-            write_json(json_to, target, results, status)
-        except SpecError:
-            sys.stdout.write(text + "\n")
-            raise
-        if json_to == "-":
-            sys.stderr.write(text + "\n")
-            return ""
-    return text

@@ -32,7 +32,6 @@ def flips(parser: ArgumentParser) -> None:
     parser.add_argument("--tolerance", metavar="K", type=int, help="compare output codes, which may differ by so many, and no classes")
     parser.add_argument("--no-replay", dest="replay", action="store_false", help="do not run what flips in the real runtimes")
     parser.add_argument("--layers", action="store_true", help="also show how far each tensor can drift near the first input")
-    parser.add_argument("--json", metavar="FILE", help="write every verdict, with the codes of what flips")
     parser.add_argument("--timeout", metavar="SECONDS", type=number, default=5.0, help="limit for each input, or none (default: 5)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of searches (default: 0)")
 
@@ -43,7 +42,6 @@ def lint(parser: ArgumentParser) -> None:
     parser.add_argument("--twin", metavar="FILE", help="the float network that was quantised: .onnx, .h5 or .keras; needs --inputs")
     parser.add_argument("--inputs", metavar="FILE", help="codes of the input, (samples, *shape): FILE.npy or FILE.npz:NAME")
     parser.add_argument("--semantics", metavar="NAME", help="the runtime whose kernels the file is read for")
-    parser.add_argument("--json", metavar="FILE", help="write the findings as JSON too")
 
 
 def _semantics(parser: ArgumentParser) -> None:

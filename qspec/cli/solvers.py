@@ -9,6 +9,8 @@ from qspec.cli.terminal import table
 from qspec.errors import SolverMissingError
 from qspec.solver import Solver, get_solver, solver_entry_points
 
+KEYS = ("solver", "state", "theories", "version")
+
 
 def run() -> Outcome:
     """Return a table of every registered solver."""
@@ -22,7 +24,10 @@ def run() -> Outcome:
         state = solver.availability()
         rows.append((name, "ok" if state.ok else "missing", ", ".join(solver.theories), state.version if state.ok else state.install))
     text = table(("solver", "state", "decides", "version, or how to get it"), rows)
-    return Outcome(f"{text}\n\nAny other SMT-LIB 2 solver: put its command into QSPEC_SMTLIB_COMMAND and use\n--solver smtlib.")
+    return Outcome(
+        f"{text}\n\nAny other SMT-LIB 2 solver: put its command into QSPEC_SMTLIB_COMMAND and use\n--solver smtlib.",
+        found={"solvers": [dict(zip(KEYS, r, strict=True)) for r in rows]},
+    )
 
 
 def installed() -> Iterator[Solver]:

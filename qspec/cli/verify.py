@@ -9,7 +9,7 @@ from pathlib import Path
 
 from qspec.certificate.claim import domains
 from qspec.cli.outcome import Outcome, overall, status
-from qspec.cli.report import caveat, check_writable, deliver, solutions, steps, verdict_line
+from qspec.cli.report import caveat, check_writable, document, solutions, steps, verdict_line
 from qspec.cli.specs import read_specs
 from qspec.cli.terminal import painted, progress
 from qspec.errors import QspecError, SpecError, UnsupportedError
@@ -33,7 +33,6 @@ def run(
     without: Sequence[str],
     presolve: Presolve,
     param: Sequence[str],
-    json: str | None,
     certificate: str | None,
     allow_vacuous: bool,
     explain: bool,
@@ -42,7 +41,6 @@ def run(
 
     To `explain` is to say after each line what was tried on the way to that verdict.
     """
-    check_writable(json)
     cases = read_specs(target, param)
     places = [] if certificate is None else _places(certificate, cases, solver or DEFAULT_SOLVER, theory, presolve)
     results: list[Result] = []
@@ -76,7 +74,7 @@ def run(
         sys.stdout.write("\n".join(lines) + "\n")  # what was found is not lost for a certificate that cannot be written
         raise
     ended = status(verdict, results, allow_vacuous=allow_vacuous)
-    return Outcome(deliver("\n\n".join([head, *solutions(cases, results)]), json, target, results, ended), ended)
+    return Outcome("\n\n".join([head, *solutions(cases, results)]), ended, document(target, results))
 
 
 def _places(where: str, cases: Sequence[Property], solver: str, theory: str | None, presolve: Presolve) -> list[Path]:

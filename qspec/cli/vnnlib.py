@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from qspec.cli.outcome import Outcome, status
-from qspec.cli.report import caveat, check_writable, deliver, verdict_line
+from qspec.cli.report import caveat, document, verdict_line
 from qspec.cli.terminal import painted, progress
 from qspec.deadline import OutOfTime
 from qspec.ir.real import fractions
@@ -31,14 +31,12 @@ def run(
     timeout: float | None,
     memory: int | None,
     seed: int,
-    json: str | None,
     allow_vacuous: bool,
 ) -> Outcome:
     """Return the verdict, the word that VNN-COMP has for it, one line on what it stands, and a counterexample in the form of VNN-COMP.
 
     Reading both files is part of the time.
     """
-    check_writable(json)
     limits = Limits(timeout, memory, seed)
     deadline = limits.deadline()
     imported = import_onnx(network)
@@ -62,7 +60,7 @@ def run(
     head = [painted(result.verdict.name) + caveat([result]), f"VNN-COMP: {word(result)}", verdict_line(result, len(name))]
     head += [f"note: {note}" for note in imported.notes]
     text = "\n".join([*head, *([] if result.point is None else ["", counterexample(imported, result)])])
-    return Outcome(deliver(text, json, f"{network} {property}", [result], ended), ended)
+    return Outcome(text, ended, document(f"{network} {property}", [result]))
 
 
 def word(result: Result) -> str:

@@ -22,6 +22,8 @@ from qspec.readers.qonnx import InputFormat, read_qonnx_tensors
 from qspec.readers.tflite import read_tensors
 from qspec.readers.tflite_file import TfliteModel, read_model
 from qspec.support import checks
+from qspec.support.plain import document
+from qspec.verify.result import Verdict
 
 BLOCK = 64
 """Samples that are compared at a time."""
@@ -51,6 +53,15 @@ class Agreement:
     outputs: int
     outputs_differing: int
     first: Difference | None
+
+    @property
+    def verdict(self) -> Verdict:
+        """HOLDS if nothing differs."""
+        return Verdict.VIOLATED if self.differing else Verdict.HOLDS
+
+    def to_dict(self) -> dict[str, object]:
+        """Return everything as JSON values, schema `qspec.agreement/1`; exact numbers stay exact."""
+        return document(self, "qspec.agreement/1")
 
     def __str__(self) -> str:
         counts = f"{self.samples} inputs, {self.compared} values of all tensors, {self.differing} differ"

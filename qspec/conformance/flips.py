@@ -22,6 +22,7 @@ from qspec.lowering.evaluate import evaluate
 from qspec.named.properties import local_robustness
 from qspec.semantics import fixed
 from qspec.support import checks
+from qspec.support.plain import document
 from qspec.verify.decide import verify
 from qspec.verify.result import Verdict
 
@@ -71,6 +72,10 @@ class Flips:
     def verdict(self) -> Verdict:
         """The verdict on all inputs together."""
         return next((v for v in (Verdict.VIOLATED, Verdict.UNKNOWN) if self.count(v)), Verdict.HOLDS)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return everything as JSON values, schema `qspec.flips/1`; exact numbers stay exact."""
+        return document(self, "qspec.flips/1")
 
     def __str__(self) -> str:
         what = "class" if self.tolerance is None else f"codes within {self.tolerance}"

@@ -15,9 +15,10 @@ from qspec.extremes.layer_bits import LayerWidths, descend
 from qspec.face import Network
 from qspec.language.formulas import Property
 from qspec.quantization.accuracy import Labelled
-from qspec.solver import get_solver
+from qspec.solver import Reason, get_solver
 from qspec.support import checks
 from qspec.support.options import listed
+from qspec.support.plain import document
 from qspec.verify.decide import verify
 from qspec.verify.options import DEFAULT_SOLVER, Options, Settings
 from qspec.verify.result import Result, Verdict
@@ -55,6 +56,22 @@ class Widths:
     def certain(self) -> bool:
         """Whether every width tried below `fewest` (all of them, if that is None) is refuted by a counterexample: none is unknown."""
         return all(w.verdict is not Verdict.UNKNOWN for w in self.table if self.fewest is None or w.bits < self.fewest)
+
+    @property
+    def verdict(self) -> Verdict:
+        """HOLDS if everything was proved for some of those that were tried, VIOLATED if all are refuted, else UNKNOWN."""
+        verdicts = [w.verdict for w in self.table]
+        return next((v for v in (Verdict.HOLDS, Verdict.UNKNOWN) if v in verdicts), Verdict.VIOLATED)
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why the first result that is unknown is so, if the verdict is."""
+        results = [r for w in self.table for r in w.results if r.verdict is Verdict.UNKNOWN]
+        return results[0].reason if results and self.verdict is Verdict.UNKNOWN else None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return everything as JSON values, schema `qspec.widths/1`; exact numbers stay exact."""
+        return document(self, "qspec.widths/1")
 
     def __str__(self) -> str:
         lines = [f"{w.bits:>3} bits  {w.verdict.name:<8}  {_grounds(w)}" for w in self.table]

@@ -17,6 +17,8 @@ from qspec.face import Network
 from qspec.network.layers import Conv2D, Dense
 from qspec.quantization.accuracy import Labelled, accuracy
 from qspec.quantization.calibrate import kept, quietly
+from qspec.solver import Reason
+from qspec.support.plain import document
 from qspec.verify.result import Result, Verdict
 
 Bits = Mapping[str, int]
@@ -84,6 +86,22 @@ class LayerWidths:
         least = min(min(c.bits.values()) for c in self.table)
         below = [_lowered(best.bits, name) for name, bits in best.bits.items() if bits > least]
         return all(tried.get(tuple(b.values())) is Verdict.VIOLATED for b in below)
+
+    @property
+    def verdict(self) -> Verdict:
+        """HOLDS if everything was proved for some of those that were tried, VIOLATED if all are refuted, else UNKNOWN."""
+        verdicts = [w.verdict for w in self.table]
+        return next((v for v in (Verdict.HOLDS, Verdict.UNKNOWN) if v in verdicts), Verdict.VIOLATED)
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why the first result that is unknown is so, if the verdict is."""
+        results = [r for w in self.table for r in w.results if r.verdict is Verdict.UNKNOWN]
+        return results[0].reason if results and self.verdict is Verdict.UNKNOWN else None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return everything as JSON values, schema `qspec.layer-widths/1`; exact numbers stay exact."""
+        return document(self, "qspec.layer-widths/1")
 
     def __str__(self) -> str:
         end = "none of these is proved" if self.best is None else f"fewest bits proved: {self.best}"

@@ -14,6 +14,7 @@ from qspec.language.expressions import Expression, Variable
 from qspec.language.formulas import Comparison, Formula, Property
 from qspec.language.real_expressions import RealVariable
 from qspec.solver import Reason
+from qspec.support.plain import document
 from qspec.verify.result import Times
 
 Sense = Literal["maximize", "minimize"]
@@ -80,6 +81,10 @@ class Optimum:
     def closed(self) -> bool:
         """Whether the optimum is known, up to the step, and a point is there that comes so near."""
         return self.witness is not None and self.upper - self.lower <= self.step
+
+    def to_dict(self) -> dict[str, object]:
+        """Return everything as JSON values, schema `qspec.optimum/1`; exact numbers stay exact."""
+        return document(self, "qspec.optimum/1")
 
     def __bool__(self) -> NoReturn:
         raise SpecError("an optimum is not a truth value", given=str(self), expected="a comparison", advice="optimum.upper <= 3")

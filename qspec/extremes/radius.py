@@ -25,6 +25,7 @@ from qspec.language.formulas import Property
 from qspec.language.traversal import occurrences
 from qspec.solver import Reason, get_solver
 from qspec.support import checks
+from qspec.support.plain import document
 from qspec.verify.decide import verify
 from qspec.verify.options import DEFAULT_SOLVER, Options, Settings
 from qspec.verify.result import Result, Verdict
@@ -59,6 +60,15 @@ class Radius:
     def vacuous(self) -> bool:
         """Whether what holds at `holds` does so because nothing meets the assumption."""
         return any(value == self.holds and r.verdict is Verdict.HOLDS and r.vacuous is True for value, r in self.verdicts)
+
+    @property
+    def verdict(self) -> Verdict:
+        """VIOLATED if it holds for no value at all, HOLDS if the end is known, else UNKNOWN."""
+        return Verdict.UNKNOWN if not self.closed else Verdict.VIOLATED if self.holds is None else Verdict.HOLDS
+
+    def to_dict(self) -> dict[str, object]:
+        """Return everything as JSON values, schema `qspec.radius/1`; exact numbers stay exact."""
+        return document(self, "qspec.radius/1")
 
     def __str__(self) -> str:
         empty = "vacuously: nothing meets the assumption; " if self.vacuous else ""

@@ -17,6 +17,7 @@ from qspec.extremes.bisection import Bracket, questions, why_open
 from qspec.language.formulas import Property
 from qspec.solver import Reason
 from qspec.support import checks
+from qspec.support.plain import document
 from qspec.verify.decide import verify
 from qspec.verify.options import Options, Settings
 from qspec.verify.result import Result, Verdict
@@ -38,6 +39,15 @@ class Threshold:
     detail: str
     verdicts: tuple[tuple[Fraction, Result], ...] = field(repr=False)
     """Each value asked about with its verdict, in the order of asking."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """VIOLATED if it holds for no value at all, HOLDS if the end is known, else UNKNOWN."""
+        return Verdict.UNKNOWN if not self.closed else Verdict.VIOLATED if self.holds is None else Verdict.HOLDS
+
+    def to_dict(self) -> dict[str, object]:
+        """Return everything as JSON values, schema `qspec.threshold/1`; exact numbers stay exact."""
+        return document(self, "qspec.threshold/1")
 
     def __str__(self) -> str:
         good = f"holds at {exact(self.holds)}" if self.holds is not None else "not known to hold"

@@ -23,6 +23,7 @@ from qspec.readers.load import load
 from qspec.readers.onnx_file import read_graph
 from qspec.readers.tflite_file import read_model
 from qspec.support import checks
+from qspec.support.plain import document
 
 ORDER = {"error": 0, "warning": 1, "note": 2}
 SAMPLES = 256
@@ -41,6 +42,10 @@ class Lint:
     def clean(self) -> bool:
         """Whether there is neither an error nor a warning."""
         return all(f.rule.severity == "note" for f in self.findings)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return everything as JSON values, schema `qspec.lint/1`; exact numbers stay exact."""
+        return document(self, "qspec.lint/1")
 
     def __str__(self) -> str:
         counts = {s: sum(f.rule.severity == s for f in self.findings) for s in ORDER}

@@ -403,7 +403,7 @@ def test_the_default_solver_is_the_same_as_in_python(qspec) -> None:
 def test_json_has_every_result(qspec, folder: Path) -> None:
     assert qspec("verify", "spec.py", "--no-attack", "--json", "out.json", spec=TRUE + FALSE).status == 1
     content = json.loads((folder / "out.json").read_text(encoding="utf-8"))
-    assert set(content) == {"schema", "target", "verdict", "status", "vacuous", "results"}
+    assert set(content) == {"schema", "command", "target", "verdict", "status", "text", "vacuous", "results"}
     assert (content["schema"], content["target"], content["verdict"], content["status"]) == ("qspec.results/1", "spec.py", "VIOLATED", 1)
     assert [(r["name"], r["verdict"], r["schema"]) for r in content["results"]] == [
         ("within", "HOLDS", "qspec.result/1"),

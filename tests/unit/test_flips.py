@@ -119,12 +119,12 @@ def test_the_command_prints_a_table_and_writes_what_flips(tmp_path, capsys):
     asked = ["flips", str(tmp_path / "chain.tflite"), "--inputs", f"{tmp_path}/x.npz:images", "--radius", "0", "3", "--layers"]
     status = main([*asked, "--json", str(tmp_path / "rows.json")])
     text = capsys.readouterr().out
-    rows = json.loads((tmp_path / "rows.json").read_text())
+    found = json.loads((tmp_path / "rows.json").read_text())["results"]
     assert text.startswith({0: "HOLDS", 1: "VIOLATED", 3: "UNKNOWN"}[status])
     assert "cannot flip" in text
     assert "drift at most" in text
-    assert [(r["radius"], r["input"]) for r in rows] == [(r, k) for r in (0, 3) for k in range(4)]
-    assert all((r["codes"] is None) == (r["verdict"] != "VIOLATED") for r in rows)
+    assert [(f["radius"], len(f["outcomes"])) for f in found] == [(0, 4), (3, 4)]
+    assert all((r["codes"] is None) == (r["verdict"] != "VIOLATED") for f in found for r in f["outcomes"])
 
 
 def test_what_is_no_question_is_refused(tmp_path):

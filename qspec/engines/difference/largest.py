@@ -31,6 +31,7 @@ from qspec.network.graph import Graph
 from qspec.network.layers import Input
 from qspec.network.real_graph import RealGraph
 from qspec.support import checks
+from qspec.support.plain import document
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +40,14 @@ class ErrorBounds:
 
     lower: Floats
     upper: Floats
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the bounds as JSON values, schema `qspec.error-bounds/1`."""
+        return document(self, "qspec.error-bounds/1")
+
+    def __str__(self) -> str:
+        pairs = zip(self.lower.reshape(-1).tolist(), self.upper.reshape(-1).tolist(), strict=True)
+        return ", ".join(f"output {k}: [{low:.6g}, {high:.6g}]" for k, (low, high) in enumerate(pairs))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +63,10 @@ class LargestError:
     parts: int
     """Parts of the box that were bounded."""
     seconds: float
+
+    def to_dict(self) -> dict[str, object]:
+        """Return everything as JSON values, schema `qspec.largest-error/1`; exact numbers stay exact."""
+        return document(self, "qspec.largest-error/1")
 
     @property
     def closed(self) -> bool:

@@ -1,0 +1,143 @@
+"""Every result has one face (verdict, reason, JSON values, text), and every command one JSON document on stdout."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import qspec as qs
+from qspec.certificate.claim import check_property
+from qspec.cli import main
+from qspec.cli.parser import COMMANDS
+from tests.unit.test_onnx_real import node, write
+
+FOUR = qs.Fixed(4, 0)
+NET = qs.Sequential(qs.Input((2,), FOUR), qs.Dense(qs.Tensor(np.array([[1, -1], [-1, 1]]), qs.Fixed(2, 0))), name="net")
+REAL = NET.real()
+X = NET.input("x")
+HOLDS = qs.forall(X, then=NET(X)[0] <= 100)
+RADIUS = qs.properties.local_robustness(NET, [5, 3], qs.parameter("radius"), 0)
+
+
+def near(net: qs.Network) -> qs.Property:
+    return qs.properties.local_robustness(net, [5, 3], 1, 0)
+
+
+def of_width(bits: int) -> qs.Network:
+    return REAL.quantize(input=FOUR, weights=qs.Fixed(bits, 1), activations=qs.Fixed(8, 1))
+
+
+RESULTS: dict[str, tuple[Callable[[], object], str | None]] = {
+    "verify": (lambda: qs.verify(HOLDS), "HOLDS"),
+    "falsify": (lambda: qs.falsify(HOLDS, timeout=1), "UNKNOWN"),
+    "compare": (lambda: qs.compare(HOLDS, solvers=["bounds", "z3"]), "HOLDS"),
+    "verify_many": (lambda: next(iter(qs.verify_many(RADIUS, [{"radius": 2}], workers=1))), "VIOLATED"),
+    "a query that cannot be asked": (lambda: next(iter(qs.verify_many(RADIUS, [{}], workers=1))), "UNKNOWN"),
+    "largest_radius": (lambda: qs.largest_radius(RADIUS), "HOLDS"),
+    "largest_value": (lambda: qs.largest_value(lambda v: RADIUS.at(radius=v), high=3, step=1), "HOLDS"),
+    "optimize": (lambda: qs.optimize(qs.maximize(NET(X)[0] / 3, X)), None),
+    "fewest_bits": (lambda: qs.fewest_bits(of_width, near, bits=[2, 3]), "HOLDS"),
+    "certify": (lambda: qs.certify(NET, [[5, 3], [1, 1]], [0, 0], 0, timeout=0), "HOLDS"),
+    "sweep": (lambda: qs.sweep({2: of_width(2)}, near, workers=1), None),
+    "largest_error": (lambda: qs.largest_error(of_width(3), REAL, lower=0, upper=0), None),
+    "error_bounds": (lambda: qs.error_bounds(of_width(3), REAL), None),
+    "check_property": (lambda: check_property(qs.verify(HOLDS).certificate, HOLDS), "HOLDS"),  # pyright: ignore[reportArgumentType]
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_every_result_has_one_face(name: str) -> None:
+    make, verdict = RESULTS[name]
+    found = make()
+    content = json.loads(json.dumps(found.to_dict(), allow_nan=False))  # pyright: ignore[reportAttributeAccessIssue]
+    assert content["schema"].startswith("qspec.")
+    assert content.get("verdict") == verdict
+    assert getattr(found, "verdict", None) in (None, verdict, *(v for v in qs.Verdict if v.name == verdict))
+    assert ("reason" in content) or verdict is None or name in ("largest_value", "check_property")
+    assert "<" not in str(found)[:1]
+    assert " object at " not in str(found)
+
+
+def test_exact_numbers_stay_exact() -> None:
+    best = qs.optimize(qs.maximize(NET(X)[0] / 3, X))
+    assert (best.upper, best.to_dict()["upper"]) == (Fraction(5), 5)
+    thirds = qs.largest_value(lambda v: qs.forall(X, then=NET(X)[0] <= 40 - v), high=40, step="1/3")
+    assert thirds.to_dict()["holds"] == str(thirds.holds) or thirds.to_dict()["holds"] == int(thirds.holds or 0)
+    assert thirds.holds == 25
+
+
+SPEC = """
+import qspec as qs
+net = qs.load("net.qspec")
+x = net.input("x")
+holds = qs.forall(x, then=net(x)[0] <= qs.parameter("most"))
+"""
+SWEEP = """
+import qspec as qs
+make = {4: qs.load("net.qspec")}
+def specs(net): return qs.properties.local_robustness(net, [5, 3], 1, 0)
+"""
+CALLS: dict[str, tuple[str, ...]] = {
+    "verify": ("spec.py", "--param", "most=100"),
+    "verify-many": ("spec.py", "--over", "most.json", "--workers", "1"),
+    "certify": ("net.qspec", "samples.npz", "--radius", "0"),
+    "radius": ("spec.py", "--parameter", "most", "--low", "-100", "--high", "-99"),
+    "compare": ("spec.py", "--param", "most=100", "--solvers", "bounds,z3"),
+    "sweep": ("sweep.py", "--workers", "1"),
+    "report": ("found.json", "-o", "page.html"),
+    "export": ("spec.py", "--param", "most=100"),
+    "vnnlib": ("net.onnx", "net.vnnlib"),
+    "replay": ("found.json",),
+    "check-certificate": ("proof", "net.qspec", "spec.py"),
+    "agree": ("net.tflite", "--samples", "2", "--runtime", "litert-reference", "--semantics", "litert-reference"),
+    "flips": ("net.tflite", "--inputs", "codes.npy", "--radius", "0", "--no-replay"),
+    "lint": ("net.tflite",),
+    "import": ("net.onnx", "-o", "other.qspec"),
+    "evaluate": ("net.qspec", "codes.npy", "-o", "out.npy"),
+    "show": ("net.qspec",),
+    "solvers": (),
+    "demo": ("-o", "demo.png"),
+}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make what the commands read."""
+    folder = tmp_path_factory.mktemp("faces")
+    NET.save(folder / "net.qspec")
+    (folder / "spec.py").write_text(SPEC)
+    (folder / "sweep.py").write_text(SWEEP)
+    (folder / "most.json").write_text('[{"most": 3}]')
+    np.savez(folder / "samples.npz", inputs=np.array([[5, 3]]), targets=np.array([0]))
+    np.save(folder / "codes.npy", np.array([[5, 3]]))
+    write(folder / "net.onnx", [node("MatMul", "x k", "y")], {"k": np.ones((2, 2), dtype=np.float32)}, (1, 2), 2)
+    (folder / "net.vnnlib").write_text(
+        "".join(f"(declare-const {v} Real)" for v in ("X_0", "X_1", "Y_0", "Y_1"))
+        + "".join(f"(assert (<= X_{k} 1))(assert (>= X_{k} 0))" for k in (0, 1))
+        + "(assert (>= Y_0 3))"
+    )
+    qs.to_tflite(qs.quantize_int8(REAL, [[1.0, 2.0], [-3.0, 4.0]]), folder / "net.tflite")
+    return folder
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c != "demo"])
+def test_every_command_writes_one_document(
+    command: str, files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(files)
+    if command in ("replay", "report"):
+        main(["verify", "spec.py", "--param", "most=3", "--json", "found.json"])
+    if command == "check-certificate":
+        main(["verify", "spec.py", "--param", "most=100", "--certificate", "proof"])
+    capsys.readouterr()
+    status = main([command, *CALLS[command], "--json", "-"])
+    printed = capsys.readouterr()
+    content = json.loads(printed.out)
+    assert (content["command"], content["status"]) == (command, status)
+    assert status in (0, 1, 3), printed.err
+    assert content["text"].rstrip("\n") in printed.err
