@@ -20,11 +20,11 @@ from qspec.arithmetic.tensor import Tensor
 from qspec.errors import UnsupportedError
 from qspec.face import Network
 from qspec.network.graph import Signal, apply
-from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Scaling, Transpose
-from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Input, MaxPool2D
+from qspec.network.kernel_layers import Constant, Pad, Reinterpret, Reshape, Transpose
+from qspec.network.layers import Add, AveragePool2D, Conv2D, Dense, Input, MaxPool2D
 from qspec.readers.registry import Content, Reader
 from qspec.readers.tflite_file import TfliteModel, TfliteOperator, TfliteTensor, read_model
-from qspec.readers.tflite_layers import by_channel, nearest, tabled, times
+from qspec.readers.tflite_layers import by_channel, clamped, joined, nearest, tabled, times, two_slopes
 from qspec.runtimes.arithmetic import Quantized
 from qspec.runtimes.registry import tflite_runtime
 from qspec.runtimes.runtime import Runtime
@@ -182,6 +182,15 @@ class _Reader:
         made = times(x, factors - own[1].zero, self._name(o))
         return apply(self.runtime.product(own[0], own[1], self._quantized(o.outputs[0]), self._limits(o)), made)
 
+    def prelu(self, o: TfliteOperator) -> Signal:
+        """PRELU with a slope for each channel, or one."""
+        x, given, out = self._signal(o.inputs[0]), self._quantized(o.inputs[0]), self._quantized(o.outputs[0])
+        alpha, slopes = self._quantized(o.inputs[1]), by_channel(self._stored(o.inputs[1]), x.shape)
+        if slopes is None or not (given.signed and alpha.signed and out.signed):
+            shape = self._stored(o.inputs[1]).shape
+            raise self._refusal("a PRELU that is not by channel, or not of int8", shape, "int8, one slope for each channel, or one")
+        return two_slopes(x, given, slopes - alpha.zero, self.runtime.slopes(given, alpha, out), out, self._name(o))
+
     def resize_nearest(self, o: TfliteOperator) -> Signal:
         """RESIZE_NEAREST_NEIGHBOR by whole factors."""
         x, _ = self._alike(o)
@@ -195,14 +204,14 @@ class _Reader:
         plain = Fixed(8, 0, out.signed, rounding=Rounding.RND_INF)
         window, stride = self._pair(o, "FilterHeight", "FilterWidth"), self._pair(o, "StrideH", "StrideW")
         pool = AveragePool2D(window, stride, PADDINGS[int(o.options["Padding"])], output=plain, name=self._name(o))
-        return self._clamped(apply(pool, apply(Reinterpret(plain), x)), out, self._limits(o))
+        return clamped(apply(pool, apply(Reinterpret(plain), x)), out, self._limits(o))
 
     def max_pool(self, o: TfliteOperator) -> Signal:
         """MAX_POOL_2D."""
         x, out = self._alike(o)
         window, stride = self._pair(o, "FilterHeight", "FilterWidth"), self._pair(o, "StrideH", "StrideW")
         pool = MaxPool2D(window, stride, PADDINGS[int(o.options["Padding"])], name=self._name(o))
-        return self._clamped(apply(pool, x), out, self._limits(o))
+        return clamped(apply(pool, x), out, self._limits(o))
 
     def mean(self, o: TfliteOperator) -> Signal:
         """MEAN over height, width or both."""
@@ -254,12 +263,7 @@ class _Reader:
         axis = (int(o.options["Axis"]) % (rank + 1)) - 1
         if axis < 0:
             raise self._refusal("a CONCATENATION of batches", o.options["Axis"], "another axis than the first")
-        order = (*(a for a in range(rank) if a != axis), axis)
-        parts = [self._operand(i, s) for i, s in zip(o.inputs, shapes, strict=True)]
-        if axis == rank - 1:
-            return apply(Concat(name=self._name(o)), *parts)
-        joined = apply(Concat(name=self._name(o)), *(apply(Transpose(order), p) for p in parts))
-        return apply(Transpose(tuple(int(a) for a in np.argsort(order))), joined)
+        return joined([self._operand(i, s) for i, s in zip(o.inputs, shapes, strict=True)], axis, self._name(o))
 
     def _on_elements(self, o: TfliteOperator) -> Signal:
         """Operators on single elements: a table over the input's codes, or a staircase where it never decreases."""
@@ -345,13 +349,6 @@ class _Reader:
             raise self._refusal(f"a {o.kind} that rescales", f"{given} to {out}", "one scale and zero point")
         return self._signal(o.inputs[0]), out
 
-    def _clamped(self, signal: Signal, out: Quantized, ends: tuple[int, int]) -> Signal:
-        """Cut codes to the ends of a fused activation."""
-        if ends != out.ends:
-            unit = Affine(8, out.signed, rational(1), 0)
-            signal = apply(Multiplier(unit, (1 << 30,), (1,), (Scaling.UP,), *ends), apply(Reinterpret(unit), signal))
-        return apply(Reinterpret(out.format), signal)
-
     def _limits(self, o: TfliteOperator) -> tuple[int, int]:
         code = int(o.options.get("FusedActivationFunction", 0))
         if not 0 <= code < len(FUSED):
@@ -384,6 +381,7 @@ OPERATORS: Mapping[str, Callable[[_Reader, TfliteOperator], Signal]] = {
     "MEAN": _Reader.mean,
     "MUL": _Reader.product,
     "PAD": _Reader.pad,
+    "PRELU": _Reader.prelu,
     "QUANTIZE": _Reader.quantize,
     "RESHAPE": _Reader.reshape,
     "RESIZE_NEAREST_NEIGHBOR": _Reader.resize_nearest,

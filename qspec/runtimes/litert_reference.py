@@ -41,6 +41,10 @@ class LiteRtReference(Tflm):
         ratio = np.float32(a.scale) * np.float32(b.scale) / np.float32(out.scale)
         return multiplier([float(ratio)], out, ends, [Scaling.AWAY])
 
+    def slopes(self, x: Quantized, alpha: Quantized, out: Quantized) -> tuple[float, float]:
+        given, slope, made = (np.float32(q.scale) for q in (x, alpha, out))
+        return float(given / made), float(given * slope / made)
+
     def table(self, kind: str, x: Quantized, out: Quantized, options: Mapping[str, float]) -> list[int]:
         if kind in RECTIFIED:
             return rectified(x, out, RECTIFIED[kind])

@@ -69,6 +69,10 @@ class Runtime(Protocol):
         """Return the output stage of MUL, for the product of centred codes."""
         ...
 
+    def slopes(self, x: Quantized, alpha: Quantized, out: Quantized) -> tuple[float, float]:
+        """Return the multipliers of PRELU from zero up and below, both rounded twice with the last tie away from zero."""
+        ...
+
     def average(self, count: int, x: Quantized, out: Quantized, *, image: bool, keep: bool, channels: int) -> Averaging:
         """Return how MEAN over `count` places works; `image` means over height and width of a batch of images."""
         ...

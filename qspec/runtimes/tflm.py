@@ -47,6 +47,9 @@ class Tflm:
     def product(self, a: Quantized, b: Quantized, out: Quantized, ends: tuple[int, int]) -> Stage:
         return multiplier([a.scale * b.scale / out.scale], out, ends, [Scaling.AWAY])
 
+    def slopes(self, x: Quantized, alpha: Quantized, out: Quantized) -> tuple[float, float]:
+        return x.scale / out.scale, x.scale * alpha.scale / out.scale
+
     def average(self, count: int, x: Quantized, out: Quantized, *, image: bool, keep: bool, channels: int) -> Averaging:
         stored, shift = quantize_multiplier(x.scale / out.scale)
         spare = min(count.bit_length() - 1, 32, 31 + shift)

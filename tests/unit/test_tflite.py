@@ -18,7 +18,7 @@ from qspec.runtimes.arithmetic import Quantized, quantize_multiplier
 from qspec.runtimes.registry import TFLITE
 from tests.unit.tflite_files import FAMILIES, signal, sums
 
-PARTING = ("SUB", "MUL", "GELU", "HARD_SWISH")
+PARTING = ("SUB", "MUL", "PRELU", "GELU", "HARD_SWISH")
 OFTEN = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MEAN", "QUANTIZE")
 
 

@@ -116,6 +116,16 @@ def product(random: Random, act: int = 0) -> TfliteModel:
     return TfliteModel("mul", tensors, (TfliteOperator("MUL", 2, order, (2,), {"FusedActivationFunction": act}),), (0,), (2,))
 
 
+def prelu(random: Random) -> TfliteModel:
+    """Return a PRELU with a slope for each channel, or one; slopes are of both signs."""
+    given, slope, result = scales(random)
+    shape = (1, *(int(n) for n in random.integers(1, 6, 3)))
+    data = random.integers(-128, 128, (1, 1, int(random.choice([1, shape[-1]])))).astype(np.int8)
+    slopes = signal("alpha", data.shape, slope, zero(random), data)
+    tensors = (signal("x", shape, given, zero(random)), slopes, signal("y", shape, result, zero(random)))
+    return TfliteModel("prelu", tensors, (TfliteOperator("PRELU", 1, (0, 1), (2,), {}),), (0,), (2,))
+
+
 def resize(random: Random) -> TfliteModel:
     """Return a RESIZE_NEAREST_NEIGHBOR by whole factors, up or down; half pixels are centres, sometimes."""
     scale, point = scales(random)[0], zero(random)
@@ -158,6 +168,7 @@ FAMILIES = {
     "MEAN": mean,
     "SUB": lambda r: addition(r, int(r.choice([0, 1, 3])), False, "SUB"),
     "MUL": lambda r: product(r, int(r.choice([0, 1, 3]))),
+    "PRELU": prelu,
     "RESIZE_NEAREST_NEIGHBOR": resize,
     **{kind: (lambda r, kind=kind: on_elements(r, kind)) for kind in ON_ELEMENTS},
 }
