@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate, pairwise, repeat
 from typing import assert_never
 
+import numpy as np
+
 from qspec.arithmetic.integers import IntArray
 from qspec.ir import linear
 from qspec.ir.integer import Affine, All, And, Any, Formula, Input, Maximum, Node, Or, Product, Program, Staircase, Table, Truth, Wrap
@@ -93,6 +95,10 @@ def _rows(m: LinearMap) -> Iterator[str]:
             yield grouped(numbers(row))
         return
     entries = linear.to_sparse(m)
+    if entries.rows.size == entries.outputs == entries.filled.size and np.all(np.diff(entries.columns) >= 0):
+        for step, weight in zip(np.diff(entries.columns, prepend=0).tolist(), entries.coefficients.tolist(), strict=True):
+            yield f"{step} ({weight})" if step else f"({weight})"
+        return
     starts: list[int] = entries.starts.tolist()
     columns: list[int] = entries.columns.tolist()
     weights: list[int] = entries.coefficients.tolist()

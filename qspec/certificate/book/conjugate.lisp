@@ -166,8 +166,17 @@
          (level (- (* halves d) (* 2 o))))
     (if inclusive (- (floor (- level) (* 2 n))) (1+ (floor level (* 2 n))))))
 
+(defthm integerp-first-at
+  (implies (and (integerp o) (integerp d) (integerp n) (integerp code)) (integerp (first-at n o d mode code)))
+  :rule-classes :type-prescription
+  :hints (("Goal" :in-theory (disable floor evenp)
+           :use ((:instance integerp-floor (x (- (- (* (- (* 2 code) 1) d) (* 2 o)))) (d (* 2 n)))))))
+
+(in-theory (disable first-at))
+
 (defun guess-end (f a hi)
-  (declare (xargs :guard (and (integerp a) (integerp hi))))
+  (declare (xargs :guard (and (integerp a) (integerp hi))
+                  :guard-hints (("Goal" :do-not-induct t :in-theory (disable at pos turns first-at)))))
   (case (head f)
     (:steps (steps-end (tail (tail f)) a hi))
     (:table a)
@@ -176,14 +185,6 @@
      (let ((y (unary-val f a)) (high (at 5 f)))
        (if (and (integerp high) (<= high y)) hi
          (1- (first-at (pos (at 1 f)) (val 2 f) (pos (at 3 f)) (at 6 f) (1+ y))))))))
-
-(defthm integerp-first-at
-  (implies (and (integerp o) (integerp d) (integerp n) (integerp code)) (integerp (first-at n o d mode code)))
-  :rule-classes :type-prescription
-  :hints (("Goal" :in-theory (disable floor evenp)
-           :use ((:instance integerp-floor (x (- (- (* (- (* 2 code) 1) d) (* 2 o)))) (d (* 2 n)))))))
-
-(in-theory (disable first-at))
 
 (defun piece-end (f a hi)               ; the end of a piece that begins at a, at most hi
   (declare (xargs :guard (and (integerp a) (integerp hi)) :guard-hints (("Goal" :in-theory (disable guess-end line-p)))))

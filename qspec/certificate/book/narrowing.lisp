@@ -193,6 +193,14 @@
 
 (in-theory (disable solved))
 
+(defthm solved-row
+  (implies (and (within-v xs v) (integerp b) (<= (lo r) b) (<= b (hi r)) (single 0 row)
+                (<= (lo bs) (+ b (row-dot 0 row v))) (<= (+ b (row-dot 0 row v)) (hi bs)))
+           (within-v (solved r (single 0 row) bs xs) v))
+  :rule-classes nil
+  :hints (("Goal" :in-theory (disable single row-dot within-v)
+           :use ((:instance single-dot (n 0) (m 0)) (:instance solved-sound (s (single 0 row)))))))
+
 (defun before (n xs rest)               ; the first n members of xs, and the rest if there is more
   (declare (xargs :guard t))
   (if (and (posp n) (consp xs)) (cons (car xs) (before (1- n) (cdr xs) rest)) rest))
@@ -218,8 +226,8 @@
 (defthm invert-rows-sound
   (implies (and (within-v xs v) (within-v rs zs) (within-v bs (add-rows zs rows v))) (within-v (invert-rows rs rows bs xs) v))
   :hints (("Goal" :induct (invert-rows-ind rs zs rows bs xs v) :in-theory (disable single after before))
-          ("Subgoal *1/3" :use ((:instance single-dot (n 0) (m 0) (row (car rows)))
-                                (:instance solved-sound (b (ifix (car zs))) (r (car rs)) (bs (car bs)) (s (single 0 (car rows))))))))
+          ("Subgoal *1/3" :in-theory (disable single after before row-dot)
+           :use ((:instance solved-row (b (ifix (car zs))) (r (car rs)) (bs (car bs)) (row (car rows)))))))
 
 (defun swap-ind (ys rows v others w)
   (declare (xargs :measure (+ (acl2-count ys) (acl2-count rows) (acl2-count others))))

@@ -152,22 +152,39 @@
   :rule-classes (:rewrite :type-prescription)
   :hints (("Goal" :in-theory (disable floor up down evenp))))
 
+(defthm toward-zero-mono
+  (implies (and (integerp x) (integerp y) (integerp d) (< 0 d) (<= x y))
+           (<= (round-ratio x d :trn-zero) (round-ratio y d :trn-zero)))
+  :rule-classes nil
+  :hints (("Goal" :do-not-induct t :in-theory (disable floor)
+           :use (floor-mono (:instance floor-mono (x (- y)) (y (- x))) (:instance floor-sign (x y)) (:instance floor-sign (x (- x)))
+                 (:instance integerp-floor (x y)) (:instance integerp-floor (x (- x)))))))
+
+(defthm halves-mono                     ; halves towards zero, and away from zero
+  (implies (and (integerp x) (integerp y) (integerp d) (< 0 d) (<= x y))
+           (and (<= (round-ratio x d :rnd-zero) (round-ratio y d :rnd-zero))
+                (<= (round-ratio x d :rnd-inf) (round-ratio y d :rnd-inf))))
+  :rule-classes nil
+  :hints (("Goal" :do-not-induct t :in-theory (disable up down)
+           :use (up-mono down-mono up-and-down (:instance up-and-down (x y)) up-sign (:instance down-sign (x y))))))
+
 (local (defthm parity
   (implies (and (integerp a) (integerp b) (equal a b)) (equal (evenp a) (evenp b)))
   :rule-classes nil))
+
+(defthm halves-to-even-mono
+  (implies (and (integerp x) (integerp y) (integerp d) (< 0 d) (<= x y))
+           (<= (round-ratio x d :rnd-conv) (round-ratio y d :rnd-conv)))
+  :rule-classes nil
+  :hints (("Goal" :do-not-induct t :in-theory (disable up down evenp)
+           :use (up-mono down-mono up-and-down (:instance up-and-down (x y)) (:instance parity (a (up x d)) (b (up y d)))))))
 
 (defthm round-mono
   (implies (and (integerp x) (integerp y) (integerp d) (< 0 d) (<= x y))
            (<= (round-ratio x d mode) (round-ratio y d mode)))
   :rule-classes nil
-  :hints (("Goal" :do-not-induct t :in-theory (e/d (round-ratio) (floor up down evenp))
-           :use (up-mono down-mono floor-mono (:instance floor-mono (x (- y)) (y (- x)))
-                 up-and-down (:instance up-and-down (x y))
-                 up-sign (:instance up-sign (x y)) down-sign (:instance down-sign (x y))
-                 floor-sign (:instance floor-sign (x y)) (:instance floor-sign (x (- x))) (:instance floor-sign (x (- y)))
-                 (:instance parity (a (up x d)) (b (up y d)))
-                 integerp-floor (:instance integerp-floor (x y))
-                 (:instance integerp-floor (x (- x))) (:instance integerp-floor (x (- y)))))))
+  :hints (("Goal" :do-not-induct t :in-theory (disable floor up down evenp)
+           :use (up-mono down-mono floor-mono toward-zero-mono halves-mono halves-to-even-mono))))
 
 ; Twice what rounding leaves, 2 x - 2 d round(x / d), lies between these.
 (defun rest-low (d mode)
