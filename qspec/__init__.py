@@ -123,6 +123,9 @@ if TYPE_CHECKING:
     from qspec.engines.difference.largest import ErrorBounds as ErrorBounds
     from qspec.engines.difference.largest import LargestError as LargestError
     from qspec.extremes import fairness as fairness
+    from qspec.extremes.accumulators import Accumulators as Accumulators
+    from qspec.extremes.accumulators import accumulators as accumulators
+    from qspec.extremes.accumulators import least_accumulators as least_accumulators
     from qspec.extremes.bits import Widths as Widths
     from qspec.extremes.bits import fewest_bits as fewest_bits
     from qspec.extremes.layer_bits import LayerWidths as LayerWidths
@@ -142,6 +145,7 @@ if TYPE_CHECKING:
     from qspec.lint.lint import Lint as Lint
     from qspec.lint.lint import lint as lint
     from qspec.named import sensors as sensors
+    from qspec.named.deployment import deployed as deployed
     from qspec.named.schema import Categorical as Categorical
     from qspec.named.schema import Link as Link
     from qspec.named.schema import Ordinal as Ordinal
@@ -161,6 +165,8 @@ if TYPE_CHECKING:
 __version__ = VERSION
 
 _LATER = {
+    "qspec.extremes.accumulators": ("Accumulators", "accumulators", "least_accumulators"),
+    "qspec.named.deployment": ("deployed",),
     "qspec.extremes.bits": ("Widths", "fewest_bits"),
     "qspec.batch.certification": ("Certification",),
     "qspec.batch.certify": ("certify",),
@@ -190,6 +196,7 @@ _MODULES = {"fairness": "qspec.extremes.fairness", "real": "qspec.real", "sensor
 """What is loaded when it is first asked for, so that `import qspec` is quick: names by module, and modules."""
 
 __all__ = [
+    "Accumulators",
     "Add",
     "Affine",
     "Agreement",
@@ -262,6 +269,7 @@ __all__ = [
     "Verdict",
     "Whole",
     "Widths",
+    "accumulators",
     "agree",
     "all",
     "any",
@@ -270,6 +278,7 @@ __all__ = [
     "certify",
     "clip",
     "compare",
+    "deployed",
     "determines",
     "dot",
     "drift",
@@ -297,6 +306,7 @@ __all__ = [
     "largest_error",
     "largest_radius",
     "largest_value",
+    "least_accumulators",
     "least_value",
     "linf",
     "lint",

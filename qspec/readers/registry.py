@@ -81,7 +81,7 @@ def readers(group: str) -> dict[str, Reader]:
             f"no entry point of {group!r} is installed",
             given="an older installation of this checkout",
             expected="qspec's own readers",
-            advice="pip install --no-deps -e . (or reinstall qspec)",
+            advice="pip install --no-deps -e . (or reinstall qspec-verify)",
         )
     return found
 

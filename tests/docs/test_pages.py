@@ -22,8 +22,8 @@ from tests.unit.malformed_files import FILES
 
 DOCS = Path(__file__).parents[2] / "docs"
 SHOWN = re.compile(r"^```python\n(.*?)^```\n(?:\s*^```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL)
-HELPERS = {"same_label", "decided"}
-"""Formulas that properties of real networks are made of."""
+HELPERS = {"same_label", "decided", "inputs_of"}
+"""What properties are made of."""
 
 
 def text(page: str) -> str:

@@ -1,0 +1,124 @@
+"""Accumulators: ranges contain what is reached, in every order of the terms; least widths are the least; what overflows is refuted."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+
+import qspec as qs
+from qspec.ir.reference import evaluate
+from qspec.lowering.evaluate import program
+
+INPUT = qs.Affine(3, True, Fraction(1, 2), 1)
+WEIGHT = qs.Fixed(4, 0)
+
+
+def dense(kernel: object, bias: object = None, **rest: object) -> qs.Dense:
+    stored = None if bias is None else qs.Tensor(np.array(bias), qs.Fixed(6, 1))
+    return qs.Dense(qs.Tensor(np.array(kernel), WEIGHT), stored, **rest)  # pyright: ignore[reportArgumentType]
+
+
+NET = qs.Sequential(
+    qs.Input((3,), INPUT),
+    dense([[3, -7], [-2, 5], [1, 1]], [5, -9], activation=qs.ReLU(), output=qs.Fixed(4, 0, signed=False), name="first"),
+    dense([[5, -6], [-4, 7]], name="second"),
+    name="small",
+)
+
+
+def sums(network: qs.Network, layer: str) -> np.ndarray:
+    """Return the exact sums of a layer at every input, shape (inputs, neurons)."""
+    (free,) = network.inputs
+    nodes, taps = program(network)
+    codes = np.array(list(product(range(-4, 4), repeat=free.type.size)))
+    node = taps[layer].accumulator
+    assert node is not None
+    return np.asarray(evaluate(nodes, {free.name: codes})[node])
+
+
+def bits(least: int, most: int) -> int:
+    return next(w for w in range(1, 99) if -(1 << (w - 1)) <= least and most < 1 << (w - 1))
+
+
+@pytest.mark.parametrize("layer", ["first", "second"])
+def test_ranges_contain_what_is_reached_and_widths_are_the_least(layer: str) -> None:
+    every = sums(NET, layer)
+    bounded, least = qs.accumulators(NET)[layer], qs.least_accumulators(NET)[layer]
+    assert bounded.lower <= every.min() <= every.max() <= bounded.upper
+    assert bounded.width == bits(bounded.lower, bounded.upper)
+    assert least.width == bits(int(every.min()), int(every.max()))
+    assert least.narrowest is True
+    assert least.witness is not None
+    at = sums(NET, layer)[int(np.ravel_multi_index(tuple(least.witness + 4), (8, 8, 8)))]
+    assert max(bits(int(v), int(v)) for v in at) == least.width
+    if layer == "first":  # intervals of the first layer are attained
+        assert (bounded.lower, bounded.upper) == (every.min(), every.max())
+
+
+def test_partial_sums_in_every_order() -> None:
+    """Of the first layer, by hand: the products with centred codes, and the bias, in all orders, at all inputs of a box."""
+    found = qs.accumulators(NET, lower=[-2, 0, 1], upper=[1, 3, 2])["first"]
+    kernel, bias = np.array([[3, -7], [-2, 5], [1, 1]]), np.array([5, -9])
+    reached: set[int] = set()
+    for codes in product(range(-2, 2), range(4), range(1, 3)):
+        for j in range(2):
+            terms = [*(int(kernel[i, j]) * (codes[i] - 1) for i in range(3)), int(bias[j])]  # half units, as the bias has them
+            for order in permutations(terms):
+                reached.update(np.cumsum(order).tolist())
+    assert (found.partial_lower, found.partial_upper) == (min(reached), max(reached))
+    assert found.partial_width == bits(min(reached), max(reached))
+    assert found.partial_lower <= found.lower <= found.upper <= found.partial_upper
+
+
+def test_convolutions_and_pads() -> None:
+    kernel = qs.Tensor(np.arange(-4, 4).reshape(2, 2, 1, 2), WEIGHT)
+    net = qs.Sequential(qs.Input((3, 3, 1), qs.Fixed(2, 0)), qs.Conv2D(kernel, padding="same", name="conv"))
+    found = qs.accumulators(net)["conv"]
+    reached = (
+        [sum(min(0, -2 * w, w) for w in kernel.codes[..., j].flat) for j in range(2)],
+        [sum(max(0, -2 * w, w) for w in kernel.codes[..., j].flat) for j in range(2)],
+    )
+    assert (found.partial_lower, found.partial_upper) == (min(reached[0]), max(reached[1]))
+    assert "conv" in str(qs.accumulators(net))
+
+
+def test_a_network_that_overflows_is_refuted_with_an_input() -> None:
+    x = NET.input("x")
+    true = qs.forall(x, then=NET(x)[0] <= 1000, name="small")
+    for width in range(4, 12):
+        fits = all(bits(int(s.min()), int(s.max())) <= width for s in (sums(NET, "first"), sums(NET, "second")))
+        result = qs.verify(qs.deployed(true, bits=width))
+        assert result.verdict is (qs.Verdict.HOLDS if fits else qs.Verdict.VIOLATED)
+        if fits:
+            assert result.certificate is not None
+        else:
+            index = int(np.ravel_multi_index(tuple(result.counterexample["x"] + 4), (8, 8, 8)))  # pyright: ignore[reportOptionalSubscript]
+            at = [sums(NET, layer)[index] for layer in ("first", "second")]
+            assert any(bits(int(v.min()), int(v.max())) > width for v in at)
+
+
+def test_declared_accumulators_count_with_their_own_width() -> None:
+    narrow = qs.Fixed(5, 1, overflow=qs.Overflow.WRAP)
+    net = qs.Sequential(qs.Input((2,), qs.Fixed(3, 0)), dense([[3], [3]], accumulator=narrow, name="held"))
+    x = net.input("x")
+    true = qs.forall(x, then=net(x)[0] <= 1000)
+    assert qs.verify(true).verdict is qs.Verdict.HOLDS
+    assert qs.verify(qs.deployed(true)).verdict is qs.Verdict.VIOLATED
+    assert qs.accumulators(net)["held"].declared == str(narrow)
+
+
+def test_what_is_refused() -> None:
+    x = NET.input("x")
+    with pytest.raises(qs.SpecError, match="all inputs"):
+        qs.deployed(qs.exists(x, then=NET(x)[0] >= 0))
+    with pytest.raises(qs.SpecError, match="nothing is summed"):
+        qs.deployed(qs.forall(x, then=x[0] <= 9))
+    with pytest.raises(qs.SpecError, match="width of an accumulator"):
+        qs.deployed(qs.forall(x, then=NET(x)[0] >= 0), bits=1)
+    with pytest.raises(qs.SpecError, match="empty domain"):
+        qs.accumulators(NET, lower=3, upper=2)
+    with pytest.raises(qs.SpecError, match="no sums in this layer"):
+        qs.accumulators(NET)["third"]
