@@ -10,7 +10,7 @@ WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 TYPES := $(BIN)/pyright --pythonpath $(BIN)/python
 
-.PHONY: soak demo test test-latest check-verified lint style format docs lock clean
+.PHONY: soak fresh demo test test-latest check-verified lint style format docs lock clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.runtime
@@ -51,6 +51,10 @@ check-verified: $(VENV)/.dev
 MINUTES ?= 30
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.soak --minutes $(MINUTES)
+
+# Every Hypothesis test on examples that were not drawn before; what fails is printed with the line that draws it again.
+fresh: $(VENV)/.dev
+	$(PYTEST) -m hypothesis --hypothesis-profile fresh
 
 lint: style
 	$(TYPES)

@@ -19,6 +19,7 @@ DATA = "QSPEC_DATA"
 CLOCKS = (HealthCheck.too_slow,)  # the check that depends on how busy the machine is
 
 settings.register_profile("qspec", derandomize=True, deadline=None, database=None, print_blob=True, suppress_health_check=CLOCKS)
+settings.register_profile("fresh", settings.get_profile("qspec"), derandomize=False)
 settings.register_profile("long", settings.get_profile("qspec"), derandomize=False, max_examples=5000)
 settings.load_profile("qspec")
 

@@ -327,9 +327,18 @@ def test_a_package_whose_adapter_is_not_there_is_named(monkeypatch: pytest.Monke
         get_solver("theirs")
 
 
-@pytest.mark.parametrize("solver", ["bounds", "z3", "enumerate"])
-@pytest.mark.parametrize("exponent", [39, 310, 400])
-def test_numbers_beyond_floats_are_decided_and_warn_nobody(solver: str, exponent: int) -> None:
+@pytest.mark.parametrize(
+    ("solver", "theory", "exponent"),
+    [
+        *(
+            (solver, theory, exponent)
+            for solver, theory in (("bounds", None), ("z3", "QF_LIA"), ("enumerate", None))
+            for exponent in (39, 310, 400)
+        ),
+        ("z3", "QF_BV", 39),  # a thousand bits take half a minute, and are bits as well
+    ],
+)
+def test_numbers_beyond_floats_are_decided_and_warn_nobody(solver: str, theory: str | None, exponent: int) -> None:
     x, large = NET.input("x"), 10**exponent
     near = qs.linf(x.code - np.array([5, 3])) <= 1
     with warnings.catch_warnings():
@@ -339,8 +348,9 @@ def test_numbers_beyond_floats_are_decided_and_warn_nobody(solver: str, exponent
             (NET(x)[0] * large >= 0, Verdict.HOLDS),
             (NET(x)[0] * large >= 1, Verdict.VIOLATED),  # 4 - 4 = 0
         ):
-            assert qs.verify(qs.forall(x, given=near, then=then), solver=solver).verdict is verdict
-        assert qs.verify(qs.forall(x, given=qs.linf(x.code) <= large, then=NET(x)[0] >= 0), solver=solver).verdict is Verdict.VIOLATED
+            assert qs.verify(qs.forall(x, given=near, then=then), solver=solver, theory=theory).verdict is verdict
+        wide = qs.forall(x, given=qs.linf(x.code) <= large, then=NET(x)[0] >= 0)
+        assert qs.verify(wide, solver=solver, theory=theory).verdict is Verdict.VIOLATED
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2**31, 2**32 - 1, np.int64(7)])

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,7 @@ def test_an_optimum_is_that_of_enumeration(seed: int) -> None:
     assert check(random_objective(seed), solver=Fake(enumerated), timeout=None).closed
 
 
+@pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize(("solver", "theory"), [("enumerate", None), ("z3", "QF_LIA"), ("z3", "QF_BV"), ("bitwuzla", None), ("cvc5", None)])
 @pytest.mark.parametrize("seed", [40, 41, 42, 43])
 def test_every_solver_finds_the_optimum(solver: str, theory: str | None, seed: int) -> None:
@@ -330,12 +332,18 @@ def one_by_one(spec: qs.Property, values: Sequence[object], **parameters: Any) -
     return [v is qs.Verdict.HOLDS for v in verdicts]
 
 
+@cache
+def around(centre: tuple[int, int]) -> tuple[qs.Property, list[bool]]:
+    """Return the robustness of a point with its radius open, and whether it holds for each of eight radii."""
+    spec = qs.properties.local_robustness(NET, qs.parameter("centre", 2), qs.parameter("radius"), int(NET.evaluate(centre).argmax()))
+    return spec, one_by_one(spec, range(8), centre=centre)
+
+
 @pytest.mark.parametrize("centre", list(product([-4, 0, 1, 3], repeat=2)), ids=str)
 @pytest.mark.parametrize("high", [None, 3, 20])
 def test_the_largest_radius_is_that_of_verdicts_one_by_one(centre: tuple[int, int], high: int | None) -> None:
     label = int(NET.evaluate(centre).argmax())
-    spec = qs.properties.local_robustness(NET, qs.parameter("centre", 2), qs.parameter("radius"), label)
-    truth = one_by_one(spec, range(8), centre=centre)
+    spec, truth = around(centre)
     found = qs.largest_radius(spec.at(centre=centre), high=high, solver=Fake(enumerated))
     last = truth.index(False) - 1 if False in truth else 7
     assert found.closed
