@@ -183,7 +183,7 @@ def test_a_device_is_no_store_and_no_result(folder: Path, capsys: pytest.Capture
         pytest.skip("no such device")
     with pytest.raises(qs.SpecError, match="is no file"), opened(device):
         pass
-    with pytest.raises(qs.SpecError, match="is no file"), certified(device, "", (2,), 1.0):
+    with pytest.raises(qs.SpecError, match="is no file"), certified(device, "", "", (2,), 1.0):
         pass
     for arguments in (["replay", device], ["report", device]):
         assert main(arguments) == 2

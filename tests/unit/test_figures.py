@@ -87,7 +87,7 @@ def test_there_must_be_something_to_draw_and_matplotlib(monkeypatch: pytest.Monk
         qs.plot(Result(Verdict.HOLDS, "forall", "p", Evidence.PROOF))
     find = importlib.util.find_spec
     monkeypatch.setattr("qspec.support.optional.find_spec", lambda name: None if name == "matplotlib" else find(name))
-    with pytest.raises(PackageMissingError, match=r"qspec\[plot\]"):
+    with pytest.raises(PackageMissingError, match=r"qspec-verify\[plot\]"):
         qs.plot(violated({"x": [1]}))
 
 

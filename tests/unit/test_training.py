@@ -224,7 +224,7 @@ def test_a_training_that_diverges_ends_and_keeps_its_last_state(tmp_path: Path) 
 
 def test_without_optax_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qspec.support.optional.find_spec", lambda _: None)
-    with pytest.raises(PackageMissingError, match=r"training needs the package optax(.|\n)*qspec\[train\]"):
+    with pytest.raises(PackageMissingError, match=r"training needs the package optax(.|\n)*qspec-verify\[train\]"):
         training.train(NET, *task(), PHASES, batch=8)
 
 
