@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
+from qspec.certificate.file import Certificate
+from qspec.files.atomic import writing
 from qspec.solver import Reason
 from qspec.support.plain import document
 from qspec.verify.result import Verdict
@@ -39,6 +43,8 @@ class Certification:
     """Which samples are classified right."""
     outcomes: tuple[Outcome, ...]
     seconds: Mapping[str, float]
+    certificates: Mapping[int, Certificate] = field(default_factory=dict[int, Certificate])
+    """Certificates by sample, if they were asked for; each was checked."""
 
     @property
     def samples(self) -> int:
@@ -88,7 +94,15 @@ class Certification:
 
     def to_dict(self) -> dict[str, object]:
         """Return everything as JSON values, schema `qspec.certification/1`; exact numbers stay exact."""
-        return document(self, "qspec.certification/1")
+        return document(replace(self, certificates={}), "qspec.certification/1") | {"certificates": sorted(self.certificates)}
+
+    def save_certificates(self, folder: str | os.PathLike[str]) -> None:
+        """Write each certificate to `<sample>.certificate` in a folder, which is made if need be; raises SpecError if that fails."""
+        place = Path(folder)
+        with writing(place):
+            place.mkdir(exist_ok=True)
+        for k, certificate in self.certificates.items():
+            certificate.save(place / f"{k}.certificate")
 
     def rows(self) -> list[dict[str, object]]:
         """Return a plain row for each sample: index, label, clean, verdict, stage, detail."""
@@ -101,5 +115,7 @@ class Certification:
         return float(np.mean([bool(r) and o.verdict is verdict for r, o in zip(self.right, self.outcomes, strict=True)]))
 
     def __str__(self) -> str:
+        made = f", {len(self.certificates)} certificates" if self.certificates else ""
         shares = f"clean {self.clean:.2%}, certified {self.certified:.2%}, refuted {self.refuted:.2%}, undecided {self.undecided:.2%}"
-        return f"{self.network or 'network'}: {self.samples} samples within {self.radius} LSB: {shares} ({self.throughput:.1f} samples/s)"
+        head = f"{self.network or 'network'}: {self.samples} samples within {self.radius} LSB: {shares}"
+        return f"{head} ({self.throughput:.1f} samples/s){made}"

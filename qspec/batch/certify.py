@@ -15,9 +15,12 @@ import numpy as np
 from qspec.arithmetic.formats import code_range
 from qspec.arithmetic.integers import IntArray, in_common_unit, integers
 from qspec.arithmetic.shapes import check_labelled
+from qspec.batch import sample_certificates
 from qspec.batch.certification import Certification, Outcome
 from qspec.batch.journal import Journal, about, opened
 from qspec.batch.progress import tally
+from qspec.batch.sample_certificates import SECONDS, Certificates
+from qspec.certificate.file import Certificate
 from qspec.deadline import Deadline, OutOfTime, memory_errors
 from qspec.engines.boxes.class_query import Question, question
 from qspec.errors import QspecError, SoundnessError, SpecError, UnsupportedError
@@ -31,6 +34,7 @@ from qspec.lowering.evaluate import evaluate, program
 from qspec.named.properties import local_robustness
 from qspec.network.layers import Input
 from qspec.semantics import fixed
+from qspec.solver import Limits
 from qspec.support import checks
 from qspec.support.threads import single_threaded
 from qspec.verify.result import Verdict
@@ -66,6 +70,7 @@ def certify(
     store: str | os.PathLike[str] | None = None,
     progress: bool = False,
     seed: int = 0,
+    certificates: Certificates = "none",
 ) -> Certification:
     """Decide for every sample whether all inputs within `radius` LSB of it (l-infinity) have its label; the first index wins ties.
 
@@ -76,18 +81,21 @@ def certify(
     `timeout` is seconds for each sample, all together no more than that for every one: what is shared is left out where its compilation
     would take longer. With 0 samples share what they can, however long that takes, and none is asked about alone. `memory` is MiB.
     `store` is a file of verdicts: a run that finds it goes on where it was, and asks again only about what was undecided in less time.
+    With `certificates` "all" or "sample" (16, drawn by the seed) samples that hold are proved again one by one, each for up to `timeout`
+    seconds more (60 if that is 0), and get a certificate that was checked.
 
     Raises ShapeError or SpecError on samples that do not fit the network, UnsupportedError for networks that are not one array in, one
     vector out, SoundnessError if device and reference disagree.
     """
     checks.flag(progress, "progress")
+    checks.choice(certificates, "certificates", get_args(Certificates))
     limit = Deadline.after(None, checks.memory(memory))
     work = _Work.of(network, images, labels, radius, branching, timeout, workers, seed)
     deadline = limit.within(timeout * len(work.labels)) if timeout else limit
     with ExitStack() as stack:
         journal = stack.enter_context(opened(store, work.key(), about(work.images, work.labels, work.radius), work.shape, timeout))
         count = stack.enter_context(tally(len(work.labels))) if progress else None
-        return _Certifier(work, journal, count, deadline, memory).run()
+        return _Certifier(work, journal, count, deadline, memory).run(certificates)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,7 +197,7 @@ class _Certifier:
         self.rng = np.random.default_rng(work.seed)
         self._name = content_hash(work.network)
 
-    def run(self) -> Certification:
+    def run(self, which: Certificates) -> Certification:
         kept = self.journal.kept
         for k, o in kept.items():
             if o.codes is not None:
@@ -205,6 +213,7 @@ class _Certifier:
             if self.work.branching == "input":
                 self._boxes(asked, label)
         self._engine()
+        proofs = self._certificates(which)
         return Certification(
             self.work.network.name,
             self.work.radius,
@@ -212,6 +221,7 @@ class _Certifier:
             right,
             tuple(self.outcomes[k] for k in range(len(self.work.labels))),
             self.seconds,
+            proofs,
         )
 
     def _batch_bytes(self, nodes: Program) -> int:
@@ -351,7 +361,15 @@ class _Certifier:
             self._settle({k: found})
         self._spend("engine", since)
 
-    def _robustness(self) -> Property:
+    def _certificates(self, which: Certificates) -> dict[int, Certificate]:
+        since, work = time.perf_counter(), self.work
+        proved = [k for k, o in self.outcomes.items() if o.verdict is Verdict.HOLDS]
+        limits = Limits(SECONDS if work.timeout == 0 else work.timeout, self.memory, work.seed)
+        made = sample_certificates.certificates(self._robustness(), work.images, work.labels, proved, which, limits)
+        if which != "none":
+            self._spend("certificates", since)
+        return made
 
+    def _robustness(self) -> Property:
         image, label = parameter("image", self.work.images.shape[1]), parameter("label")
         return local_robustness(self.work.network, image, self.work.radius, label)

@@ -35,6 +35,7 @@ def run(
     timeout: float | None,
     memory: int | None,
     seed: int,
+    certificates: str | None,
     fail_under: float | None,
     baseline: str | None,
     junit: str | None,
@@ -56,7 +57,10 @@ def run(
         store=store,
         progress=sys.stderr.isatty(),
         seed=seed,
+        certificates="none" if certificates is None else "all",
     )
+    if certificates is not None:
+        found.save_certificates(certificates)
     verdict = found.verdict
     rows = [(stage, str(count)) for stage, count in sorted(found.counts.items(), key=lambda item: -item[1])]
     parts = [painted(verdict.name), str(found), table(("verdict (stage)", "samples"), rows, right=(1,))]

@@ -12,8 +12,12 @@ import pytest
 
 import qspec as qs
 import qspec_models
+from qspec.batch import sample_certificates
 from qspec.batch.certification import Certification, Outcome
+from qspec.batch.certify import _Certifier
 from qspec.batch.journal import Journal, opened
+from qspec.certificate.claim import check_property
+from qspec.certificate.file import load
 from qspec.cli import main
 from qspec.verify.result import Verdict
 
@@ -193,3 +197,30 @@ def test_what_samples_share_is_left_out_where_there_is_no_time_to_compile_it(mon
     assert qs.certify(net, sample, label, 1, timeout=1e-9).outcomes[0].verdict is Verdict.UNKNOWN
     with pytest.raises(qs.SpecError, match="memory limit"):
         qs.certify(net, sample, label, 1, memory=0)
+
+
+def test_certificates_are_checked_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What intervals, duals and the engine proved of many samples at once has certificates that the checker accepts, one for each."""
+    found = certified(certificates="all")
+    assert sorted(found.certificates) == [0, 3, 4]
+    assert {o.stage for k, o in enumerate(found.outcomes) if k in found.certificates} <= {"intervals", "duals", "engine"}
+    found.save_certificates(tmp_path / "proofs")
+    image, label = qs.parameter("image", 2), qs.parameter("label")
+    robust = qs.properties.local_robustness(NET, image, 1, label)
+    for k in found.certificates:
+        kept = load(tmp_path / "proofs" / f"{k}.certificate")
+        assert check_property(kept, robust).verdict == "HOLDS"
+        with pytest.raises(qs.CertificateError, match="another query"):
+            check_property(kept, robust.at(image=IMAGES[1], label=0))
+    assert found.to_dict()["certificates"] == [0, 3, 4]
+    assert certified().certificates == {}
+    monkeypatch.setattr(sample_certificates, "SAMPLE", 2)
+    drawn = [sorted(certified(certificates="sample", seed=seed).certificates) for seed in range(4)]
+    assert all(len(d) == 2 for d in drawn)
+    assert len({tuple(d) for d in drawn}) > 1
+
+
+def test_a_verdict_that_a_second_proof_contradicts_stops_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Certifier, "_clean", lambda self: self._settle({k: Outcome(Verdict.HOLDS, "intervals") for k in range(5)}))
+    with pytest.raises(qs.SoundnessError, match=r"sample 1: proved, and violated"):
+        certified(certificates="all")
