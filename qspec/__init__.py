@@ -106,6 +106,9 @@ from qspec.verify.result import Verdict as Verdict
 
 if TYPE_CHECKING:
     from qspec import real as real
+    from qspec.batch.bit_flips import BitFlips as BitFlips
+    from qspec.batch.bit_flips import bit_flips as bit_flips
+    from qspec.batch.bit_flips import flip_names as flip_names
     from qspec.batch.certification import Certification as Certification
     from qspec.batch.certify import certify as certify
     from qspec.batch.comparison import compare as compare
@@ -165,6 +168,7 @@ if TYPE_CHECKING:
 __version__ = VERSION
 
 _LATER = {
+    "qspec.batch.bit_flips": ("BitFlips", "bit_flips", "flip_names"),
     "qspec.extremes.accumulators": ("Accumulators", "accumulators", "least_accumulators"),
     "qspec.named.deployment": ("deployed",),
     "qspec.extremes.bits": ("Widths", "fewest_bits"),
@@ -201,6 +205,7 @@ __all__ = [
     "Affine",
     "Agreement",
     "AveragePool2D",
+    "BitFlips",
     "CalibrationWarning",
     "Categorical",
     "CertificateError",
@@ -275,6 +280,7 @@ __all__ = [
     "any",
     "apply",
     "argmax",
+    "bit_flips",
     "certify",
     "clip",
     "compare",
@@ -288,6 +294,7 @@ __all__ = [
     "fairness",
     "falsify",
     "fewest_bits",
+    "flip_names",
     "flips",
     "fold_batch_norm",
     "forall",

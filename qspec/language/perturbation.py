@@ -85,7 +85,7 @@ def flip_bits(network: Graph, count: int, layers: Sequence[str] | None) -> Pertu
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise NetworkError("nothing is flipped", given=count, expected="count >= 1")
     stored = stored_parameters(network, layers)
-    effects = {key: _flip_effects(t) for key, t in stored.items()}
+    effects = {key: flip_effects(t) for key, t in stored.items()}
     total = sum(e.size for e in effects.values())
     if total == 0:
         raise NetworkError("the network stores no parameters", given=network.name, expected="a Dense or Conv2D layer")
@@ -99,7 +99,7 @@ def flip_bits(network: Graph, count: int, layers: Sequence[str] | None) -> Pertu
     return PerturbedNetwork(network, (flips,), tuple(codes))
 
 
-def _flip_effects(tensor: Tensor) -> IntArray:
+def flip_effects(tensor: Tensor) -> IntArray:
     """Return how much each code changes when each of its bits flips, shape (codes, bits).
 
     The top bit of a signed code weighs negatively.

@@ -46,6 +46,7 @@ RESULTS: dict[str, tuple[Callable[[], object], str | None]] = {
     "sweep": (lambda: qs.sweep({2: of_width(2)}, near, workers=1), None),
     "largest_error": (lambda: qs.largest_error(of_width(3), REAL, lower=0, upper=0), None),
     "error_bounds": (lambda: qs.error_bounds(of_width(3), REAL), None),
+    "bit_flips": (lambda: qs.bit_flips(NET, [[5, 3]]), None),
     "accumulators": (lambda: qs.accumulators(NET), None),
     "least_accumulators": (lambda: qs.least_accumulators(NET, timeout=5), None),
     "check_property": (lambda: check_property(qs.verify(HOLDS).certificate, HOLDS), "HOLDS"),  # pyright: ignore[reportArgumentType]
