@@ -71,7 +71,7 @@ class _Header:
         unread = "".join(f"    (void){self._buffer(k)};\n" for k in inputs if not any(f"{self._buffer(k)}[" in line for line in self.body))
         total = "    int64_t a;\n" if any("a = " in line or "a += " in line for line in self.body) else ""
         lines = "".join(f"    {line}\n" for line in self.body)
-        run = f"static void {self.name}_run({', '.join(given + made)})\n{{\n{counters}{total}{unread}{lines}}}\n"
+        run = f"static inline void {self.name}_run({', '.join(given + made)})\n{{\n{counters}{total}{unread}{lines}}}\n"
         guard = f"{self.name.upper()}_H"
         return "\n".join(
             [

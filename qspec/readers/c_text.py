@@ -69,7 +69,7 @@ def functions(prefix: str, used: set[str]) -> str:
     """Return the definitions of the functions of quotients that are used, and of those that they use."""
     wanted = {n for u in used for n in (u, *NEEDS.get(u, ()))}
     return "".join(
-        f"static int64_t {prefix}{name}(int64_t n, int64_t d) {body.replace('@', prefix)}\n"
+        f"static inline int64_t {prefix}{name}(int64_t n, int64_t d) {body.replace('@', prefix)}\n"
         for name, body in FUNCTIONS.items()
         if name in wanted
     )

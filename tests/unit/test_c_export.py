@@ -97,7 +97,7 @@ def test_names_and_numbers_that_c_does_not_have(tmp_path):
     net = qs.Sequential(qs.Input((1,), qs.Fixed(4, 0)), qs.Dense(qs.Tensor(np.array([[1]]), qs.Fixed(4, 0))), name="8 bit/net*/")
     qs.to_c(net, tmp_path / "f.h")
     text = (tmp_path / "f.h").read_text()
-    assert "static void n_8_bit_net_run(const int8_t *x_in, int8_t *y)" in text
+    assert "static inline void n_8_bit_net_run(const int8_t *x_in, int8_t *y)" in text
     assert text.count("*/") == 1
     wide = qs.Sequential(qs.Input((1,), qs.Fixed(40, 0)), qs.Dense(qs.Tensor(np.array([[2**30]]), qs.Fixed(40, 0))))
     with pytest.raises(qs.UnsupportedError, match="62 bits"):
@@ -112,5 +112,5 @@ def test_the_command_writes_networks(tmp_path):
     )
     net.save(tmp_path / "one.qspec")
     assert main(["export", str(tmp_path / "one.qspec"), "-o", str(tmp_path / "one.h")]) == 0
-    assert "static void one_run(" in (tmp_path / "one.h").read_text()
+    assert "static inline void one_run(" in (tmp_path / "one.h").read_text()
     assert main(["export", str(tmp_path / "one.qspec"), "-o", str(tmp_path / "one.tflite")]) == 2
