@@ -150,6 +150,8 @@ def _sums(c: _Circuit, call: Call, s: Settings, shape: tuple[int, ...], outputs:
     own = c.project.settings.get(s.types.get("mult_config", ""), s)
     if own.product != "mult":
         c.refuse(call, "a product that is not read", own.product, "nnet::product::mult")
+    if own.values.get("strategy", "").strip() != "nnet::latency":  # others store their weights in another order
+        c.refuse(call, "a strategy that is not read", own.values.get("strategy"), "nnet::latency")
     accumulator = c.project.format(s.types["accum_t"])
     kernel = c.weights(call, 2, shape, s.types["weight_t"])
     bias = c.weights(call, 3, (outputs,), s.types["bias_t"])

@@ -79,7 +79,11 @@ def _layer(content: object) -> Described:
     kind, settings = str(whole.get("class_name")), _mapping(whole.get("config"), "a layer")
     name = str(settings.get("name", ""))
     if kind not in LAYERS:
-        raise UnsupportedError(f"Keras layer {kind} is not read", given=name, expected=", ".join(LAYERS))
+        quantised = kind == "FixedPointQuantizer" or (kind[:1] == "Q" and kind[1:2].isupper())  # HGQ and QKeras
+        advice = "convert it with hls4ml, and load its firmware/<project>.cpp: a circuit has types that this file does not state"
+        raise UnsupportedError(
+            f"Keras layer {kind} is not read", given=name, expected=", ".join(LAYERS), advice=advice if quantised else ""
+        )
     _known(whole, LAYER, kind)
     _builtin(whole, kind)
     built = whole.get("build_config")

@@ -172,9 +172,9 @@ class QonnxReader(QonnxTensors):
         return UnsupportedError(where, given=error.given, expected=error.expected, advice=error.advice)
 
     def _made(self, node: OnnxNode) -> Known | Numbers:
-        inputs = [self.tensor(name) for name in node.inputs if name]
-        if inputs and all(isinstance(x, Known) for x in inputs):
-            folded = self._folded(node, [x for x in inputs if isinstance(x, Known)])
+        names = [name for name in node.inputs if name]
+        if names and all(name in self.folded for name in names):
+            folded = self._folded(node, [self.folded[name] for name in names])
             if folded is not None:
                 return folded
         if node.op not in OPERATORS:

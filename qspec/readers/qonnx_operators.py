@@ -186,6 +186,8 @@ def arithmetic(kind: Kind, turned: Kind | None) -> Callable[[Reader, OnnxNode], 
     def read(r: Reader, n: OnnxNode) -> State:
         a, b = (r.tensor(name) for name in n.inputs)
         if isinstance(a, Numbers) and isinstance(b, Known):
+            if kind is Kind.DIVIDE and np.any(b.values == 0):
+                raise r.refusal("a division by zero", n.inputs[1], "a divisor that is not zero")
             return a.then(Step(kind, r.fitting(b, a)))
         if isinstance(a, Known) and isinstance(b, Numbers) and turned is not None:
             return b.then(Step(turned, r.fitting(a, b)))
@@ -261,7 +263,8 @@ def shape(r: Reader, n: OnnxNode) -> State:
 
 def left_out(r: Reader, n: OnnxNode) -> State:
     """Softmax, LogSoftmax, ArgMax and TopK at the end: the outputs are what they read."""
-    return replace(r.numbers_of(n.inputs[0]), left_out=n.op)
+    before = r.made.get(n.inputs[0])
+    return replace(before if before is not None else r.numbers_of(n.inputs[0]), left_out=n.op)
 
 
 ELEMENTWISE: Mapping[str, tuple[Kind, Kind | None]] = {

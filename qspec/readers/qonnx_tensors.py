@@ -50,6 +50,8 @@ class QonnxTensors(QuantizedTensors):
             return self.folded[name]
         if name not in self.made:
             raise self.refusal("a tensor that is not read", repr(name), "a constant, or the first result of a node that is read")
+        if self.made[name].left_out:
+            raise self.refusal(f"an operator behind {self.made[name].left_out}", repr(name), f"{self.made[name].left_out} at the end")
         return self.made[name]
 
     def numbers_of(self, name: str) -> Numbers:

@@ -237,8 +237,6 @@ def linear(x: Numbers, *, exact: bool) -> Numbers:
 
     Raises UnsupportedError if they are not.
     """
-    if x.left_out:
-        raise UnsupportedError(f"a result of {x.left_out} that is read on", given=x.left_out, expected="an output")
     if x.steps:
         x = straight(x, exact=exact)
     most = max(abs(x.lower), abs(x.upper))

@@ -6,8 +6,10 @@ The digests are those of what `g++` made of the same projects (`tests/benchmarks
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -88,6 +90,7 @@ def change(source: Path, name: str, old: str, new: str) -> Path:
         ),
         ("parameters.h", "nnet::product::mult<", "nnet::product::weight_binary<", "a product that is not read"),
         ("parameters.h", "struct config2 ", "struct another ", "settings of a layer"),
+        ("parameters.h", "strategy = nnet::latency", "strategy = nnet::resource", "a strategy that is not read"),
         ("weights/w2.txt", ",", ";", "no numbers"),
         ("source", "[5],", "*,", "a port of hls4ml that is not read"),
     ],
@@ -111,3 +114,17 @@ def test_missing_files_are_said(tmp_path):
     (tmp_path / "other.cpp").write_text("int main() {}")
     with pytest.raises(qs.ModelFileError, match="not the source of an hls4ml project"):
         qs.load(tmp_path / "other.cpp")
+
+
+def test_files_of_qkeras_and_hgq_are_refused_with_the_way_to_the_circuit(tmp_path):
+    """They state no types of the circuit; what hls4ml makes of them does."""
+    for kind in ("QDense", "FixedPointQuantizer"):
+        layers = [{"class_name": "InputLayer", "config": {"name": "x", "batch_input_shape": [None, 2]}}]
+        layers.append({"class_name": kind, "config": {"name": "q"}})
+        with h5py.File(tmp_path / "net.h5", "w") as file:
+            file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": {"name": "net", "layers": layers}})
+            file.attrs["keras_version"] = "2.9.0"
+            file.create_group("model_weights").attrs["layer_names"] = ["q"]
+            file.create_group("model_weights/q").attrs["weight_names"] = np.array([], dtype="S1")
+        with pytest.raises(qs.UnsupportedError, match=rf"{kind} is not read(.|\n)*hls4ml"):
+            qs.load(tmp_path / "net.h5")

@@ -133,6 +133,13 @@ def _broken(kind: str, f: File) -> str:
         case "operator":
             f.add("Sin", ["codes"], "end")
             return "operator that is not read"
+        case "softmax":
+            f.add("Softmax", ["codes"], "classes")
+            f.quant("classes", "again")
+            return "an operator behind Softmax"
+        case "zero divisor":
+            f.add("Div", ["codes", f.keep(0.0)], "end")
+            return "division by zero"
         case "mode":
             return "rounding mode that qonnx does not know"
         case "bits":
@@ -152,7 +159,7 @@ def _broken(kind: str, f: File) -> str:
             return "valid ONNX|not read"
 
 
-@pytest.mark.parametrize("kind", ["input", "operator", "mode", "bits", "scale", "zero", "statistics", "order"])
+@pytest.mark.parametrize("kind", ["input", "operator", "softmax", "zero divisor", "mode", "bits", "scale", "zero", "statistics", "order"])
 def test_refusals_name_file_and_node(kind, tmp_path):
     f = net_of()
     said = _broken(kind, f)
