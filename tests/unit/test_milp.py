@@ -110,6 +110,7 @@ def test_roundings_with_and_without_ends(rounding: Rounding, numerator: int, den
             assert_exact(query, lowered(query), code + 3, 12)
 
 
+@pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize("seed", range(1000, 1040))
 def test_highs_agrees_with_enumeration(seed: int) -> None:
     query = random_query(np.random.default_rng(seed))
