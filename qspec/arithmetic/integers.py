@@ -134,3 +134,14 @@ def in_common_unit(values: Iterable[Fraction]) -> tuple[list[int], Fraction]:
     whole = [v.numerator * (denominator // v.denominator) for v in given]
     unit = math.gcd(*whole)
     return ([w // unit for w in whole], Fraction(unit, denominator)) if unit else (whole, Fraction(1))
+
+
+def rationals(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return every element of an array as `rational` does, in an array of objects."""
+    given = array.reshape(-1).tolist()
+    if array.dtype == object:
+        exact = [rational(v) for v in given]
+    else:  # an image has few different pixels
+        known = {v: rational(v) for v in dict.fromkeys(given)}
+        exact = [known[v] for v in given]
+    return np.array(exact, dtype=object).reshape(array.shape)

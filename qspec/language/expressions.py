@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
-from qspec.arithmetic.integers import IntArray, exact_array, rational
-from qspec.arithmetic.shapes import check_one
+from qspec.arithmetic.integers import IntArray, exact_array, rationals
 from qspec.errors import ShapeError, SpecError
 from qspec.language.array import Array
 from qspec.language.domains import Domain
@@ -354,13 +353,7 @@ def constant(values: object) -> Constant:
     """Return exact constants; arrays of floats mean their exact doubles, whole floats are whole numbers."""
     array = exact_array(values)
     if array.dtype == object or array.dtype.kind in "USbuif":
-        given = array.reshape(-1).tolist()
-        if array.dtype == object:
-            exact = [rational(v) for v in given]
-        else:  # an image has few different pixels
-            known = {v: rational(v) for v in dict.fromkeys(given)}
-            exact = [known[v] for v in given]
-        return Constant(np.array(exact, dtype=object).reshape(array.shape))
+        return Constant(rationals(array))
     raise SpecError("not numbers", given=values, expected="integers, Fractions, decimal strings, or an array of them")
 
 
@@ -369,19 +362,9 @@ def expression(value: Operand) -> Expression:
     if isinstance(value, Expression):
         return value
     if isinstance(value, float) and not value.is_integer():
-        raise SpecError(
-            "a bare float is not an exact number",
-            given=value,
-            expected="an exact number",
-            advice=f'qs.q("{value}") for the decimal, qs.q({value}) for the double',
-        )
+        advice = f'qs.q("{value}") for the decimal, qs.q({value}) for the double'
+        raise SpecError("a bare float is not an exact number", given=value, expected="an exact number", advice=advice)
     return constant(value)
-
-
-def fit(value: Expression, shape: tuple[int, ...], what: str) -> Expression:
-    """Return an array in this shape, which it has, or comes flat or as a batch of one for; raises ShapeError if neither."""
-    check_one(value.shape, shape, what)
-    return value if value.shape == shape else value.reshape(*shape)
 
 
 def expand(array: Expression, shape: tuple[int, ...]) -> Expression:
@@ -396,9 +379,8 @@ def broadcast(left: Expression, right: Expression) -> tuple[Expression, Expressi
     try:
         shape = np.broadcast_shapes(left.shape, right.shape)
     except ValueError:
-        raise ShapeError(
-            "shapes do not fit together", given=(left.shape, right.shape), expected="equal shapes, or shapes that broadcast as in numpy"
-        ) from None
+        expected = "equal shapes, or shapes that broadcast as in numpy"
+        raise ShapeError("shapes do not fit together", given=(left.shape, right.shape), expected=expected) from None
     return expand(left, shape), expand(right, shape)
 
 

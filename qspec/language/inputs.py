@@ -11,7 +11,7 @@ from qspec.arithmetic.integers import integers
 from qspec.arithmetic.shapes import check_one
 from qspec.errors import SpecError
 from qspec.language.domains import Domain, OneHot, Piece, Range, box
-from qspec.language.expressions import Application, Expression, Operand, Output, Tap, Variable, expression, fit
+from qspec.language.expressions import Application, Expression, Operand, Output, Tap, Variable, expression
 from qspec.network.graph import Graph, Stage
 from qspec.network.layers import Feature, Input
 from qspec.support import checks
@@ -133,3 +133,9 @@ def _feature_code(layer: Input, feature: Feature, position: int, value: int) -> 
             expected=f"codes {low[position]}..{high[position]} of {layer.format}",
         )
     return int(exact)
+
+
+def fit(value: Expression, shape: tuple[int, ...], what: str) -> Expression:
+    """Return an array in this shape, which it has, or comes flat or as a batch of one for; raises ShapeError if neither."""
+    check_one(value.shape, shape, what)
+    return value if value.shape == shape else value.reshape(*shape)

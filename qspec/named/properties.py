@@ -15,7 +15,7 @@ from qspec.arithmetic.rounding import Overflow
 from qspec.errors import SpecError
 from qspec.face import Network
 from qspec.language.domains import extremes
-from qspec.language.expressions import Expression, Operand, Parameter, Tap, Variable, expression, fit
+from qspec.language.expressions import Expression, Operand, Parameter, Tap, Variable, expression
 from qspec.language.formulas import (
     Conjunction,
     Formula,
@@ -29,6 +29,7 @@ from qspec.language.formulas import (
     same,
 )
 from qspec.language.functions import linf
+from qspec.language.inputs import fit
 from qspec.language.perturbation import PerturbedNetwork
 from qspec.network.graph import Stage
 from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose

@@ -18,9 +18,10 @@ from collections.abc import Sequence
 from qspec.errors import ShapeError
 from qspec.face import Network, RealNetwork
 from qspec.language.domains import extremes
-from qspec.language.expressions import Expression, Operand, expression, fit
+from qspec.language.expressions import Expression, Operand, expression
 from qspec.language.formulas import Conjunction, Disjunction, Formula, Property, Requirement, argmax, every, forall, requiring
 from qspec.language.functions import linf
+from qspec.language.inputs import fit
 from qspec.language.real_perturbation import PerturbedRealNetwork
 from qspec.support import checks
 
