@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from math import prod
-from typing import TypeVar
+from typing import TypeVar, assert_never, cast, get_args
 
 from qspec.arithmetic.formats import Affine, Fixed, Format, PerChannel
 from qspec.arithmetic.integers import IntArray, integers
@@ -13,7 +13,7 @@ from qspec.arithmetic.rounding import Overflow, Rounding
 from qspec.arithmetic.tensor import Tensor
 from qspec.errors import ModelFileError, QspecError
 from qspec.files.arrays import TYPES, from_npy
-from qspec.files.encode import FORMAT, VERSION
+from qspec.files.encode import FORMAT, VERSION, ActivationKind, KernelKind, LayerKind
 from qspec.files.json_cursor import Cursor
 from qspec.network.activations import Activation, HardSigmoid, HardTanh, LeakyReLU, Linear, Lookup, ReLU, Sigmoid, Sign, Tanh
 from qspec.network.graph import Graph, Stage
@@ -173,24 +173,54 @@ def _wholes(cursor: Cursor) -> tuple[int, ...]:
     return tuple(c.whole() for c in cursor.items())
 
 
-LAYERS: Mapping[str, Callable[[Cursor, str, Arrays], Layer]] = {
-    "Input": _input,
-    "Dense": _dense,
-    "Conv2D": _conv2d,
-    "AveragePool2D": _average_pool,
-    "MaxPool2D": _max_pool,
-    "Flatten": _flatten,
-    "Add": _add,
-    "Concat": _concat,
-    "Requantize": _requantize,
-    "Constant": lambda c, name, arrays: Constant(_tensor(c.fields("kind", "value")["value"], arrays), name),
-    "Reinterpret": lambda c, name, arrays: Reinterpret(_format(c.fields("kind", "format")["format"]), name),
-    "Reshape": lambda c, name, arrays: Reshape(shape_of(c.fields("kind", "shape")["shape"]), name),
-    "Transpose": lambda c, name, arrays: Transpose(_wholes(c.fields("kind", "axes")["axes"]), name),
-    "Pad": _pad,
-    "Multiplier": _multiplier,
-    "Thresholds": _thresholds,
-}
+def _layer_reader(kind: LayerKind) -> Callable[[Cursor, str, Arrays], Layer]:
+    match kind:
+        case "Input":
+            return _input
+        case "Dense":
+            return _dense
+        case "Conv2D":
+            return _conv2d
+        case "AveragePool2D":
+            return _average_pool
+        case "MaxPool2D":
+            return _max_pool
+        case "Flatten":
+            return _flatten
+        case "Add":
+            return _add
+        case "Concat":
+            return _concat
+        case "Requantize":
+            return _requantize
+        case "Constant" | "Reinterpret" | "Reshape" | "Transpose" | "Pad" | "Multiplier" | "Thresholds":
+            return _kernel_reader(kind)
+        case _:
+            assert_never(kind)
+
+
+def _kernel_reader(kind: KernelKind) -> Callable[[Cursor, str, Arrays], Layer]:
+    match kind:
+        case "Constant":
+            return lambda c, name, arrays: Constant(_tensor(c.fields("kind", "value")["value"], arrays), name)
+        case "Reinterpret":
+            return lambda c, name, arrays: Reinterpret(_format(c.fields("kind", "format")["format"]), name)
+        case "Reshape":
+            return lambda c, name, arrays: Reshape(shape_of(c.fields("kind", "shape")["shape"]), name)
+        case "Transpose":
+            return lambda c, name, arrays: Transpose(_wholes(c.fields("kind", "axes")["axes"]), name)
+        case "Pad":
+            return _pad
+        case "Multiplier":
+            return _multiplier
+        case "Thresholds":
+            return _thresholds
+        case _:
+            assert_never(kind)
+
+
+LAYER_KINDS = cast("tuple[LayerKind, ...]", (*get_args(KernelKind), *get_args(get_args(LayerKind)[1])))
+LAYERS: Mapping[str, Callable[[Cursor, str, Arrays], Layer]] = {kind: _layer_reader(kind) for kind in LAYER_KINDS}
 
 
 def _activation(cursor: Cursor, arrays: Arrays) -> Activation:
@@ -229,17 +259,32 @@ def _lookup(cursor: Cursor, arrays: Arrays) -> Activation:
     return Lookup(_fixed(f["input"]), _tensor(f["outputs"], arrays))
 
 
-ACTIVATIONS: Mapping[str, Callable[[Cursor, Arrays], Activation]] = {
-    "Linear": plain_activation(Linear),
-    "ReLU": _relu,
-    "LeakyReLU": _leaky_relu,
-    "Sign": plain_activation(Sign),
-    "HardTanh": plain_activation(HardTanh),
-    "HardSigmoid": _hard_sigmoid,
-    "Sigmoid": _tabulated(Sigmoid),
-    "Tanh": _tabulated(Tanh),
-    "Lookup": _lookup,
-}
+def _activation_reader(kind: ActivationKind) -> Callable[[Cursor, Arrays], Activation]:
+    match kind:
+        case "Linear":
+            return plain_activation(Linear)
+        case "ReLU":
+            return _relu
+        case "LeakyReLU":
+            return _leaky_relu
+        case "Sign":
+            return plain_activation(Sign)
+        case "HardTanh":
+            return plain_activation(HardTanh)
+        case "HardSigmoid":
+            return _hard_sigmoid
+        case "Sigmoid":
+            return _tabulated(Sigmoid)
+        case "Tanh":
+            return _tabulated(Tanh)
+        case "Lookup":
+            return _lookup
+        case _:
+            assert_never(kind)
+
+
+ACTIVATION_KINDS = cast("tuple[ActivationKind, ...]", get_args(ActivationKind))
+ACTIVATIONS: Mapping[str, Callable[[Cursor, Arrays], Activation]] = {kind: _activation_reader(kind) for kind in ACTIVATION_KINDS}
 
 
 def _format(cursor: Cursor) -> Format:

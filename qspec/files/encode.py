@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import assert_never
+from typing import Literal, assert_never
 
 from qspec.arithmetic.formats import Affine, Fixed, Format, PerChannel
 from qspec.arithmetic.integers import IntArray, rational
@@ -24,7 +24,14 @@ VERSION = 2
 """The newest version; networks without a semantics and without layers of kernels are written as version 1, as ever."""
 
 Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
+Fields = dict[str, Json]
 Arrays = dict[str, bytes]
+KernelKind = Literal["Constant", "Reinterpret", "Reshape", "Transpose", "Pad", "Multiplier", "Thresholds"]
+LayerKind = KernelKind | Literal["Input", "Dense", "Conv2D", "AveragePool2D", "MaxPool2D", "Flatten", "Add", "Concat", "Requantize"]
+ActivationKind = Literal["Linear", "ReLU", "LeakyReLU", "Sign", "HardTanh", "HardSigmoid", "Sigmoid", "Tanh", "Lookup"]
+"""What layers and activations are called in a file. A class without a name here cannot be written, and a name without a reader in `decode`
+is
+a type error as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +63,20 @@ def encode(network: Graph) -> Document:
 
 def layer_json(layer: Layer, arrays: Arrays) -> Json:
     """Return a layer; its arrays are added to those of the file."""
+    kind, fields = _layer(layer, arrays)
+    return {"kind": kind, **fields}
+
+
+def _layer(layer: Layer, arrays: Arrays) -> tuple[LayerKind, Fields]:
     match layer:
         case Input():
-            return {
-                "kind": "Input",
+            return "Input", {
                 "shape": [*layer.shape],
                 "format": _format(layer.format),
                 "features": [_feature(f) for f in layer.features],
             }
         case Dense():
-            return {
-                "kind": "Dense",
+            return "Dense", {
                 "kernel": _tensor(layer.kernel, arrays),
                 "bias": _tensor(layer.bias, arrays),
                 "activation": activation_json(layer.activation, arrays),
@@ -74,8 +84,7 @@ def layer_json(layer: Layer, arrays: Arrays) -> Json:
                 "accumulator": _format(layer.accumulator),
             }
         case Conv2D():
-            return {
-                "kind": "Conv2D",
+            return "Conv2D", {
                 "kernel": _tensor(layer.kernel, arrays),
                 "bias": _tensor(layer.bias, arrays),
                 "stride": [*layer.stride],
@@ -87,8 +96,7 @@ def layer_json(layer: Layer, arrays: Arrays) -> Json:
                 "accumulator": _format(layer.accumulator),
             }
         case AveragePool2D():
-            return {
-                "kind": "AveragePool2D",
+            return "AveragePool2D", {
                 "window": [*layer.window],
                 "stride": [*(layer.stride or layer.window)],
                 "padding": padding_json(layer.padding),
@@ -96,41 +104,39 @@ def layer_json(layer: Layer, arrays: Arrays) -> Json:
                 "output": _format(layer.output),
             }
         case MaxPool2D():
-            return {
-                "kind": "MaxPool2D",
+            return "MaxPool2D", {
                 "window": [*layer.window],
                 "stride": [*(layer.stride or layer.window)],
                 "padding": padding_json(layer.padding),
             }
         case Flatten():
-            return {"kind": "Flatten"}
+            return "Flatten", {}
         case Add():
-            return {"kind": "Add", "activation": activation_json(layer.activation, arrays), "output": _format(layer.output)}
+            return "Add", {"activation": activation_json(layer.activation, arrays), "output": _format(layer.output)}
         case Concat():
-            return {"kind": "Concat", "output": _format(layer.output)}
+            return "Concat", {"output": _format(layer.output)}
         case Requantize():
-            return {"kind": "Requantize", "output": _format(layer.output), "activation": activation_json(layer.activation, arrays)}
+            return "Requantize", {"output": _format(layer.output), "activation": activation_json(layer.activation, arrays)}
         case Reinterpret() | Reshape() | Transpose() | Pad() | Constant() | Multiplier() | Thresholds():
-            return _kernel_json(layer, arrays)
+            return _kernel(layer, arrays)
         case _:
             assert_never(layer)
 
 
-def _kernel_json(layer: KernelLayer, arrays: Arrays) -> Json:
+def _kernel(layer: KernelLayer, arrays: Arrays) -> tuple[KernelKind, Fields]:
     match layer:
         case Constant(value):
-            return {"kind": "Constant", "value": _tensor(value, arrays)}
+            return "Constant", {"value": _tensor(value, arrays)}
         case Reinterpret(format):
-            return {"kind": "Reinterpret", "format": _format(format)}
+            return "Reinterpret", {"format": _format(format)}
         case Reshape(shape):
-            return {"kind": "Reshape", "shape": [*shape]}
+            return "Reshape", {"shape": [*shape]}
         case Transpose(axes):
-            return {"kind": "Transpose", "axes": [*axes]}
+            return "Transpose", {"axes": [*axes]}
         case Pad():
-            return {"kind": "Pad", "before": [*layer.before], "after": [*layer.after], "code": layer.code}
+            return "Pad", {"before": [*layer.before], "after": [*layer.after], "code": layer.code}
         case Multiplier():
-            return {
-                "kind": "Multiplier",
+            return "Multiplier", {
                 "format": _format(layer.format),
                 "multiplier": [*layer.multiplier],
                 "shift": [*layer.shift],
@@ -140,8 +146,7 @@ def _kernel_json(layer: KernelLayer, arrays: Arrays) -> Json:
                 "left": layer.left,
             }
         case Thresholds():
-            return {
-                "kind": "Thresholds",
+            return "Thresholds", {
                 "format": _format(layer.format),
                 "base": [int(b) for b in layer.base],
                 "thresholds": _integers(layer.thresholds, arrays),
@@ -152,19 +157,30 @@ def _kernel_json(layer: KernelLayer, arrays: Arrays) -> Json:
 
 def activation_json(activation: Activation, arrays: Arrays) -> Json:
     """Return an activation; its table is added to the arrays of the file."""
+    kind, fields = _activation(activation, arrays)
+    return {"kind": kind, **fields}
+
+
+def _activation(activation: Activation, arrays: Arrays) -> tuple[ActivationKind, Fields]:
     match activation:
-        case Linear() | Sign() | HardTanh():
-            return {"kind": type(activation).__name__}
+        case Linear():
+            return "Linear", {}
+        case Sign():
+            return "Sign", {}
+        case HardTanh():
+            return "HardTanh", {}
         case ReLU(maximum):
-            return {"kind": "ReLU", "maximum": None if maximum is None else exact_json(maximum)}
+            return "ReLU", {"maximum": None if maximum is None else exact_json(maximum)}
         case LeakyReLU(slope):
-            return {"kind": "LeakyReLU", "slope": exact_json(slope)}
+            return "LeakyReLU", {"slope": exact_json(slope)}
         case HardSigmoid(slope, offset):
-            return {"kind": "HardSigmoid", "slope": exact_json(slope), "offset": exact_json(offset)}
-        case Sigmoid(table) | Tanh(table):
-            return {"kind": type(activation).__name__, "table": _format(table)}
+            return "HardSigmoid", {"slope": exact_json(slope), "offset": exact_json(offset)}
+        case Sigmoid(table):
+            return "Sigmoid", {"table": _format(table)}
+        case Tanh(table):
+            return "Tanh", {"table": _format(table)}
         case Lookup():
-            return {"kind": "Lookup", "input": _format(activation.input), "outputs": _tensor(activation.outputs, arrays)}
+            return "Lookup", {"input": _format(activation.input), "outputs": _tensor(activation.outputs, arrays)}
         case _:
             assert_never(activation)
 

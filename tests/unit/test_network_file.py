@@ -6,14 +6,19 @@ import json
 import zipfile
 from fractions import Fraction
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 import qspec as qs
 from qspec.errors import ModelFileError
+from qspec.files import decode, real_file
 from qspec.files.qspec_file import content_hash, read, save
 from qspec.lowering.evaluate import trace
+from qspec.network.activations import Activation
+from qspec.network.layers import Layer
+from qspec.network.real_layers import RealActivation, RealLayer
 from tests.unit.random_networks import random_codes, random_network
 
 
@@ -122,3 +127,11 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="cannot write"):
         save(small(), tmp_path / "directory")
     assert [p.name for p in tmp_path.iterdir()] == ["directory"]
+
+
+def test_every_class_has_a_reader() -> None:
+    """A layer or an activation that can be in a network can be read from a file; of reals the names in files leave out `Real`."""
+    assert {c.__name__ for c in get_args(Layer)} == set(decode.LAYERS)
+    assert {c.__name__ for c in get_args(Activation)} == set(decode.ACTIVATIONS)
+    assert {c.__name__.removeprefix("Real") for c in get_args(RealLayer)} == set(real_file.LAYERS)
+    assert {c.__name__ for c in get_args(RealActivation)} <= set(real_file.ACTIVATIONS)
