@@ -34,7 +34,7 @@ from qspec.readers.qonnx_values import (
     units,
     weights,
 )
-from qspec.runtimes.qonnx import Array, Kind, Order, Step
+from qspec.runtimes.qonnx import Array, Kind, Order, Step, fraction
 
 
 def product(x: Numbers, kernel: Known, bias: Array | None, name: str, *, exact: bool) -> Numbers:
@@ -115,7 +115,7 @@ def _readable(x: Numbers, *, exact: bool) -> Numbers:
 
 
 def _fractions(values: Array | None, count: int) -> Sequence[Fraction] | None:
-    return None if values is None else [Fraction(float(v)) for v in np.broadcast_to(values.reshape(-1), (count,))]
+    return None if values is None else [fraction(v) for v in np.broadcast_to(values.reshape(-1), (count,)).tolist()]
 
 
 def output(x: Numbers, *, exact: bool) -> Codes:

@@ -10,7 +10,7 @@ from qspec.readers.onnx_file import OnnxGraph, OnnxNode, Stored
 from qspec.readers.onnx_quantized_tensors import QuantizedTensors
 from qspec.readers.qonnx_constants import DTYPES, known
 from qspec.readers.qonnx_values import Known, Numbers
-from qspec.runtimes.qonnx import ROUNDINGS, Array, IntQuant, Linear
+from qspec.runtimes.qonnx import ROUNDINGS, Array, IntQuant, Linear, each, fraction
 
 WIDEST = 24
 """Bits of a quantiser, at most."""
@@ -151,7 +151,14 @@ class QonnxTensors(QuantizedTensors):
         values = self.known_of(name, "a bias").values
         if values.size not in (1, count) or values.dtype != np.float32 or not np.all(np.isfinite(values)):
             raise self.refusal("a bias that does not fit", f"{values.dtype} {values.shape}", f"float32, ({count},)")
-        return np.broadcast_to(values.reshape(-1), (count,))
+        return np.broadcast_to(self.meant(self.known_of(name, "a bias")).reshape(-1), (count,))
+
+    def meant(self, x: Known) -> Array:
+        """Return the numbers that a constant means: under exact semantics a quantised one is its codes times its scale."""
+        if not self.exact or x.codes is None or x.scale is None:
+            return x.values
+        scale = np.broadcast_to(x.scale, x.values.shape)
+        return each(fraction, x.codes) * each(fraction, scale)
 
     def fitting(self, x: Known, like: Numbers) -> Array:
         """Return a constant operand, with the rank of a signal; raises UnsupportedError if it would repeat the signal, or is no float32."""
@@ -159,4 +166,4 @@ class QonnxTensors(QuantizedTensors):
         rank = len(like.shape)
         if values.dtype != np.float32 or values.ndim > rank or not np.all(np.isfinite(values)):
             raise self.refusal("a constant operand that does not fit", f"{values.dtype} {values.shape} for {like.shape}", "finite float32")
-        return values.reshape((1,) * (rank - values.ndim) + values.shape)
+        return self.meant(x).reshape((1,) * (rank - values.ndim) + values.shape)
