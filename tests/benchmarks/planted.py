@@ -1,0 +1,138 @@
+"""Planted counterexamples: networks with one violation that is known and that no gradient leads to, and twins that have none.
+
+A needle is a neuron that fires at one input p only: 1 - |x0 - p0| - … - |xn - pn|, cut at zero, so that it is zero, and flat, everywhere
+else. It turns the class at p. Twins have the same layers with a threshold that nothing reaches, or a needle just outside the box. Beside it
+stand random neurons that move the scores by less than the margin, so the truth is known by construction.
+
+Every route is asked about every instance. A HOLDS on a planted one, or a VIOLATED on a twin, ends the program with status 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import numpy as np
+from _report import header, table
+
+import qspec as qs
+
+BITS = 5
+FREE = 6
+"""Random neurons beside the needle."""
+TRUTH = {"planted": qs.Verdict.VIOLATED, "no threshold": qs.Verdict.HOLDS, "outside": qs.Verdict.HOLDS}
+ROUTES: dict[str, dict[str, Any]] = {
+    "bounds": {},
+    "bounds, no attack": {"attack": False},
+    "falsify": {"search": True},
+    "bitwuzla": {"solver": "bitwuzla"},
+    "z3, QF_LIA": {"solver": "z3", "theory": "QF_LIA"},
+    "cvc5, branched": {"solver": "cvc5", "presolve": "branch"},
+    "enumerate": {"solver": "enumerate"},
+}
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A property whose verdict is known, and the input that violates it, if there is one."""
+
+    kind: str
+    network: qs.Network
+    spec: qs.Property
+    needle: tuple[int, ...]
+
+
+def tensor(codes: np.ndarray, width: int = 8) -> qs.Tensor:
+    return qs.Tensor(codes.astype(np.int64), qs.Fixed(width, 0))
+
+
+def instance(kind: str, size: int, radius: int, seed: int) -> Instance:
+    """Return a needle among `size` inputs of 5 bits, within `radius` of a centre."""
+    rng = np.random.default_rng([seed, size, radius])
+    centre = rng.integers(radius + 1, (1 << BITS) - radius - 1, size)
+    p = centre + rng.integers(-radius, radius + 1, size)
+    if kind == "outside":
+        k = int(rng.integers(size))
+        p[k] = centre[k] + radius + 1
+    away = np.concatenate([np.eye(size), -np.eye(size)], axis=1)  # x - p and p - x, of which one is cut to zero
+    mixed = rng.integers(-3, 4, (size, FREE))
+    order = rng.permutation(2 * size + FREE)
+    first = np.concatenate([away, mixed], axis=1)[:, order]
+    shift = np.concatenate([-p, p, rng.integers(-9, 10, FREE)])[order]
+    threshold = 0 if kind == "no threshold" else 1
+    into = np.concatenate([-np.ones(2 * size), np.zeros(FREE)])[order]
+    free = np.zeros((2 * size + FREE, FREE))
+    free[np.argsort(order)[2 * size :], np.arange(FREE)] = 1
+    second = np.concatenate([into[:, None], free], axis=1)
+    scores = np.concatenate(
+        [[[0, 24]], rng.integers(-1, 2, (FREE, 2))]
+    )  # 6 neurons of at most 1: a margin of at least 0, and 12 - 24 below
+    width = qs.Fixed(10, 0, signed=False)
+    small = qs.PerChannel((qs.Fixed(2, 0, signed=False), *[qs.Fixed(1, 0, signed=False)] * FREE))
+    net = qs.Sequential(
+        qs.Input((size,), qs.Fixed(BITS, 0, signed=False)),
+        qs.Dense(tensor(first), tensor(shift), qs.ReLU(), width),
+        qs.Dense(tensor(second), tensor(np.array([threshold, *[0] * FREE])), qs.ReLU(), small),
+        qs.Dense(tensor(scores), tensor(np.array([13, 0]))),
+        name=f"{kind}-{size}-{radius}-{seed}".replace(" ", "-"),
+    )
+    return Instance(kind, net, qs.properties.local_robustness(net, centre, radius, 0), tuple(p.tolist()))
+
+
+def checked(one: Instance) -> Instance:
+    """Return the instance if the reference integers agree with how it was made: where the needle is, and that only it turns the class."""
+    at = int(one.network.evaluate(np.array(one.needle)).argmax())
+    assert (at == 1) is (one.kind != "no threshold"), one.network.name
+    return one
+
+
+def ask(one: Instance, route: dict[str, Any], timeout: float) -> tuple[qs.Verdict, float]:
+    """Return the verdict of a route and its CPU seconds in this process."""
+    since = process_time()
+    options = {k: v for k, v in route.items() if k != "search"}
+    result = qs.falsify(one.spec, timeout=timeout) if "search" in route else qs.verify(one.spec, timeout=timeout, **options)
+    if result.counterexample is not None:
+        assert tuple(result.counterexample["x"].tolist()) == one.needle, f"{one.network.name}: another violation than the planted one"
+    return result.verdict, process_time() - since
+
+
+def main() -> int:
+    """Print the table; return 1 if a verdict was wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="*", default=[2, 4, 8])
+    parser.add_argument("--radius", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--timeout", type=float, default=10.0)
+    parser.add_argument("--out", type=Path, help="write the networks there as .qspec files")
+    options = parser.parse_args()
+    wrong: list[str] = []
+    rows: list[list[str]] = []
+    for size in options.sizes:
+        made = [checked(instance(kind, size, options.radius, seed)) for kind in TRUTH for seed in range(options.seeds)]
+        for one in made if options.out else ():
+            options.out.mkdir(parents=True, exist_ok=True)
+            one.network.save(options.out / f"{one.network.name}.qspec")
+        for name, route in ROUTES.items():
+            counts: Counter[tuple[str, str]] = Counter()
+            spent = 0.0
+            for one in made:
+                verdict, seconds = ask(one, route, options.timeout)
+                spent += seconds
+                counts[one.kind, verdict.name] += 1
+                if verdict not in (TRUTH[one.kind], qs.Verdict.UNKNOWN):
+                    wrong.append(f"{one.network.name}, {name}: {verdict.name}")
+            cells = [f"{counts[kind, truth.name]} of {options.seeds}" for kind, truth in TRUTH.items()]
+            rows.append([str(size), name, *cells, f"{spent:.1f}"])
+    columns = ["inputs", "route", *(f"{kind}: {truth.name}" for kind, truth in TRUTH.items()), "CPU s"]
+    print(header("Planted counterexamples", "qspec", "jax", "bitwuzla", "z3-solver", "cvc5") + f"\n{table(columns, rows)}\n")
+    print("\n".join(["Wrong:", *wrong]) if wrong else "No verdict is wrong.")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
