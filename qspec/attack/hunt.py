@@ -21,8 +21,8 @@ WIDE = 64
 """Free elements from which chance has little to offer."""
 AT_FIRST = 4
 """Looks along the slopes from the centre before anything else."""
-DESCENTS = 2.0
-"""Share of searches straight through the roundings, where evaluations are dear; all others together have 1."""
+CLIMBS = 0.2
+"""Share of climbs by signs, where evaluations are dear; searches straight through the roundings have the rest, and chance has nothing."""
 CHECKED = 4
 """Points of one batch that the reference is asked about."""
 
@@ -59,9 +59,10 @@ class Hunt:
         few = free < WIDE
         self.first = pointed(scene)
         shares = (0.2, 0.6, 0.2) if few else (0.7, 0.1, 0.2)
-        self.means = [Means(m(scene), share) for m, share in zip((climbs, rows, walks), shares, strict=True)]
         if scene.work >= DEAR:
-            self.means.insert(0, Means(descents(scene), DESCENTS))
+            self.means = [Means(descents(scene), 1 - CLIMBS), Means(climbs(scene), CLIMBS)]
+        else:
+            self.means = [Means(m(scene), share) for m, share in zip((climbs, rows, walks), shares, strict=True)]
 
     def run(self, deadline: Deadline, work: float = np.inf) -> dict[str, IntArray] | None:
         """Search on until a solution is found, time is over, or so many more multiplications are done."""

@@ -77,7 +77,7 @@ def _evaluated(query: Query, bounds: Sequence[Pair], deadline: Deadline) -> Iter
                     stack.append((k, [v[half] for v in values], own, len(range(rows)[half])))
             else:
                 values = [*values, _value(k, query.program[k], given, values, rows)]
-                values = [v if until[n] > k else v[:, :0] for n, v in enumerate(values)]
+                values = [v if until[n] > k else np.zeros((rows, 0), dtype=np.int64) for n, v in enumerate(values)]
                 given = {n: x for n, x in given.items() if n > k}
                 kept = _unlike(values, given, rows) if isinstance(query.program[k], Staircase | Table) else None
                 if kept is not None and 2 * len(kept) <= rows:

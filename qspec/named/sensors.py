@@ -21,7 +21,7 @@ from qspec.arithmetic.tensor import Tensor
 from qspec.errors import ShapeError, SpecError, UnsupportedError
 from qspec.face import Network, Sequential
 from qspec.language.expressions import Absolute, NonZero, Operand, Parameter, Variable, expression
-from qspec.language.formulas import Property, Quantified, Requirement, argmax, forall, requiring
+from qspec.language.formulas import Property, Requirement, argmax, forall, requiring
 from qspec.language.functions import linf, maximum, total
 from qspec.named.properties import inputs_of
 from qspec.network.kernel_layers import Reshape
@@ -42,8 +42,8 @@ def region_robustness(network: Network, centre: object, label: int | Parameter, 
         checks.whole(radius, "the radius", least=0)
         low, high = np.maximum(low, codes - radius), np.minimum(high, codes + radius)
     least, most = np.where(chosen, low, codes).reshape(x.shape), np.where(chosen, high, codes).reshape(x.shape)
-    given = Quantified(x.code >= least, True) & Quantified(x.code <= most, True)
-    return forall(x, given=given, then=argmax(network(x)) == label, name="region_robustness")
+    x = network.input("x", lower=least, upper=most)  # a box of codes: a condition on thousands of them would be carried along
+    return forall(x, then=argmax(network(x)) == label, name="region_robustness")
 
 
 def sparse_robustness(network: Network, centre: object, label: int | Parameter, *, changed: Operand = 1) -> Property:

@@ -22,6 +22,7 @@ from _data import find, read_idx
 from _report import header, table
 
 COLUMNS = ("work", "build", "outcome", "CPU s", "wall s", "peak MB")
+QUESTIONS = ("brightness 32", "gain 5", "element", "stuck", "pixel 4", "all 1", "all 2")
 Row = tuple[str, float, float]
 
 
@@ -70,6 +71,40 @@ def robust(path: Path, limit: float) -> Row:
     return result.verdict.name, time.process_time() - cpu, time.perf_counter() - wall
 
 
+def question(path: Path, images: Path, kind: str, count: int, limit: float) -> Row:
+    """Return how many questions of one kind about the first images (codes, .npy) were answered, and how."""
+    import qspec as qs
+
+    network = qs.load(path)
+    shape = network.inputs[0].type.shape
+    codes = np.load(images, allow_pickle=False).astype(np.int64).reshape(-1, *shape)[:count]
+    classes = network.evaluate(codes).reshape(len(codes), -1).argmax(-1)
+    middle = tuple(n // 2 for n in shape)
+    pixel = middle[:-1] if len(shape) == 3 else slice(middle[0], middle[0] + 3)
+    verdicts: list[str] = []
+    cpu, wall = time.process_time(), time.perf_counter()
+    for x, label in zip(codes, map(int, classes), strict=True):
+        match kind.split():
+            case ["brightness", radius]:
+                spec = qs.sensors.brightness_robustness(network, x, int(radius), label)
+            case ["gain", percent]:
+                spec = qs.sensors.gain_robustness(network, x, int(percent), label)
+            case ["element"]:
+                spec = qs.sensors.region_robustness(network, x, label, where=middle)
+            case ["stuck"]:
+                spec = qs.sensors.stuck_robustness(network, x, label, where=pixel)
+            case ["pixel", radius]:
+                spec = qs.sensors.region_robustness(network, x, label, where=pixel, radius=int(radius))
+            case ["all", radius]:
+                spec = qs.properties.local_robustness(network, x, int(radius), label)
+            case _:
+                raise ValueError(f"no such question: {kind}")
+        verdicts.append(qs.verify(spec, timeout=limit).verdict.name)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    shares = (f"{verdicts.count(name)} {word}" for name, word in (("HOLDS", "proved"), ("VIOLATED", "refuted"), ("UNKNOWN", "open")))
+    return ", ".join(shares), cpu / len(codes), wall / len(codes)
+
+
 def conjugate(kind: str) -> Row:
     """Return what the conjugate of 8000 staircases of 255 codes takes for 128 rows, at all points or at the vertices alone."""
     from qspec.arithmetic.rounding import Rounding
@@ -94,12 +129,18 @@ def conjugate(kind: str) -> Row:
 
 def works(options: argparse.Namespace) -> dict[str, tuple[str, ...]]:
     """Return what is to be done, by name."""
-    found: dict[str, tuple[str, ...]] = {f"conjugate of 8000 staircases, 128 rows, {k}": ("conjugate", k) for k in ("all", "vertices")}
+    found: dict[str, tuple[str, ...]] = (
+        {} if options.asked else {f"conjugate of 8000 staircases, 128 rows, {k}": ("conjugate", k) for k in ("all", "vertices")}
+    )
     if options.data is not None:
         found |= {f"mnist-certified-8bit, image {k}, ±4": ("mnist", str(options.data), str(k)) for k in (0, 1)}
     for path in options.tflite:
         found |= {f"{path.stem}: evaluate 4 inputs, call {k}": ("lowered", str(path), str(k)) for k in (1, 2)}
         found[f"{path.stem}: ±1 on all inputs, {options.timeout:g} s"] = ("robust", str(path), str(options.timeout))
+    for path in options.asked:
+        for kind in options.questions:
+            work = ("question", str(path), str(options.images), kind, str(options.count), str(options.timeout))
+            found[f"{path.stem}: {kind}, each of {options.count}"] = work
     return found
 
 
@@ -121,6 +162,8 @@ def do(work: list[str]) -> None:
             row = lowered(Path(path), int(calls))
         case ["robust", path, limit]:
             row = robust(Path(path), float(limit))
+        case ["question", path, images, kind, count, limit]:
+            row = question(Path(path), Path(images), kind, int(count), float(limit))
         case ["conjugate", kind]:
             row = conjugate(kind)
         case _:
@@ -132,6 +175,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder with mnist/ (idx files)")
     parser.add_argument("--tflite", type=Path, nargs="*", default=[], help="int8 classifiers of TensorFlow Lite")
+    parser.add_argument("--asked", type=Path, nargs="*", default=[], help="classifiers that questions about sensors are asked about")
+    parser.add_argument("--images", type=Path, help="codes of their inputs, a .npy file")
+    parser.add_argument("--count", type=int, default=3, help="inputs that each question is asked about")
+    parser.add_argument("--questions", nargs="*", default=QUESTIONS, help=f"what is asked (default: {', '.join(QUESTIONS)})")
     parser.add_argument("--timeout", type=float, default=10.0, help="wall-clock seconds for a query on one of these")
     parser.add_argument("--build", nargs="*", default=[], metavar="LABEL=FOLDER", help="other checkouts to run the same in")
     parser.add_argument("--markdown", type=Path, help="write the table here, too")

@@ -72,7 +72,8 @@ def _advanced(program: Program, assignment: Assignment, last: list[int], part: P
     own = {name: x[part.first] for name, x in assignment.items()} if not arguments(program[k]) else assignment
     found = value(program[k], part.values, own, (count,))
     found = np.broadcast_to(found, (count, found.shape[-1]))
-    values = [v if last[j] > k else v[:, :0] for j, v in enumerate([*part.values, found])]
+    nothing = np.zeros((count, 0), dtype=np.int64)  # an empty view would keep the values that it is a view of
+    values = [v if last[j] > k else nothing for j, v in enumerate([*part.values, found])]
     part = Part(k + 1, values, part.first)
     if count > 1 and isinstance(program[k], Staircase | Table) and not any(isinstance(n, Input) for n in program[k:]):
         fresh = np.ones(count, dtype=np.bool_)

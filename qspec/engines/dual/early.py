@@ -25,6 +25,8 @@ AT_ONCE = 0.05
 """Seconds of listing that come before bounds in any case; where evaluations are dear, all that is affordable does."""
 QUICK, BEFORE = 1.0, 0.1
 """Seconds of listing from which an attack comes first, and the part of them that it takes."""
+FEW = 1 << 12
+"""Assignments up to which an attack would list them itself."""
 CHECKED = 0.4
 """The part of the time that is left that listing may take: the checker of its proof takes as long again."""
 LASTING = 60.0
@@ -69,7 +71,8 @@ def early(query: Query, known: list[Interval], proof: Proof, turn: Turn | None, 
     seconds = exhaustive.seconds(query, inputs, deadline)
     affordable = seconds <= CHECKED * deadline.left()
     if affordable and (dear or seconds <= AT_ONCE):
-        found = attacked(turn, trace, seconds * BEFORE) if turn is not None and seconds > QUICK else None
+        worth = turn is not None and seconds > QUICK and exhaustive.points(inputs) > FEW
+        found = attacked(turn, trace, seconds * BEFORE) if turn is not None and worth else None
         return Early(found) if found is not None else _listed(query, inputs, proof, deadline, trace, seconds)
     if not dear:
         return Early()
