@@ -43,7 +43,7 @@ def winner(values: list[Any]) -> int:
     return values.index(max(values))
 
 
-VALUES: list[tuple[str, Callable[[Expression], Expression], Callable[[np.ndarray], object]]] = [
+VALUES: list[tuple[str, Callable[[Expression], Any], Callable[[np.ndarray], object]]] = [
     ("sum", lambda x: x + x, lambda v: v + v),
     ("difference of a constant", lambda x: 1 - x, lambda v: 1 - v),
     ("difference", lambda x: x - "1/3", lambda v: v - Fraction(1, 3)),
@@ -263,7 +263,7 @@ REFUSED: list[tuple[str, Callable[[], object], str]] = [
     ("truth of a comparison", lambda: bool(X[0] > 0), "&, \\|, ~"),
     ("chained comparison", lambda: -1 <= X[0] <= 1, "a <= x"),
     ("truth of an expression", lambda: bool(X), "no truth value"),
-    ("iteration", lambda: list(X), "qs.sum"),
+    ("iteration", lambda: list(X[0]), "a single number cannot be iterated"),
     ("array of comparisons", lambda: (X > 0) & (X < 1), r"shape \(3,\)\n.*\n.*qs.all"),
     ("array as property", lambda: qs.forall(X, then=X > 0), "qs.all"),
     ("python truth in a formula", lambda: qs.forall(X, then=True), "not a formula\n.*True"),  # pyright: ignore[reportArgumentType]
