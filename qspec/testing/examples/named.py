@@ -118,6 +118,12 @@ def _reachable(label: int) -> qs.Property:
     return properties.reachable_class(mlp(outputs=3, seed=24), label)
 
 
+def _agreement(tolerance: int) -> qs.Property:
+    """One network under two roundings of its output, which differ by one code at most."""
+    first, second = mlp(seed=6), mlp(seed=6, output=qs.Fixed(3, 1, rounding=qs.Rounding.TRN))
+    return properties.runtime_agreement(first, second, [0, 0], 3, tolerance=tolerance)
+
+
 PRODUCT = marked(Mark.PRODUCT)
 
 NAMED = (
@@ -145,6 +151,8 @@ NAMED = (
     Example("equivalent-class", partial(_equivalent, None), VIOLATED),
     Example("equivalent-within", partial(_equivalent, "1/2"), HOLDS),
     Example("equivalent-not-within", partial(_equivalent, "1/4"), VIOLATED),
+    Example("runtime-agreement", partial(_agreement, 1), HOLDS),
+    Example("runtime-agreement-too-tight", partial(_agreement, 0), VIOLATED),
     Example("no-overflow", partial(_no_overflow, 6), HOLDS),
     Example("overflow", partial(_no_overflow, 5), VIOLATED),
     Example("no-saturation", partial(_no_saturation, 5), HOLDS),
