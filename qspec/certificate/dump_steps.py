@@ -16,6 +16,7 @@ from qspec.certificate.dump import formula_text, grouped, program_text
 from qspec.certificate.facts import single_inputs
 from qspec.certificate.file import ASSUME, BOUND, CHOOSE, CLOSE, EMPTY, KINDS, LIST, PROPAGATE, SPLIT, TIGHTEN, Certificate
 from qspec.errors import CertificateError
+from qspec.ir.digest import digest
 from qspec.ir.integer import (
     Affine,
     All,
@@ -56,10 +57,13 @@ class _Open:
 
 
 def text(query: Query, certificate: Certificate) -> str:
-    """Return a query and a proof as one list, `(program goal bits steps)`; raises CertificateError on a step that has no verified form."""
+    """Return a query and a proof as one list, `(program goal bits steps digest)`; raises CertificateError on a step that is not verified.
+
+    The digest is that of the query as it is written here, so that the answer names what was checked.
+    """
     steps = "\n".join(_Steps(query, certificate).lines())
     goal = formula_text(query.goal, len(query.program))
-    return f"({program_text(query.program)}\n{goal}\n{certificate.slope_bits}\n({steps}))\n"
+    return f'({program_text(query.program)}\n{goal}\n{certificate.slope_bits}\n({steps})\n"{digest(query)}")\n'
 
 
 class _Steps:

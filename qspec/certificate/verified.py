@@ -39,6 +39,7 @@ CHAPTERS = (
 )
 """The chapters of the book, each after those that it includes; `certificate` has the theorem."""
 ACCEPTED = "accepted"
+ANSWER = r"^(?:query: (\w+)\n)?qspec-certificate: (.*)$"
 INSTALL = "apt-get install -y acl2 acl2-books-source acl2-books-certs"
 
 
@@ -62,20 +63,23 @@ def check_verified(certificate: Certificate, query: Query, *, timeout: float | N
     book()
     begun = perf_counter()
     (answer,), said = answers([text(query, certificate)], timeout=timeout)
-    if answer == ACCEPTED:
+    if answer == f"{ACCEPTED} {found}":
         return Accepted(perf_counter() - begun, version(said))
-    raise CertificateError("the verified checker does not accept the proof", given=answer, expected=ACCEPTED)
+    raise CertificateError("the verified checker does not accept the proof", given=answer, expected=f"{ACCEPTED} {found}")
 
 
 def answers(texts: Sequence[str], *, timeout: float | None = None) -> tuple[list[str], str]:
-    """Return what the verified checker says to each of some texts: "accepted", or what is wrong with it; and all that ACL2 said."""
+    """Return what the verified checker says to each of some texts, and all that ACL2 said.
+
+    An answer is "accepted" with the digest of the query that was checked, or what is wrong.
+    """
     with tempfile.TemporaryDirectory() as folder:
         commands = [f'(include-book "{book()}/check" :uncertified-okp nil)']
         for k, content in enumerate(texts):
             (Path(folder) / f"{k}.lisp").write_text(content, encoding="ascii")
             commands.append(f'(check-file "{k}.lisp" state)')
         said = _asked("\n".join(commands) + "\n", folder, timeout)
-    found = re.findall(r"^qspec-certificate: (.*)$", said, re.MULTILINE)
+    found = [f"{m[2]} {m[1]}" if m[1] else m[2] for m in re.finditer(ANSWER, said, re.MULTILINE)]
     if len(found) != len(texts):
         raise CertificateError("the verified checker did not answer", given=said[-300:], expected=f"{len(texts)} answers, not {len(found)}")
     return found, said

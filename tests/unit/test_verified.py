@@ -13,6 +13,7 @@ from qspec.certificate.dump_steps import text
 from qspec.certificate.verified import BOOK, CHAPTERS, check_verified
 from qspec.errors import CertificateError, SolverMissingError
 from qspec.ir import linear
+from qspec.ir.digest import digest
 from qspec.ir.integer import Query
 from qspec.ir.integer_builder import Builder
 from qspec.ir.linear import Convolution, Dense
@@ -54,7 +55,7 @@ def test_a_proof_is_written_step_by_step() -> None:
     writer.close([(3, 0, 1), (4, 0, 2)], [-1])
     writer.empty()
     written = text(query, writer.certificate())
-    assert written.endswith("(:split 3 0 5)\n(:close (((1 0) . 1) ((0 0) . 2)) (() () (-1) () ()))\n(:empty)))\n")
+    assert written.endswith('(:split 3 0 5)\n(:close (((1 0) . 1) ((0 0) . 2)) (() () (-1) () ()))\n(:empty))\n"' + digest(query) + '")\n')
     assert "(:and (:all 1) (:all 0))" in written
 
 
