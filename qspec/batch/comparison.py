@@ -15,6 +15,7 @@ from qspec.language.traversal import is_real
 from qspec.solver import Reason, Solver
 from qspec.support.options import listed
 from qspec.support.plain import document
+from qspec.support.tables import to_csv, to_latex
 from qspec.verify.decide import verify
 from qspec.verify.options import SearchOptions, Settings
 from qspec.verify.reproducer import write_real_reproducer, write_reproducer
@@ -48,6 +49,29 @@ class Comparison:
     def to_dict(self) -> dict[str, object]:
         """Return everything as JSON values, schema `qspec.comparison/1`; exact numbers stay exact."""
         return document(self, "qspec.comparison/1")
+
+    def rows(self) -> list[dict[str, object]]:
+        """Return a plain row for each solver: solver, version, theory, verdict, reason, seconds, size of what it was asked."""
+        return [
+            {
+                "solver": r.solver,
+                "version": r.solver_version,
+                "theory": r.said[-1].theory if r.said else None,
+                "verdict": r.verdict.name,
+                "reason": None if r.reason is None else r.reason.name,
+                "seconds": r.times.total,
+                "size": r.said[-1].size if r.said else None,
+            }
+            for r in self.results
+        ]
+
+    def to_csv(self) -> str:
+        """Return the rows as CSV."""
+        return to_csv(self.rows())
+
+    def to_latex(self) -> str:
+        """Return the rows as a LaTeX tabular with rules of booktabs."""
+        return to_latex(self.rows())
 
     def agreement(self) -> dict[tuple[str, str], bool | None]:
         """Return for each pair of solvers whether their verdicts agree; None where one is UNKNOWN."""
