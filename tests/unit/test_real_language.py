@@ -31,7 +31,7 @@ def net_of(v: np.ndarray) -> np.ndarray:
     return np.maximum(V(KERNEL).T @ v + V(BIAS), V(0))
 
 
-VALUES: list[tuple[str, Callable[[Expression], Expression], Callable[[np.ndarray], object]]] = [
+VALUES: list[tuple[str, Callable[[Expression], object], Callable[[np.ndarray], object]]] = [
     ("sum and difference", lambda x: x + x[0] - "1/3", lambda v: v + v[0] - Fraction(1, 3)),
     ("multiples", lambda x: 3 * x / 7 - x * [1, "1/2"], lambda v: v * Fraction(3, 7) - v * V([1, Fraction(1, 2)])),
     ("product", lambda x: x * x[1], lambda v: v * v[1]),
