@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
-CODE := qspec qspec_pytest solvers models tests docs/_site
+CODE := qspec solvers models tests docs/_site
 WORKERS ?= 2
 # An idle worker takes tests that wait for another, so that no long file is left for one core at the end.
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
