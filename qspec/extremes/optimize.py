@@ -12,7 +12,6 @@ from fractions import Fraction
 from time import perf_counter
 from typing import TYPE_CHECKING, NoReturn, Unpack, cast
 
-from qspec.arithmetic.integers import rational
 from qspec.bounds.tighten import bound
 from qspec.compile.compiler import Compiler
 from qspec.compile.formula import lower_formula
@@ -108,9 +107,9 @@ def _start(
     value = value if objective.sense == "maximize" else -value
     best = Optimum(objective.sense, objective.name, Fraction(0), Fraction(0), solver=chosen.name, parameters=dict(spec.values))
     if is_real(bound_spec):
-        from qspec.extremes.real_optimize import start  # here, because `import qspec` is to be quick
+        from qspec.extremes.real_optimize import start, step_of  # here, because `import qspec` is to be quick
 
-        unit = rational(step)
+        unit = step_of(step)
         settings = replace(settings, delta=min(settings.delta, float(abs(unit) / 16)))
         return start(bound_spec, value, unit, ask, deadline, best)
     unit, lower, upper = _grid(bound_spec, value)

@@ -13,6 +13,7 @@ from math import floor
 from time import perf_counter
 from typing import NoReturn
 
+from qspec.arithmetic.integers import rational
 from qspec.compile.real_query import compile_real, value_range
 from qspec.deadline import Deadline
 from qspec.errors import SoundnessError, SpecError
@@ -112,12 +113,18 @@ class RealRun:
         self.best = replace(self.best, lower=low, upper=high, steps=steps, times=times, asked=self.best.asked + (result is not None))
 
 
+def step_of(given: object) -> Fraction:
+    """Return the step of an optimum over reals; raises SpecError on one that is not positive."""
+    step = rational(given)
+    if step <= 0:
+        raise SpecError("the step of an optimum over reals is not positive", given=given, expected="step > 0", advice='step="1/1000"')
+    return step
+
+
 def start(
     spec: Property, value: Expression, step: Fraction, ask: Callable[[Property, float | None], Result], deadline: Deadline, best: Optimum
 ) -> RealRun:
-    """Return a maximisation of a bound property's expression; raises SpecError on a step that is not positive."""
-    if step <= 0:
-        raise SpecError("the step of an optimum over reals is not positive", given=step, expected="step > 0", advice='step="1/1000"')
+    """Return a maximisation of a bound property's expression, to a step that is positive."""
     ends, unit = value_range(spec, value), step / 2
     bracket = Bracket(floor(ends.lower / unit), floor(ends.upper / unit) + 1)
     return RealRun(spec, value, unit, (ends.lower, ends.upper), bracket, ask, deadline, replace(best, step=step))

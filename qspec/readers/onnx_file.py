@@ -250,6 +250,7 @@ def operators(path: Path) -> frozenset[str]:
     """Return what the nodes of a file are called, `domain.operator` outside ONNX's own; empty if it cannot be read. For recognising."""
     try:
         model = _onnx()[0].load_model_from_string(read_bytes(path, LARGEST, "an .onnx or .onnx.gz file", packed=True))
+        _expect_text(model, path)
         return frozenset(n.op_type if n.domain in ONNX_DOMAIN else f"{n.domain}.{n.op_type}" for n in model.graph.node)
     except Exception:  # noqa: BLE001 - protobuf raises what it likes, and who reads the file says what is wrong with it
         return frozenset()

@@ -97,8 +97,9 @@ def test_most_examples_are_put_to_every_solver() -> None:
 @pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize("example", EXAMPLES[::24], ids=str)
 def test_a_relaxation_is_never_wrong(example: Example) -> None:
+    """It may run out of time: a box that only a proof can close is none for boxes of reals."""
     with once(example) as made:
-        assert complaints(made, installed(RELAXED), passes=False, timeout=10) == []
+        assert [c for c in complaints(made, installed(RELAXED), passes=False, timeout=5) if c.complaint != "no verdict"] == []
 
 
 @pytest.mark.usefixtures("warm")

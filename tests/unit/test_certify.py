@@ -194,7 +194,7 @@ def test_what_samples_share_is_left_out_where_there_is_no_time_to_compile_it(mon
     label = [int(net.evaluate(sample[0].reshape(net.inputs[0].type.shape)).argmax())]
     assert qs.certify(net, sample, label, 0, timeout=5.0).outcomes[0].stage == "engine"
     assert qs.certify(net, sample, label, 0).outcomes[0].stage == "intervals"
-    assert qs.certify(net, sample, label, 1, timeout=1e-9).outcomes[0].verdict is Verdict.UNKNOWN
+    assert qs.certify(net, sample, label, 1, timeout=1e-9).outcomes[0].stage in {"engine", "open"}
     with pytest.raises(qs.SpecError, match="memory limit"):
         qs.certify(net, sample, label, 1, memory=0)
 

@@ -1,6 +1,6 @@
 """Projects of hls4ml: equal to their compiled simulation, refused by name.
 
-The digests are those of what `g++` made of the same projects (`tests/benchmarks/hls4ml.py` compiles them anew and compares).
+The digests are those of what `g++` made of the same projects (`tests/benchmarks/hls4ml_projects.py` compiles them anew and compares).
 """
 
 from __future__ import annotations

@@ -161,11 +161,13 @@ def test_a_batch_is_refused(tmp_path):
         qs.load(write(chain(), tmp_path / "a.onnx", shape=(2, 2, 6, 6)))
 
 
-def test_a_float_network_is_refused_with_the_way_to_read_it(tmp_path):
+def test_a_float_network_is_one_over_the_reals_and_has_no_kernels(tmp_path):
     f = File(np.random.default_rng(0))
     f.node("Relu", ["image"], "y")
-    with pytest.raises(qs.UnsupportedError, match="read_onnx"):
-        qs.load(write(f, tmp_path / "a.onnx", output="y"))
+    path = write(f, tmp_path / "a.onnx", output="y")
+    assert isinstance(qs.load(path), qs.RealNetwork)
+    with pytest.raises(qs.SpecError, match="semantics"):
+        qs.load(path, semantics="ort-qlinear")
 
 
 def test_an_unknown_semantics_is_refused_with_the_list(tmp_path):

@@ -1,4 +1,4 @@
-"""Run families of generated QONNX files in qonnx's executor and here: `python -m tests.benchmarks.qonnx [files]`."""
+"""Run families of generated QONNX files in qonnx's executor and here: `python -m tests.benchmarks.qonnx_families [files]`."""
 
 from __future__ import annotations
 
