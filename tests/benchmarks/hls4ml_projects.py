@@ -1,4 +1,4 @@
-"""Compile projects of hls4ml with g++ and compare every output with the network that qspec reads: `python -m tests.benchmarks.hls4ml_projects`."""
+"""Compile projects of hls4ml with g++ and compare every output with what qspec reads: `python -m tests.benchmarks.hls4ml_projects`."""
 
 from __future__ import annotations
 

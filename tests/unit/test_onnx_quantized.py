@@ -165,7 +165,7 @@ def test_a_float_network_is_one_over_the_reals_and_has_no_kernels(tmp_path):
     f = File(np.random.default_rng(0))
     f.node("Relu", ["image"], "y")
     path = write(f, tmp_path / "a.onnx", output="y")
-    assert isinstance(qs.load(path), qs.RealNetwork)
+    assert isinstance(qs.load(path), qs.real.Network)
     with pytest.raises(qs.SpecError, match="semantics"):
         qs.load(path, semantics="ort-qlinear")
 
