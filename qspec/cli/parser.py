@@ -205,7 +205,7 @@ def _export(parser: Parser) -> None:
 
 def _vnnlib(parser: Parser) -> None:
     parser.add_argument("network", metavar="NETWORK.onnx", help="a float network, .onnx or .onnx.gz; its weights are taken exactly")
-    parser.add_argument("property", metavar="PROPERTY.vnnlib", help="what a counterexample is, in VNN-LIB 1.0; .vnnlib or .vnnlib.gz")
+    parser.add_argument("property", metavar="PROPERTY.vnnlib", help="what a counterexample is, in VNN-LIB 1.0 or 2; .vnnlib or .vnnlib.gz")
     parser.add_argument("--solver", metavar="NAME", default="delta", help="who decides reals; see `qspec solvers` (default: delta)")
     parser.add_argument("--theory", metavar="T", help="real, QF_LRA, … (default: what suits the solver best)")
     parser.add_argument("--delta", metavar="D", type=float, default=1e-3, help="by how much UNKNOWN may miss the property (default: 0.001)")

@@ -10,9 +10,10 @@ from qspec.cli.outcome import Outcome, status
 from qspec.cli.report import caveat, document, verdict_line
 from qspec.cli.terminal import painted, progress
 from qspec.deadline import OutOfTime
-from qspec.ir.real import fractions
+from qspec.ir.real import ExactArray, fractions
 from qspec.readers.onnx import ImportedNetwork, import_onnx
-from qspec.readers.vnnlib import read_vnnlib
+from qspec.readers.vnnlib import Vnnlib, read_vnnlib
+from qspec.readers.vnnlib_conditions import Application
 from qspec.solver import Limits, Reason
 from qspec.verify.decide import verify
 from qspec.verify.result import Evidence, Result, Verdict
@@ -42,8 +43,12 @@ def run(
     imported = import_onnx(network)
     name = Path(property).name.split(".")[0]
 
+    query = Vnnlib(0, 0, ())
+
     def decided() -> Result:
-        spec = read_vnnlib(property, deadline).property(imported.network, name=name)
+        nonlocal query
+        query = read_vnnlib(property, deadline)
+        spec = query.property(imported.network, name=name)
         left = None if deadline.seconds is None else max(LEAST, deadline.seconds)
         return verify(spec, solver=solver, theory=theory, delta=delta, timeout=left, memory=memory, seed=seed)
 
@@ -59,7 +64,7 @@ def run(
     ended = status(result.verdict, [result], allow_vacuous=allow_vacuous)
     head = [painted(result.verdict.name) + caveat([result]), f"VNN-COMP: {word(result)}", verdict_line(result, len(name))]
     head += [f"note: {note}" for note in imported.notes]
-    text = "\n".join([*head, *([] if result.point is None else ["", counterexample(imported, result)])])
+    text = "\n".join([*head, *([] if result.point is None else ["", counterexample(imported, query, result)])])
     return Outcome(text, ended, document(f"{network} {property}", [result]))
 
 
@@ -68,15 +73,29 @@ def word(result: Result) -> str:
     return COMPETITION.get(result.verdict, "timeout" if result.reason is Reason.TIMEOUT else "unknown")
 
 
-def counterexample(imported: ImportedNetwork, result: Result) -> str:
-    """Return the inputs, exact, and the outputs, rounded to doubles, in the order of ONNX and the syntax of VNN-COMP."""
+def counterexample(imported: ImportedNetwork, query: Vnnlib, result: Result) -> str:
+    """Return the inputs, exact, and the outputs, rounded to doubles, in the order of ONNX and the syntax of VNN-COMP, or of VNN-LIB 2."""
     assert result.point is not None
-    x = fractions(result.point["x"])
-    y, _ = imported.network.enclose(x.reshape(imported.network.inputs[0].shape))
-    inputs: list[Fraction] = x.reshape(-1)[imported.input_order].tolist()
-    outputs: list[Fraction] = y.reshape(-1)[imported.output_order].tolist()
+    if query.applications:
+        names = ["x"] if len(query.applications) == 1 else [a.input.name for a in query.applications]
+        lines = [line for a, name in zip(query.applications, names, strict=True) for line in _assigned(imported, a, result.point[name])]
+        return "\n".join(lines)
+    inputs, outputs = _values(imported, result.point["x"])
     lines = [f"(X_{k} {_exact(v)})" for k, v in enumerate(inputs)] + [f"(Y_{k} {float(v)!r})" for k, v in enumerate(outputs)]
     return "(" + "\n ".join(lines) + ")"
+
+
+def _assigned(imported: ImportedNetwork, one: Application, point: ExactArray) -> list[str]:
+    """Return the lines that give an input and an output their values: a declaration, then an element a line."""
+    inputs, outputs = _values(imported, point)
+    sides = ((one.input, map(_exact, inputs)), (one.output, (repr(float(v)) for v in outputs)))
+    return [line for t, values in sides for line in (f"{t.name} Real [{','.join(map(str, t.shape))}]", *values)]
+
+
+def _values(imported: ImportedNetwork, point: ExactArray) -> tuple[list[Fraction], list[Fraction]]:
+    x = fractions(point)
+    y, _ = imported.network.enclose(x.reshape(imported.network.inputs[0].shape))
+    return x.reshape(-1)[imported.input_order].tolist(), y.reshape(-1)[imported.output_order].tolist()
 
 
 def _exact(value: Fraction) -> str:

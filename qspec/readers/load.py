@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, cast, overload
 
 from qspec.errors import ModelFileError
 from qspec.face import Network, RealNetwork
@@ -34,19 +35,26 @@ def load(name: str | Path, *, kind: type[Network] | type[RealNetwork] | None = N
 
 
 def read_property(path: str | Path, network: object, *, format: str | None = None, **options: object) -> Property:
-    """Return the property in a file about a network, which is a RealNetwork or the path of its file.
+    """Return the property in a file about a network, which is a RealNetwork or the path of its file; of several, a mapping by name.
 
-    Formats are registered as entry points `qspec.property_readers`; qspec reads VNN-LIB 1.0. Raises as `load`, and SpecError if the
+    Formats are registered as entry points `qspec.property_readers`; qspec reads VNN-LIB 1.0 and 2. Raises as `load`, and SpecError if the
     property does not fit the network.
     """
     from qspec.readers.registry import PROPERTIES, reader_of
 
     place = Path(checks.path(path, "the file of a property"))
-    about = load(network) if isinstance(network, str | Path) else network
+    about = _all_loaded(network)
     found = reader_of(place, PROPERTIES, format)(place, about, options=options)
     if not isinstance(found, Property):
         raise ModelFileError("the reader made no property", given=repr(found), expected="a Property")
     return found
+
+
+def _all_loaded(network: object) -> object:
+    """Return a network, or a mapping to networks, in which paths are loaded."""
+    if isinstance(network, Mapping):
+        return {name: _all_loaded(one) for name, one in cast("Mapping[object, object]", network).items()}
+    return load(network) if isinstance(network, str | Path) else network
 
 
 def _read(name: str | Path, format: str | None, options: dict[str, object]) -> object:

@@ -1,4 +1,4 @@
-"""VNN-LIB 1.0: what a counterexample is, as conditions on the inputs X_i and outputs Y_j of a network, read into the language.
+"""VNN-LIB 1.0 and 2: what a counterexample is, as conditions on the inputs and outputs of networks, read into the language.
 
 A file describes the violations of a property, so that `sat` is VIOLATED and `unsat` is HOLDS. Numbers in the text are exact: 0.1 is 1/10.
 Source: Guidotti et al., VNN-LIB, https://www.vnnlib.org; the part that the competitions use, which is linear arithmetic.
@@ -18,21 +18,24 @@ from qspec.arithmetic.integers import IntArray
 from qspec.deadline import NEVER, Deadline
 from qspec.errors import ModelFileError, SpecError
 from qspec.face import RealNetwork
-from qspec.language.expressions import Constant, Expression, Gather, Product, Reduce
+from qspec.language.expressions import Constant, Expression, Gather, Join, Product, Reduce
 from qspec.language.formulas import Conjunction, Constantly, Disjunction, Formula, Negation, Property, every, forall, some
-from qspec.readers import vnnlib_text
+from qspec.language.real_expressions import RealVariable
+from qspec.readers import vnnlib2_text, vnnlib_text
 from qspec.readers.content import read_text
 from qspec.readers.registry import Content, Reader
 from qspec.readers.sexpr import read
 from qspec.readers.vnnlib_conditions import (
     FALSE,
     And,
+    Application,
     Atom,
     Box,
     Condition,
     Kind,
     Name,
     Or,
+    Tensor,
     conjunction,
     conjuncts,
     hull,
@@ -47,45 +50,74 @@ LARGEST = 1 << 28
 
 @dataclass(frozen=True, slots=True)
 class Vnnlib:
-    """A property as it was read: the numbers of inputs and outputs, and the assertions, which a counterexample meets together."""
+    """A property as it was read: numbers of inputs and outputs, and the assertions, which a counterexample meets together.
+
+    `applications` are the networks that a text of VNN-LIB 2 declares; one of 1.0 is about one network without a name.
+    """
 
     inputs: int
     outputs: int
     assertions: tuple[Condition, ...]
+    applications: tuple[Application, ...] = ()
 
-    def property(self, network: RealNetwork, *, name: str = "vnnlib") -> Property:
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The declared networks that need a network each: all but those that are equal to another."""
+        return tuple(a.name for a in self.applications if a.model == a.name)
+
+    def property(self, network: RealNetwork | Mapping[str, RealNetwork], *, name: str = "vnnlib") -> Property:
         """Return `no input of the box that meets the conditions on inputs meets all others`, which holds if and only if the file is unsat.
 
-        `X_k` and `Y_k` count elements as the file of the network does. With an empty box it holds vacuously. Raises SpecError if the sizes
-        are not those of the network, or an input has no bounds.
+        `network` is a mapping by declared name if there are several. Elements count as the file of the network does. The variable is `x`,
+        or one for each network, called as its input. With an empty box it holds vacuously. Raises SpecError if sizes or names are not those
+        of the networks, or an input has no bounds.
         """
         whole = conjunction(a for a in self.assertions if a != FALSE)
-        inputs, outputs = element_order(network)
-        sizes = inputs.size, outputs.size
-        if (self.inputs, self.outputs) != sizes:
-            raise SpecError(
-                "the property is about another network",
-                given=f"{self.inputs} inputs, {self.outputs} outputs",
-                expected=f"{sizes[0]}, {sizes[1]}",
-            )
+        applied = self._applied(network)
         box = hull(whole)
         lower, upper = self._ends(box, 0), self._ends(box, 1)
         crossed = any(low > high for low, high in zip(lower, upper, strict=True))
-        own = np.empty((2, self.inputs), dtype=object)
-        own[:, inputs] = [lower, lower if crossed else upper]
-        shape = network.inputs[0].shape
-        x = network.input("x", lower=own[0].reshape(shape), upper=own[1].reshape(shape))
-        y = network(x)
-        sides: dict[Kind, Expression] = {"X": x.flatten()[inputs], "Y": y.flatten()[outputs]}
+        variables: list[RealVariable] = []
+        parts: dict[Kind, list[Expression]] = {"X": [], "Y": []}
+        for one, own in applied:
+            inputs, outputs = element_order(own)
+            ends = np.empty((2, one.input.size), dtype=object)
+            among = slice(one.input.first, one.input.first + one.input.size)
+            ends[:, inputs] = [lower[among], (lower if crossed else upper)[among]]
+            shape = own.inputs[0].shape
+            x = own.input("x" if len(applied) == 1 else one.input.name, lower=ends[0].reshape(shape), upper=ends[1].reshape(shape))
+            variables.append(x)
+            parts["X"].append(x.flatten()[inputs])
+            parts["Y"].append(own(x).flatten()[outputs])
+        sides: dict[Kind, Expression] = {kind: own[0] if len(own) == 1 else Join(tuple(own)) for kind, own in parts.items()}
         rest = [a for a in conjuncts(whole) if not is_bound(a)]
         given = [a for a in rest if kinds(a) <= {"X"}]
         then = [a for a in rest if not kinds(a) <= {"X"}]
         return forall(
-            x,
+            *variables,
             given=Constantly(False) if crossed or FALSE in self.assertions else _formula(And(tuple(given)), sides),
             then=Negation(_formula(And(tuple(then)), sides)),
             name=name,
         )
+
+    def _applied(self, network: RealNetwork | Mapping[str, RealNetwork]) -> list[tuple[Application, RealNetwork]]:
+        """Return the declared networks, each with the one that it is; raises SpecError if names or sizes are others."""
+        if not self.applications:
+            whole = Application("", "", Tensor("x", "X", (self.inputs,)), Tensor("y", "Y", (self.outputs,)))
+            return [(whole, _fitting(whole, _single(network, "one network without a name")))]
+        if isinstance(network, Mapping):
+            if set(network) != set(self.models):
+                raise SpecError(
+                    "the networks are not those that the property declares", given=list(network), expected=", ".join(self.models)
+                )
+            return [(a, _fitting(a, network[a.model])) for a in self.applications]
+        if len(self.models) != 1:
+            raise SpecError(
+                "the property is about several networks",
+                given="one",
+                expected=f"a mapping of {', '.join(self.models)} to networks",
+            )
+        return [(a, _fitting(a, network)) for a in self.applications]
 
     def meets(self, inputs: Sequence[Fraction], outputs: Sequence[Fraction]) -> bool:
         """Return whether exact inputs and outputs, in the order of ONNX, are a counterexample."""
@@ -99,9 +131,31 @@ class Vnnlib:
             end = box.get(("X", k), (None, None))[which]
             if end is None:
                 side = ("lower", "upper")[which]
-                raise SpecError(f"X_{k} has no {side} bound", given="assertions", expected=f"(assert ({('>=', '<=')[which]} X_{k} …))")
+                own = next((a.input for a in self.applications if 0 <= k - a.input.first < a.input.size), None)
+                called = f"X_{k}" if own is None else own.element(k)
+                raise SpecError(
+                    f"{called} has no {side} bound", given="assertions", expected=f"(assert ({('>=', '<=')[which]} {called} …))"
+                )
             ends.append(end)
         return ends
+
+
+def _single(network: RealNetwork | Mapping[str, RealNetwork], expected: str) -> RealNetwork:
+    if isinstance(network, Mapping):
+        raise SpecError("the property declares no networks by name", given=list(network), expected=expected)
+    return network
+
+
+def _fitting(one: Application, network: RealNetwork) -> RealNetwork:
+    """Return the network; raises SpecError if it has other numbers of inputs and outputs than are declared."""
+    inputs, outputs = element_order(network)
+    if (one.input.size, one.output.size) != (inputs.size, outputs.size):
+        raise SpecError(
+            "the property is about another network",
+            given=f"{one.input.size} inputs, {one.output.size} outputs" + (f" of {one.name}" if one.name else ""),
+            expected=f"{inputs.size}, {outputs.size}",
+        )
+    return network
 
 
 def element_order(network: RealNetwork) -> tuple[IntArray, IntArray]:
@@ -122,11 +176,21 @@ def read_vnnlib(path: str | Path, deadline: Deadline = NEVER) -> Vnnlib:
 def parse_vnnlib(text: str, deadline: Deadline = NEVER) -> Vnnlib:
     """Return the property that a VNN-LIB text states; the deadline is looked at before each command.
 
+    A text that begins with a version or declares networks is VNN-LIB 2, any other 1.0.
+
     Raises ModelFileError with the line if the text is malformed, UnsupportedError on operations and sorts that are not understood, by name,
     OutOfTime and OutOfMemory.
     """
+    commands = read(text, deadline)
+    if vnnlib2_text.recognizes(commands):
+        declared = vnnlib2_text.Reader()
+        for command in commands:
+            deadline.check()
+            declared.command(command)
+        declared.end()
+        return Vnnlib(declared.count("X"), declared.count("Y"), tuple(declared.assertions), tuple(declared.applications.values()))
     reader = vnnlib_text.Reader()
-    for command in read(text, deadline):
+    for command in commands:
         deadline.check()
         reader.command(command)
     counts = [sum(kind == k for kind, _ in reader.declared) for k in ("X", "Y")]
@@ -180,16 +244,17 @@ def _rows(atoms: Sequence[Atom], sides: Mapping[Kind, Expression], *, together: 
     return every(comparison) if together else some(comparison)
 
 
-def _property(path: str | Path, network: RealNetwork) -> Property:
-    if not isinstance(network, RealNetwork):  # pyright: ignore[reportUnnecessaryIsInstance]
-        given = type(network).__name__
-        raise SpecError("VNN-LIB is about a network over the reals", given=given, expected="a RealNetwork, or the path of its file")
+def _property(path: str | Path, network: RealNetwork | Mapping[str, RealNetwork]) -> Property:
+    for one in network.values() if isinstance(network, Mapping) else [network]:
+        if not isinstance(one, RealNetwork):  # pyright: ignore[reportUnnecessaryIsInstance]
+            given = type(one).__name__
+            raise SpecError("VNN-LIB is about a network over the reals", given=given, expected="a RealNetwork, or the path of its file")
     return read_vnnlib(path).property(network, name=Path(path).name.split(".")[0])
 
 
 def _recognized(content: Content) -> bool:
     text = content.head.decode("utf-8-sig", errors="replace")
-    return any(f"({command}" in text for command in ("declare-const", "declare-fun"))
+    return any(f"({command}" in text for command in ("declare-const", "declare-fun", "vnnlib-version", "declare-network"))
 
 
 READER = Reader(format="VNN-LIB", suffixes=(".vnnlib", ".vnnlib.gz"), recognizes=_recognized, read=_property)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from math import prod
 from typing import Literal, assert_never
 
 Kind = Literal["X", "Y"]
@@ -35,6 +36,38 @@ class And:
 @dataclass(frozen=True, slots=True)
 class Or:
     children: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """An input or output that a text declares; its elements, row by row, are the variables of its kind from `first` on."""
+
+    name: str
+    kind: Kind
+    shape: tuple[int, ...]
+    first: int = 0
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+    def element(self, k: int) -> str:
+        """Return what VNN-LIB 2 calls the element k of those of its kind, such as `X[0,2]`."""
+        rest, index = k - self.first, list[int]()
+        for extent in reversed(self.shape):
+            rest, own = divmod(rest, extent)
+            index.insert(0, own)
+        return f"{self.name}[{','.join(map(str, index))}]" if index else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A network that a text declares, applied to an input; `model` is the declared network that has its weights, often itself."""
+
+    name: str
+    model: str
+    input: Tensor
+    output: Tensor
 
 
 Condition = Atom | And | Or

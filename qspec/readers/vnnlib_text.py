@@ -105,7 +105,7 @@ class Reader:
                 *before, last = map(self.condition, e.items[1:])
                 return disjunction([*map(negation, before), last])  # a => (b => c) is that not both a and b, or c
             case Listed((Symbol("<=" | ">=" | "<" | ">" | "=" | "distinct" as word), _, _, *_)):
-                return _compared(word, [self.linear(t) for t in e.items[1:]])
+                return compared(word, [self.linear(t) for t in e.items[1:]])
             case Listed((Symbol(word), *_), line) if word in CONDITIONS:
                 raise ModelFileError(f"line {line}: {word} with a wrong number of arguments", given=str(e), expected=CONDITIONS[word])
             case Listed((Symbol(word), *_), line):
@@ -121,7 +121,7 @@ class Reader:
             case Listed((Symbol("-"), argument)):
                 return combined([(-ONE, self.linear(argument))])
             case Listed((Symbol("+" | "-" | "*" | "/" as word), _, _, *_), line):
-                return _operated(word, [self.linear(a) for a in e.items[1:]], line)
+                return operated(word, [self.linear(a) for a in e.items[1:]], line)
             case Listed((Symbol(word), *_), line) if word in TERMS:
                 raise ModelFileError(f"line {line}: {word} with a wrong number of arguments", given=str(e), expected=TERMS[word])
             case Listed((Symbol(word), *_), line):
@@ -147,7 +147,7 @@ def _variable(text: str) -> Name | None:
     return None if found is None else ("X" if found[1] == "X" else "Y", int(found[2]))
 
 
-def _compared(word: str, terms: Sequence[Linear]) -> Condition:
+def compared(word: str, terms: Sequence[Linear]) -> Condition:
     """Return a comparison of terms, each with the next, or every two of them."""
 
     def difference(a: Linear, b: Linear) -> Linear:
@@ -165,7 +165,7 @@ def _compared(word: str, terms: Sequence[Linear]) -> Condition:
             return conjunction(disjunction(atom(d, strict=True) for d in (difference(a, b), difference(b, a))) for a, b in pairs)
 
 
-def _operated(word: str, terms: Sequence[Linear], line: int) -> Linear:
+def operated(word: str, terms: Sequence[Linear], line: int) -> Linear:
     """Return a sum, difference, product or quotient of terms, from the left."""
     if word in ("+", "-"):
         rest = ONE if word == "+" else -ONE
