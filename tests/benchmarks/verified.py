@@ -72,8 +72,6 @@ def others() -> Iterator[qs.Property]:
     """Properties that are not robustness of one network near one input."""
     iris, tiny, four, six = (qs.load(n) for n in ("iris-4bit", "digits-tiny", "digits-4bit", "digits-6bit"))
     yield from (qs.properties.reachable_class(tiny, label) for label in range(10))
-    yield qs.properties.no_overflow(iris)
-    yield qs.properties.no_overflow(tiny)
     x = iris.input("x")
     for k in range(4):
         yield qs.forall(x, given=x.code.flatten()[k] <= 10, then=qs.argmax(iris(x)) != 2, name=f"low{k}")

@@ -6,12 +6,15 @@ ACL2 proves that the second is so. What is tested here is what is not proved: th
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 
+from qspec.arithmetic.rounding import round_ratio
 from qspec.certificate.dump_steps import text
 from qspec.certificate.file import LIST, Certificate
+from qspec.certificate.points import EVEN
 from qspec.certificate.verified import ACCEPTED, answers, check_verified
 from qspec.errors import CertificateError
 from qspec.ir import linear
@@ -84,6 +87,26 @@ def test_multipliers_and_weights_decide() -> None:
     other = [accepted(certificate, query) for query, certificate in cases]
     assert verdicts(cases) == other
     assert 0 < sum(other) < len(other)
+
+
+def test_rescaling_many_codes_in_one_step_loses_nothing() -> None:
+    """What rounding leaves is an integer, between bounds that are reached: a query one beyond them has no solution."""
+    cases: list[tuple[Query, Certificate]] = []
+    for rounding, denominator, sign in product(EVEN, (3, 4), (-3, 3)):
+        b = Builder()
+        x = b.input("x", -50, 50)
+        y = b.rescale(x, 1, denominator, rounding)
+        codes = np.arange(-50, 51)
+        most = int((sign * (codes - denominator * round_ratio(codes, np.array(denominator), rounding))).max())
+        line = b.affine([(linear.diagonal([sign]), x), (linear.diagonal([-sign * denominator]), y)], -most - 1)
+        query = Query(b.program, All(line))
+        for p in range(-5, 6):
+            writer = Writer(query)
+            writer.close([(line, 0, 1)], [p])
+            cases.append((query, writer.certificate()))
+    other = [accepted(certificate, query) for query, certificate in cases]
+    assert verdicts(cases) == other
+    assert sum(other) == 12
 
 
 def test_choices_are_in_order() -> None:

@@ -246,8 +246,8 @@
 
 ; ---------------------------------------------------------------- rescaling over many codes, in one step
 ;
-; Between its clamps a rescaled value y leaves a rest, r = 2 (n x + o) - 2 d y, within known bounds. So
-; 2 n (c y - p x) = 2 (n c - p d) y - p r + 2 p o, which is least at bounds of y and of r.
+; Between its clamps a rescaled value y leaves a rest, r = n x + o - d y, within known bounds. So
+; n (c y - p x) = (n c - p d) y - p r + p o, which is least at bounds of y and of r. For n = 1 every y goes with every r.
 
 (defun free-p (f a e)                   ; whether a rescaling is not clamped from a to e
   (declare (xargs :guard (and (integerp a) (integerp e))))
@@ -266,8 +266,8 @@
 
 (defthm rounded-near
   (implies (integerp x)
-           (and (<= (rest-low (pos d) mode) (- (+ (* 2 (pos n) x) (* 2 (ifix o))) (* 2 (pos d) (rounded n o d mode x))))
-                (<= (- (+ (* 2 (pos n) x) (* 2 (ifix o))) (* 2 (pos d) (rounded n o d mode x))) (rest-high (pos d) mode))))
+           (and (<= (rest-low (pos d) mode) (- (+ (* (pos n) x) (ifix o)) (* (pos d) (rounded n o d mode x))))
+                (<= (- (+ (* (pos n) x) (ifix o)) (* (pos d) (rounded n o d mode x))) (rest-high (pos d) mode))))
   :rule-classes nil
   :hints (("Goal" :in-theory (e/d (rounded) (pos))
            :use ((:instance round-near (x (+ (* (pos n) x) (ifix o))) (d (pos d)))))))
@@ -280,15 +280,15 @@
   (implies (and (integerp n) (< 0 n) (integerp o) (integerp d) (integerp c) (integerp p) (integerp x) (integerp y)
                 (integerp y0) (integerp y1) (integerp r0) (integerp r1)
                 (<= y0 y) (<= y y1)
-                (<= r0 (- (+ (* 2 n x) (* 2 o)) (* 2 d y))) (<= (- (+ (* 2 n x) (* 2 o)) (* 2 d y)) r1))
-           (<= (+ (min (* (* 2 (- (* n c) (* p d))) y0) (* (* 2 (- (* n c) (* p d))) y1))
+                (<= r0 (- (+ (* n x) o) (* d y))) (<= (- (+ (* n x) o) (* d y)) r1))
+           (<= (+ (min (* (- (* n c) (* p d)) y0) (* (- (* n c) (* p d)) y1))
                   (min (* (- p) r0) (* (- p) r1))
-                  (* 2 p o))
-               (* (* 2 n) (- (* c y) (* p x)))))
+                  (* p o))
+               (* n (- (* c y) (* p x)))))
   :rule-classes nil
   :hints (("Goal" :in-theory (disable min)
-           :use ((:instance line-least (p (* 2 (- (* n c) (* p d)))) (lo y0) (hi y1) (x y))
-                 (:instance line-least (p (- p)) (lo r0) (hi r1) (x (- (+ (* 2 n x) (* 2 o)) (* 2 d y))))))))
+           :use ((:instance line-least (p (- (* n c) (* p d))) (lo y0) (hi y1) (x y))
+                 (:instance line-least (p (- p)) (lo r0) (hi r1) (x (- (+ (* n x) o) (* d y))))))))
 
 (defthm integerp-rests
   (implies (integerp d) (and (integerp (rest-low d mode)) (integerp (rest-high d mode))))
@@ -316,11 +316,11 @@
 (defun wide (f c p a e)
   (declare (xargs :guard (and (integerp c) (integerp p) (integerp a) (integerp e))
                   :guard-hints (("Goal" :in-theory (disable pos at)))))
-  (let* ((n (pos (at 1 f))) (o (val 2 f)) (d (pos (at 3 f))) (w (* 2 (- (* n c) (* p d)))))
+  (let* ((n (pos (at 1 f))) (o (val 2 f)) (d (pos (at 3 f))) (w (- (* n c) (* p d))))
     (ceil (+ (min (* w (unary-val f a)) (* w (unary-val f e)))
              (min (* (- p) (rest-low d (at 6 f))) (* (- p) (rest-high d (at 6 f))))
-             (* 2 p o))
-          (* 2 n))))
+             (* p o))
+          n)))
 
 (defthm wide-below
   (implies (and (free-p f a e) (integerp c) (integerp p) (integerp a) (integerp x) (integerp e) (<= a x) (<= x e))
@@ -333,11 +333,11 @@
                  (:instance wide-arithmetic (n (pos (at 1 f))) (o (val 2 f)) (d (pos (at 3 f))) (y (unary-val f x))
                             (y0 (unary-val f a)) (y1 (unary-val f e))
                             (r0 (rest-low (pos (at 3 f)) (at 6 f))) (r1 (rest-high (pos (at 3 f)) (at 6 f))))
-                 (:instance ceil-below (c (* 2 (pos (at 1 f)))) (x (- (* c (unary-val f x)) (* p x)))
-                            (b (+ (min (* (* 2 (- (* (pos (at 1 f)) c) (* p (pos (at 3 f))))) (unary-val f a))
-                                       (* (* 2 (- (* (pos (at 1 f)) c) (* p (pos (at 3 f))))) (unary-val f e)))
+                 (:instance ceil-below (c (pos (at 1 f))) (x (- (* c (unary-val f x)) (* p x)))
+                            (b (+ (min (* (- (* (pos (at 1 f)) c) (* p (pos (at 3 f)))) (unary-val f a))
+                                       (* (- (* (pos (at 1 f)) c) (* p (pos (at 3 f)))) (unary-val f e)))
                                   (min (* (- p) (rest-low (pos (at 3 f)) (at 6 f))) (* (- p) (rest-high (pos (at 3 f)) (at 6 f))))
-                                  (* 2 p (val 2 f)))))))))
+                                  (* p (val 2 f)))))))))
 
 ; ---------------------------------------------------------------- whichever is quicker
 

@@ -186,22 +186,43 @@
   :hints (("Goal" :do-not-induct t :in-theory (disable floor up down evenp)
            :use (up-mono down-mono floor-mono toward-zero-mono halves-mono halves-to-even-mono))))
 
-; Twice what rounding leaves, 2 x - 2 d round(x / d), lies between these.
+; What rounding leaves, x - d round(x / d), lies between these. It is an integer: half a denominator is rounded, and each bound is reached.
 (defun rest-low (d mode)
   (declare (xargs :guard (integerp d)))
-  (case mode (:trn 0) (:trn-zero (- 2 (* 2 d))) (:rnd-min-inf (- 1 d)) (otherwise (- d))))
+  (case mode (:trn 0) (:trn-zero (- 1 d)) (:rnd-min-inf (- (floor (- d 1) 2))) (otherwise (- (floor d 2)))))
 
 (defun rest-high (d mode)
   (declare (xargs :guard (integerp d)))
-  (case mode ((:trn :trn-zero) (- (* 2 d) 2)) ((:rnd-min-inf :rnd-zero :rnd-inf :rnd-conv) d) (otherwise (- d 1))))
+  (case mode ((:trn :trn-zero) (- d 1)) ((:rnd-min-inf :rnd-zero :rnd-inf :rnd-conv) (floor d 2)) (otherwise (floor (- d 1) 2))))
+
+(defthm halved                          ; -d <= 2 r <= e: r lies between halves, rounded inwards
+  (implies (and (integerp d) (integerp e) (integerp r) (<= (- d) (* 2 r)) (<= (* 2 r) e))
+           (and (<= (- (floor d 2)) r) (<= r (floor e 2))))
+  :rule-classes nil
+  :hints (("Goal" :do-not-induct t :in-theory (disable floor)
+           :use ((:instance ceiling-by-floor (b (- d)) (c 2) (x r)) (:instance ceiling-by-floor (b (- e)) (c 2) (x (- r)))))))
+
+(defthm up-rest
+  (implies (and (integerp x) (integerp d) (< 0 d))
+           (and (<= (- (floor d 2)) (- x (* d (up x d)))) (<= (- x (* d (up x d))) (floor (- d 1) 2))))
+  :rule-classes nil
+  :hints (("Goal" :do-not-induct t :in-theory (disable floor up)
+           :use (up-near (:instance halved (e (- d 1)) (r (- x (* d (up x d)))))))))
+
+(defthm down-rest
+  (implies (and (integerp x) (integerp d) (< 0 d))
+           (and (<= (- (floor (- d 1) 2)) (- x (* d (down x d)))) (<= (- x (* d (down x d))) (floor d 2))))
+  :rule-classes nil
+  :hints (("Goal" :do-not-induct t :in-theory (disable floor down)
+           :use (down-near (:instance halved (d (- d 1)) (e d) (r (- x (* d (down x d)))))))))
 
 (defthm round-near
   (implies (and (integerp x) (integerp d) (< 0 d))
-           (and (<= (rest-low d mode) (- (* 2 x) (* 2 d (round-ratio x d mode))))
-                (<= (- (* 2 x) (* 2 d (round-ratio x d mode))) (rest-high d mode))))
+           (and (<= (rest-low d mode) (- x (* d (round-ratio x d mode))))
+                (<= (- x (* d (round-ratio x d mode))) (rest-high d mode))))
   :rule-classes nil
   :hints (("Goal" :do-not-induct t :in-theory (e/d (round-ratio) (floor up down evenp))
-           :use (up-near down-near floor-between (:instance floor-between (x (- x)))
+           :use (up-rest down-rest floor-between (:instance floor-between (x (- x))) (:instance floor-mono (x (- d 1)) (y d) (d 2))
                  integerp-floor (:instance integerp-floor (x (- x)))))))
 
 (in-theory (disable round-ratio rest-low rest-high up down floor))
