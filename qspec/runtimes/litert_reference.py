@@ -14,8 +14,8 @@ import numpy as np
 from qspec.network.kernel_layers import Scaling
 from qspec.runtimes.arithmetic import Quantized, multiplier
 from qspec.runtimes.runtime import Stage
-from qspec.runtimes.smooth import gelu, hard_swish
-from qspec.runtimes.tflm import Tflm, by_float, leaky, rectified, refused
+from qspec.runtimes.smooth import gelu, hard_swish, logistic, tanh
+from qspec.runtimes.tflm import Tflm, leaky, rectified, refused
 
 RECTIFIED: Mapping[str, tuple[int, int | None]] = {
     "RELU": (0, None),
@@ -54,7 +54,7 @@ class LiteRtReference(Tflm):
                 negative = np.float32(x.scale) * np.float32(options["Alpha"]) / np.float32(out.scale)
                 return leaky(x, out, float(positive), float(negative))
             case "LOGISTIC" | "TANH":
-                return by_float(kind, x, out)
+                return tanh(x, out) if kind == "TANH" else logistic(x, out)
             case "HARD_SWISH" if x.signed and out.signed:
                 return hard_swish(x, out)
             case "GELU" if x.signed and out.signed and not options["Approximate"]:

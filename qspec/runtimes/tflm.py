@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import exp
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from qspec.errors import UnsupportedError
 from qspec.network.kernel_layers import Multiplier, Scaling
 from qspec.runtimes.arithmetic import Quantized, away, multiplier, quantize_multiplier
 from qspec.runtimes.runtime import Addition, Averaging, Stage
-from qspec.runtimes.smooth import elu, hard_swish
+from qspec.runtimes.smooth import elu, hard_swish, logistic, tanh
 
 WIDE = Affine(32, True, Fraction(1), 0)
 """The integers between the stages of an addition."""
@@ -72,7 +71,7 @@ class Tflm:
                 alpha = float(options["Alpha"])
                 return leaky(x, out, x.scale / out.scale, x.scale * alpha / out.scale)
             case "LOGISTIC" | "TANH":
-                return by_float(kind, x, out)
+                return tanh(x, out) if kind == "TANH" else logistic(x, out)
             case "HARD_SWISH":
                 return hard_swish(x, out)
             case "ELU":
@@ -123,14 +122,6 @@ def leaky(x: Quantized, out: Quantized, positive: float, negative: float) -> lis
     below = scaled_away(codes, negative) if negative >= 0 else -scaled_away(codes, -negative)
     y = np.where(codes >= 0, scaled_away(codes, positive), below) + out.zero
     return [int(c) for c in np.clip(y, *out.ends)]
-
-
-def by_float(kind: str, x: Quantized, out: Quantized) -> list[int]:
-    """Return the codes of LOGISTIC and TANH: the function in float32, ties away from zero."""
-    values = (np.float32(x.scale) * x.centred.astype(np.float32)).astype(np.float64)
-    function = np.tanh(values) if kind == "TANH" else np.array([1 / (1 + exp(-v)) if v >= 0 else exp(v) / (1 + exp(v)) for v in values])
-    scaled = function.astype(np.float32) / np.float32(out.scale)
-    return [min(max(away(float(v)) + out.zero, out.ends[0]), out.ends[1]) for v in scaled]
 
 
 def refused(runtime: str, what: str) -> UnsupportedError:

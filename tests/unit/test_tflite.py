@@ -14,6 +14,7 @@ from qspec.conformance.agree import agree
 from qspec.conformance.runtime import PACKAGES, run_tflite
 from qspec.readers.tflite_file import TfliteModel, TfliteOperator, read_model
 from qspec.readers.tflite_write import to_bytes, write_model
+from qspec.runtimes import smooth
 from qspec.runtimes.arithmetic import Quantized, quantize_multiplier
 from qspec.runtimes.registry import TFLITE
 from tests.unit.tflite_files import FAMILIES, signal, sums
@@ -307,3 +308,21 @@ def test_commands_agree_import_and_evaluate(tmp_path, capsys):
     assert "inputs do not fit" in capsys.readouterr().err
     with pytest.raises(qs.ShapeError, match="code outside the format of input"):
         qs.agree(path, inputs=large)
+
+
+@pytest.mark.parametrize(("name", "x", "out"), [("elu", 0.1, 0.4), ("gelu", 0.3, 0.6)])
+def test_a_table_that_hangs_on_the_c_library_is_refused(name: str, x: float, out: float) -> None:
+    """Next to a tie the last place of a function decides, which versions of the C library compute differently."""
+    of = getattr(smooth, name)
+    with pytest.raises(qs.UnsupportedError, match="C library"):
+        of(Quantized(float(np.float32(x)), 29, True), Quantized(float(np.float32(out)), 0, True))
+    found = of(Quantized(0.0123, 29, True), Quantized(0.0457, 0, True))
+    assert len(found) == 256
+    assert found[29 + 128] == 0
+
+
+def test_logistic_and_tanh_saturate_without_doubt() -> None:
+    """Where they are 0 or 1 in float32, every version says so; a tie lies on the way for no code of these scales."""
+    x = Quantized(0.5, 0, True)
+    assert smooth.tanh(x, Quantized(1 / 128, 0, True))[::64] == [-128, -128, 0, 127]
+    assert smooth.logistic(x, Quantized(1 / 256, -128, True))[::64] == [-128, -128, 0, 127]
