@@ -158,6 +158,7 @@ if TYPE_CHECKING:
     from qspec.readers.c_export import to_c as to_c
     from qspec.readers.onnx_export import to_onnx as to_onnx
     from qspec.readers.tflite_export import to_tflite as to_tflite
+    from qspec.readers.vnnlib_write import to_vnnlib as to_vnnlib
     from qspec.runtimes.int8 import quantize_int8 as quantize_int8
     from qspec.show.figures.plot import plot as plot
     from qspec.verify.export import to_lp as to_lp
@@ -183,6 +184,7 @@ _LATER = {
     "qspec.readers.c_export": ("to_c",),
     "qspec.readers.onnx_export": ("to_onnx",),
     "qspec.readers.tflite_export": ("to_tflite",),
+    "qspec.readers.vnnlib_write": ("to_vnnlib",),
     "qspec.show.figures.plot": ("plot",),
     "qspec.extremes.layer_bits": ("LayerWidths",),
     "qspec.batch.many": ("Finished", "grid", "together", "verify_many"),
@@ -350,6 +352,7 @@ __all__ = [
     "to_pysmt",
     "to_smtlib",
     "to_tflite",
+    "to_vnnlib",
     "together",
     "uint8",
     "verify",

@@ -1,4 +1,4 @@
-"""`qspec export`: a property as SMT-LIB 2 text, or as an LP or MPS file; a network as a C header, an .onnx or a .tflite file."""
+"""`qspec export`: a property as SMT-LIB 2 or VNN-LIB text, or as an LP or MPS file; a network as a C header, an .onnx or a .tflite file."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from qspec.readers.c_export import to_c
 from qspec.readers.load import load
 from qspec.readers.onnx_export import to_onnx
 from qspec.readers.tflite_export import to_tflite
+from qspec.readers.vnnlib_write import to_vnnlib
 from qspec.verify.export import to_lp, to_mps, to_smtlib
 
-COMMENTS = {"smt2": ";", "lp": "\\", "mps": "*"}
+COMMENTS = {"smt2": ";", "vnnlib": ";", "vnnlib2": ";", "lp": "\\", "mps": "*"}
 """What begins a comment in each format."""
 
 
@@ -34,8 +35,8 @@ def run(*, target: str, theory: str, format: str | None, presolve: bool, param: 
         WRITERS[Path(out).suffix](load(target, kind=Network), out)
         return Outcome("")
     written = format or ("lp" if theory == "milp" else "smt2")
-    if (theory == "milp") is (written == "smt2"):
-        expected = "milp as lp or mps, others as smt2"
+    if (theory == "milp") is (written not in ("lp", "mps")):
+        expected = "milp as lp or mps, others as smt2, vnnlib or vnnlib2"
         raise SpecError("this theory is not written in this format", given=f"{theory}, {written}", expected=expected)
     cases = read_specs(target, param)
     if len(cases) > 1:
@@ -44,6 +45,8 @@ def run(*, target: str, theory: str, format: str | None, presolve: bool, param: 
     found, absent = ("VIOLATED", "HOLDS") if case.kind == "forall" else ("HOLDS", "VIOLATED")
     if written == "smt2":
         script, words = to_smtlib(case, theory=theory, presolve=presolve), ("sat", "unsat")
+    elif written in ("vnnlib", "vnnlib2"):
+        script, words = to_vnnlib(case, version="1.0" if written == "vnnlib" else "2.0"), ("sat", "unsat")
     else:
         to = to_lp if written == "lp" else to_mps
         script, words = to(case, presolve=presolve), ("feasible", "infeasible")

@@ -197,7 +197,11 @@ def _export(parser: Parser) -> None:
     parser.add_argument(
         "--theory", choices=("QF_BV", "QF_LIA", "milp"), default="QF_BV", help="bit-vectors, integers, linear rows (default: QF_BV)"
     )
-    parser.add_argument("--format", choices=("smt2", "lp", "mps"), help="SMT-LIB 2, or of milp an LP or MPS file (default: smt2 or lp)")
+    parser.add_argument(
+        "--format",
+        choices=("smt2", "lp", "mps", "vnnlib", "vnnlib2"),
+        help="SMT-LIB 2, of milp an LP or MPS file, or of real networks VNN-LIB 1.0 or 2 (default: smt2 or lp)",
+    )
     parser.add_argument("--no-presolve", dest="presolve", action="store_false", help="leave out all simplifications")
     parser.add_argument("-o", "--out", metavar="FILE", help="where to write it (default: stdout)")
     _param(parser)
