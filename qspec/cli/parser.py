@@ -367,7 +367,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "compare": ("spec.py --solvers bounds,z3,cvc5 --timeout 60", "spec.py:robust --theory QF_LIA --json answers.json"),
     "sweep": ("spec.py --bits 4,6-10 --solvers bounds,falsify", "spec.py --bits 6-10 --store sweep.jsonl --plot sweep.svg"),
     "report": ("results.jsonl -o page.html", "bounds.json z3.json --by radius --title 'Two solvers'"),
-    "export": ("net.qspec -o net.h", "spec.py --theory QF_BV -o robust.smt2", "spec.py:robust --theory milp --format mps -o robust.mps"),
+    "export": (
+        "net.qspec -o net.h",
+        "spec.py --format vnnlib2 -o spec.vnnlib",
+        "spec.py --theory QF_BV -o robust.smt2",
+        "spec.py:robust --theory milp --format mps -o robust.mps",
+    ),
     "vnnlib": ("network.onnx property.vnnlib --timeout 60",),
     "replay": ("result.json", "result.json spec.py:robust"),
     "check-certificate": ("robust.certificate digits-6bit spec.py:robust",),
