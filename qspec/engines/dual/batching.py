@@ -16,7 +16,7 @@ from qspec.deadline import NEVER, Deadline, OutOfTime
 from qspec.engines.dual.batched_maps import Array
 from qspec.engines.dual.domain import Domain
 from qspec.engines.dual.dual_ascent import Found, Start, Units, ascend_compiled, ascend_numpy
-from qspec.engines.dual.dual_bound import Box, Knobs
+from qspec.engines.dual.dual_bound import Box, DualVariables
 from qspec.engines.dual.options import Options
 from qspec.engines.dual.tensor_program import Shape, View
 from qspec.ir.integer import Affine, Input, Maximum, Product, Program, Staircase, Table, Wrap, multiplications
@@ -117,7 +117,7 @@ class Runner:
         main = np.stack([d.main for d in rows]).astype(np.float32)
         low, high = (s.astype(np.float32) for s in self._slopes(known, len(rows)))
         share = main / np.maximum(1, main.sum(axis=1, keepdims=True))
-        cold = Knobs(low / self.units.slope, high / self.units.slope, np.zeros_like(low), share)
+        cold = DualVariables(low / self.units.slope, high / self.units.slope, np.zeros_like(low), share)
         box = Box(tuple(self._part(k, known) for k in range(len(self.program))))
         anchor = self._anchor(rows)
         choices = self._choices(rows, cold, anchor)
@@ -143,7 +143,7 @@ class Runner:
                 anchor[k, place] = sign / self.width[place]
         return anchor
 
-    def _choices(self, rows: list[Domain], cold: Knobs, anchor: Array) -> Knobs:
+    def _choices(self, rows: list[Domain], cold: DualVariables, anchor: Array) -> DualVariables:
         """Return fresh slopes, with one bound to refute and with all of them; those of the parent; and those but for what was cut."""
         anchored = anchor != 0
         shared = anchored / np.maximum(1, anchored.sum(axis=1, keepdims=True))
@@ -154,15 +154,16 @@ class Runner:
                 one[k, self.first[node] + element] = 1
         faint = np.where(anchored.any(axis=1, keepdims=True), FAINT, 1).astype(np.float32)
         cold = cold._replace(shift=one, weight=cold.weight * faint)
-        warm = Knobs(*(np.stack([c[k] if d.knobs is None else d.knobs[i] for k, d in enumerate(rows)]) for i, c in enumerate(cold)))
+        parents = [d.variables for d in rows]
+        warm = DualVariables(*(np.stack([c[k] if v is None else v[i] for k, v in enumerate(parents)]) for i, c in enumerate(cold)))
         changed = np.zeros(cold.low.shape, dtype=np.bool_)
         for k, d in enumerate(rows):
             if d.cut is not None:
                 changed[k, self.readers.get(d.cut, [])] = True
         changed &= ~anchored
-        mixed = Knobs(*(np.where(changed, c, w) for c, w in zip(cold[:3], warm[:3], strict=True)), weight=warm.weight)
+        mixed = DualVariables(*(np.where(changed, c, w) for c, w in zip(cold[:3], warm[:3], strict=True)), weight=warm.weight)
         starts = (cold, cold._replace(shift=shared.astype(np.float32)), warm, mixed)
-        return Knobs(*(np.stack(parts) for parts in zip(*starts, strict=True)))
+        return DualVariables(*(np.stack(parts) for parts in zip(*starts, strict=True)))
 
     def _slopes(self, known: dict[int, Interval], batch: int) -> tuple[Floats, Floats]:
         """Return slopes in the order of the places of the view."""

@@ -27,7 +27,7 @@ from qspec.engines.dual.branching import Cut, cuts, input_cuts
 from qspec.engines.dual.contraction import Term, certain, facts_of, implied, kept, term
 from qspec.engines.dual.domain import Domain
 from qspec.engines.dual.dual_ascent import Found
-from qspec.engines.dual.dual_bound import Knobs
+from qspec.engines.dual.dual_bound import DualVariables
 from qspec.engines.dual.early import Trace, Turn, attacked, early
 from qspec.engines.dual.integer_closing import close_hopeful, fact_rows, recording
 from qspec.engines.dual.options import Options
@@ -56,7 +56,7 @@ does where evaluations are dear, because bounds are far dearer then."""
 SOME_INPUTS, TURN = 64, 4
 """Up to so many, an input is cut every fourth time, too: that steps exclude each other may never be seen otherwise."""
 MAX_BYTES = 1 << 30
-"""What the knobs of open domains may occupy; 4 numbers of 4 bytes for each multiplier."""
+"""What the variables of open domains may occupy; 4 numbers of 4 bytes for each multiplier."""
 MAX_FRONTIER = 1 << 16
 """Open domains from which the search goes depth first."""
 
@@ -233,7 +233,7 @@ class _Search:
                         self.proof.close(sides[not cut.keeps_upper], self.zeros, fact_rows(self.view.shape, weights))
                         d = replace(kept(d, cut), proof=sides[cut.keeps_upper])
                 if d.implied and not d.anchors and certain(self.query.program, fact, d.known):
-                    d = replace(d, anchors=d.implied, knobs=None)
+                    d = replace(d, anchors=d.implied, variables=None)
         self.open.append(d)
 
     def _search(self, root: Domain) -> None:
@@ -355,8 +355,8 @@ class _Search:
         for place, k in enumerate(left):
             turn = self.mixed and batch[k].depth % TURN == TURN - 1
             by_input = steps.score[place] <= 0 or ((prefer or turn) and inputs.score[place] > 0)
-            knobs = Knobs(*(v[k] for v in found.knobs))
-            d = replace(batch[k], value=float(found.bound[k]), knobs=knobs, depth=batch[k].depth + 1)
+            variables = DualVariables(*(v[k] for v in found.variables))
+            d = replace(batch[k], value=float(found.bound[k]), variables=variables, depth=batch[k].depth + 1)
             cut = inputs if by_input else steps
             if not self._choose(d, k, must=bool(cut.score[place] <= 0)):
                 self._divide(replace(d, chosen=False), cut, place)

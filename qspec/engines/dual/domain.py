@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qspec.bounds.interval import Interval, bound_node
-from qspec.engines.dual.dual_bound import Knobs
+from qspec.engines.dual.dual_bound import DualVariables
 from qspec.engines.dual.tensor_program import Shape
 from qspec.ir.integer import Affine, All, And, Any, Formula, Or, Program, Truth, arguments
 from qspec.ir.linear import take_rows, to_sparse
@@ -36,7 +36,7 @@ class Domain:
     value: float = -np.inf
     false: bool = False
     """Whether a false formula was asserted; bounds that exclude each other are noticed where they arise."""
-    knobs: Knobs | None = None
+    variables: DualVariables | None = None
     """What was best for the parent; it gives no worse a bound here."""
     depth: int = 0
     """How many cuts have led to it."""

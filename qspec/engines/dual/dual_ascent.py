@@ -16,7 +16,7 @@ import numpy as np
 
 from qspec.deadline import NEVER, Deadline
 from qspec.engines.dual.batched_maps import Array, DeviceMaps, Maps, NumpyMaps
-from qspec.engines.dual.dual_bound import Box, Knobs, Passed, dual
+from qspec.engines.dual.dual_bound import Box, DualVariables, Passed, dual
 from qspec.engines.dual.tensor_program import Shape, View
 
 MOMENTUM = 0.5
@@ -32,9 +32,9 @@ LEAPS = 8
 
 
 class Units(NamedTuple):
-    """What one unit of each knob is worth: of slopes (1, multipliers), of shifts as a share of coefficients, of weights (1, facts).
+    """What one unit of each variable is worth: of slopes (1, multipliers), of shifts as a share of coefficients, of weights (1, facts).
 
-    Knobs are optimised in units, so that one rate fits all.
+    DualVariables are optimised in units, so that one rate fits all.
     """
 
     slope: Array
@@ -47,8 +47,8 @@ class Start(NamedTuple):
     `flat` is what intervals say, kept where that closes a domain: no ascent begins there, because nothing before the last layer counts.
     """
 
-    choices: Knobs
-    flat: Knobs
+    choices: DualVariables
+    flat: DualVariables
     active: Array
     main: Array
     """The facts chosen last, whose weights keep their sum: without that, no weights and no multipliers would bound everything by 0."""
@@ -64,7 +64,7 @@ class Found(NamedTuple):
     """The best of every domain: bound (batch,), multipliers, weights, coefficients of relaxed nodes, mean values, and the corner of it."""
 
     bound: Array
-    knobs: Knobs
+    variables: DualVariables
     multipliers: Array
     weight: Array
     coefficients: tuple[Array | None, ...]
@@ -87,23 +87,23 @@ class Task(NamedTuple):
 
 
 class State(NamedTuple):
-    """An ascent under way: knobs, where it began, how far shifts go in a step, both moments, the best so far, and sums of values."""
+    """An ascent under way: variables, where it began, how far shifts go in a step, both moments, the best so far, and sums of values."""
 
-    knobs: Knobs
-    begin: Knobs
+    variables: DualVariables
+    begin: DualVariables
     far: Array
-    first: Knobs
-    second: Knobs
-    best: Knobs
+    first: DualVariables
+    second: DualVariables
+    best: DualVariables
     bound: Array
     total: tuple[Array | None, ...]
 
 
 class Seen(NamedTuple):
-    """What a pass found where the knobs are: the pass, and its gradient in units."""
+    """What a pass found where the variables are: the pass, and its gradient in units."""
 
     passed: Passed
-    gradient: Knobs
+    gradient: DualVariables
 
 
 class Flow(Protocol):
@@ -171,8 +171,8 @@ def _layouts(shape: Shape) -> tuple[Any, Any, Any]:
 
 def _host(part: Any) -> Any:
     """Return arrays of the device as arrays of numpy."""
-    if isinstance(part, Knobs):
-        return Knobs(*(np.asarray(k) for k in part))
+    if isinstance(part, DualVariables):
+        return DualVariables(*(np.asarray(k) for k in part))
     if isinstance(part, tuple):
         return tuple(None if v is None else np.asarray(v) for v in cast("tuple[Any, ...]", part))
     return np.asarray(part)
@@ -204,8 +204,8 @@ def _ascend_jax(fixed: tuple[Shape, int], arrays: tuple[tuple[Array, ...], ...],
 def _ascent(task: Task) -> Found:
     """Return the best of all starts and both methods; a compiler meets the dual twice only, here and at the end."""
     xp, choices = task.xp, task.start.choices
-    first = Knobs(*(c[0] for c in choices))
-    zeros = Knobs(*(xp.zeros_like(k) for k in first))
+    first = DualVariables(*(c[0] for c in choices))
+    zeros = DualVariables(*(xp.zeros_like(k) for k in first))
     batch = first.low.shape[0]
     none = tuple(None if op.kind == "unused" else xp.zeros((batch, op.size), dtype=xp.float32) for op in task.shape.ops)
     low = xp.full((batch,), -xp.inf, dtype=xp.float32)
@@ -213,7 +213,7 @@ def _ascent(task: Task) -> Found:
     kinds = [partial(f, task) for f in (_start, _leap, _walk, _end)]
 
     def body(i: Array, state: State) -> State:
-        seen = _value(task, state.knobs)
+        seen = _value(task, state.variables)
         kind = sum((i >= end).astype(xp.int32) for end in (count, count + LEAPS, count + LEAPS + task.steps))
         return task.flow.choose(kind, kinds, i, state, seen)
 
@@ -227,8 +227,8 @@ def _ascent(task: Task) -> Found:
     return Found(state.bound, state.best, last.multipliers, _real(task, state.best).weight, last.coefficients, means, last.corner)
 
 
-def _value(task: Task, scaled: Knobs) -> Seen:
-    """Return the pass for knobs in units, and its gradient in units."""
+def _value(task: Task, scaled: DualVariables) -> Seen:
+    """Return the pass for variables in units, and its gradient in units."""
     xp, units, start = task.xp, task.units, task.start
     passed = dual(xp, task.maps, task.shape, task.arrays, task.box, _real(task, scaled))
     passed = passed._replace(bound=passed.bound - start.aim)
@@ -236,7 +236,7 @@ def _value(task: Task, scaled: Knobs) -> Seen:
     weight = g.weight * units.weight * start.active
     anchored = (start.anchor != 0).astype(xp.float32)
     shift = g.shift * _shift_units(task)
-    gradient = Knobs(
+    gradient = DualVariables(
         g.low * units.slope,
         g.high * units.slope,
         shift - anchored * _mean(xp, shift, anchored),
@@ -255,10 +255,10 @@ def _shift_units(task: Task) -> Array:
     return task.xp.where(task.start.anchor != 0, task.start.anchor, task.units.slope)
 
 
-def _real(task: Task, scaled: Knobs) -> Knobs:
-    """Return knobs as the dual takes them: weights are at least 0, and 0 for facts that are not known."""
+def _real(task: Task, scaled: DualVariables) -> DualVariables:
+    """Return variables as the dual takes them: weights are at least 0, and 0 for facts that are not known."""
     units = task.units
-    return Knobs(
+    return DualVariables(
         scaled.low * units.slope,
         scaled.high * units.slope,
         scaled.shift * _shift_units(task),
@@ -270,12 +270,12 @@ def _start(task: Task, i: Array, state: State, seen: Seen) -> State:
     """Keep a start where it is better than those before, and go on to the next, or to the best."""
     xp, choices = task.xp, task.start.choices
     better = seen.passed.bound > state.bound
-    begin = _better(xp, state.begin, state.knobs, better)
+    begin = _better(xp, state.begin, state.variables, better)
     far = xp.where(better[:, None], _far(task, seen.passed), state.far)
     last = choices.low.shape[0] - 1
     following = xp.minimum(i + 1, last).astype(xp.int32)
-    knobs = Knobs(*(xp.where(i >= last, b, xp.take(c, following, 0)) for b, c in zip(begin, choices, strict=True)))
-    return state._replace(knobs=knobs, begin=begin, far=far, best=begin, bound=xp.maximum(state.bound, seen.passed.bound))
+    variables = DualVariables(*(xp.where(i >= last, b, xp.take(c, following, 0)) for b, c in zip(begin, choices, strict=True)))
+    return state._replace(variables=variables, begin=begin, far=far, best=begin, bound=xp.maximum(state.bound, seen.passed.bound))
 
 
 def _far(task: Task, passed: Passed) -> Array:
@@ -291,15 +291,15 @@ def _far(task: Task, passed: Passed) -> Array:
     return xp.where(task.start.anchor != 0, xp.float32(1), xp.concatenate(parts, -1))
 
 
-def _better(xp: Any, old: Knobs, new: Knobs, better: Array) -> Knobs:
-    """Return the new knobs of the domains in which they are better, and the old ones of the others."""
-    return Knobs(*(xp.where(better[:, None], n, o) for o, n in zip(old, new, strict=True)))
+def _better(xp: Any, old: DualVariables, new: DualVariables, better: Array) -> DualVariables:
+    """Return the new variables of the domains in which they are better, and the old ones of the others."""
+    return DualVariables(*(xp.where(better[:, None], n, o) for o, n in zip(old, new, strict=True)))
 
 
-def _sizes(xp: Any, state: State) -> Knobs:
-    """Return how far each knob may go in one step, relative to the others."""
+def _sizes(xp: Any, state: State) -> DualVariables:
+    """Return how far each dual variable may go in one step, relative to the others."""
     one = xp.ones_like(state.far)
-    return Knobs(one, one, state.far, xp.ones_like(state.knobs.weight))
+    return DualVariables(one, one, state.far, xp.ones_like(state.variables.weight))
 
 
 def _leap(task: Task, i: Array, state: State, seen: Seen) -> State:
@@ -309,15 +309,15 @@ def _leap(task: Task, i: Array, state: State, seen: Seen) -> State:
     j = i - task.start.choices.low.shape[0]
     sizes = _sizes(xp, state)
     scaled = (g * size for g, size in zip(seen.gradient, sizes, strict=True))
-    moved = Knobs(*(g + MOMENTUM * d for g, d in zip(scaled, state.first, strict=True)))
+    moved = DualVariables(*(g + MOMENTUM * d for g, d in zip(scaled, state.first, strict=True)))
     norm = sum((d * d).sum(-1) for d in moved)
     beyond = 2 - j / xp.float32(LEAPS)
     length = ((BEYOND - xp.minimum(seen.passed.bound, 0) * beyond) / (norm + TINY))[:, None]
-    knobs = (k + length * size * d for k, size, d in zip(state.knobs, sizes, moved, strict=True))
+    variables = (k + length * size * d for k, size, d in zip(state.variables, sizes, moved, strict=True))
     over = j >= LEAPS - 1
     return state._replace(
-        knobs=Knobs(*(xp.where(over, b, k) for b, k in zip(state.begin, knobs, strict=True))),
-        first=Knobs(*(xp.where(over, xp.float32(0), m) for m in moved)),
+        variables=DualVariables(*(xp.where(over, b, k) for b, k in zip(state.begin, variables, strict=True))),
+        first=DualVariables(*(xp.where(over, xp.float32(0), m) for m in moved)),
     )
 
 
@@ -327,16 +327,16 @@ def _walk(task: Task, i: Array, state: State, seen: Seen) -> State:
     j = i - task.start.choices.low.shape[0] - LEAPS
     state = _visit(xp, state, seen.passed, xp.where(j >= steps // 2, xp.float32(1), xp.float32(0)))
     sizes = _sizes(xp, state)
-    scaled = Knobs(*(g * size for g, size in zip(seen.gradient, sizes, strict=True)))
-    first = Knobs(*(FIRST * m + (1 - FIRST) * g for m, g in zip(state.first, scaled, strict=True)))
-    second = Knobs(*(SECOND * v + (1 - SECOND) * g * g for v, g in zip(state.second, scaled, strict=True)))
+    scaled = DualVariables(*(g * size for g, size in zip(seen.gradient, sizes, strict=True)))
+    first = DualVariables(*(FIRST * m + (1 - FIRST) * g for m, g in zip(state.first, scaled, strict=True)))
+    second = DualVariables(*(SECOND * v + (1 - SECOND) * g * g for v, g in zip(state.second, scaled, strict=True)))
     a, b = 1 - FIRST ** (j + 1), 1 - SECOND ** (j + 1)
     now = RATE * (1 - j / steps)
-    moved = zip(state.knobs, first, second, sizes, strict=True)
-    knobs = (k + size * now * (m / a) / (xp.sqrt(v / b) + TINY) for k, m, v, size in moved)
+    moved = zip(state.variables, first, second, sizes, strict=True)
+    variables = (k + size * now * (m / a) / (xp.sqrt(v / b) + TINY) for k, m, v, size in moved)
     over = j >= steps - 1
-    following = Knobs(*(xp.where(over, f, k) for f, k in zip(task.start.flat, knobs, strict=True)))
-    return state._replace(knobs=following, first=first, second=second)
+    following = DualVariables(*(xp.where(over, f, k) for f, k in zip(task.start.flat, variables, strict=True)))
+    return state._replace(variables=following, first=first, second=second)
 
 
 def _end(task: Task, i: Array, state: State, seen: Seen) -> State:
@@ -344,13 +344,13 @@ def _end(task: Task, i: Array, state: State, seen: Seen) -> State:
     del i
     bound = seen.passed.bound
     better = (bound > CLOSED) & (state.bound <= CLOSED)
-    best = _better(task.xp, state.best, state.knobs, better)
+    best = _better(task.xp, state.best, state.variables, better)
     return state._replace(best=best, bound=task.xp.where(better, bound, state.bound))
 
 
 def _visit(xp: Any, state: State, passed: Passed, share: Array) -> State:
-    """Note the bound where the knobs are, and add `share` of the values to the sums."""
+    """Note the bound where the variables are, and add `share` of the values to the sums."""
     better = passed.bound > state.bound
     total = tuple(None if t is None else t + share * v for t, v in zip(state.total, passed.values, strict=True))
     bound = xp.maximum(state.bound, passed.bound)
-    return state._replace(best=_better(xp, state.best, state.knobs, better), bound=bound, total=total)
+    return state._replace(best=_better(xp, state.best, state.variables, better), bound=bound, total=total)

@@ -15,7 +15,7 @@ from qspec.engines.dual.batched_maps import Array, Maps, grouped
 from qspec.engines.dual.tensor_program import Op, Shape
 
 
-class Knobs(NamedTuple):
+class DualVariables(NamedTuple):
     """What the search turns: slopes below and above, shifts (batch, multipliers), and weights of facts (batch, facts)."""
 
     low: Array
@@ -41,17 +41,17 @@ class Passed(NamedTuple):
     """
 
     bound: Array
-    gradient: Knobs
+    gradient: DualVariables
     coefficients: tuple[Array | None, ...]
     multipliers: Array
     values: tuple[Array | None, ...]
     corner: tuple[Array | None, ...]
 
 
-def dual(xp: Any, linear: Maps, shape: Shape, arrays: tuple[tuple[Array, ...], ...], box: Box, knobs: Knobs) -> Passed:
+def dual(xp: Any, linear: Maps, shape: Shape, arrays: tuple[tuple[Array, ...], ...], box: Box, variables: DualVariables) -> Passed:
     """Return the bound of a batch and its gradient; `xp` is `numpy` or `jax.numpy`, `arrays` are those of the view."""
-    held: dict[int, Array] = {n: -knobs.weight[:, first:end] for n, first, end in shape.facts}
-    bound = xp.zeros(knobs.weight.shape[:1], dtype=xp.float32)
+    held: dict[int, Array] = {n: -variables.weight[:, first:end] for n, first, end in shape.facts}
+    bound = xp.zeros(variables.weight.shape[:1], dtype=xp.float32)
     place = {k: (first, end) for k, first, end in shape.places}
     touched: dict[int, tuple[Array, Least]] = {}
     corner: dict[int, Array] = {}
@@ -70,7 +70,7 @@ def dual(xp: Any, linear: Maps, shape: Shape, arrays: tuple[tuple[Array, ...], .
                 _hold(held, a, linear.backward(kernel, own, shape.ops[a].size, c))
         else:
             first, end = place[k]
-            part = Knobs(knobs.low[:, first:end], knobs.high[:, first:end], knobs.shift[:, first:end], None)
+            part = DualVariables(variables.low[:, first:end], variables.high[:, first:end], variables.shift[:, first:end], None)
             least = _RULES[op.kind](xp, c, part, box.parts[k], arrays[k])
             bound = bound + least.cost
             touched[k] = (c, least)
@@ -125,24 +125,24 @@ class Members(NamedTuple):
         return total.T
 
 
-def _points(xp: Any, c: Array, knobs: Knobs, part: tuple[Array, ...], arrays: tuple[Array, ...]) -> Least:
+def _points(xp: Any, c: Array, variables: DualVariables, part: tuple[Array, ...], arrays: tuple[Array, ...]) -> Least:
     del arrays
     arguments, values = part
-    slope = xp.where(c > 0, knobs.low, knobs.high)
-    p = c * slope + knobs.shift
+    slope = xp.where(c > 0, variables.low, variables.high)
+    p = c * slope + variables.shift
     cost = c * values - p * arguments
     which = xp.argmin(cost, 0)[None]
     value, at = (xp.take_along_axis(v, which, 0)[0] for v in (values, arguments))
     return Least((c * value - p * at).sum(-1), value, at, slope, p, c)
 
 
-def _product(xp: Any, c: Array, knobs: Knobs, part: tuple[Array, ...], arrays: tuple[Array, ...]) -> Least:
+def _product(xp: Any, c: Array, variables: DualVariables, part: tuple[Array, ...], arrays: tuple[Array, ...]) -> Least:
     del arrays
     x_low, x_high, y_low, y_high = part
     size = c.shape[1]
     wide = xp.concatenate([c, c], -1)
-    slope = xp.where(wide > 0, knobs.low, knobs.high)
-    p = wide * slope + knobs.shift
+    slope = xp.where(wide > 0, variables.low, variables.high)
+    p = wide * slope + variables.shift
     left, right = xp.stack([x_low, x_low, x_high, x_high]), xp.stack([y_low, y_high, y_low, y_high])
     cost = c * left * right - p[:, :size] * left - p[:, size:] * right
     which = xp.argmin(cost, 0)[None]
@@ -151,15 +151,15 @@ def _product(xp: Any, c: Array, knobs: Knobs, part: tuple[Array, ...], arrays: t
     return Least(least.sum(-1), x * y, xp.concatenate([x, y], -1), slope, p, wide)
 
 
-def _maximum(xp: Any, c: Array, knobs: Knobs, part: tuple[Array, ...], arrays: tuple[Array, ...]) -> Least:
+def _maximum(xp: Any, c: Array, variables: DualVariables, part: tuple[Array, ...], arrays: tuple[Array, ...]) -> Least:
     """Below (`c < 0`) the least of lines; above, the weights are the slopes themselves, kept as they are."""
     members = Members(xp, arrays[0], arrays[1])
     groups, count = members.index.shape
     low, high = members.take(part[0]), members.take(part[1])
     batch = c.shape[0]
     below = (c < 0)[..., None]
-    slope = xp.where(below, knobs.high.reshape(batch, groups, count), knobs.low.reshape(batch, groups, count))
-    p = xp.where(members.present, c[..., None] * slope + xp.where(below, knobs.shift.reshape(batch, groups, count), 0), 0)
+    slope = xp.where(below, variables.high.reshape(batch, groups, count), variables.low.reshape(batch, groups, count))
+    p = xp.where(members.present, c[..., None] * slope + xp.where(below, variables.shift.reshape(batch, groups, count), 0), 0)
     at = xp.where(p > 0, high, low)
     own = xp.where(c[..., None] - p > 0, low, high)
     change = (c[..., None] - p) * own + p * at
@@ -208,7 +208,7 @@ def _forward(
     weight = [-bent[n] for n, _, _ in shape.facts]
     empty = xp.zeros((batch, 0), dtype=xp.float32)
     low, high, shift, multipliers = (xp.concatenate([empty, *(m[i] for m in moves)], -1) for i in range(4))
-    gradient = Knobs(low, high, shift, xp.concatenate([empty, *weight], -1))
+    gradient = DualVariables(low, high, shift, xp.concatenate([empty, *weight], -1))
     coefficients = tuple(touched[k][0] if k in touched else None for k in range(len(shape.ops)))
     values = tuple(plain.get(k) for k in range(len(shape.ops)))
     corners = tuple(corner.get(k) for k in range(len(shape.ops)))
@@ -225,7 +225,7 @@ class Moves(NamedTuple):
 
 
 def _moves(xp: Any, least: Least, off: Array) -> Moves:
-    """Return the derivatives by the knobs of a node whose arguments are `off` those where it is least."""
+    """Return the derivatives by the variables of a node whose arguments are `off` those where it is least."""
     moved = off if least.free is None else xp.where(least.free, off, 0)
     wide = least.expanded
     return Moves(xp.where(wide > 0, wide * moved, 0), xp.where(wide < 0, wide * moved, 0), moved, least.p)
