@@ -15,7 +15,7 @@ from qspec.certificate.file import Certificate
 from qspec.files.atomic import writing
 from qspec.solver import Reason
 from qspec.support.plain import document
-from qspec.verify.result import Verdict
+from qspec.verify.result import Verdict, all_hold
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,8 +84,7 @@ class Certification:
     @property
     def verdict(self) -> Verdict:
         """VIOLATED if some sample is refuted or misclassified, HOLDS if all are certified, else UNKNOWN."""
-        verdicts = {o.verdict for o in self.outcomes}
-        return next((v for v in (Verdict.VIOLATED, Verdict.UNKNOWN) if v in verdicts), Verdict.HOLDS)
+        return all_hold(o.verdict for o in self.outcomes)
 
     @property
     def reason(self) -> Reason | None:

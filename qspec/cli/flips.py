@@ -10,7 +10,7 @@ from qspec.cli.outcome import Exit, Outcome
 from qspec.cli.terminal import painted, table
 from qspec.conformance.flips import Flips, flips
 from qspec.conformance.pairing import drift
-from qspec.verify.result import Verdict
+from qspec.verify.result import Verdict, all_hold
 
 STATUS = {Verdict.HOLDS: Exit.HOLDS, Verdict.VIOLATED: Exit.VIOLATED, Verdict.UNKNOWN: Exit.UNKNOWN}
 
@@ -33,7 +33,7 @@ def run(
     found = [
         flips(file, first, second, inputs=codes, radius=r, tolerance=tolerance, timeout=timeout, replay=replay, seed=seed) for r in radius
     ]
-    verdict = next((v for v in (Verdict.VIOLATED, Verdict.UNKNOWN) if any(f.count(v) for f in found)), Verdict.HOLDS)
+    verdict = all_hold(f.verdict for f in found)
     head = ("radius", "inputs", "cannot flip", "flip", "shown in both", "open")
     rows = [[f.radius, len(f.outcomes), *_counts(f)] for f in found]
     parts = [painted(verdict.name), *map(str, found), table(head, [[str(v) for v in row] for row in rows], right=range(6))]

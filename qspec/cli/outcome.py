@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from qspec.solver import Reason
-from qspec.verify.result import Result, Verdict
+from qspec.verify.result import Result, Verdict, all_hold
 
 SCHEMA = "qspec.command/1"
 
@@ -43,8 +43,7 @@ class Outcome:
 
 def overall(results: Sequence[Result]) -> Verdict:
     """Return the verdict on all properties together: one violation decides, and all must hold."""
-    verdicts = [r.verdict for r in results]
-    return next((v for v in (Verdict.VIOLATED, Verdict.UNKNOWN) if v in verdicts), Verdict.HOLDS)
+    return all_hold(r.verdict for r in results)
 
 
 def status(verdict: Verdict, results: Sequence[Result], *, allow_vacuous: bool = False) -> Exit:

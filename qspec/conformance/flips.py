@@ -24,7 +24,7 @@ from qspec.semantics import fixed
 from qspec.support import checks
 from qspec.support.plain import document
 from qspec.verify.decide import verify
-from qspec.verify.result import Verdict
+from qspec.verify.result import Verdict, all_hold
 
 SAMPLES = 64
 """Random inputs near a centre that are evaluated where codes are compared."""
@@ -71,7 +71,7 @@ class Flips:
     @property
     def verdict(self) -> Verdict:
         """The verdict on all inputs together."""
-        return next((v for v in (Verdict.VIOLATED, Verdict.UNKNOWN) if self.count(v)), Verdict.HOLDS)
+        return all_hold(o.verdict for o in self.outcomes)
 
     def to_dict(self) -> dict[str, object]:
         """Return everything as JSON values, schema `qspec.flips/1`; exact numbers stay exact."""

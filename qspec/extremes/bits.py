@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Unpack, cast, overload
 
 from qspec.errors import SpecError
-from qspec.extremes.layer_bits import LayerWidths, descend
+from qspec.extremes.layer_bits import LayerWidths, descend, why_unknown
 from qspec.face import Network
 from qspec.language.formulas import Property
 from qspec.quantization.accuracy import Labelled
@@ -21,7 +21,7 @@ from qspec.support.options import listed
 from qspec.support.plain import document
 from qspec.verify.decide import verify
 from qspec.verify.options import DEFAULT_SOLVER, Options, Settings
-from qspec.verify.result import Result, Verdict
+from qspec.verify.result import Result, Verdict, all_hold, some_hold
 
 Specs = Callable[[Network], Property | Iterable[Property]]
 
@@ -37,8 +37,7 @@ class Width:
     @property
     def verdict(self) -> Verdict:
         """VIOLATED if a property is, HOLDS if all hold, else UNKNOWN; what stands on floating point alone is unknown."""
-        verdicts = [r.verdict for r in self.results]
-        return next((v for v in (Verdict.VIOLATED, Verdict.UNKNOWN) if v in verdicts), Verdict.HOLDS)
+        return all_hold(r.verdict for r in self.results)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,14 +59,12 @@ class Widths:
     @property
     def verdict(self) -> Verdict:
         """HOLDS if everything was proved for some of those that were tried, VIOLATED if all are refuted, else UNKNOWN."""
-        verdicts = [w.verdict for w in self.table]
-        return next((v for v in (Verdict.HOLDS, Verdict.UNKNOWN) if v in verdicts), Verdict.VIOLATED)
+        return some_hold(w.verdict for w in self.table)
 
     @property
     def reason(self) -> Reason | None:
         """Why the first result that is unknown is so, if the verdict is."""
-        results = [r for w in self.table for r in w.results if r.verdict is Verdict.UNKNOWN]
-        return results[0].reason if results and self.verdict is Verdict.UNKNOWN else None
+        return why_unknown(r for w in self.table for r in w.results) if self.verdict is Verdict.UNKNOWN else None
 
     def to_dict(self) -> dict[str, object]:
         """Return everything as JSON values, schema `qspec.widths/1`; exact numbers stay exact."""

@@ -6,7 +6,7 @@ not, because robustness is not monotone in bits. Source of the task: Quadapter, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,7 +19,7 @@ from qspec.quantization.accuracy import Labelled, accuracy
 from qspec.quantization.calibrate import kept, quietly
 from qspec.solver import Reason
 from qspec.support.plain import document
-from qspec.verify.result import Result, Verdict
+from qspec.verify.result import Result, Verdict, all_hold, some_hold
 
 Bits = Mapping[str, int]
 
@@ -42,8 +42,7 @@ class Choice:
     @property
     def verdict(self) -> Verdict:
         """VIOLATED if a property is, HOLDS if all hold, else UNKNOWN; what stands on floating point alone is unknown."""
-        verdicts = [r.verdict for r in self.results]
-        return next((v for v in (Verdict.VIOLATED, Verdict.UNKNOWN) if v in verdicts), Verdict.HOLDS)
+        return all_hold(r.verdict for r in self.results)
 
     @property
     def certified(self) -> float | None:
@@ -90,14 +89,12 @@ class LayerWidths:
     @property
     def verdict(self) -> Verdict:
         """HOLDS if everything was proved for some of those that were tried, VIOLATED if all are refuted, else UNKNOWN."""
-        verdicts = [w.verdict for w in self.table]
-        return next((v for v in (Verdict.HOLDS, Verdict.UNKNOWN) if v in verdicts), Verdict.VIOLATED)
+        return some_hold(w.verdict for w in self.table)
 
     @property
     def reason(self) -> Reason | None:
         """Why the first result that is unknown is so, if the verdict is."""
-        results = [r for w in self.table for r in w.results if r.verdict is Verdict.UNKNOWN]
-        return results[0].reason if results and self.verdict is Verdict.UNKNOWN else None
+        return why_unknown(r for w in self.table for r in w.results) if self.verdict is Verdict.UNKNOWN else None
 
     def to_dict(self) -> dict[str, object]:
         """Return everything as JSON values, schema `qspec.layer-widths/1`; exact numbers stay exact."""
@@ -107,6 +104,11 @@ class LayerWidths:
         end = "none of these is proved" if self.best is None else f"fewest bits proved: {self.best}"
         doubt = "" if self.certain else "\nsome that might do with less are unknown"
         return "\n".join([*map(str, self.table), end + doubt])
+
+
+def why_unknown(results: Iterable[Result]) -> Reason | None:
+    """Return why the first of some results that is unknown is so; None if none is."""
+    return next((r.reason for r in results if r.verdict is Verdict.UNKNOWN), None)
 
 
 Ask = Callable[[Network], tuple[tuple[Result, ...], int]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
@@ -284,6 +284,18 @@ def _said(data: Mapping[str, Any]) -> Said:
         "trace": tuple(Rung(*r) for r in data.get("trace", ())),
     }
     return Said(**{**data, **read})
+
+
+def all_hold(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the verdict that all of some hold: VIOLATED if one is, else UNKNOWN if one is, else HOLDS."""
+    found = set(verdicts)
+    return next((v for v in (Verdict.VIOLATED, Verdict.UNKNOWN) if v in found), Verdict.HOLDS)
+
+
+def some_hold(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the verdict that one of some holds: HOLDS if one does, else UNKNOWN if one is, else VIOLATED."""
+    found = set(verdicts)
+    return next((v for v in (Verdict.HOLDS, Verdict.UNKNOWN) if v in found), Verdict.VIOLATED)
 
 
 def judge(
