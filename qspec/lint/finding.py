@@ -69,7 +69,7 @@ DEAD_CHANNEL = Rule(
 DEAD_MULTIPLIER = Rule(
     "dead-multiplier",
     "warning",
-    "the multiplier of the channel is below 2^-31, which runtimes store as zero: its output is the same for every input",
+    "the multiplier of the channel is below 2^-32, which runtimes store as zero: its output is the same for every input",
     "a weight scale this small belongs to a channel of zeros; remove it",
 )
 NOT_READ = Rule(

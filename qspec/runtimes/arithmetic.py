@@ -41,7 +41,7 @@ class Quantized:
 def quantize_multiplier(value: float) -> tuple[int, int]:
     """Return (multiplier, shift) with `multiplier * 2**(shift - 31)` nearest to a non-negative double.
 
-    Source: TensorFlow Lite, `QuantizeMultiplier`: 31 bits, ties away from zero, 0 below 2**-31, the largest above 2**30.
+    Source: TensorFlow Lite, `QuantizeMultiplier`: 31 bits, ties away from zero, 0 below 2**-32, the largest above 2**30.
     """
     if value == 0:
         return 0, 0

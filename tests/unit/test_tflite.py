@@ -326,3 +326,9 @@ def test_logistic_and_tanh_saturate_without_doubt() -> None:
     x = Quantized(0.5, 0, True)
     assert smooth.tanh(x, Quantized(1 / 128, 0, True))[::64] == [-128, -128, 0, 127]
     assert smooth.logistic(x, Quantized(1 / 256, -128, True))[::64] == [-128, -128, 0, 127]
+
+
+def test_multipliers_are_stored_as_zero_below_two_to_the_minus_32():
+    least = 2.0**-32
+    assert quantize_multiplier(least) == (2**30, -31)
+    assert quantize_multiplier(least * (1 - 2.0**-31)) == (0, 0)
