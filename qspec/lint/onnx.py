@@ -19,6 +19,8 @@ PLACES: Mapping[str, tuple[int, int, int, int | None]] = {
     "com.microsoft.QGemm": (2, 3, 5, 6),
 }
 """Where zero point of the input, weights, zero point of the weights and bias of integer layers stand."""
+SHOWN = 4
+"""Scales and zero points of channels that a finding shows."""
 
 
 def layers(graph: OnnxGraph) -> Iterator[Weighted]:
@@ -59,7 +61,8 @@ def pairs(graph: OnnxGraph) -> Iterator[Finding]:
             continue
         one, two = (_quantisation(graph, m) for m in (before, n))
         if one != two:
-            yield Finding(DOUBLE_QDQ, f"{before.place} and {n.place}", f"scale and zero point {one} and {two}")
+            shown = " and ".join(str(tuple(None if v is None else v[:SHOWN] for v in own)) for own in (one, two))
+            yield Finding(DOUBLE_QDQ, f"{before.place} and {n.place}", f"scale and zero point {shown}")
 
 
 def _name(n: OnnxNode, place: int) -> str:
@@ -70,9 +73,10 @@ def _dequantised(makers: Mapping[str, OnnxNode], name: str) -> bool:
     return name in makers and makers[name].op == "DequantizeLinear"
 
 
-def _quantisation(graph: OnnxGraph, n: OnnxNode) -> tuple[object, object]:
-    scale, zero = (graph.constants.get(_name(n, k)) for k in (1, 2))
-    return tuple(None if v is None else v.values.reshape(-1)[:4].tolist() for v in (scale, zero))  # pyright: ignore[reportReturnType]
+def _quantisation(graph: OnnxGraph, n: OnnxNode) -> list[list[object] | None]:
+    """Return all scales and zero points, None where the file does not hold them."""
+    stored = [graph.constants.get(_name(n, k)) for k in (1, 2)]
+    return [None if v is None else v.values.reshape(-1).tolist() for v in stored]
 
 
 def _weights(graph: OnnxGraph, n: OnnxNode, name: str, zero: str) -> IntArray | None:

@@ -117,6 +117,18 @@ def test_float_parameters_and_merged_pairs_of_onnx_are_named(float_bias, merged,
         assert "0.2" in found.findings[0].value
 
 
+def test_pairs_that_differ_in_their_last_channel_alone_are_named(tmp_path):
+    h, t = onnx.helper, onnx.TensorProto
+    names = [("QuantizeLinear", "x", "q"), ("DequantizeLinear", "q", "d"), ("QuantizeLinear", "d", "q2"), ("DequantizeLinear", "q2", "y")]
+    for last, expected in ((0.5, []), (0.25, ["merged-pairs"])):
+        scales = {"s": np.full(6, 0.5, np.float32), "s2": np.array([0.5] * 5 + [last], np.float32), "z": np.zeros(6, np.int8)}
+        nodes = [h.make_node(op, [x, "s2" if "2" in x + y else "s", "z"], [y], axis=1) for op, x, y in names]
+        ports = [[h.make_tensor_value_info(name, t.FLOAT, (1, 6))] for name in "xy"]
+        graph = h.make_graph(nodes, "f", *ports, [onnx.numpy_helper.from_array(v, k) for k, v in scales.items()])
+        onnx.save(h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=8), tmp_path / "f.onnx")
+        assert [r for r in rules(qs.lint(tmp_path / "f.onnx")) if r != "not-read"] == expected
+
+
 def test_the_command_prints_findings_and_writes_them(made, tmp_path, capsys):
     path = changed(made[0], tmp_path / "f.tflite", "bias", lambda b: np.full_like(b, -(2**31)))
     assert main(["lint", str(made[0])]) == 0
