@@ -30,11 +30,6 @@ class Finding:
         r = self.rule
         return f"{r.severity}: {r.name}: {self.where}: {self.value}\n  why:      {r.why}\n  try:      {r.advice}"
 
-    def row(self) -> dict[str, str]:
-        """Return the finding as plain text by name, for JSON."""
-        r = self.rule
-        return {"rule": r.name, "severity": r.severity, "where": self.where, "value": self.value, "why": r.why, "advice": r.advice}
-
 
 BIAS_AT_END = Rule(
     "bias-at-end",

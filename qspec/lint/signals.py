@@ -18,6 +18,7 @@ from qspec.network.graph import Stage
 from qspec.network.kernel_layers import Multiplier, Thresholds
 from qspec.network.layers import Conv2D, Dense, Input
 from qspec.network.real_layers import Activate, RealConv2D, RealDense, Softmax
+from qspec.quantization.agreement import values_of
 
 Floats = npt.NDArray[np.float64]
 SHARE = 0.01
@@ -168,6 +169,5 @@ def _least(stage: Stage) -> int:
 
 
 def _values(stage: Stage, codes: IntArray) -> Floats:
-    units, zeros = stage.type.grid.per_element(stage.type.shape)
-    flat = codes.reshape(len(codes), -1).astype(np.float64)
-    return (flat - zeros.astype(np.float64)) * units.astype(np.float64)
+    """Return the values of codes, (samples, elements)."""
+    return values_of(codes, stage.type).reshape(len(codes), -1)
