@@ -11,7 +11,7 @@ import numpy as np
 from qspec.readers.onnx_file import OnnxNode, Stored
 from qspec.readers.onnx_quantized_tensors import QuantizedTensors
 from qspec.readers.qonnx_values import Known
-from qspec.runtimes.qonnx import Array, Bipolar, IntQuant
+from qspec.runtimes.qonnx import Array, Bipolar, IntQuant, whole
 
 Reader = QuantizedTensors
 DTYPES = {"FLOAT": np.float32, "DOUBLE": np.float64, "FLOAT16": np.float16, "INT64": np.int64, "INT32": np.int32}
@@ -24,7 +24,7 @@ def known(stored: Stored) -> Known:
 
 def quantized_constant(x: Known, quantizer: IntQuant | Bipolar) -> Known:
     """Return a quantised constant with its codes and scale."""
-    codes = np.asarray(quantizer.codes(x.values)).astype(np.int64)
+    codes = whole(quantizer.codes(x.values))
     centred = codes - quantizer.zero.astype(np.int64)
     values = ((codes - quantizer.zero) * quantizer.scale).astype(np.float32)
     return Known(values, np.asarray(centred), quantizer.scale)

@@ -95,7 +95,7 @@ def quantize_linear(r: Reader, n: OnnxNode) -> State:
     quantizer = r.linear_quantizer(n)
     x = r.tensor(n.inputs[0])
     if isinstance(x, Known):
-        return Known(np.asarray(quantizer.codes(x.values)).astype(np.float32))
+        return Known(qonnx.whole(quantizer.codes(x.values)).astype(np.float32))
     one, zero = np.ones((), np.float32), np.zeros((), np.int64)
     bits = (quantizer.ends[1] - quantizer.ends[0]).bit_length()
     return quantized(x, quantizer, (one, zero, bits), r.label(n), exact=r.exact)

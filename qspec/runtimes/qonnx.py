@@ -20,9 +20,12 @@ import numpy as np
 import numpy.typing as npt
 
 from qspec.arithmetic.integers import IntArray
+from qspec.errors import UnsupportedError
 
 Array = npt.NDArray[Any]
 VERSION = "qonnx 1.0.0, onnxruntime 1.31.1 and 1.32.0"
+MOST_CODE = 1 << 62
+"""The size of a code, at most."""
 
 
 def _nearest(y: Array, up: Callable[[Array], Array]) -> Array:
@@ -283,16 +286,28 @@ def start(a: IntArray, units: Array, *, exact: bool) -> Array:
 
 
 def values(a: IntArray, units: Array, steps: Sequence[Step], *, exact: bool) -> Array:
-    """Return the numbers that integers become after steps."""
-    x = start(a, units, exact=exact)
-    for step in steps:
-        x = step.on(x)
+    """Return the numbers that integers become after steps; raises UnsupportedError where float32 overflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        x = start(a, units, exact=exact)
+        for step in steps:
+            x = step.on(x)
+    if x.dtype != object and not np.all(np.isfinite(x)):
+        raise UnsupportedError("numbers that float32 does not hold", given=[s.kind.value for s in steps], expected="finite numbers")
     return x
 
 
 def codes(a: IntArray, units: Array, steps: Sequence[Step], quantizer: Quantizer, *, exact: bool) -> IntArray:
-    """Return the codes that integers become after steps and a quantiser."""
-    return np.asarray(quantizer.codes(values(a, units, steps, exact=exact))).astype(np.int64)
+    """Return the codes that integers become after steps and a quantiser; raises UnsupportedError on such that are too large."""
+    return whole(quantizer.codes(values(a, units, steps, exact=exact)))
+
+
+def whole(codes: Array) -> IntArray:
+    """Return codes as int64; raises UnsupportedError on infinities, on what is no number, and on codes beyond `MOST_CODE`."""
+    held = np.asarray(np.abs(codes) <= MOST_CODE, dtype=bool)
+    if not np.all(held):
+        expected = "a larger scale, or limits before the quantiser"
+        raise UnsupportedError("codes that are no numbers of 62 bits", given=codes[~held].reshape(-1)[:4], expected=expected)
+    return codes.astype(np.int64)
 
 
 def normalization(gamma: Array, beta: Array, mean: Array, variance: Array, epsilon: float) -> tuple[Array, Array]:

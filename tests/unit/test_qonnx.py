@@ -126,6 +126,35 @@ def test_rounding_modes_at_halves():
         assert rounded(mode, exact).tolist() == wanted
 
 
+@pytest.mark.parametrize("semantics", ["qonnx", "qonnx-exact"])
+@pytest.mark.parametrize("kind", ["overflow", "trunc", "weights"])
+def test_what_no_number_holds_is_refused(kind, semantics, tmp_path):
+    """Infinity times zero, which is nowhere a number; a Trunc without ends whose codes pass 63 bits; weights that are no numbers."""
+    f = File(np.random.default_rng(0), (4,), 4, 0)
+    said = "float32 does not hold"
+    match kind:
+        case "overflow":
+            value = "x"
+            for k, factor in enumerate((3e38, 1e30, 0.0)):
+                value = f.add("Mul", [value, f.keep(factor)], f"m{k}")
+            f.quant(value, "q")
+        case "trunc":
+            f.add("Trunc", ["x", f.keep(1e-30), f.keep(0), f.keep(8), f.keep(4)], "q", rounding_mode="FLOOR")
+            said = "codes that are no numbers"
+        case _:
+            f.quant("x", "q")
+            f.quant(f.keep([[np.nan], [1], [1], [1]]), "w")
+            f.add("MatMul", ["q", "w"], "sum")
+            said = "codes that are no numbers"
+    path = write(f, tmp_path / "a.onnx")
+    if (kind, semantics) == ("overflow", "qonnx-exact"):  # exact numbers do not overflow
+        net = read_qonnx(path, semantics=semantics, input=f.format)
+        assert not trace(net, {"x": np.arange(-4, 4).reshape(2, 4)})[net.stages[net.outputs[0]].name].any()
+        return
+    with pytest.raises(qs.UnsupportedError, match=rf"a\.onnx(.|\n)*{said}"):
+        read_qonnx(path, semantics=semantics, input=f.format)
+
+
 def _broken(kind: str, f: File) -> str:
     """Change a file so that it is refused; returns what the message says."""
     match kind:
