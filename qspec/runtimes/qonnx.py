@@ -236,8 +236,16 @@ class MultiThreshold:
     levels: IntArray
 
     def codes(self, x: Array) -> Array:
-        """Return the codes of numbers."""
-        return self.levels[np.count_nonzero(x[..., None] >= constant(self.thresholds, x), axis=-1)]
+        """Return the codes of numbers: of thresholds in order, the count is found by bisection, all at once."""
+        ordered = np.sort(constant(self.thresholds, x), axis=-1)  # NaN, which no number reaches, comes last
+        ordered = ordered.reshape((1,) * (x.ndim + 1 - ordered.ndim) + ordered.shape)
+        count = np.zeros((*np.broadcast_shapes(x.shape, ordered.shape[:-1]), 1), dtype=np.int64)
+        most = ordered.shape[-1]
+        for power in reversed(range(most.bit_length())):
+            further = count + (1 << power)
+            last = np.take_along_axis(ordered, np.minimum(further, most) - 1, axis=-1)
+            count = np.where((further <= most) & (x[..., None] >= last), further, count)
+        return self.levels[count[..., 0]]
 
     @property
     def constants(self) -> tuple[Array, ...]:

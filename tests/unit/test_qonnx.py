@@ -13,7 +13,7 @@ from onnx import save
 import qspec as qs
 from qspec.lowering.evaluate import trace
 from qspec.readers.qonnx import read_qonnx, read_qonnx_tensors
-from qspec.runtimes.qonnx import ROUNDINGS, rounded
+from qspec.runtimes.qonnx import ROUNDINGS, MultiThreshold, rounded
 from qspec.semantics.fixed import evaluate
 from tests.unit.qonnx_files import DOMAIN, FAMILIES, File, beside
 
@@ -124,6 +124,21 @@ def test_rounding_modes_at_halves():
     for mode, wanted in table.items():
         assert rounded(mode, halves).tolist() == wanted
         assert rounded(mode, exact).tolist() == wanted
+
+
+def test_thresholds_are_counted():
+    """Each number, of any shape that thresholds broadcast to, gets the count of thresholds at most it, in floats and exactly."""
+    random = np.random.default_rng(4)
+    for count in (1, 2, 7, 8):
+        thresholds = random.integers(-9, 9, (1, 3, 1, count)).astype(np.float32) / 2
+        levels = 5 * np.arange(count + 1) - 3
+        for shape in ((1, 3, 2), (11, 1, 1, 1), (11, 1, 3, 2)):
+            x = random.integers(-10, 10, shape).astype(np.float32) / 2
+            wanted = levels[np.sum(x[..., None] >= thresholds, axis=-1)]
+            for kind in (x, np.array([Fraction(float(v)) for v in x.flat], dtype=object).reshape(shape)):
+                assert np.array_equal(MultiThreshold(thresholds, levels).codes(kind), wanted)
+    unreached = np.array([[np.nan, np.inf, 1.0, -np.inf]], np.float32)
+    assert MultiThreshold(unreached, np.arange(5)).codes(np.array([0.0, 1.0], np.float32)).tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("semantics", ["qonnx", "qonnx-exact"])
