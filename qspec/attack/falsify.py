@@ -88,7 +88,7 @@ class Search:
         self.query, self.seed, self.deadline = query, seed, deadline
         self.box = Box.of(query)
         self.known = bound(query.program)
-        self.work = multiplications(query.program)
+        self.work = sum(multiplications(query.program))
         self.attacked = False
         self.over = self.box.points == 0 or decide(query.goal, self.known) is False
         self.first_work = max(FIRST_WORK, FIRST_LOOKS * self.work if self.work >= DEAR else 0)

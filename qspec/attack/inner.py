@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qspec.evaluate.choose_kernels import needed
-from qspec.ir.integer import Affine, Program, Staircase, Table, arguments
+from qspec.ir.integer import Affine, Program, Staircase, Table, arguments, needed
 from qspec.ir.linear import Convolution, Dense, LinearMap, Sparse
 
 COMPARED = 2

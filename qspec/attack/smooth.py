@@ -19,9 +19,8 @@ from qspec.attack.inner import inner
 from qspec.attack.linear_floats import Floats
 from qspec.attack.operations import Operation, in_numpy
 from qspec.bounds.interval import Interval, decide
-from qspec.evaluate.choose_kernels import needed
 from qspec.evaluate.maps import reach
-from qspec.ir.integer import Affine, Formula, Input, Query, Staircase, Table, arguments, conjunction, conjuncts, formula_nodes
+from qspec.ir.integer import Affine, Formula, Input, Query, Staircase, Table, arguments, conjunction, conjuncts, formula_nodes, needed
 from qspec.ir.reference import holds
 
 SINGLE, DOUBLE = 2**24, 2**53

@@ -11,10 +11,10 @@ from qspec.arithmetic.integers import IntArray
 from qspec.arithmetic.rounding import Rounding
 from qspec.attack.inner import inner
 from qspec.bounds.interval import Interval
-from qspec.evaluate.choose_kernels import HostParameters, needed
+from qspec.evaluate.choose_kernels import HostParameters
 from qspec.evaluate.kernels import Add, Greatest, Kernel, Multiply, Plan, Polyline, Ramp, Read, Step, Turn
 from qspec.evaluate.maps import real_map
-from qspec.ir.integer import Affine, Input, Maximum, Product, Program, Staircase, Table, Wrap, arguments
+from qspec.ir.integer import Affine, Input, Maximum, Product, Program, Staircase, Table, Wrap, arguments, needed
 from qspec.ir.staircase import Rescale, Steps, climb
 
 KNOTS = 33

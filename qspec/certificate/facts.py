@@ -9,7 +9,7 @@ import numpy as np
 from qspec.arithmetic.integers import IntArray, magnitude, shrink, widen
 from qspec.certificate.forward import Pair, add
 from qspec.ir import linear
-from qspec.ir.integer import Affine, Input, Program, arguments, sizes
+from qspec.ir.integer import Affine, Input, Program, arguments, needed, sizes
 from qspec.ir.linear import Sparse
 
 Facts = Mapping[int, IntArray]
@@ -86,12 +86,8 @@ def _flattened(program: Program, nodes: set[int], offsets: Mapping[int, int], to
     for k, node in enumerate(program):
         if isinstance(node, Input) or (isinstance(node, Affine) and affine.issuperset(arguments(node))):
             affine.add(k)
-    needed = nodes & affine
-    for k in range(len(program) - 1, -1, -1):
-        if k in needed:
-            needed.update(arguments(program[k]))
     result: dict[int, tuple[Sparse, IntArray]] = {}
-    for k in sorted(needed):
+    for k in needed(program, nodes & affine):
         node = program[k]
         if isinstance(node, Input):
             own = np.arange(node.lower.size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -15,7 +14,7 @@ from qspec.errors import UnsupportedError
 from qspec.evaluate.kernels import Add, Gather, Greatest, Kernel, MatMul, Multiply, Plan, Read, Step
 from qspec.evaluate.maps import MAX_CORRECTION, coefficients, exact_map, reach
 from qspec.evaluate.staircases import MAX_LISTED, place_rescale, place_steps, place_table, place_wrap, wide
-from qspec.ir.integer import Affine, Input, Maximum, Node, Product, Program, Staircase, Table, Wrap, arguments
+from qspec.ir.integer import Affine, Input, Maximum, Node, Product, Program, Staircase, Table, Wrap, arguments, needed
 from qspec.ir.linear import LinearMap
 from qspec.ir.staircase import Steps
 
@@ -35,18 +34,6 @@ class Planned:
     inputs: tuple[Input, ...]
     sizes: tuple[int, ...]
     width: int
-
-
-def needed(program: Program, nodes: Iterable[int]) -> list[int]:
-    """Return the positions of the nodes and of all that they depend on, ascending."""
-    found: set[int] = set()
-    waiting = list(nodes)
-    while waiting:
-        node = waiting.pop()
-        if node not in found:
-            found.add(node)
-            waiting.extend(arguments(program[node]))
-    return sorted(found)
 
 
 def make_plan(program: Program, nodes: tuple[int, ...]) -> Planned:

@@ -7,7 +7,7 @@ which the formula `goal` is true? For a `forall` property the goal is its violat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -151,6 +151,18 @@ def arguments(node: Node) -> tuple[int, ...]:
             assert_never(node)
 
 
+def needed(program: Program, nodes: Iterable[int]) -> list[int]:
+    """Return the positions of the nodes and of all that they depend on, ascending."""
+    found: set[int] = set()
+    waiting = list(nodes)
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting.extend(arguments(program[node]))
+    return sorted(found)
+
+
 def sizes(program: Program) -> list[int]:
     """Return the number of elements of every node."""
     result: list[int] = []
@@ -171,12 +183,12 @@ def sizes(program: Program) -> list[int]:
     return result
 
 
-def multiplications(program: Program) -> int:
-    """Return how many products one evaluation takes, counting one for every element that is not an affine map."""
-    return sum(
+def multiplications(program: Program) -> list[int]:
+    """Return how many products evaluating each node takes, counting one for every element that is not an affine map."""
+    return [
         sum(products(m) for m, _ in node.terms) if isinstance(node, Affine) else size
         for node, size in zip(program, sizes(program), strict=True)
-    )
+    ]
 
 
 def products(linear: LinearMap) -> int:

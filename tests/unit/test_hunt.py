@@ -76,7 +76,7 @@ def unfair(seed: int, offset: int) -> Query:
 
 def hunted(query: Query, looks: int) -> bool:
     """Return whether simple means find a solution within so many evaluations; what they find is one."""
-    hunt = Hunt.of(query, bound(query.program), multiplications(query.program), 0)
+    hunt = Hunt.of(query, bound(query.program), sum(multiplications(query.program)), 0)
     assert hunt is not None
     found = None
     while found is None and hunt.scene.looks < looks:

@@ -67,7 +67,7 @@ class Runner:
         self.width = _widths(view, program, root)
         self.open = np.concatenate([np.zeros(0, dtype=np.bool_), *(root.known[n].lower < 0 for n, _, _ in view.shape.facts)])
         self.began = time.monotonic()
-        self.each = 3 * multiplications(program) / RATE
+        self.each = 3 * sum(multiplications(program)) / RATE
         """Seconds that a step takes for each domain: the program there and back."""
         self.placed: tuple[tuple[Array, ...], ...] | None = None
         self.compiled = options.compiled is True or not view.plain

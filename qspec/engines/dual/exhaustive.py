@@ -12,7 +12,7 @@ from qspec.deadline import Deadline
 from qspec.engines.dual.distinct import different, solutions
 from qspec.engines.dual.domain import Domain
 from qspec.engines.dual.proof_tree import Proof
-from qspec.ir.integer import Affine, Input, Program, Query, Staircase, Table, arguments, formula_nodes, multiplications, products, sizes
+from qspec.ir.integer import Affine, Input, Program, Query, Staircase, Table, formula_nodes, multiplications, needed
 
 Box = dict[int, tuple[IntArray, IntArray]]
 """Lower and upper bounds of every input, by node."""
@@ -58,24 +58,20 @@ def seconds(query: Query, inputs: Box, deadline: Deadline) -> float:
 
 def _heavy(query: Query) -> int:
     """Return the first node that takes a noticeable part of the work."""
-    program = _needed(query)
-    limit = work(query) / NOTICED
-    return next((k for k, n in enumerate(program) if isinstance(n, Affine) and sum(products(m) for m, _ in n.terms) > limit), len(program))
-
-
-def _needed(query: Query) -> Program:
-    """Return the program with zeros in place of what the goal does not depend on."""
-    found = formula_nodes(query.goal)
-    for k in range(len(query.program) - 1, -1, -1):
-        if k in found:
-            found.update(arguments(query.program[k]))
-    zeros = (Affine((), np.zeros(size, dtype=np.int64)) for size in sizes(query.program))
-    return tuple(n if k in found or isinstance(n, Input) else zero for k, (n, zero) in enumerate(zip(query.program, zeros, strict=True)))
+    program, each = query.program, _works(query)
+    limit = sum(each.values()) / NOTICED
+    return next((k for k, own in each.items() if isinstance(program[k], Affine) and own > limit), len(program))
 
 
 def work(query: Query) -> int:
     """Return how many products evaluating a goal takes, and what else it computes, roughly."""
-    return multiplications(_needed(query))
+    return sum(_works(query).values())
+
+
+def _works(query: Query) -> dict[int, int]:
+    """Return the work of each node that the goal depends on, in order."""
+    each = multiplications(query.program)
+    return {k: each[k] for k in needed(query.program, formula_nodes(query.goal))}
 
 
 def listed(query: Query, proof: Proof, inputs: Box, deadline: Deadline) -> dict[str, IntArray] | None:

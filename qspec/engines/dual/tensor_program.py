@@ -15,7 +15,21 @@ import numpy.typing as npt
 from qspec.bounds.layout import Layout
 from qspec.evaluate.kernels import Convolve, MapKernel, MatMul
 from qspec.evaluate.maps import real_map
-from qspec.ir.integer import Affine, Formula, Input, Maximum, Product, Program, Staircase, Table, Wrap, arguments, formula_nodes, sizes
+from qspec.ir.integer import (
+    Affine,
+    Formula,
+    Input,
+    Maximum,
+    Product,
+    Program,
+    Staircase,
+    Table,
+    Wrap,
+    arguments,
+    formula_nodes,
+    needed,
+    sizes,
+)
 from qspec.ir.linear import Dense, LinearMap, to_sparse
 
 Floats = npt.NDArray[np.float32]
@@ -75,7 +89,7 @@ def make_view(program: Program, goal: Formula, layout: Layout, certain: Set[int]
     Facts about the nodes of `certain` are left out, with everything that only they depend on.
     """
     asked = formula_nodes(goal) - certain
-    used = _used(program, sorted(asked))
+    used = set(needed(program, asked))
     nodes = sorted({*asked, *(a for k in layout.places if k in used for a in arguments(program[k]))})
     size = sizes(program)
     ops: list[Op] = []
@@ -119,16 +133,6 @@ def _packed(layout: Layout, used: set[int]) -> tuple[tuple[int, int, int], ...]:
             places.append((k, at, at + end - first))
             at += end - first
     return tuple(places)
-
-
-def _used(program: Program, nodes: list[int]) -> set[int]:
-    found, waiting = set[int](), list(nodes)
-    while waiting:
-        node = waiting.pop()
-        if node not in found:
-            found.add(node)
-            waiting += arguments(program[node])
-    return found
 
 
 def _map(m: LinearMap) -> tuple[MapKernel, tuple[HostArray, ...]]:
