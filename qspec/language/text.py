@@ -27,6 +27,7 @@ from qspec.language.expressions import (
     Reduce,
     Sum,
     Variable,
+    constant,
 )
 from qspec.language.formulas import (
     AnyFormula,
@@ -65,12 +66,15 @@ def shown(part: Expression | Formula | Argmax) -> str:
                 text, shape = formula_text(part), part.shape if isinstance(part, Comparison) else ()
     except RecursionError:
         return f"a deep {type(part).__name__}"
-    text = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
-    return f"{text} ({shape_text(shape)})" if shape else text
+    return f"{_cut(text)} ({shape_text(shape)})" if shape else _cut(text)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def describe(spec: Property, *, name: str = "") -> str:
-    """Return a property as a few lines of text: what is quantified, what is assumed, what is claimed, what is still to be given."""
+    """Return a property as a few lines of text: what is quantified, assumed and claimed, which values it has, and which are to be given."""
     quantifier = "for all" if spec.kind == "forall" else "there are"
     variables = ", ".join(
         [f"{v.name} ({shape_text(v.shape)})" for v in spec.variables] + [f"{v.name} ({shape_text(v.shape)}, real)" for v in spec.reals]
@@ -79,16 +83,17 @@ def describe(spec: Property, *, name: str = "") -> str:
     if not (isinstance(spec.given, Constantly) and spec.given.value):
         lines += _parts("given", spec.given)
     lines += _parts("then" if spec.kind == "forall" else "with", spec.then)
-    free = parameter_names(spec)
-    if free:
-        lines.append("  to give " + ", ".join(f"{name} ({shape_text(shape)})" for name, shape in free.items()))
+    shapes = parameter_names(spec)
+    if given := [f"{name} = {summary(constant(spec.values[name]).values)}" for name in shapes if name in spec.values]:
+        lines.append("  at      " + ", ".join(given))
+    if free := [f"{name} ({shape_text(shape)})" for name, shape in shapes.items() if name not in spec.values]:
+        lines.append("  to give " + ", ".join(free))
     return "\n".join(lines)
 
 
 def _parts(word: str, formula: Formula) -> list[str]:
     """Return one line for each part of a conjunction."""
-    texts = [formula_text(c) for c in _flatten(formula)]
-    texts = [t if len(t) <= LONGEST else f"{t[: LONGEST - 1]}…" for t in texts]
+    texts = [_cut(formula_text(c)) for c in _flatten(formula)]
     if len(texts) > MOST:
         texts[MOST - 1 :] = [f"… {len(texts) - MOST + 1} more"]
     return [f"  {word if k == 0 else 'and':<7} {t}" for k, t in enumerate(texts)]

@@ -50,6 +50,8 @@ def test_a_property_is_shown_as_qspec_show_does() -> None:
         "  then    argmax(digits-6bit(x)) = label",
         "  to give centre (8×8×1), label (one number)",
     ]
+    assert repr(spec.at(label=3)).splitlines()[3:] == ["  at      label = 3", "  to give centre (8×8×1)"]
+    assert repr(spec.at(label=3, centre=np.zeros((8, 8, 1), int))).splitlines()[3:] == ["  at      centre = 0, label = 3"]
 
 
 def test_what_is_deep_or_long_is_cut() -> None:
