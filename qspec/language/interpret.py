@@ -108,9 +108,9 @@ class Interpreter:
                 a, b = (self._codes[v.name].reshape(-1)[positions] for v in (left, right))
                 return bool(np.all(a == b))
             case ClassIn(scores, classes, ties):
-                return self._argmax(scores, ties) in classes
+                return self.argmax(scores, ties) in classes
             case SameClass(left, right, ties):
-                return self._argmax(left, ties) == self._argmax(right, ties)
+                return self.argmax(left, ties) == self.argmax(right, ties)
             case _:
                 assert_never(f)
 
@@ -128,9 +128,11 @@ class Interpreter:
             case _:
                 assert_never(comparison.relation)
 
-    def _argmax(self, scores: Expression, ties: str) -> int:
+    def argmax(self, scores: Expression, ties: str) -> int:
+        """Return the index of the greatest score; `ties` says which of equal ones ("first" or "last")."""
         values = self.values(scores).reshape(-1).tolist()
-        best = [k for k, v in enumerate(values) if v == max(values)]
+        greatest = max(values)
+        best = [k for k, v in enumerate(values) if v == greatest]
         return best[0] if ties == "first" else best[-1]
 
     def values(self, expression: Expression) -> RationalArray:

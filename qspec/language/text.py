@@ -61,7 +61,7 @@ def shown(part: Expression | Formula | Argmax) -> str:
             case Expression():
                 text, shape = text_of(part), part.shape
             case Argmax(scores, ties):
-                text, shape = _argmax(scores, ties), ()
+                text, shape = argmax_text(scores, ties), ()
             case Formula():
                 text, shape = formula_text(part), part.shape if isinstance(part, Comparison) else ()
     except RecursionError:
@@ -127,7 +127,7 @@ def formula_text(formula: Formula) -> str:
         case ClassIn(scores, classes, ties):
             return _class(scores, classes, ties, "=", "∈")
         case SameClass(left, right, ties):
-            return f"{_argmax(left, ties)} = {_argmax(right, ties)}"
+            return f"{argmax_text(left, ties)} = {argmax_text(right, ties)}"
         case _:
             assert_never(f)
 
@@ -137,13 +137,14 @@ def _bracketed(formula: Formula) -> str:
     return f"({text})" if isinstance(formula, Conjunction | Disjunction) else text
 
 
-def _argmax(scores: Expression, ties: str) -> str:
+def argmax_text(scores: Expression, ties: str) -> str:
+    """Return an argmax as text; that the first of equal scores wins goes without saying."""
     return f"argmax({text_of(scores)})" if ties == "first" else f"argmax({text_of(scores)}, ties to the last)"
 
 
 def _class(scores: Expression, classes: Sequence[int | Parameter], ties: str, equal: str, among: str) -> str:
     names = [c.name if isinstance(c, Parameter) else str(c) for c in classes]
-    return f"{_argmax(scores, ties)} " + (f"{equal} {names[0]}" if len(names) == 1 else f"{among} {{{', '.join(names)}}}")
+    return f"{argmax_text(scores, ties)} " + (f"{equal} {names[0]}" if len(names) == 1 else f"{among} {{{', '.join(names)}}}")
 
 
 def _same(f: Same) -> str:

@@ -13,7 +13,7 @@ from qspec.language.domains import AtMost, OneHot, Range
 from qspec.language.expressions import Code, Constant, Output, RationalArray, Sum, Variable
 from qspec.language.formulas import ClassIn, Property, SameClass
 from qspec.language.interpret import Interpreter
-from qspec.language.text import seen_through, text_of
+from qspec.language.text import argmax_text, seen_through, text_of
 from qspec.language.traversal import occurrences
 from qspec.show.picture import Block, beside, change, grey, is_image
 from qspec.verify.feature_rows import in_words
@@ -111,13 +111,7 @@ def decisions(spec: Property, codes: Mapping[str, IntArray]) -> list[str]:
     run = Interpreter(codes)
     asked = [(f.scores, f.ties) for f in occurrences((spec.given, spec.then), ClassIn)]
     asked += [(scores, f.ties) for f in occurrences((spec.given, spec.then), SameClass) for scores in (f.left, f.right)]
-    lines: dict[str, None] = {}
-    for scores, ties in asked:
-        values = run.values(scores).reshape(-1).tolist()
-        best = max(values)
-        winner = values.index(best) if ties == "first" else len(values) - 1 - values[::-1].index(best)
-        lines[f"argmax({text_of(scores)}) is {winner}"] = None
-    return list(lines)
+    return list(dict.fromkeys(f"{argmax_text(scores, ties)} is {run.argmax(scores, ties)}" for scores, ties in asked))
 
 
 def _outputs(spec: Property, codes: Mapping[str, IntArray], columns: int) -> list[str]:
