@@ -7,7 +7,7 @@ each stored bit and sample. Source of the question: bit-flip attacks, Rakin, He,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from qspec.arithmetic.formats import code_range
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.arithmetic.shapes import batch_axes
+from qspec.arithmetic.tensor import Tensor
 from qspec.batch.certify import winners
 from qspec.errors import ShapeError, SpecError
 from qspec.face import Network
@@ -108,19 +109,10 @@ def flip_names(network: Network, *, layers: Sequence[str] | None = None) -> list
     found: list[Flip] = []
     for (layer, kind), tensor in stored_parameters(network, layers).items():
         for (place, bit), change in np.ndenumerate(flip_effects(tensor)):
-            index = _position(place, tensor.shape)
+            index = tuple(int(k) for k in np.unravel_index(int(place), tensor.shape))
             before = int(tensor.codes[index])
             found.append(Flip(len(found), layer, kind, index, bit, before, before + int(change)))
     return found
-
-
-def _position(place: int, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the index of a flat position."""
-    found: list[int] = []
-    for n in reversed(shape):
-        place, k = divmod(place, n)
-        found.append(k)
-    return tuple(reversed(found))
 
 
 def bit_flips(network: Network, samples: object, *, layers: Sequence[str] | None = None) -> BitFlips:
@@ -137,7 +129,7 @@ def bit_flips(network: Network, samples: object, *, layers: Sequence[str] | None
     codes = _flat(network, samples)
     names = flip_names(network, layers=layers)
     before = winners(network, outputs_of(network, codes.reshape(-1, *network.inputs[0].type.shape)).reshape(len(codes), size))
-    after = np.concatenate([_decided(network, key, codes) for key in stored_parameters(network, layers)])
+    after = np.concatenate([_decided(network, key, tensor, codes) for key, tensor in stored_parameters(network, layers).items()])
     found: list[Flip] = []
     for flip, classes in zip(names, after, strict=True):
         changed = np.flatnonzero(classes != before)
@@ -155,35 +147,27 @@ def _flat(network: Network, samples: object) -> IntArray:
     return codes.reshape(len(codes), -1)
 
 
-def _decided(network: Network, key: ParameterName, codes: IntArray) -> IntArray:
+def _decided(network: Network, key: ParameterName, tensor: Tensor, codes: IntArray) -> IntArray:
     """Return the decision on every sample under every flip of one tensor, shape (flips, samples)."""
-    tensor = stored_parameters(network)[key]
     effects = flip_effects(tensor)
-    nodes, output = _free(network, key)
+    nodes, output = _free(network, key, tensor)
     at_a_time = max(1, HELD // (max(sizes(nodes)) * len(codes)))
-    parts = list(_evaluated(network, nodes, output, tensor.codes.reshape(-1), effects, codes, at_a_time))
+    parts: list[IntArray] = []
+    for start in range(0, effects.size, at_a_time):
+        places, bits = np.unravel_index(np.arange(start, min(start + at_a_time, effects.size)), effects.shape)
+        flipped = np.tile(tensor.codes.reshape(-1), (len(places), 1))
+        flipped[np.arange(len(places)), places] += effects[places, bits]
+        values = evaluate(nodes, {network.inputs[0].name: codes[None], "parameters": flipped[:, None]})[output]
+        parts.append(winners(network, values.reshape(-1, values.shape[-1])).reshape(len(places), len(codes)))
     return np.concatenate(parts)
 
 
-def _evaluated(
-    network: Network, nodes: Program, output: int, stored: IntArray, effects: IntArray, codes: IntArray, at_a_time: int
-) -> Iterator[IntArray]:
-    places, bits = (a.reshape(-1) for a in np.indices(effects.shape))
-    for start in range(0, effects.size, at_a_time):
-        chosen = slice(start, start + at_a_time)
-        flipped = np.tile(stored, (len(places[chosen]), 1))
-        flipped[np.arange(len(flipped)), places[chosen]] += effects[places[chosen], bits[chosen]]
-        values = evaluate(nodes, {network.inputs[0].name: codes[None], "parameters": flipped[:, None]})[output]
-        yield winners(network, values.reshape(-1, values.shape[-1])).reshape(len(flipped), len(codes))
-
-
-def _free(network: Network, key: ParameterName) -> tuple[Program, int]:
+def _free(network: Network, key: ParameterName, tensor: Tensor) -> tuple[Program, int]:
     """Return the network as a program in which one stored tensor is an input called `parameters`, and its output node."""
     builder = Builder()
     layer = network.inputs[0].layer
     assert isinstance(layer, Input)
     x = builder.input(network.inputs[0].name, *code_range(layer.format, layer.shape))
-    tensor = stored_parameters(network)[key]
     low, high = (integers(v) for v in code_range(tensor.format, tensor.shape))
     free = builder.input("parameters", np.minimum(low, -high - 1), high)  # what a flipped bit can make of a symmetric code, too
     taps = lower(builder, network, [x], {key: free})
