@@ -8,6 +8,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.npyio import NpzFile
 
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.errors import ModelFileError
@@ -21,21 +22,24 @@ def load_npy(path: str | Path) -> npt.NDArray[Any]:
     return cast(npt.NDArray[Any], found)
 
 
-def _load_npz(path: str) -> npt.NDArray[Any]:
-    """Return an array of a `.npz` file: the one after the colon, or the only one."""
-    file, _, name = path.rpartition(":") if not path.endswith(".npz") else (path, "", "")
-    with np.load(file, allow_pickle=False) as arrays:
+def _load_npz(file: str, name: str) -> npt.NDArray[Any]:
+    """Return the array of a `.npz` file with this name, or the only one."""
+    found: object = np.load(file, allow_pickle=False)
+    if isinstance(found, np.ndarray):
+        raise ValueError("it holds one array without a name, as .npy files do")
+    with cast("NpzFile", found) as arrays:
         names: list[str] = list(arrays.files)
         chosen = name or (names[0] if len(names) == 1 else "")
         if chosen not in names:
             raise ValueError(f"it holds {', '.join(names) or 'nothing'}: name one, as {file}:{(names or ['NAME'])[0]}")
-        return cast(npt.NDArray[Any], arrays[chosen])
+        return arrays[chosen]
 
 
 def read_array(path: str) -> IntArray:
     """Return the integers of a `.npy` file, or of an array of a `.npz` file, `FILE.npz:NAME`; raises ModelFileError on what is none."""
+    file, named, name = path.partition(".npz:")
     try:
-        array = _load_npz(path) if ".npz" in path else load_npy(path)
+        array = _load_npz(f"{file}.npz" if named else path, name) if named or path.endswith(".npz") else load_npy(path)
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise ModelFileError("no array of integers", given=path, expected="a .npy file of whole numbers", advice=str(error)) from None
     if array.dtype.kind not in "iu":

@@ -10,6 +10,7 @@ import pytest
 
 import qspec as qs
 from qspec.cli import main
+from qspec.cli.arrays import read_array
 from qspec.conformance import flips as module
 from qspec.conformance.pairing import Pairing
 from qspec.lowering.evaluate import evaluate, trace
@@ -125,6 +126,20 @@ def test_the_command_prints_a_table_and_writes_what_flips(tmp_path, capsys):
     assert "drift at most" in text
     assert [(f["radius"], len(f["outcomes"])) for f in found] == [(0, 4), (3, 4)]
     assert all((r["codes"] is None) == (r["verdict"] != "VIOLATED") for f in found for r in f["outcomes"])
+
+
+def test_arrays_are_read_by_name_and_files_of_another_kind_are_refused(tmp_path):
+    codes = np.arange(6).reshape(2, 3)
+    (tmp_path / "of.npz.files").mkdir()
+    np.save(tmp_path / "of.npz.files" / "a.npy", codes)
+    np.savez(tmp_path / "two.npz", a=codes, b=codes + 1)
+    np.savez(tmp_path / "one.npz", only=codes)
+    (tmp_path / "array.npz").write_bytes((tmp_path / "of.npz.files" / "a.npy").read_bytes())
+    for place in ("of.npz.files/a.npy", "two.npz:a", "one.npz", "one.npz:only"):
+        assert np.array_equal(read_array(f"{tmp_path}/{place}"), codes)
+    for place, said in (("array.npz", "without a name"), ("two.npz", "a, b"), ("two.npz:c", "a, b"), ("none.npz:a", "No such file")):
+        with pytest.raises(qs.ModelFileError, match=said):
+            read_array(f"{tmp_path}/{place}")
 
 
 def test_what_is_no_question_is_refused(tmp_path):
