@@ -11,7 +11,7 @@ import numpy as np
 
 from qspec.arithmetic.formats import code_range
 from qspec.arithmetic.integers import IntArray, integers
-from qspec.conformance.runtime import Run, real_values, run_tflite
+from qspec.conformance.runtime import Run, run_tflite, tflite_inputs
 from qspec.errors import ShapeError, SpecError, UnsupportedError
 from qspec.face import Network
 from qspec.lowering.evaluate import trace
@@ -151,7 +151,7 @@ def _tflite(path: str | Path, semantics: str, runtime: str) -> Subject:
     order = [t for t in tensors if model.tensors[t].type in ("INT8", "UINT8")]
     compared = [(model.tensors[t].name, _operator(model, t), stages[t]) for t in order]
     run = run_tflite(model, runtime, order)
-    return Subject(network, compared, len(model.outputs), lambda codes: run(_raw(model, network, codes)))
+    return Subject(network, compared, len(model.outputs), lambda codes: run(tflite_inputs(model, network, codes)))
 
 
 def _onnx(path: str | Path, semantics: str, runtime: str) -> Subject:
@@ -204,12 +204,6 @@ def _inputs(network: Network, given: object, samples: int, seed: int) -> list[In
         codes[:half] = np.clip(level + random.integers(-20, 21, (half, *stage.type.shape)), low, high)
         drawn.append(codes)
     return drawn
-
-
-def _raw(model: TfliteModel, network: Network, codes: Sequence[IntArray]) -> list[IntArray]:
-    """Return what the file's inputs are: codes, or the real values of codes where the file quantises a float input itself."""
-    floats = [model.tensors[index].type == "FLOAT32" for index in model.inputs]
-    return [real_values(stage, own) if real else own for real, stage, own in zip(floats, network.inputs, codes, strict=True)]
 
 
 def _operator(model: TfliteModel, tensor: int) -> str:

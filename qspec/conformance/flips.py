@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import monotonic
 
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
 from qspec.bounds.interval import Interval
 from qspec.conformance.pairing import Pairing
-from qspec.conformance.runtime import installed, run_tflite
+from qspec.conformance.runtime import installed, run_tflite, tflite_inputs
 from qspec.deadline import Deadline, OutOfTime
 from qspec.engines.difference.crossing import crossing
 from qspec.engines.difference.drift import Drift, drifts
@@ -134,10 +133,9 @@ class _Work:
             return found
         if self.radius == 0:
             return Flip(Verdict.HOLDS, "evaluated")
-        limit = None if self.timeout is None else monotonic() + self.timeout
         box, deadline = self.pairing.box(centre, self.radius), Deadline.after(self.timeout)
         try:
-            return self._search(centre, box, deadline) or self._bounded(box, deadline) or self._robust(centre, limit)
+            return self._search(centre, box, deadline) or self._bounded(box, deadline) or self._robust(centre, deadline)
         except OutOfTime:
             return Flip(Verdict.UNKNOWN, "time")
 
@@ -175,17 +173,17 @@ class _Work:
         agree = _one_class(last) if self.tolerance is None else last.most <= self.tolerance
         return Flip(Verdict.HOLDS, "drift") if agree else None
 
-    def _robust(self, centre: IntArray, limit: float | None) -> Flip:
+    def _robust(self, centre: IntArray, deadline: Deadline) -> Flip:
         """Prove that both networks keep the class of the centre in the whole box."""
         if self.tolerance is not None:
             return Flip(Verdict.UNKNOWN, "drift")
         label = int(_outputs(self.ends[0], centre[None])[0].argmax())
         shaped = centre.reshape(self.pairing.source.shape)
         for number, network in enumerate(self.ends):
-            left = None if limit is None else (limit - monotonic()) / (2 - number)
-            if left is not None and left < LEAST:
+            share = deadline.part(1 / (2 - number))
+            if not share.affords(LEAST):
                 return Flip(Verdict.UNKNOWN, "time")
-            if verify(local_robustness(network, shaped, self.radius, label), timeout=left).verdict is not Verdict.HOLDS:
+            if verify(local_robustness(network, shaped, self.radius, label), timeout=share.seconds).verdict is not Verdict.HOLDS:
                 return Flip(Verdict.UNKNOWN, "robust")
         return Flip(Verdict.HOLDS, "robust")
 
@@ -214,9 +212,9 @@ def _replayed(pairing: Pairing, outcomes: Sequence[Flip]) -> list[Flip]:
     if not shown:
         return list(outcomes)
     points = np.stack([o.codes for o in shown if o.codes is not None])
+    given = tflite_inputs(pairing.model, pairing.networks[0], [points])
     for k, name in enumerate(pairing.semantics):
-        codes = pairing.raw(points)
-        (real,) = run_tflite(pairing.model, name, [pairing.output])([codes])
+        (real,) = run_tflite(pairing.model, name, [pairing.output])(given)
         for point, row, own in zip(points, real, shown, strict=True):
             assert own.outputs is not None
             if not np.array_equal(row.reshape(-1).astype(np.int64), own.outputs[k]):

@@ -10,7 +10,6 @@ import numpy as np
 from qspec.arithmetic.formats import code_range
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.bounds.interval import Interval
-from qspec.conformance.runtime import real_values
 from qspec.engines.difference.drift import Drift, drifts
 from qspec.errors import ShapeError, SpecError, UnsupportedError
 from qspec.face import Network
@@ -76,11 +75,6 @@ class Pairing:
         if np.any(flat < low) or np.any(flat > high):
             raise SpecError("a code outside the format of the input", given=f"{flat.min()}..{flat.max()}", expected=f"{low[0]}..{high[0]}")
         return flat
-
-    def raw(self, codes: IntArray) -> IntArray:
-        """Return what a runtime is given for codes: themselves, or real values where the file quantises a float input itself."""
-        real = self.model.tensors[self.model.inputs[0]].type == "FLOAT32"
-        return real_values(self.networks[0].inputs[0], codes) if real else codes
 
     def box(self, centre: IntArray, radius: int) -> Interval:
         """Return the codes within a radius of a centre, (inputs,)."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray
 from qspec.errors import UnsupportedError
+from qspec.face import Network
 from qspec.network.graph import Stage
 from qspec.readers.tflite_file import TYPES, TfliteModel
 from qspec.readers.tflite_write import to_bytes
@@ -59,6 +60,12 @@ def run_tflite(model: TfliteModel, runtime: str, tensors: Sequence[int]) -> Run:
         return run_worker(runtime, content, arrays, len(tensors), model.name)
 
     return run
+
+
+def tflite_inputs(model: TfliteModel, network: Network, codes: Sequence[IntArray]) -> list[Any]:
+    """Return what a runtime is given for codes: themselves, or real values where the file quantises a float input itself."""
+    floats = [model.tensors[index].type == "FLOAT32" for index in model.inputs]
+    return [real_values(stage, own) if real else own for real, stage, own in zip(floats, network.inputs, codes, strict=True)]
 
 
 def real_values(stage: Stage, codes: IntArray) -> Any:
