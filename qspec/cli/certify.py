@@ -10,14 +10,13 @@ from qspec.batch.journal import about
 from qspec.batch.regression import baseline as read_baseline
 from qspec.batch.regression import of_certification
 from qspec.cli.gate import Gate
-from qspec.cli.outcome import Exit, Outcome
+from qspec.cli.outcome import Outcome, status
 from qspec.cli.terminal import painted, table
 from qspec.errors import QspecError, SpecError
 from qspec.face import Network
 from qspec.readers.load import load
 from qspec.show.figures.plot import plot as draw
 from qspec.show.figures.style import check_drawable
-from qspec.verify.result import Verdict
 
 
 def run(
@@ -69,7 +68,7 @@ def run(
             draw(found, plot)
         except QspecError as error:  # hours of work are not lost for a picture
             parts.append(f"no figure: {error}")
-    ended = {Verdict.HOLDS: Exit.HOLDS, Verdict.VIOLATED: Exit.VIOLATED, Verdict.UNKNOWN: Exit.UNKNOWN}[verdict]
+    ended = status(verdict, [])
     added, ended = gate.passed(of_certification(found), before, found.network or "certify", ended)
     return Outcome("\n\n".join([*parts, *added]), ended, found.to_dict())
 

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 
 from qspec.arithmetic.integers import IntArray
 from qspec.cli.arrays import read_array
-from qspec.cli.outcome import Exit, Outcome
+from qspec.cli.outcome import Outcome, status
 from qspec.cli.terminal import painted, table
 from qspec.conformance.flips import Flips, flips
 from qspec.conformance.pairing import drift
 from qspec.verify.result import Verdict, all_hold
-
-STATUS = {Verdict.HOLDS: Exit.HOLDS, Verdict.VIOLATED: Exit.VIOLATED, Verdict.UNKNOWN: Exit.UNKNOWN}
 
 
 def run(
@@ -39,7 +37,7 @@ def run(
     parts = [painted(verdict.name), *map(str, found), table(head, [[str(v) for v in row] for row in rows], right=range(6))]
     if layers:
         parts.append(_layers(file, first, second, codes, max(radius)))
-    return Outcome("\n\n".join(parts), STATUS[verdict], {"verdict": verdict.name, "results": [f.to_dict() for f in found]})
+    return Outcome("\n\n".join(parts), status(verdict, []), {"verdict": verdict.name, "results": [f.to_dict() for f in found]})
 
 
 def _counts(found: Flips) -> list[int]:
