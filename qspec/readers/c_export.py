@@ -17,7 +17,7 @@ from qspec.bounds.interval import Interval, bound
 from qspec.errors import UnsupportedError
 from qspec.face import Network
 from qspec.files.atomic import replacing, writing
-from qspec.ir.integer import Affine, Input, Maximum, Node, Product, Program, Staircase, Table, Wrap, arguments
+from qspec.ir.integer import Affine, Input, Maximum, Node, Product, Program, Staircase, Table, Wrap, needed
 from qspec.ir.linear import Convolution, Dense, LinearMap, Sparse
 from qspec.ir.staircase import Rescale, Steps
 from qspec.lowering.evaluate import program
@@ -57,7 +57,7 @@ class _Header:
         self.known = bound(self.nodes)
         outputs = [taps[self.network.stages[o].name].output for o in self.network.outputs]
         inputs = [k for k, n in enumerate(self.nodes) if isinstance(n, Input)]
-        for k in self._reached(outputs):
+        for k in needed(self.nodes, outputs):
             self._expect_small(self.known[k].magnitude, k)
             if k not in inputs:
                 self.data.append(f"static {self._type(k)} {self._buffer(k)}[{self._size(k)}];\n")
@@ -90,14 +90,6 @@ class _Header:
         lines = [f" * {way}: {name}, {' x '.join(map(str, t.shape))} codes" for way, name, t in shapes]
         meaning = f"{self.network.name}, {self.network.semantics} arithmetic; written by qspec, integers alone"
         return "/* " + "\n".join([meaning.replace("*/", ""), *(line.replace("*/", "") for line in lines)]) + "\n */"
-
-    def _reached(self, outputs: list[int]) -> list[int]:
-        """Return the nodes that outputs depend on, in order."""
-        wanted = set(outputs)
-        for k in range(len(self.nodes) - 1, -1, -1):
-            if k in wanted:
-                wanted |= set(arguments(self.nodes[k]))
-        return sorted(wanted)
 
     def _node(self, k: int, node: Node) -> list[str]:
         """Return the statements of one operation."""
@@ -138,18 +130,17 @@ class _Header:
         reach = magnitude(bias) + sum(m.gain * self.known[a].magnitude for m, a in terms)
         self._expect_small(reach, k)
         if m is not None:
-            return self._mapped(k, m, a, start, "m0")
-        wide = f"{self._buffer(k)}_s"
-        self.data.append(f"static {smallest(-reach, reach)} {wide}[{size}];\n")
+            return self._mapped(k, m, a, start, "m0", f"{to}[i] = {self._cast(k)}a;")
+        wide, kind = f"{self._buffer(k)}_s", smallest(-reach, reach)
+        self.data.append(f"static {kind} {wide}[{size}];\n")
         lines = [f"for (i = 0; i < {size}; i++) {wide}[i] = {start};"]
         for number, (m, a) in enumerate(terms):
-            lines += self._mapped(k, m, a, f"{wide}[i]", f"m{number}", wide)
+            lines += self._mapped(k, m, a, f"{wide}[i]", f"m{number}", f"{wide}[i] = ({kind})a;")
         return [*lines, f"for (i = 0; i < {size}; i++) {to}[i] = {self._cast(k)}{wide}[i];"]
 
-    def _mapped(self, k: int, m: LinearMap, a: int, start: str, label: str, to: str | None = None) -> list[str]:
-        """Return the loops of one map: element i of `to` becomes `start` and the sum of products."""
-        x, target = self._buffer(a), to or self._buffer(k)
-        store = f"{target}[i] = {self._cast(k)}a;" if to is None else f"{target}[i] = ({self._wide(to)})a;"
+    def _mapped(self, k: int, m: LinearMap, a: int, start: str, label: str, store: str) -> list[str]:
+        """Return the loops of one map: for element i, `a` becomes `start` and the sum of products, and `store` says where it goes."""
+        x = self._buffer(a)
         match m:
             case Dense():
                 term = f"(int64_t){self._array(k, label, m.matrix)}[i * {m.inputs} + j] * {x}[j]"
@@ -268,9 +259,6 @@ class _Header:
 
     def _cast(self, k: int) -> str:
         return f"({self._type(k)})"
-
-    def _wide(self, buffer: str) -> str:
-        return next(line.split()[1] for line in self.data if f" {buffer}[" in line)
 
     def _size(self, k: int) -> int:
         return self.known[k].lower.size
