@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from qspec.errors import ModelFileError, QspecError, UnsupportedError
+from qspec.errors import UnsupportedError
 from qspec.face import Network
 from qspec.network.graph import apply
 from qspec.network.layers import Input
@@ -102,9 +102,8 @@ class QuantizedReader(QuantizedTensors):
 
     def end(self, name: str) -> str:
         """Return the tensor of codes that stands for an output of the file: what was dequantised at the end."""
-        makers = {o: n for n in self.graph.nodes for o in n.outputs}
-        while not isinstance(self.states.get(name), Codes) and name in makers:
-            name = makers[name].inputs[0]
+        while not isinstance(self.states.get(name), Codes) and name in self.makers:
+            name = self.makers[name].inputs[0]
         return name
 
     def codes(self, name: str) -> Codes:
@@ -120,24 +119,13 @@ class QuantizedReader(QuantizedTensors):
         for name, port in self.graph.inputs.items():
             if name in self.readers:
                 self._input(name, port)
-        for place, node in enumerate(self.graph.nodes):
-            self.place = place
-            if node.outputs[0] in self.constants:
-                continue
-            if node.op not in OPERATORS:
-                raise self.refusal("an operator that is not read", node.op, ", ".join(sorted(o.split(".")[-1] for o in OPERATORS)))
-            try:
+        for place in range(len(self.graph.nodes)):
+            with self.at(place) as node:
+                if node.outputs[0] in self.constants:
+                    continue
+                if node.op not in OPERATORS:
+                    raise self.refusal("an operator that is not read", node.op, ", ".join(sorted(o.split(".")[-1] for o in OPERATORS)))
                 self.states[node.outputs[0]] = OPERATORS[node.op](self, node)
-            except UnsupportedError as error:
-                raise error if error.what.startswith(self.file) else self.refusal(error.what, error.given, error.expected) from None
-            except (IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
-                if isinstance(error, QspecError):
-                    raise
-                raise ModelFileError(
-                    f"{self.file}, {node.place}: the node is damaged",
-                    given=f"{type(error).__name__}: {error}",
-                    expected="well-formed attributes and shapes",
-                ) from error
 
     def _input(self, name: str, port: Port) -> None:
         shape = tuple(1 if n is None and k == 0 else n for k, n in enumerate(port.shape))

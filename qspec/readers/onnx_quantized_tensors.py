@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
-from qspec.errors import UnsupportedError
+from qspec.errors import ModelFileError, QspecError, UnsupportedError
 from qspec.readers.onnx_codes import Codes, Pending, State, Weights
 from qspec.readers.onnx_file import OnnxGraph, OnnxNode, Stored
 from qspec.readers.onnx_quantized_layers import Output
@@ -25,11 +28,33 @@ class QuantizedTensors:
         self.constants: dict[str, Stored] = dict(graph.constants)
         self.states: dict[str, State] = {}
         self.readers: dict[str, list[OnnxNode]] = {}
+        self.makers = {name: node for node in graph.nodes for name in node.outputs}
         self.place = 0
         for node in graph.nodes:
             for name in dict.fromkeys(node.inputs):
                 self.readers.setdefault(name, []).append(node)
             self._keep(node)
+
+    @contextmanager
+    def at(self, place: int) -> Generator[OnnxNode]:
+        """Give a node, by its place in the file, and its name to what goes wrong meanwhile.
+
+        Raises UnsupportedError on what is not read, ModelFileError on what does not fit.
+        """
+        self.place = place
+        node = self.graph.nodes[place]
+        try:
+            yield node
+        except UnsupportedError as error:
+            if error.what.startswith(self.file):
+                raise
+            raise self.refusal(error.what, error.given, error.expected, error.advice) from None
+        except (IndexError, KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError) as error:
+            where = f"{self.file}, {node.place}"
+            if isinstance(error, QspecError):
+                raise ModelFileError(f"{where}: {error.what}", given=error.given, expected=error.expected, advice=error.advice) from None
+            given = f"{type(error).__name__}: {error}"
+            raise ModelFileError(f"{where}: the node is damaged", given=given, expected="well-formed attributes and shapes") from error
 
     def state(self, name: str) -> State:
         """Return a tensor that was made before; raises UnsupportedError if there is none."""
@@ -114,7 +139,11 @@ class QuantizedTensors:
 
     def output(self, node: OnnxNode, quantized: Quantized, ends: tuple[int, int] | None = None) -> Output:
         """Return what a node puts out."""
-        return Output(quantized, ends or quantized.ends, f"{node.op.split('.')[-1].lower()}_{self.graph.nodes.index(node)}")
+        return Output(quantized, ends or quantized.ends, self.label(node))
+
+    def label(self, node: OnnxNode) -> str:
+        """Return the name of the layer of a node."""
+        return f"{node.op.split('.')[-1].lower()}_{self.graph.nodes.index(node)}"
 
     def alone(self, node: OnnxNode) -> None:
         """Raise UnsupportedError if the float result of a node is read twice, or is an output: it is fused with one QuantizeLinear."""
@@ -145,10 +174,10 @@ class QuantizedTensors:
             raise self.refusal(f"the attribute {key} is no list", value, "whole numbers")
         return tuple(int(v) for v in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
-    def refusal(self, what: str, given: object, expected: str) -> UnsupportedError:
+    def refusal(self, what: str, given: object, expected: str, advice: str = "") -> UnsupportedError:
         """Return the error that names the file and the node."""
         where = f", {self.graph.nodes[self.place].place}" if self.graph.nodes else ""
-        return UnsupportedError(f"{self.file}{where}: {what}", given=given, expected=expected)
+        return UnsupportedError(f"{self.file}{where}: {what}", given=given, expected=expected, advice=advice)
 
     def _keep(self, node: OnnxNode) -> None:
         """Keep what a Constant node stores."""

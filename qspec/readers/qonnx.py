@@ -20,7 +20,7 @@ import numpy as np
 from qspec.arithmetic.formats import Affine, Fixed, Format, check_format, code_range
 from qspec.arithmetic.integers import IntArray, rational
 from qspec.arithmetic.rounding import Overflow
-from qspec.errors import FormatError, ModelFileError, QspecError, UnsupportedError
+from qspec.errors import FormatError, UnsupportedError
 from qspec.face import Network
 from qspec.network.graph import apply
 from qspec.network.layers import Input
@@ -108,22 +108,20 @@ class QonnxReader(QonnxTensors):
         """Return a network that puts out the integers of quantisers and of outputs, with the tensors that they are."""
         outputs = self._outputs()
         ends = [self.ended(name) for name in outputs]
-        makers = {o: n for n in self.graph.nodes for o in n.outputs}
-        order = [o for o, n in makers.items() if n.op in QUANTISED and o in self.made and o not in ends] + ends
+        order = [o for o, n in self.makers.items() if n.op in QUANTISED and o in self.made and o not in ends] + ends
         found: list[TensorOfNumbers] = []
         for name in order:
             x = self.made[name]
             unit = float(x.codes.signal.type.grid.units[0])
-            place = makers[name].place if name in makers else "the input"
+            place = self.makers[name].place if name in self.makers else "the input"
             found.append(TensorOfNumbers(name, place, name in ends, unit, lambda codes, x=x: decoded(x, codes, exact=self.exact)))
         signals = [self.made[name].codes.signal for name in order]
         return Network.of(signals, name=self.graph.name or "network", semantics=self.semantics), found
 
     def ended(self, name: str) -> str:
         """Return the tensor that stands for an output: what an operator at the end reads that is left out."""
-        makers = {o: n for n in self.graph.nodes for o in n.outputs}
-        while name in makers and (name not in self.made or self.made[name].left_out):
-            name = makers[name].inputs[0]
+        while name in self.makers and (name not in self.made or self.made[name].left_out):
+            name = self.makers[name].inputs[0]
         return name
 
     def ending(self, name: str) -> Numbers:
@@ -147,29 +145,16 @@ class QonnxReader(QonnxTensors):
         for name, port in self.graph.inputs.items():
             if name in self.readers:
                 self._input(name, port)
-        for place, node in enumerate(self.graph.nodes):
-            self.place = place
-            if node.outputs[0] in self.folded:
-                continue
-            try:
+        for place in range(len(self.graph.nodes)):
+            with self.at(place) as node:
+                name = node.outputs[0]
+                if name in self.folded:
+                    continue
                 made = self._made(node)
-            except UnsupportedError as error:
-                raise error if error.what.startswith(self.file) else self._named(error) from None
-            except (IndexError, KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError) as error:
-                if isinstance(error, QspecError) and not isinstance(error, ValueError):
-                    raise
-                given = error.what if isinstance(error, QspecError) else f"{type(error).__name__}: {error}"
-                raise ModelFileError(
-                    f"{self.file}, {node.place}: the node is damaged", given=given, expected="well-formed attributes and shapes"
-                ) from error
-            if isinstance(made, Known):
-                self.folded[node.outputs[0]] = made
-            else:
-                self.made[node.outputs[0]] = made
-
-    def _named(self, error: UnsupportedError) -> UnsupportedError:
-        where = f"{self.file}, {self.graph.nodes[self.place].place}: {error.what}"
-        return UnsupportedError(where, given=error.given, expected=error.expected, advice=error.advice)
+                if isinstance(made, Known):
+                    self.folded[name] = made
+                else:
+                    self.made[name] = made
 
     def _made(self, node: OnnxNode) -> Known | Numbers:
         names = [name for name in node.inputs if name]

@@ -40,10 +40,6 @@ class QonnxTensors(QuantizedTensors):
             return Stored(values, {v: k for k, v in DTYPES.items()}.get(values.dtype.type, str(values.dtype).upper()))
         return super().constant(name, what)
 
-    def label(self, node: OnnxNode) -> str:
-        """Return the name of the layer of a node."""
-        return f"{node.op.lower()}_{self.graph.nodes.index(node)}"
-
     def tensor(self, name: str) -> Known | Numbers:
         """Return a tensor that was made before; raises UnsupportedError if there is none."""
         if name in self.folded:

@@ -298,3 +298,12 @@ def test_a_window_has_two_axes(size, tmp_path):
     save(model, tmp_path / "a.onnx")
     with pytest.raises(qs.UnsupportedError, match="kernel_shape that does not fit"):
         qs.load(tmp_path / "a.onnx")
+
+
+def test_a_window_that_does_not_fit_is_said_with_its_node(tmp_path):
+    f = File(np.random.default_rng(0))
+    f.inputs["x"] = ((1, 1, 4, 4), np.dtype(np.uint8))
+    f.node("DequantizeLinear", [f.node("MaxPool", ["x"], "u", kernel_shape=[9, 9]), *f.scale("x", 0.5, np.uint8(3))], "y")
+    save(f.model({"y": TensorProto.FLOAT}), tmp_path / "a.onnx")
+    with pytest.raises(qs.ModelFileError, match=r"a\.onnx, MaxPool 'the_u': the kernel is larger(.|\n)*at least 9"):
+        qs.load(tmp_path / "a.onnx")
