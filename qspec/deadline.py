@@ -17,6 +17,8 @@ from math import inf
 from pathlib import Path
 
 MEBIBYTE = 1 << 20
+LEAST = 0.01
+"""Seconds that a question gets at least."""
 SHARE = 4
 """Where a process holds much already, a query may still take one part in so many of its limit on top."""
 
@@ -81,6 +83,10 @@ class Deadline:
     def seconds(self) -> float | None:
         """The seconds that are left, or None if there is no limit."""
         return None if self.end == inf else self.left()
+
+    def granted(self, parts: int = 1) -> float | None:
+        """Return the seconds that a question gets: one in so many parts of what is left, `LEAST` at least; None if there is no limit."""
+        return None if self.end == inf else max(LEAST, self.left() / parts)
 
     def passed(self) -> bool:
         """Return whether the time is over."""

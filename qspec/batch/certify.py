@@ -21,7 +21,7 @@ from qspec.batch.journal import Journal, about, opened
 from qspec.batch.progress import tally
 from qspec.batch.sample_certificates import SECONDS, Certificates
 from qspec.certificate.file import Certificate
-from qspec.deadline import Deadline, OutOfTime, memory_errors
+from qspec.deadline import LEAST, Deadline, OutOfTime, memory_errors
 from qspec.engines.boxes.class_query import Question, question
 from qspec.errors import QspecError, SoundnessError, SpecError, UnsupportedError
 from qspec.face import Network
@@ -42,8 +42,6 @@ from qspec.verify.result import Verdict
 Branching = Literal["steps", "input"]
 AIMS = 4
 """Classes that the attack aims at, those that intervals leave the most room."""
-LEAST = 0.01
-"""Seconds that a sample is given at least."""
 COMPILATION = 10.0
 """Seconds that have to be left for what many samples share to be compiled, where this process has not done that before."""
 VALUES, LARGEST = 8, 256

@@ -20,7 +20,6 @@ from qspec.verify.decide import falsify, verify
 from qspec.verify.identity import identity
 from qspec.verify.options import Settings
 from qspec.verify.result import Evidence, Result, Verdict
-from qspec.verify.session import LEAST
 
 SEARCH = "falsify"
 """The solver of batches in which nothing is proved."""
@@ -132,10 +131,9 @@ class Desk:
     def _decided(self, task: Task, deadline: Deadline) -> Result:
         """Decide a query in the time that is left."""
         spec, settings = self._spec(task), self._job.settings
-        left = None if deadline.seconds is None else max(LEAST, deadline.seconds)
         if settings.solver == SEARCH:
-            return falsify(spec, timeout=left, memory=settings.memory, seed=settings.seed)
-        return verify(spec, **{**settings.options(), "timeout": left})
+            return falsify(spec, timeout=deadline.granted(), memory=settings.memory, seed=settings.seed)
+        return verify(spec, **{**settings.options(), "timeout": deadline.granted()})
 
     def _spec(self, task: Task) -> Property:
         return self._job.properties[task.position].at(**task.parameters)

@@ -17,7 +17,6 @@ from qspec.readers.vnnlib_conditions import Application
 from qspec.solver import Limits, Reason
 from qspec.verify.decide import verify
 from qspec.verify.result import Evidence, Result, Verdict
-from qspec.verify.session import LEAST
 
 COMPETITION = {Verdict.HOLDS: "unsat", Verdict.VIOLATED: "sat"}
 
@@ -49,8 +48,7 @@ def run(
         nonlocal query
         query = read_vnnlib(property, deadline)
         spec = query.property(imported.network, name=name)
-        left = None if deadline.seconds is None else max(LEAST, deadline.seconds)
-        return verify(spec, solver=solver, theory=theory, delta=delta, timeout=left, memory=memory, seed=seed)
+        return verify(spec, solver=solver, theory=theory, delta=delta, timeout=deadline.granted(), memory=memory, seed=seed)
 
     with progress(1) as report:
         report(f"{name} · {solver}")

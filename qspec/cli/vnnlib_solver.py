@@ -26,7 +26,6 @@ from qspec.readers.vnnlib import Vnnlib, read_vnnlib
 from qspec.solver import Limits, Reason
 from qspec.verify.decide import verify
 from qspec.verify.result import Result, Verdict
-from qspec.verify.session import LEAST
 
 CAPABILITIES: Mapping[str, Callable[[], Sequence[str]]] = {
     "onnx-opset-versions": lambda: [str(v) for v in OPSETS],
@@ -110,8 +109,7 @@ def _verified(query: str, files: Mapping[str, str], timeout: float | None, solve
             files = {name: file for name, file in files.items() if name in read.models}
         networks = {name: import_onnx(file) for name, file in files.items()}
         spec = read.property({name: one.network for name, one in networks.items()})
-        left = None if deadline.seconds is None else max(LEAST, deadline.seconds)
-        result = verify(spec, solver=solver, timeout=left)
+        result = verify(spec, solver=solver, timeout=deadline.granted())
     except OutOfTime:
         return ["timeout" if plain else "timed-out"]
     match result.verdict:

@@ -11,8 +11,6 @@ from qspec.verify.result import Result
 
 SHARES = (4, 2, 1)
 """Of the time that is left one question gets this part: a quarter at first, later half, and all in the end."""
-LEAST = 0.01
-"""Seconds that a question gets at least."""
 
 
 @dataclass(slots=True)
@@ -70,12 +68,6 @@ class Bracket:
                 self.forget()
 
 
-def part(deadline: Deadline, share: int) -> float | None:
-    """Return one part in `share` of the seconds that are left; None if there is no limit."""
-    seconds = deadline.seconds
-    return None if seconds is None else max(LEAST, seconds / share)
-
-
 def questions(bracket: Bracket, deadline: Deadline) -> Iterator[tuple[int, float | None]]:
     """Yield numbers to ask about, each with the seconds for it, until the bracket is closed, nothing helps, or the time is over.
 
@@ -83,7 +75,7 @@ def questions(bracket: Bracket, deadline: Deadline) -> Iterator[tuple[int, float
     """
     for share in SHARES:
         while not deadline.passed() and (number := bracket.next()) is not None:
-            yield number, part(deadline, share)
+            yield number, deadline.granted(share)
         if deadline.passed() or not bracket.again:
             return
         if share != SHARES[-1]:

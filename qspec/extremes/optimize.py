@@ -18,7 +18,7 @@ from qspec.compile.formula import lower_formula
 from qspec.compile.query import compile_property
 from qspec.deadline import Deadline
 from qspec.errors import InternalError, SoundnessError, SpecError
-from qspec.extremes.bisection import Bracket, part, questions, why_open
+from qspec.extremes.bisection import Bracket, questions, why_open
 from qspec.extremes.optimum import Objective, Optimum, Sense, Step, empty, summed
 from qspec.ir.integer import FALSE, Query
 from qspec.language.bind import bind
@@ -165,7 +165,7 @@ class _Run:
     def _questions(self) -> Iterator[tuple[int, float | None]]:
         """Ask first whether any point meets the assumption, which every later answer builds on."""
         if not self.deadline.passed():
-            yield self.least, part(self.deadline, 4)
+            yield self.least, self.deadline.granted(4)
         yield from questions(self.bracket, self.deadline)
 
     def _reaches(self, k: int) -> Property:

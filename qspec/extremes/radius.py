@@ -17,7 +17,7 @@ from qspec.bounds.interval import bound, decide
 from qspec.compile.query import compile_property
 from qspec.deadline import Deadline
 from qspec.errors import SpecError
-from qspec.extremes.bisection import Bracket, part, questions, why_open
+from qspec.extremes.bisection import Bracket, questions, why_open
 from qspec.language import interpret
 from qspec.language.bind import bind
 from qspec.language.expressions import Parameter
@@ -170,7 +170,7 @@ class _Run:
                 self.top = self.limit if self.top is None else min(self.top, self.limit)
             if self.top is None and self._is_everything(k):
                 self.top = k
-            yield (k if self.top is None else min(k, self.top)), part(self.deadline, 8)
+            yield (k if self.top is None else min(k, self.top)), self.deadline.granted(8)
             if self.top is not None and k >= self.top:
                 return
         self.top = 1 << (DOUBLINGS - 1)
@@ -231,7 +231,7 @@ class _Run:
         above = {k + 1, 2 * k if end is None else end}
         for j in sorted(j for j in above if j > k and (end is None or j <= end)):
             if not self._refutes(j, codes) and not self.deadline.passed():
-                result = self._verdict(j, part(self.deadline, 2))
+                result = self._verdict(j, self.deadline.granted(2))
                 if result.verdict is Verdict.HOLDS:
                     self._refuse(k, j)
 

@@ -17,7 +17,7 @@ from qspec.arithmetic.integers import rational
 from qspec.compile.real_query import compile_real, value_range
 from qspec.deadline import Deadline
 from qspec.errors import SoundnessError, SpecError
-from qspec.extremes.bisection import Bracket, part, questions, why_open
+from qspec.extremes.bisection import Bracket, questions, why_open
 from qspec.extremes.optimum import Optimum, Step, empty, summed
 from qspec.ir.real import exact
 from qspec.language.expressions import Expression
@@ -67,7 +67,7 @@ class RealRun:
     def _questions(self) -> Iterator[tuple[int | None, object, float | None]]:
         """Ask first whether any point meets the assumption; None stands for that question."""
         if not self.deadline.passed():
-            yield None, Constantly(True), part(self.deadline, 4)
+            yield None, Constantly(True), self.deadline.granted(4)
         for k, seconds in questions(self.bracket, self.deadline):
             yield k, ~(self.value.reshape() < k * self.unit), seconds
 

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 ATTACK_SHARE, ATTACK_SECONDS = 4, 10.0
 """An attack before a proof may take this part of the time, and so many seconds at most."""
-LEAST = 0.01
-"""Seconds that a solver is given at least."""
 
 
 @dataclass(kw_only=True)
@@ -59,8 +57,7 @@ class Clocked:
     def left(self) -> Left:
         """What remains of the limits, for a solver; raises OutOfTime if nothing does, and OutOfMemory."""
         self.deadline.check()
-        seconds = self.deadline.seconds
-        return Left(None if seconds is None else max(LEAST, seconds), self.limits.memory, self.limits.seed, self.deadline)
+        return Left(self.deadline.granted(), self.limits.memory, self.limits.seed, self.deadline)
 
     def within(self, share: float) -> Self:
         """Return this run with a part of the time that is left; what it spends, and what solvers say, is kept here as well."""
