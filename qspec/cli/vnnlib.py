@@ -41,19 +41,17 @@ def run(
     deadline = limits.deadline()
     imported = import_onnx(network)
     name = Path(property).name.split(".")[0]
-
-    query = Vnnlib(0, 0, ())
-
-    def decided() -> Result:
-        nonlocal query
-        query = read_vnnlib(property, deadline)
-        spec = query.property(imported.network, name=name)
-        return verify(spec, solver=solver, theory=theory, delta=delta, timeout=deadline.granted(), memory=memory, seed=seed)
-
+    shown: list[str] = []
     with progress(1) as report:
         report(f"{name} · {solver}")
         try:
-            result = replace(decided(), limits=limits)
+            query = read_vnnlib(property, deadline)
+            spec = query.property(imported.network, name=name)
+            left = deadline.granted()
+            result = verify(spec, solver=solver, theory=theory, delta=delta, timeout=left, memory=memory, seed=seed)
+            result = replace(result, limits=limits)
+            if result.point is not None:
+                shown = ["", counterexample(imported, query, result)]
         except OutOfTime:
             late = "the time was over before the property was read"
             result = Result(
@@ -62,8 +60,7 @@ def run(
     ended = status(result.verdict, [result], allow_vacuous=allow_vacuous)
     head = [painted(result.verdict.name) + caveat([result]), f"VNN-COMP: {word(result)}", verdict_line(result, len(name))]
     head += [f"note: {note}" for note in imported.notes]
-    text = "\n".join([*head, *([] if result.point is None else ["", counterexample(imported, query, result)])])
-    return Outcome(text, ended, document(f"{network} {property}", [result]))
+    return Outcome("\n".join([*head, *shown]), ended, document(f"{network} {property}", [result]))
 
 
 def word(result: Result) -> str:
@@ -75,9 +72,8 @@ def counterexample(imported: ImportedNetwork, query: Vnnlib, result: Result) -> 
     """Return the inputs, exact, and the outputs, rounded to doubles, in the order of ONNX and the syntax of VNN-COMP, or of VNN-LIB 2."""
     assert result.point is not None
     if query.applications:
-        names = ["x"] if len(query.applications) == 1 else [a.input.name for a in query.applications]
-        lines = [line for a, name in zip(query.applications, names, strict=True) for line in _assigned(imported, a, result.point[name])]
-        return "\n".join(lines)
+        named = zip(query.applications, query.variables, strict=True)
+        return "\n".join(line for a, name in named for line in _assigned(imported, a, result.point[name]))
     inputs, outputs = _values(imported, result.point["x"])
     lines = [f"(X_{k} {_exact(v)})" for k, v in enumerate(inputs)] + [f"(Y_{k} {float(v)!r})" for k, v in enumerate(outputs)]
     return "(" + "\n ".join(lines) + ")"
@@ -87,7 +83,7 @@ def _assigned(imported: ImportedNetwork, one: Application, point: ExactArray) ->
     """Return the lines that give an input and an output their values: a declaration, then an element a line."""
     inputs, outputs = _values(imported, point)
     sides = ((one.input, map(_exact, inputs)), (one.output, (repr(float(v)) for v in outputs)))
-    return [line for t, values in sides for line in (f"{t.name} Real [{','.join(map(str, t.shape))}]", *values)]
+    return [line for t, values in sides for line in (t.declared, *values)]
 
 
 def _values(imported: ImportedNetwork, point: ExactArray) -> tuple[list[Fraction], list[Fraction]]:

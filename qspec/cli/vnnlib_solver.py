@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -27,19 +27,19 @@ from qspec.solver import Limits, Reason
 from qspec.verify.decide import verify
 from qspec.verify.result import Result, Verdict
 
-CAPABILITIES: Mapping[str, Callable[[], Sequence[str]]] = {
-    "onnx-opset-versions": lambda: [str(v) for v in OPSETS],
-    "onnx-element-types": lambda: ["real"],
-    "onnx-operators": lambda: sorted(OPERATORS),
-    "vnnlib-versions": lambda: ["2.0", "2.0"],
-    "hidden-node-theories": lambda: ["NH"],
-    "multiple-input-output-theories": lambda: ["SIO"],
-    "multiple-network-theories": lambda: ["SNET", "MENET", "MINET", "MNET"],
-    "multiple-node-comparison-theories": lambda: ["SNC", "MNC"],
-    "arithmetic-complexity-theories": lambda: ["BND", "OUTC", "LIN"],
-    "optimised-disjunctive-reasoning": lambda: ["true"],
-    "serialise-assignments": lambda: ["false"],
-    "unsat-proofs": lambda: ["false"],
+CAPABILITIES: Mapping[str, Sequence[str]] = {
+    "onnx-opset-versions": [str(v) for v in OPSETS],
+    "onnx-element-types": ["real"],
+    "onnx-operators": sorted(OPERATORS),
+    "vnnlib-versions": ["2.0", "2.0"],
+    "hidden-node-theories": ["NH"],
+    "multiple-input-output-theories": ["SIO"],
+    "multiple-network-theories": ["SNET", "MENET", "MINET", "MNET"],
+    "multiple-node-comparison-theories": ["SNC", "MNC"],
+    "arithmetic-complexity-theories": ["BND", "OUTC", "LIN"],
+    "optimised-disjunctive-reasoning": ["true"],
+    "serialise-assignments": ["false"],
+    "unsat-proofs": ["false"],
 }
 """What `supports` prints, a line each."""
 PLACES = (20, 40, 80)
@@ -82,7 +82,7 @@ def _answer(options: Mapping[str, object], plain: bool) -> Sequence[str]:
     if options["name"] or options["version"]:
         return ["qspec" if options["name"] else __version__]
     if options["command"] == "supports":
-        return CAPABILITIES[cast(str, options["capability"])]()
+        return CAPABILITIES[cast(str, options["capability"])]
     if options["command"] != "verify":
         raise SpecError("no command", given="nothing", expected="verify or supports")
     files = _files(cast("list[str]", options["network"]))
@@ -129,8 +129,7 @@ def _assignment(read: Vnnlib, networks: Mapping[str, ImportedNetwork], result: R
     Values with longer decimals are rounded, to as many digits as leave the inputs a counterexample; stderr says if none does.
     """
     assert result.point is not None
-    names = ["x"] if len(read.applications) == 1 else [a.input.name for a in read.applications]
-    points = [fractions(result.point[name]) for name in names]
+    points = [fractions(result.point[name]) for name in read.variables]
     values, places = Values([], [], False), 0
     for places in PLACES:
         values = _rounded(read, networks, points, places)
@@ -141,8 +140,7 @@ def _assignment(read: Vnnlib, networks: Mapping[str, ImportedNetwork], result: R
     lines: list[str] = []
     for one, own, found in zip(read.applications, values.inputs, values.outputs, strict=True):
         for tensor, side in ((one.input, own), (one.output, found)):
-            lines.append(f"{tensor.name} Real [{','.join(map(str, tensor.shape))}]")
-            lines += [_decimal(v, places) for v in side]
+            lines += [tensor.declared, *(_decimal(v, places) for v in side)]
     return lines
 
 

@@ -65,6 +65,11 @@ class Vnnlib:
         """The declared networks that need a network each: all but those that are equal to another."""
         return tuple(a.name for a in self.applications if a.model == a.name)
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The names of the variables of the property: `x`, or with several networks those of their inputs."""
+        return ("x",) if len(self.applications) < 2 else tuple(a.input.name for a in self.applications)
+
     def property(self, network: RealNetwork | Mapping[str, RealNetwork], *, name: str = "vnnlib") -> Property:
         """Return `no input of the box that meets the conditions on inputs meets all others`, which holds if and only if the file is unsat.
 
@@ -79,13 +84,13 @@ class Vnnlib:
         crossed = any(low > high for low, high in zip(lower, upper, strict=True))
         variables: list[RealVariable] = []
         parts: dict[Kind, list[Expression]] = {"X": [], "Y": []}
-        for one, own in applied:
+        for called, (one, own) in zip(self.variables, applied, strict=True):
             inputs, outputs = element_order(own)
             ends = np.empty((2, one.input.size), dtype=object)
             among = slice(one.input.first, one.input.first + one.input.size)
             ends[:, inputs] = [lower[among], (lower if crossed else upper)[among]]
             shape = own.inputs[0].shape
-            x = own.input("x" if len(applied) == 1 else one.input.name, lower=ends[0].reshape(shape), upper=ends[1].reshape(shape))
+            x = own.input(called, lower=ends[0].reshape(shape), upper=ends[1].reshape(shape))
             variables.append(x)
             parts["X"].append(x.flatten()[inputs])
             parts["Y"].append(own(x).flatten()[outputs])

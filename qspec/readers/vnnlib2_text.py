@@ -13,8 +13,8 @@ from fractions import Fraction
 from qspec.errors import ModelFileError, UnsupportedError
 from qspec.readers.content import DECIMAL
 from qspec.readers.sexpr import Listed, SExpr, Symbol
-from qspec.readers.vnnlib_conditions import Application, Condition, Kind, Linear, Tensor, combined, conjunction, disjunction
-from qspec.readers.vnnlib_text import ONE, compared, operated
+from qspec.readers.vnnlib_conditions import Application, Condition, Kind, Linear, Tensor, combined, compared, conjunction, disjunction
+from qspec.readers.vnnlib_text import ONE, listed, operated
 
 COMMANDS: Mapping[str, str] = {
     "vnnlib-version": "`(vnnlib-version <2.0>)`, or another 2.x; first of all, or left out",
@@ -50,8 +50,6 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 ELEMENT = re.compile(r"([A-Za-z][A-Za-z0-9_]*)(?:\[([0-9]{1,9}(?:,[0-9]{1,9})*)\])?")
 SHAPE = re.compile(r"\[((?:[1-9][0-9]{0,8}(?:,[1-9][0-9]{0,8})*)?)\]")
 VERSION = re.compile(r"<([0-9]{1,4})\.([0-9]{1,4})>")
-RELATIONS = {"==": "=", "!=": "distinct"}
-"""What VNN-LIB 1.0, which is SMT-LIB, calls the relations."""
 
 
 def recognizes(commands: Sequence[SExpr]) -> bool:
@@ -178,11 +176,10 @@ class Reader:
         match e:
             case Listed((Symbol("and" | "or" as word), _, *_)):
                 return (conjunction if word == "and" else disjunction)([self.condition(c) for c in e.items[1:]])
-            case Listed((Symbol(word), *rest), line) if word in CONDITIONS:
-                terms = [self.linear(t) for t in _glued(rest)]
-                if word in ("and", "or") or len(terms) != 2:
-                    raise ModelFileError(f"line {line}: {word} with a wrong number of arguments", given=str(e), expected=CONDITIONS[word])
-                return compared(RELATIONS.get(word, word), terms)
+            case Listed((Symbol("<=" | ">=" | "<" | ">" | "==" | "!=" as word), *rest)) if len(terms := list(_glued(rest))) == 2:
+                return compared(self.linear(terms[0]), word, self.linear(terms[1]))
+            case Listed((Symbol(word), *_), line) if word in CONDITIONS:
+                raise ModelFileError(f"line {line}: {word} with a wrong number of arguments", given=str(e), expected=CONDITIONS[word])
             case Listed((Symbol(word), *_), line):
                 raise UnsupportedError(f"line {line}: {word} is not read", given=str(e), expected=", ".join(CONDITIONS))
             case _:
@@ -250,6 +247,4 @@ def _is_open(text: str) -> bool:
 
 def table() -> list[str]:
     """Return what is read as a table in Markdown; `docs/readers.md` has it."""
-    parts = (("command", COMMANDS), ("in a network", PARTS), ("condition", CONDITIONS), ("term", TERMS))
-    rows = [f"| {kind} | `{word}` | {rule} |" for kind, words in parts for word, rule in words.items()]
-    return ["| | word | how |", "|---|---|---|", *rows]
+    return listed((("command", COMMANDS), ("in a network", PARTS), ("condition", CONDITIONS), ("term", TERMS)))

@@ -51,6 +51,11 @@ class Tensor:
     def size(self) -> int:
         return prod(self.shape)
 
+    @property
+    def declared(self) -> str:
+        """How VNN-LIB 2 declares and assigns it, such as `X Real [1,2]`."""
+        return f"{self.name} Real [{','.join(map(str, self.shape))}]"
+
     def element(self, k: int) -> str:
         """Return what VNN-LIB 2 calls the element k of those of its kind, such as `X[0,2]`."""
         rest, index = k - self.first, list[int]()
@@ -117,6 +122,26 @@ def combined(parts: Iterable[tuple[Fraction, Linear]]) -> Linear:
         for name, c in part.terms.items():
             terms[name] = terms.get(name, Fraction(0)) + factor * c
     return Linear({n: c for n, c in terms.items() if c}, constant)
+
+
+def difference(left: Linear, right: Linear) -> Linear:
+    """Return one linear term less another."""
+    return combined([(Fraction(1), left), (Fraction(-1), right)])
+
+
+def compared(left: Linear, relation: Literal["<=", "<", ">=", ">", "==", "!="], right: Linear) -> Condition:
+    """Return a comparison of two linear terms."""
+    match relation:
+        case ">=" | ">":
+            return atom(difference(left, right), strict=relation == ">")
+        case "<=" | "<":
+            return atom(difference(right, left), strict=relation == "<")
+        case "==":
+            return conjunction([atom(difference(left, right)), atom(difference(right, left))])
+        case "!=":
+            return disjunction([atom(difference(left, right), strict=True), atom(difference(right, left), strict=True)])
+        case _:
+            assert_never(relation)
 
 
 def conjuncts(condition: Condition) -> tuple[Condition, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import product
+from math import prod
 from typing import cast
 
 import numpy as np
@@ -33,9 +34,9 @@ from qspec.language.formulas import (
 from qspec.language.real_expressions import RealApplication, RealOutput, RealVariable
 from qspec.language.traversal import occurrences
 from qspec.network.real_graph import RealGraph
-from qspec.readers.vnnlib_conditions import TRUE, Condition, Kind, Linear, atom, combined, conjunction, disjunction, negation
+from qspec.readers.vnnlib_conditions import FALSE, TRUE, Condition, Kind, Linear, combined, compared, conjunction, disjunction, negation
 
-ONE = Fraction(1)
+ONE, ZERO = Fraction(1), Linear({})
 MOST = 4096
 """Alternatives of one number, at most."""
 READ = "sums, products with numbers, qs.abs, qs.max, qs.min and comparisons of inputs and outputs"
@@ -71,9 +72,9 @@ class Lowering:
             first = next(j for j, (_, used) in enumerate(self.applied) if used.name == v.name)
             for p, (low, high) in enumerate(zip(fractions(v.lower).flat, fractions(v.upper).flat, strict=True)):
                 own = self._input(k, p)
-                self.box += [atom(_minus(own, Linear({}, low))), atom(_minus(Linear({}, high), own))]
+                self.box += [compared(own, ">=", Linear({}, low)), compared(own, "<=", Linear({}, high))]
                 if first != k:
-                    self.box.append(self._compare(_minus(own, self._input(first, p)), "=="))
+                    self.box.append(compared(own, "==", self._input(first, p)))
         then = self.condition(spec.then)
         self.rest = conjunction([self.condition(spec.given), then if spec.kind == "exists" else negation(then)])
 
@@ -115,7 +116,7 @@ class Lowering:
         """Return a formula as a condition; raises UnsupportedError on what has none."""
         match formula:
             case Constantly(value):
-                return conjunction([]) if value else disjunction([])
+                return TRUE if value else FALSE
             case Comparison(difference, relation):
                 return conjunction(self._comparisons(difference, relation))
             case Quantified(Comparison(difference, relation), every):
@@ -139,18 +140,7 @@ class Lowering:
         return [self._compared(pieces, relation) for pieces in self._pieces(difference)]
 
     def _compared(self, pieces: Pieces, relation: Relation) -> Condition:
-        return disjunction(conjunction([when, self._compare(value, relation)]) for when, value in pieces)
-
-    @staticmethod
-    def _compare(value: Linear, relation: Relation) -> Condition:
-        opposite = combined([(-ONE, value)])
-        match relation:
-            case ">=" | ">":
-                return atom(value, strict=relation == ">")
-            case "==":
-                return conjunction([atom(value), atom(opposite)])
-            case "!=":
-                return disjunction([atom(value, strict=True), atom(opposite, strict=True)])
+        return disjunction(conjunction([when, compared(value, relation, ZERO)]) for when, value in pieces)
 
     def _wins(self, scores: Sequence[Pieces], c: int, ties: str) -> Condition:
         strict = [k < c if ties == "first" else k > c for k in range(len(scores))]
@@ -204,9 +194,10 @@ def _greatest(row: Sequence[Pieces]) -> Pieces:
     for pick in chosen:
         values = [value for _, value in pick]
         for k, value in enumerate(values):
-            above = [atom(_minus(value, other)) for j, other in enumerate(values) if j != k]
+            above = [compared(value, ">=", other) for j, other in enumerate(values) if j != k]
             found.append((conjunction([*(when for when, _ in pick), *above]), value))
-    return _limited(found)
+    _expect_few(len(found))
+    return found
 
 
 def _sum(left: Pieces, right: Pieces) -> Pieces:
@@ -228,22 +219,13 @@ def _scaled(pieces: Pieces, factor: Fraction) -> Pieces:
 
 
 def _choices(row: Sequence[Pieces]) -> Iterable[tuple[tuple[Condition, Linear], ...]]:
-    count = 1
-    for own in row:
-        count *= len(own)
-    if count > MOST:
-        raise _refused("a number of so many alternatives", count)
+    _expect_few(prod(map(len, row)))
     return product(*row)
 
 
-def _limited(pieces: Pieces) -> Pieces:
-    if len(pieces) > MOST:
-        raise _refused("a number of so many alternatives", len(pieces))
-    return pieces
-
-
-def _minus(left: Linear, right: Linear) -> Linear:
-    return combined([(ONE, left), (-ONE, right)])
+def _expect_few(count: int) -> None:
+    if count > MOST:
+        raise _refused("a number of so many alternatives", count)
 
 
 def _refused(what: str, given: object) -> UnsupportedError:

@@ -11,7 +11,7 @@ from itertools import combinations, pairwise
 from qspec.errors import ModelFileError, UnsupportedError
 from qspec.readers.content import DECIMAL
 from qspec.readers.sexpr import Listed, SExpr, Symbol
-from qspec.readers.vnnlib_conditions import FALSE, TRUE, Condition, Linear, Name, atom, combined, conjunction, disjunction, negation
+from qspec.readers.vnnlib_conditions import FALSE, TRUE, Condition, Linear, Name, combined, compared, conjunction, disjunction, negation
 
 VARIABLE = re.compile(r"([XY])_(0|[1-9][0-9]{0,6})")
 
@@ -104,8 +104,12 @@ class Reader:
             case Listed((Symbol("=>"), _, _, *_)):
                 *before, last = map(self.condition, e.items[1:])
                 return disjunction([*map(negation, before), last])  # a => (b => c) is that not both a and b, or c
-            case Listed((Symbol("<=" | ">=" | "<" | ">" | "=" | "distinct" as word), _, _, *_)):
-                return compared(word, [self.linear(t) for t in e.items[1:]])
+            case Listed((Symbol("<=" | ">=" | "<" | ">" as word), _, _, *_)):
+                return conjunction(compared(a, word, b) for a, b in pairwise(map(self.linear, e.items[1:])))
+            case Listed((Symbol("="), _, _, *_)):
+                return conjunction(compared(a, "==", b) for a, b in pairwise(map(self.linear, e.items[1:])))
+            case Listed((Symbol("distinct"), _, _, *_)):
+                return conjunction(compared(a, "!=", b) for a, b in combinations(map(self.linear, e.items[1:]), 2))
             case Listed((Symbol(word), *_), line) if word in CONDITIONS:
                 raise ModelFileError(f"line {line}: {word} with a wrong number of arguments", given=str(e), expected=CONDITIONS[word])
             case Listed((Symbol(word), *_), line):
@@ -147,24 +151,6 @@ def _variable(text: str) -> Name | None:
     return None if found is None else ("X" if found[1] == "X" else "Y", int(found[2]))
 
 
-def compared(word: str, terms: Sequence[Linear]) -> Condition:
-    """Return a comparison of terms, each with the next, or every two of them."""
-
-    def difference(a: Linear, b: Linear) -> Linear:
-        return combined([(ONE, a), (-ONE, b)])
-
-    match word:
-        case "<=" | "<":
-            return conjunction(atom(difference(b, a), strict=word == "<") for a, b in pairwise(terms))
-        case ">=" | ">":
-            return conjunction(atom(difference(a, b), strict=word == ">") for a, b in pairwise(terms))
-        case "=":
-            return conjunction(atom(d) for a, b in pairwise(terms) for d in (difference(a, b), difference(b, a)))
-        case _:
-            pairs = combinations(terms, 2)
-            return conjunction(disjunction(atom(d, strict=True) for d in (difference(a, b), difference(b, a))) for a, b in pairs)
-
-
 def operated(word: str, terms: Sequence[Linear], line: int) -> Linear:
     """Return a sum, difference, product or quotient of terms, from the left."""
     if word in ("+", "-"):
@@ -187,6 +173,10 @@ def operated(word: str, terms: Sequence[Linear], line: int) -> Linear:
 
 def table() -> list[str]:
     """Return what is read as a table in Markdown; `docs/readers.md` has it."""
-    parts = (("command", COMMANDS), ("condition", CONDITIONS), ("term", TERMS))
+    return listed((("command", COMMANDS), ("condition", CONDITIONS), ("term", TERMS)))
+
+
+def listed(parts: Sequence[tuple[str, Mapping[str, str]]]) -> list[str]:
+    """Return words with their rules, by kind, as a table in Markdown."""
     rows = [f"| {kind} | `{word}` | {rule} |" for kind, words in parts for word, rule in words.items()]
     return ["| | word | how |", "|---|---|---|", *rows]

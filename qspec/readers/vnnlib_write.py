@@ -74,7 +74,7 @@ def _declared_2(lowered: Lowering, tensors: Sequence[Tensor]) -> list[str]:
         lines += [
             f"; {name} is {network.name!r} on {variable.name!r}",
             f"({' '.join(own)}",
-            *(f"  ({word} {t.name} Real [{','.join(map(str, t.shape))}])" for word, t in parts),
+            *(f"  ({word} {t.declared})" for word, t in parts),
         ]
         lines[-1] += ")"
         networks.append(network)
