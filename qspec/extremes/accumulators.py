@@ -20,10 +20,11 @@ from qspec.face import Network
 from qspec.ir import linear
 from qspec.ir.integer import Input as Free
 from qspec.language.domains import extremes
-from qspec.language.formulas import every, forall
+from qspec.language.formulas import forall
+from qspec.language.functions import between
 from qspec.lowering.evaluate import program
 from qspec.lowering.layers import constant_sum
-from qspec.lowering.summary import signed_width
+from qspec.lowering.summary import aligned, signed_width
 from qspec.network.graph import Stage
 from qspec.network.layers import Conv2D, Dense
 from qspec.support import checks
@@ -81,9 +82,7 @@ class Accumulators:
 
     def __str__(self) -> str:
         head = ("layer", "neuron", "range", "bits", "in any order", "declared")
-        rows = [head, *(_row(a) for a in self.layers)]
-        widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
-        return "\n".join([self.network, *("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)])
+        return "\n".join([self.network, *aligned([head, *(_row(a) for a in self.layers)])])
 
     __repr__ = __str__
 
@@ -123,7 +122,7 @@ def _narrowed(network: Network, a: Accumulator, lower: object, upper: object, ti
     code = network.signal(x, layer=a.layer, tap="accumulator").code.flatten()
     while a.width > 1:
         reach = 1 << (a.width - 2)
-        spec = forall(x, then=every(code >= -reach) & every(code <= reach - 1), name=f"{a.layer} in {a.width - 1} bits")
+        spec = forall(x, then=between(code, -reach, reach - 1), name=f"{a.layer} in {a.width - 1} bits")
         result = verify(spec, timeout=timeout)
         if result.verdict is Verdict.UNKNOWN:
             return a

@@ -25,6 +25,7 @@ from qspec.language.expressions import (
     expand,
     expression,
 )
+from qspec.language.formulas import Formula, every
 from qspec.language.real_expressions import Applied, SoftmaxOf
 from qspec.support import checks
 from qspec.support.options import listed
@@ -151,3 +152,8 @@ def _extreme(values: tuple[Operand, ...], kind: Literal["max", "min"], axis: Lit
     size = int(np.prod(shape, dtype=np.int64))
     index = np.stack([np.arange(size).reshape(shape) + k * size for k in range(len(parts))], axis=-1)
     return Reduce(Gather(Join(tuple(parts)), index), kind)
+
+
+def between(value: Expression, lower: Operand, upper: Operand) -> Formula:
+    """Return that every element lies between two bounds, or on one."""
+    return every(value >= lower) & every(value <= upper)

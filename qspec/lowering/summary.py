@@ -37,10 +37,10 @@ def summary(network: Graph) -> str:
     size = -(-sum(_bits(t) for t in stored) // 8)
     outputs = ", ".join(network.stages[o].name for o in network.outputs)
     title = network.name if network.semantics == "exact" else f"{network.name}, as {network.semantics} computes it"
-    lines = [title, "", *_aligned(rows), "", f"parameters: {count:,} in {size:,} bytes", f"outputs: {outputs}"]
+    lines = [title, "", *aligned(rows), "", f"parameters: {count:,} in {size:,} bytes", f"outputs: {outputs}"]
     for stage in network.inputs:
         if isinstance(stage.layer, Input) and stage.layer.features:
-            lines += ["", f"features of {stage.name}", *_aligned([_feature(f) for f in stage.layer.features])]
+            lines += ["", f"features of {stage.name}", *aligned([_feature(f) for f in stage.layer.features])]
     return "\n".join(lines)
 
 
@@ -55,7 +55,7 @@ def real_summary(network: RealGraph) -> str:
         kind = type(stage.layer).__name__.removeprefix("Real")
         rows.append((stage.name, kind, reads, "x".join(map(str, stage.shape)), f"{count:,}" if count else ""))
     outputs = ", ".join(network.stages[o].name for o in network.outputs)
-    return "\n".join([network.name, "", *_aligned(rows), "", f"parameters: {total:,} exact numbers", f"outputs: {outputs}"])
+    return "\n".join([network.name, "", *aligned(rows), "", f"parameters: {total:,} exact numbers", f"outputs: {outputs}"])
 
 
 def _stored(layer: RealLayer) -> int:
@@ -156,6 +156,7 @@ def _feature(feature: Feature) -> tuple[str, str]:
     return feature.name, f"one of {', '.join(feature.categories)}" if feature.categories else f"{feature.lower}..{feature.upper}"
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return rows as lines whose columns stand under each other."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -7,7 +7,8 @@ from dataclasses import replace
 from qspec.arithmetic.formats import code_range
 from qspec.errors import SpecError
 from qspec.language.expressions import Application, Output, Tap
-from qspec.language.formulas import Conjunction, Formula, Property, Quantified
+from qspec.language.formulas import Conjunction, Formula, Property
+from qspec.language.functions import between
 from qspec.language.traversal import occurrences
 from qspec.network.graph import Stage
 from qspec.network.layers import Conv2D, Dense
@@ -45,5 +46,4 @@ def _fits(application: Application, stage: Stage, bits: int) -> Formula:
     declared = layer.accumulator
     tap: Tap = "accumulator" if declared is None else "held"
     low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if declared is None else code_range(declared, stage.type.shape)
-    code = Output(application, stage.name, tap).code.flatten()
-    return Quantified(code >= low, True) & Quantified(code <= high, True)
+    return between(Output(application, stage.name, tap).code.flatten(), low, high)

@@ -20,15 +20,15 @@ from qspec.language.formulas import (
     Conjunction,
     Formula,
     Property,
-    Quantified,
     Requirement,
     argmax,
     exists,
     forall,
+    iff,
     requiring,
     same,
 )
-from qspec.language.functions import linf
+from qspec.language.functions import between, linf
 from qspec.language.inputs import fit
 from qspec.language.perturbation import PerturbedNetwork
 from qspec.network.graph import Stage
@@ -97,9 +97,8 @@ def decision_fairness(network: Network, protected: Sequence[str], threshold: Ope
     Source: Fairify, Biswas and Rajan 2023.
     """
     a, b = inputs_of(network, "a", "b")
-    accepted = [_only(network(v)) >= threshold for v in (a, b)]
-    alike = (accepted[0] & accepted[1]) | (~accepted[0] & ~accepted[1])
-    return forall(a, b, given=same(a, b, except_for=protected), then=alike, name="decision_fairness")
+    accepted = _only(network(a)) >= threshold, _only(network(b)) >= threshold
+    return forall(a, b, given=same(a, b, except_for=protected), then=iff(*accepted), name="decision_fairness")
 
 
 def monotonicity(network: Network, feature: str | int, *, increasing: bool = True) -> Property:
@@ -230,6 +229,4 @@ def _overflowing(layer: Layer) -> list[tuple[Tap, Format]]:
 
 
 def _in_range(network: Network, x: Variable, stage: Stage, tap: Tap, fmt: Format) -> Formula:
-    low, high = code_range(fmt, stage.type.shape)
-    code = network.signal(x, layer=stage.name, tap=tap).code.flatten()
-    return Quantified(code >= low, True) & Quantified(code <= high, True)
+    return between(network.signal(x, layer=stage.name, tap=tap).code.flatten(), *code_range(fmt, stage.type.shape))

@@ -19,7 +19,7 @@ from qspec.errors import ShapeError
 from qspec.face import Network, RealNetwork
 from qspec.language.domains import extremes
 from qspec.language.expressions import Expression, Operand, expression
-from qspec.language.formulas import Conjunction, Disjunction, Formula, Property, Requirement, argmax, every, forall, requiring
+from qspec.language.formulas import Conjunction, Disjunction, Formula, Property, Requirement, argmax, every, forall, iff, requiring
 from qspec.language.functions import linf
 from qspec.language.inputs import fit
 from qspec.language.real_perturbation import PerturbedRealNetwork
@@ -108,8 +108,7 @@ def same_label(left: Expression, right: Expression, threshold: Operand) -> Formu
     """Return that two outputs mean the same class."""
     if _size(left) > 1:
         return argmax(left) == argmax(right)
-    ours, theirs = (e.reshape() >= threshold for e in (left, right))
-    return (ours & theirs) | (~ours & ~theirs)
+    return iff(left.reshape() >= threshold, right.reshape() >= threshold)
 
 
 def decided(output: Expression, margin: Operand, threshold: Operand) -> Formula:
