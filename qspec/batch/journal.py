@@ -90,9 +90,29 @@ def opened(where: str | os.PathLike[str] | None, key: str, subject: str, shape: 
         yield Journal(path, stream, kept, limit)
 
 
+def verdicts(where: str | os.PathLike[str]) -> tuple[str | None, dict[int, str]]:
+    """Return what a certification was of (`about`; None from before that was written), and the verdict of every sample by its index.
+
+    Raises SpecError if the file is no journal, or damaged.
+    """
+    path = Path(where)
+    try:
+        head, *found = [cast("dict[str, Any]", parse(line)) for line in _whole(path.read_bytes()) if line.strip()]
+        if head["schema"] != SCHEMA:
+            raise ValueError(head["schema"])
+        return head.get("about"), {int(line["index"]): Verdict[line["verdict"]].name for line in found}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _stray(path) from error
+
+
+def _whole(data: bytes) -> list[bytes]:
+    """Return the lines that have their end; a run that was killed may have left one that has none."""
+    return [line for line in data.splitlines(keepends=True) if line.endswith(b"\n")]
+
+
 def _read(path: Path, data: bytes, key: str, shape: tuple[int, ...], limit: float | None) -> tuple[dict[int, Outcome], int]:
     """Return the outcomes in a file, and where its last whole line ends."""
-    whole = [line for line in data.splitlines(keepends=True) if line.endswith(b"\n")]
+    whole = _whole(data)
     if not whole:
         if data and not json.dumps({"schema": SCHEMA}).encode().startswith(data[:10]):
             raise _stray(path)

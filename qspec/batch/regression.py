@@ -9,14 +9,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 from xml.etree import ElementTree
 
 from qspec.batch import journal, store
 from qspec.batch.certification import Certification
 from qspec.batch.many import Finished
 from qspec.errors import SpecError
-from qspec.support.json_text import parse
 from qspec.verify.result import Result, plain
 
 HELD, FELL, OPEN, FAILED = "HOLDS", "VIOLATED", "UNKNOWN", "error"
@@ -109,17 +107,13 @@ def baseline(where: str | os.PathLike[str], about: str = "") -> dict[str, str]:
         lines = store.lines(path)
         return {_identity(line["result"]["name"], line["result"]["parameters"]): line["result"]["verdict"] for line in lines}
     try:
-        head, *lines = [cast("dict[str, Any]", parse(line)) for line in path.read_bytes().splitlines() if line.strip()]
-        if head["schema"] != journal.SCHEMA:
-            raise ValueError(head["schema"])
-        found = {str(line["index"]): str(line["verdict"]) for line in lines}
-        told = head.get("about")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        expected = f"the --store of an earlier `qspec certify` ({type(error).__name__}: {error})"
-        raise SpecError("no baseline", given=str(path), expected=expected) from None
+        told, found = journal.verdicts(path)
+    except SpecError as error:
+        why = f"{type(error.__cause__).__name__}: {error.__cause__}"
+        raise SpecError("no baseline", given=str(path), expected=f"the --store of an earlier `qspec certify` ({why})") from None
     if told != about:
         raise SpecError("the baseline is about something else", given=str(path), expected="the same samples, labels and radius")
-    return found
+    return {str(k): verdict for k, verdict in found.items()}
 
 
 def junit(cases: Sequence[Case], suite: str) -> bytes:

@@ -68,6 +68,9 @@ def test_certify_names_the_samples_that_changed(folder: Path, capsys: pytest.Cap
     status, text = said(capsys, *old, "--baseline", "old.jsonl")
     assert status == 0, "nothing changed"
     assert "0 newly refuted, 0 newly open, 0 newly proved, 8 as before" in text
+    Path("killed.jsonl").write_bytes(Path("old.jsonl").read_bytes()[:-9])  # a run that was killed while it wrote its last line
+    status, text = said(capsys, *old, "--baseline", "killed.jsonl")
+    assert (status, "7 as before, 1 asked for the first time" in text) == (0, True)
     before, after = (
         [o.verdict is qs.Verdict.HOLDS and bool(r) for r, o in zip(c.right, c.outcomes, strict=True)]
         for c in (qs.certify(network(b), IMAGES, LABELS, 1) for b in (2, -6))
