@@ -48,14 +48,14 @@ def keep(folder: Path, spec: Property, result: Result) -> None:
 
 @single_threaded
 def recall(folder: Path, spec: Property, limits: Limits) -> Result | None:
-    """Return the verdict on a bound property that is kept in a folder, after a check of its evidence; None if there is none that passes."""
-    key = identity(spec)
-    result, proof = folder / (key + SUFFIX), folder / (key + PROOF)
+    """Return the verdict on a bound property that is kept in a folder, after a check of its evidence; None if none passes within limits."""
     try:
+        key = identity(spec, deadline=limits.deadline())
+        result, proof = folder / (key + SUFFIX), folder / (key + PROOF)
         if result.is_file():
             return _replayed(spec, Result.from_dict(json.loads(result.read_bytes())), limits)
         return _checked(spec, proof, limits) if proof.is_file() else None
-    except (QspecError, OutOfTime, OSError, ValueError, KeyError):
+    except (QspecError, OutOfTime, MemoryError, OSError, ValueError, KeyError):
         return None
 
 

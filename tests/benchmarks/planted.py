@@ -69,9 +69,8 @@ def instance(kind: str, size: int, radius: int, seed: int) -> Instance:
     free = np.zeros((2 * size + FREE, FREE))
     free[np.argsort(order)[2 * size :], np.arange(FREE)] = 1
     second = np.concatenate([into[:, None], free], axis=1)
-    scores = np.concatenate(
-        [[[0, 24]], rng.integers(-1, 2, (FREE, 2))]
-    )  # 6 neurons of at most 1: a margin of at least 0, and 12 - 24 below
+    # 6 neurons of at most 1: a margin of at least 0, and 12 - 24 below
+    scores = np.concatenate([[[0, 24]], rng.integers(-1, 2, (FREE, 2))])
     width = qs.Fixed(10, 0, signed=False)
     small = qs.PerChannel((qs.Fixed(2, 0, signed=False), *[qs.Fixed(1, 0, signed=False)] * FREE))
     net = qs.Sequential(

@@ -37,9 +37,8 @@ def run(folder: Path, *options: str) -> tuple[float, str]:
     done = subprocess.run([sys.executable, "-m", "pytest", "-q", *options], cwd=folder, capture_output=True, text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     said = re.search(r"^qspec: .*$", done.stdout, re.MULTILINE)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, said.group() if said else done.stdout.strip().splitlines()[
-        -1
-    ]
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return seconds, said.group() if said else done.stdout.strip().splitlines()[-1]
 
 
 def main() -> None:

@@ -148,6 +148,17 @@ def test_violated(): return at_most(17)
     assert said("--cache-clear") == "qspec: 1 HOLDS, 1 VIOLATED"
 
 
+def test_a_limit_counts_for_what_is_kept(tmp_path: Path) -> None:
+    spec = P.local_robustness(qs.load("iris-4bit"), [72, 36, 61, 25], 20, 2)
+    result = qs.verify(spec, timeout=20)
+    assert result.verdict is qs.Verdict.VIOLATED
+    judging.keep(tmp_path, spec, result)
+    found = judging.recall(tmp_path, spec, qs.Limits(20))
+    assert found is not None
+    assert found.verdict is qs.Verdict.VIOLATED
+    assert judging.recall(tmp_path, spec, qs.Limits(1e-9)) is None
+
+
 def test_options_and_configuration(project: pytest.Pytester) -> None:
     project.makepyfile(HEAD + "@pytest.mark.qspec\ndef test_holds(): return at_most(20)\n")
     project.runpytest_inprocess("--qspec-timeout=1e-9", "--qspec-unknown=skip").assert_outcomes(skipped=1)

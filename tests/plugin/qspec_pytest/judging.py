@@ -14,6 +14,7 @@ from qspec.language.text import describe
 from qspec.language.traversal import is_real
 from qspec.show.counterexample import decisions, explain
 from qspec.show.point import explain_point
+from qspec.verify import options
 from qspec.verify.kept import keep, recall
 from qspec_pytest import AGAIN, Settings
 
@@ -22,8 +23,7 @@ def judge(spec: qs.Property, settings: Settings, node: pytest.Item, folder: Path
     """Return the result of a property that holds; otherwise end the test as its settings say."""
     __tracebackhide__ = True
     bound = bind(spec)
-    limits = qs.Limits(settings.timeout, 8192, 0)
-    kept = None if folder is None else recall(folder, bound, limits)
+    kept = None if folder is None else recall(folder, bound, options.Settings(timeout=settings.timeout).limits)
     result = qs.verify(bound, solver=settings.solver or None, timeout=settings.timeout) if kept is None else kept
     if kept is None and folder is not None:
         keep(folder, bound, result)
