@@ -42,7 +42,7 @@ class Rescale:
     def shifts(self) -> tuple[IntArray, IntArray] | None:
         """What is added to `numerator * a`, and by how many bits that is shifted then, where rounding is so simple; else None.
 
-        A tie that goes away from zero needs one unit less below zero; the caller takes it off.
+        A tie that goes away from zero needs one unit less where the sum before the half was below zero; the caller takes it off.
         """
         d, ends = self.denominator, [e for e in (self.lower, self.upper) if e is not None]
         halved = self.rounding in (Rounding.RND, Rounding.RND_INF)
@@ -126,11 +126,9 @@ def _halved(ends: IntArray, place: IntArray, x: IntArray, most: int) -> IntArray
 def _shifted(steps: Rescale, x: IntArray, added: IntArray, shift: IntArray) -> IntArray:
     """Return an even staircase in place, by a product, a sum and a shift."""
     codes = x * steps.numerator
-    if steps.rounding is Rounding.RND_INF:
-        codes += steps.offset
-        codes -= codes < 0
-        added = added - steps.offset
     codes += added
+    if steps.rounding is Rounding.RND_INF:
+        codes -= codes < steps.denominator >> 1
     codes >>= shift
     if steps.lower is not None:
         np.maximum(codes, steps.lower, out=codes)
