@@ -2,7 +2,8 @@
 
 Values round and clip as they really do. Where nothing but comparisons, products and maxima follows a staircase, the score reads its line
 instead of its codes, so that it tells points apart whose outputs are clipped to one code, and slopes do not vanish there. Floats are of
-single precision if all values and sums of the program are whole numbers that it holds. They propose; who calls lets the reference confirm.
+single precision if it holds all whole numbers behind the last steps, and loses far less than a step before. They propose; who calls lets
+the reference confirm.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ class Smooth:
         nodes = tuple(sorted(formula_nodes(goal)))
         order = needed(query.program, nodes)
         outer = _outer(query, nodes, order)
-        widest = max((_reach(query, k, known) for k in order), default=1)
-        single = all(_reach(query, k, known) < (SINGLE if k in outer else ROUGH) for k in order)
+        reaches = {k: _reach(query, k, known) for k in order}
+        single = all(most < (SINGLE if k in outer else ROUGH) for k, most in reaches.items())
         dtype = np.dtype(np.float32) if single else np.dtype(np.float64)
         steps: list[tuple[int, Operation, tuple[int, ...]]] = []
         for k in order:
@@ -74,7 +75,7 @@ class Smooth:
         widths = {n: int((known[n].upper - known[n].lower).max(initial=0)) for n in nodes}
         scales = {n: 2 / max(2, w) for n, w in widths.items()}
         options = tuple(disjunctions(goal, known))
-        return cls(goal, tuple(steps), outer, scales, dtype, widest < DOUBLE, options, len(query.program))
+        return cls(goal, tuple(steps), outer, scales, dtype, all(most < DOUBLE for most in reaches.values()), options, len(query.program))
 
     def solved(self, points: Floats) -> npt.NDArray[np.bool_]:
         """Return whether the goal is true at points, (batch, size), and nothing more."""
