@@ -46,9 +46,8 @@ class Derivation:
         self.deadline = deadline
         self.program, self.sizes = program, sizes(program)
         self._outer = tuple(outer)  # a copy: points of staircases are made from it later, and must serve every domain
-        ends = np.cumsum([0, *(_count(n, s) for n, s in zip(program, self.sizes, strict=True))]).tolist()
-        self.places = [slice(a, b) for a, b in pairwise(ends)]
-        self.multipliers: int = ends[-1]
+        self.places = places(program)
+        self.multipliers: int = self.places[-1].stop if self.places else 0
         """How many multipliers a derivation takes."""
         self._members: dict[int, LinearMap] = {}
         self._points: dict[int, Points | Rescale] = {}
@@ -148,6 +147,12 @@ def _kept(steps: Rescale | Steps, outer: Pair) -> Points | Rescale:
         return steps
     count = min(2 * period(steps, MAX_CODES), int((climb(steps, outer[1]) - climb(steps, outer[0])).max(initial=0)))
     return steps if count > MAX_CODES or count * outer[0].size > CELLS else rescale_points(steps, *outer)
+
+
+def places(program: Program) -> list[slice]:
+    """Return where in the vector of multipliers those of each node lie."""
+    ends: list[int] = np.cumsum([0, *(_count(n, s) for n, s in zip(program, sizes(program), strict=True))]).tolist()
+    return [slice(a, b) for a, b in pairwise(ends)]
 
 
 def _count(node: Node, size: int) -> int:

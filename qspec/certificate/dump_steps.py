@@ -12,6 +12,7 @@ from typing import assert_never
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
+from qspec.certificate.derive import places
 from qspec.certificate.dump import formula_text, grouped, program_text
 from qspec.certificate.facts import single_inputs
 from qspec.certificate.file import ASSUME, BOUND, CHOOSE, CLOSE, EMPTY, KINDS, LIST, PROPAGATE, SPLIT, TIGHTEN, Certificate
@@ -70,7 +71,7 @@ class _Steps:
     def __init__(self, query: Query, certificate: Certificate) -> None:
         self.query, self.certificate, self.program = query, certificate, query.program
         self.count, self.sizes = len(query.program), sizes(query.program)
-        self.places = _places(query, self.sizes)
+        self.places = places(self.program)
         self.asked = formula_nodes(query.goal)
         self.readers = [[k for k, node in enumerate(self.program) if a in arguments(node)] for a in range(self.count)]
         self.chains, self.apart = self._input_facts()
@@ -200,13 +201,14 @@ class _Steps:
         with one entry in inputs that rows with one entry on the way do not give."""
         chains: dict[int, set[int]] = {}
         apart: dict[int, list[tuple[int, int, int, int]]] = {}
-        for node, entries in single_inputs(self.program, self.asked).items():
+        for node, alone in single_inputs(self.program, self.asked).items():
             chain = {node}
             for k in range(node, -1, -1):
                 if k in chain:
                     chain.update(arguments(self.program[k])[:1])
             chains[node] = {k for k in chain if isinstance(self.program[k], Affine)}
-            apart[node] = [] if self._plain(node) else entries
+            columns: list[list[int]] = [c.tolist() for c in (alone.rows, alone.inputs, alone.elements, alone.coefficients)]
+            apart[node] = [] if self._plain(node) else list(zip(*columns, strict=True))
         return chains, apart
 
     def _plain(self, node: int) -> bool:
@@ -248,7 +250,7 @@ class _Steps:
         reached = set(begun)
         parts: list[str] = []
         for k in range(self.count - 1, -1, -1):
-            node, place, size = self.program[k], self.places[k], self.sizes[k]
+            node, place, size = self.program[k], self.places[k].start, self.sizes[k]
             if k not in reached:
                 parts.append("()")
                 continue
@@ -284,21 +286,3 @@ def _scattered(m: LinearMap) -> bool:
 def _members(groups: IntArray, place: int, give: Callable[[int], str]) -> Iterator[str]:
     for e, group in enumerate(groups):
         yield grouped(give(place + e * groups.shape[1] + j) for j in np.flatnonzero(group >= 0).tolist())
-
-
-def _places(query: Query, size: Sequence[int]) -> list[int]:
-    """Return where in the vector of multipliers those of each node begin."""
-    counts = [0]
-    for node, n in zip(query.program, size, strict=True):
-        match node:
-            case Input() | Affine():
-                counts.append(0)
-            case Staircase() | Table() | Wrap():
-                counts.append(n)
-            case Product():
-                counts.append(2 * n)
-            case Maximum(_, groups):
-                counts.append(groups.size)
-            case _:
-                assert_never(node)
-    return np.cumsum(counts).tolist()

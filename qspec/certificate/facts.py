@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,21 +26,14 @@ class InputFacts:
     def __init__(self, program: Program, nodes: Iterable[int]) -> None:
         self._lower: dict[tuple[int, int], Limits] = {}
         self._upper: dict[tuple[int, int], Limits] = {}
-        size = sizes(program)
-        inputs = [k for k, n in enumerate(program) if isinstance(n, Input)]
-        starts = np.cumsum([0, *(size[k] for k in inputs)])
-        flat = _flattened(program, set(nodes), dict(zip(inputs, starts.tolist(), strict=False)), int(starts[-1]))
-        for node in sorted(set(nodes) & set(flat)):
-            entries, bias = flat[node]
-            alone = (np.bincount(entries.rows, minlength=size[node]) == 1)[entries.rows]
-            rows, columns, slope = entries.rows[alone], entries.columns[alone], entries.coefficients[alone]
-            limit = -bias[rows] // slope  # slope·x + bias >= 0: x >= ceil(-bias / slope), or x <= floor(-bias / slope) if slope < 0
-            limit = limit + ((slope > 0) & (limit * slope != -bias[rows]))
-            for k, first in zip(inputs, starts, strict=False):
-                here = (columns >= first) & (columns < first + size[k])
+        for node, alone in single_inputs(program, nodes).items():
+            slope, bias = alone.coefficients, alone.bias
+            limit = -bias // slope  # slope·x + bias >= 0: x >= ceil(-bias / slope), or x <= floor(-bias / slope) if slope < 0
+            limit = limit + ((slope > 0) & (limit * slope != -bias))
+            for k in np.unique(alone.inputs).tolist():
                 for table, side in ((self._lower, slope > 0), (self._upper, slope < 0)):
-                    at = np.flatnonzero(here & side)
-                    table[node, k] = (rows[at], (columns[at] - first).astype(np.int64), shrink(limit[at]))
+                    at = np.flatnonzero((alone.inputs == k) & side)
+                    table[node, k] = (alone.rows[at], alone.elements[at], shrink(limit[at]))
 
     def tighten(self, k: int, known: Pair, facts: Facts) -> Pair:
         """Return bounds of input `k` within those known and within what the facts say of its elements."""
@@ -51,22 +45,30 @@ class InputFacts:
         return lower, upper
 
 
-def single_inputs(program: Program, nodes: Iterable[int]) -> dict[int, list[tuple[int, int, int, int]]]:
-    """Return by node, for those that are affine in the inputs, each row that reads one input element: row, input, element, coefficient."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Alone:
+    """The rows of a node that read one input element: `coefficients · element + bias` of the elements of `inputs`, all of one length."""
+
+    rows: IntArray
+    inputs: IntArray
+    elements: IntArray
+    coefficients: IntArray
+    bias: IntArray
+
+
+def single_inputs(program: Program, nodes: Iterable[int]) -> dict[int, Alone]:
+    """Return by node, for those that are affine in the inputs, the rows that read one input element."""
     size = sizes(program)
     inputs = [k for k, n in enumerate(program) if isinstance(n, Input)]
     starts = np.cumsum([0, *(size[k] for k in inputs)])
     flat = _flattened(program, set(nodes), dict(zip(inputs, starts.tolist(), strict=False)), int(starts[-1]))
-    found: dict[int, list[tuple[int, int, int, int]]] = {}
+    found: dict[int, Alone] = {}
     for node in sorted(set(nodes) & set(flat)):
-        entries, _ = flat[node]
+        entries, bias = flat[node]
         alone = (np.bincount(entries.rows, minlength=size[node]) == 1)[entries.rows]
-        which = np.searchsorted(starts, entries.columns[alone], side="right") - 1
-        rows: list[int] = entries.rows[alone].tolist()
-        columns: list[int] = (entries.columns[alone] - starts[which]).tolist()
-        slopes: list[int] = entries.coefficients[alone].tolist()
-        read: list[int] = [inputs[w] for w in which.tolist()]
-        found[node] = list(zip(rows, read, columns, slopes, strict=True))
+        rows, columns = entries.rows[alone], entries.columns[alone].astype(np.int64)
+        which = np.searchsorted(starts, columns, side="right") - 1
+        found[node] = Alone(rows, np.array(inputs, dtype=np.int64)[which], columns - starts[which], entries.coefficients[alone], bias[rows])
     return found
 
 
