@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -20,9 +21,9 @@ from qspec.errors import FormatError, ModelFileError, NetworkError, QspecError, 
 from qspec.face import Network
 from qspec.network.activations import ReLU
 from qspec.network.graph import Signal, apply
-from qspec.network.kernel_layers import Reshape
 from qspec.network.layers import Conv2D, Dense, Input, MaxPool2D, Requantize
 from qspec.readers.hls4ml_file import MARK, Call, Project, Settings, read_project
+from qspec.readers.onnx_codes import reshaped, scaled
 from qspec.readers.registry import Content, Reader
 
 VERSION = "hls4ml 1.3.0"
@@ -101,7 +102,7 @@ class _Circuit:
 
     def flat(self, signal: Signal) -> Signal:
         """Return a signal as the array in memory that it is."""
-        return signal if len(signal.shape) == 1 else apply(Reshape((signal.type.size,)), signal)
+        return reshaped(signal, (signal.type.size,))
 
     def weights(self, call: Call, place: int, shape: tuple[int, ...], kind: str) -> Tensor:
         """Return weights in their type."""
@@ -111,7 +112,7 @@ class _Circuit:
             raise ModelFileError("weights of hls4ml are missing or do not fit", given=given, expected=f"{shape} numbers")
         return quantize(np.array(self.project.weights[name], dtype=object).reshape(shape), self.project.format(kind))
 
-    def refuse(self, call: Call, what: str, given: object, expected: str) -> None:
+    def refuse(self, call: Call, what: str, given: object, expected: str) -> NoReturn:
         """Raise UnsupportedError about a layer."""
         raise UnsupportedError(f"{self.file}, {call.place}: {what}", given=given, expected=expected)
 
@@ -135,7 +136,7 @@ def conv(c: _Circuit, call: Call, x: Signal) -> Signal:
     image = (s.whole("in_height"), s.whole("in_width"), s.whole("n_chan"))
     shape = (s.whole("filt_height"), s.whole("filt_width"), image[2], s.whole("n_filt"))
     kernel, bias, accumulator = _sums(c, call, s, shape, shape[3])
-    x = apply(Reshape(image), c.flat(x)) if x.shape != image else x
+    x = reshaped(x, image)
     if not _exact(x, kernel, accumulator):
         c.refuse(call, "a convolution whose accumulator drops bits of products", str(accumulator), "as many fraction bits as a product has")
     pads = ((s.whole("pad_top"), s.whole("pad_bottom")), (s.whole("pad_left"), s.whole("pad_right")))
@@ -215,10 +216,7 @@ def normalize(c: _Circuit, call: Call, x: Signal) -> Signal:
     if s.product != "mult":
         c.refuse(call, "a product that is not read", s.product, "nnet::product::mult")
     scale, bias = c.weights(call, 2, (count,), s.types["scale_t"]), c.weights(call, 3, (count,), s.types["bias_t"])
-    flat = apply(Reshape((x.type.size // count, 1, count)), c.flat(x))
-    kernel = Tensor(scale.codes.reshape(1, 1, 1, count), scale.format)
-    made = apply(Conv2D(kernel, bias, groups=count, output=c.project.format(call.types[1]), name=call.arrays[1]), flat)
-    return apply(Reshape(x.shape), made)
+    return scaled(x, scale, bias, output=c.project.format(call.types[1]), name=call.arrays[1])
 
 
 def max_pool(c: _Circuit, call: Call, x: Signal) -> Signal:
@@ -228,10 +226,10 @@ def max_pool(c: _Circuit, call: Call, x: Signal) -> Signal:
     pads = [s.whole(f"pad_{side}") for side in ("top", "bottom", "left", "right")]
     if s.values.get("pool_op", "").strip() != "nnet::Max" or any(pads):
         c.refuse(call, "a pool that is not read", f"{s.values.get('pool_op')}, padding {pads}", "nnet::Max without padding")
-    x = apply(Reshape(image), c.flat(x)) if x.shape != image else x
     size, stride = (s.whole("pool_height"), s.whole("pool_width")), (s.whole("stride_height"), s.whole("stride_width"))
-    made = apply(MaxPool2D(size, stride, name=call.arrays[1]), x)
-    return apply(Requantize(c.project.format(call.types[1])), made) if c.project.format(call.types[1]).grid() != made.type.grid else made
+    made = apply(MaxPool2D(size, stride, name=call.arrays[1]), reshaped(x, image))
+    out = c.project.format(call.types[1])
+    return apply(Requantize(out), made) if out.grid() != made.type.grid else made
 
 
 def quantizer(c: _Circuit, call: Call, x: Signal) -> Signal:
@@ -246,15 +244,12 @@ def quantizer(c: _Circuit, call: Call, x: Signal) -> Signal:
         raise ModelFileError("a quantiser of hls4ml does not fit", given=given, expected=str(flat.shape[0]))
     if some is None:
         c.refuse(call, "a quantiser that makes zeros alone", call.function, "a type for some element")
-    assert some is not None
     if None in known:
-        kept = np.array([k is not None for k in known], dtype=np.int64).reshape(1, 1, 1, -1)
-        masked = apply(Conv2D(Tensor(kept, Fixed(2, 0)), groups=len(known)), apply(Reshape((1, 1, len(known))), flat))
-        flat = apply(Reshape((len(known),)), masked)
+        flat = scaled(flat, Tensor(np.array([k is not None for k in known], dtype=np.int64), Fixed(2, 0)))
     made = apply(Requantize(PerChannel(tuple(k or some for k in known)), name=call.arrays[1]), flat)
     if not all(_holds(out, k) for k in known if k is not None):
         made = apply(Requantize(out), made)  # the elements are assigned to this type
-    return apply(Reshape(x.shape), made) if made.shape != x.shape else made
+    return reshaped(made, x.shape)
 
 
 def _holds(out: Fixed, own: Fixed) -> bool:

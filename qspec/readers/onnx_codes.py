@@ -10,9 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
+from qspec.arithmetic.formats import Fixed
 from qspec.arithmetic.integers import IntArray
+from qspec.arithmetic.tensor import Tensor
 from qspec.network.graph import Signal, apply
 from qspec.network.kernel_layers import Reinterpret, Reshape, Transpose
+from qspec.network.layers import Conv2D
 from qspec.runtimes.arithmetic import Quantized
 
 Shape = tuple[int, ...]
@@ -130,6 +133,14 @@ def reshaped(signal: Signal, shape: Shape) -> Signal:
     while isinstance(signal.layer, Reshape) and signal.shape != shape:
         signal = signal.arguments[0]
     return signal if signal.shape == shape else apply(Reshape(shape), signal)
+
+
+def scaled(signal: Signal, factors: Tensor, bias: Tensor | None = None, *, output: Fixed | None = None, name: str = "") -> Signal:
+    """Return `factor * a + bias` with a factor and a bias for each entry of the last axis (or of rows that long), exact until `output`."""
+    channels = factors.shape[0]
+    kernel = Tensor(factors.codes.reshape(1, 1, 1, channels), factors.format)
+    columns = reshaped(signal, (signal.type.size // channels, 1, channels))
+    return reshaped(apply(Conv2D(kernel, bias, groups=channels, output=output, name=name), columns), signal.shape)
 
 
 def rows(codes: Codes) -> tuple[Signal, int]:

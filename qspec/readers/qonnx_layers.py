@@ -13,10 +13,10 @@ from qspec.arithmetic.formats import Affine
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.arithmetic.tensor import Tensor
 from qspec.errors import UnsupportedError
-from qspec.network.graph import Signal, apply
+from qspec.network.graph import apply
 from qspec.network.layers import Add, Conv2D, Dense, MaxPool2D
 from qspec.network.types import accumulator_grid
-from qspec.readers.onnx_codes import Codes, fresh, from_image, image, plain, reshaped, rows
+from qspec.readers.onnx_codes import Codes, fresh, from_image, image, plain, rows, scaled
 from qspec.readers.onnx_quantized_layers import Windows
 from qspec.readers.qonnx_values import (
     EXACT_FLOAT,
@@ -154,10 +154,7 @@ def _affine(x: Numbers, slope: Sequence[Fraction], shift: Sequence[Fraction]) ->
     repeat = channels // rows_
     own = signal.type.grid.units * (channels if signal.type.grid.channels == 1 else 1)
     ratios = [s / u for s, u in zip([*slope] * repeat, own, strict=True)]
-    kernel, bias = _signed(ratios), _signed([*shift] * repeat)
-    layer = Conv2D(Tensor(kernel.codes.reshape(1, 1, 1, channels), kernel.format), bias, groups=channels, name="tail")
-    made: Signal = apply(layer, reshaped(signal, (prod(signal.shape[:-1]), 1, channels)))
-    return back(reshaped(made, signal.shape))
+    return back(scaled(signal, _signed(ratios), _signed([*shift] * repeat), name="tail"))
 
 
 def _signed(values: Sequence[Fraction]) -> Tensor:

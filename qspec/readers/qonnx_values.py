@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
+from typing import Literal
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from qspec.errors import UnsupportedError
 from qspec.network.graph import Signal, apply
 from qspec.network.kernel_layers import Reinterpret, Thresholds
 from qspec.network.layers import Conv2D, Dense
-from qspec.readers.onnx_codes import Codes, bare, fresh, from_image, image, plain, reshaped
+from qspec.readers.onnx_codes import Codes, bare, fresh, from_image, image, plain, reshaped, scaled
 from qspec.runtimes import qonnx
 from qspec.runtimes.qonnx import Array, Kind, Quantizer, Step
 
@@ -103,10 +104,10 @@ def _collapsed(c: Array) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Where constants differ: the shape that all of them broadcast to, and the signal on whose last axis it lies (None: nowhere)."""
+    """Where constants differ: the shape that all of them broadcast to, and the signal on whose last axis they lie."""
 
     pattern: tuple[int, ...]
-    place: str
+    place: Literal["nowhere", "last", "image", "flat"]
 
 
 def _rows(x: Numbers, constants: Sequence[Array]) -> Rows:
@@ -218,9 +219,7 @@ def _mirrored(signal: Signal, sign: IntArray) -> Signal:
     signs = np.broadcast_to(sign, (channels,))
     if isinstance(layer, Dense | Conv2D) and layer.output is None and layer.accumulator is None and layer.bias is None:
         return apply(replace(layer, kernel=Tensor(layer.kernel.codes * signs, _symmetric(layer.kernel))), *signal.arguments)
-    kernel = Tensor(signs.reshape(1, 1, 1, channels), Affine(2, True, Fraction(1)))
-    made = apply(Conv2D(kernel, groups=channels), reshaped(signal, (prod(signal.shape[:-1]), 1, channels)))
-    return reshaped(made, signal.shape)
+    return scaled(signal, Tensor(signs, Affine(2, True, Fraction(1))))
 
 
 def _symmetric(kernel: Tensor) -> Affine:
