@@ -31,6 +31,7 @@ from qspec.network.kernel_layers import Multiplier, Reshape, Thresholds
 from qspec.network.layers import Conv2D, Dense, Flatten, Input, MaxPool2D, Requantize
 from qspec.network.shapes import padding_pairs
 from qspec.network.types import spread
+from qspec.readers.export_chain import expect_chain, stored_scale
 from qspec.runtimes.arithmetic import Quantized, staircase
 from qspec.runtimes.ort import OrtQLinear
 from qspec.support import checks
@@ -40,6 +41,8 @@ Style = Literal["qdq", "qlinear"]
 OPSET, IR = 17, 8
 EXACT = 1 << 24
 """Integers below it are float32 numbers."""
+FAR = 1 << 40
+"""A sum beyond all that int32 holds."""
 
 
 def to_onnx(network: Network, path: str | Path, *, style: Style = "qlinear") -> None:
@@ -60,11 +63,10 @@ def to_onnx(network: Network, path: str | Path, *, style: Style = "qlinear") -> 
 
 @dataclass(frozen=True, slots=True)
 class _Codes:
-    """A signal of the file: the name of its tensor, its quantisation, its codes, and whether channels are on the second axis."""
+    """A signal of the file: the name of its tensor, its quantisation, and whether channels are on the second axis."""
 
     name: str
     quantized: Quantized
-    ends: tuple[int, int]
     first: bool
 
 
@@ -81,15 +83,12 @@ class _Export:
     def model(self) -> Any:
         onnx: Any = import_module("onnx")
         stages = self.network.stages
-        if self.network.outputs != (len(stages) - 1,) or any(s.arguments != (k - 1,) for k, s in enumerate(stages) if k):
-            raise UnsupportedError(
-                "only chains of layers are written as .onnx", given=self.network.name, expected="one layer after the other"
-            )
+        expect_chain(self.network, ".onnx")
         self.code, taps = program(self.network)
         self.known, self.taps = bound(self.code), dict(taps)
         source = stages[0].layer
         assert isinstance(source, Input)
-        signal = _Codes("x", *_quantized(stages[0], source.format), first=False)
+        signal = _Codes("x", _quantized(stages[0], source.format)[0], first=False)
         ports = [self._port(onnx, "x", signal, stages[0].type.shape)]
         k = 1
         while k < len(stages):
@@ -115,11 +114,11 @@ class _Export:
                 pads = padding_pairs(layer.padding, (image[0], image[1]), layer.window, stride, (1, 1))
                 x = self._channels_first(x, image)
                 made = self._add("MaxPool", [x.name], stage.name, kernel_shape=layer.window, strides=stride, pads=_pads(pads))
-                return _Codes(made, x.quantized, x.ends, first=True)
+                return _Codes(made, x.quantized, first=True)
             case Flatten() | Reshape() if after is None:
                 x = self._channels_last(x)
                 shape = self._keep(f"{stage.name}/shape", np.array([-1, *stage.type.shape], np.int64))
-                return _Codes(self._add("Reshape", [x.name, shape], stage.name), x.quantized, x.ends, first=False)
+                return _Codes(self._add("Reshape", [x.name, shape], stage.name), x.quantized, first=False)
             case _:
                 raise _refused(stage)
 
@@ -131,7 +130,7 @@ class _Export:
             advice = 'unsigned formats of 7 bits, which int8 holds, or style="qdq"'
             raise UnsupportedError(f"codes of two types around {stage.name!r}", given=given, expected="one type", advice=advice)
         channels = layer.kernel.shape[-1]
-        scales = [_float32(stage, u) for u in spread(layer.kernel.format.grid().units, channels)]
+        scales = [stored_scale(stage, u) for u in spread(layer.kernel.format.grid().units, channels)]
         units = spread(self._units(stage, channels), channels)
         wanted = [u * v for u, v in zip(spread((Fraction(x.quantized.scale),), channels), map(Fraction, scales), strict=True)]
         codes = layer.kernel.codes
@@ -141,8 +140,9 @@ class _Export:
             raise UnsupportedError(
                 f"the parameters of {stage.name!r} are not those of ONNX", given=str(layer.kernel.format), expected=expected
             )
-        ends = self._ends(stage, after, ends)
-        self._compare(stage, after, self._rule(stage, x.quantized, scales, out, ends))
+        chain, sums = self._chain(stage, after)
+        ends = _reached(chain, sums.lower.size, ends)
+        _compare(stage, chain, sums, self._rule(stage, x.quantized, scales, out, ends))
         bias = self._bias(stage, layer, wanted)
         image = self.network.stages[stage.arguments[0]].type.shape
         if isinstance(layer, Conv2D):
@@ -150,7 +150,7 @@ class _Export:
             weights, attributes = codes.transpose(3, 2, 0, 1), self._window(layer, image)
         else:
             shape = self._keep(f"{stage.name}/in", np.array([-1, image[0], 1, 1], np.int64))
-            x = _Codes(self._add("Reshape", [x.name, shape], f"{stage.name}/columns"), x.quantized, x.ends, first=True)
+            x = _Codes(self._add("Reshape", [x.name, shape], f"{stage.name}/columns"), x.quantized, first=True)
             weights, attributes = codes.T[:, :, None, None], {}
         made = self._operator(stage, x, weights, scales, bias, out, attributes)
         if ends != out.ends:
@@ -158,8 +158,8 @@ class _Export:
             made = self._add("Clip", [made, low, high], f"{stage.name}/clip")
         if isinstance(layer, Dense):
             shape = self._keep(f"{stage.name}/out", np.array([-1, channels], np.int64))
-            return _Codes(self._add("Reshape", [made, shape], f"{stage.name}/row"), out, ends, first=False)
-        return _Codes(made, out, ends, first=True)
+            return _Codes(self._add("Reshape", [made, shape], f"{stage.name}/row"), out, first=False)
+        return _Codes(made, out, first=True)
 
     def _operator(
         self,
@@ -216,34 +216,13 @@ class _Export:
         bias = 0 if stage.layer.bias is None else int(np.abs(stage.layer.bias.codes).max(initial=0))
         return int(sums.max(initial=0)) * max(abs(e - x.zero) for e in x.ends) + bias
 
-    def _compare(self, stage: Stage, after: Stage, theirs: Thresholds) -> None:
-        """Raise UnsupportedError unless a layer makes of every sum within its bounds the code that ONNX Runtime makes of it."""
-        top, bottom = self.taps[after.name].output, self.taps[stage.name].accumulator
-        chain, found = peeled(self.code, top, {bottom} if bottom is not None else set())
+    def _chain(self, stage: Stage, after: Stage) -> tuple[Chain, Interval]:
+        """Return what makes codes of the sums of a layer, and the bounds of these; raises UnsupportedError if it is not increasing."""
+        bottom = self.taps[stage.name].accumulator
+        chain, found = peeled(self.code, self.taps[after.name].output, {bottom} if bottom is not None else set())
         if bottom is None or found != bottom:
             raise _refused(after)
-        rows = len(theirs.base)
-        sums = self.known[bottom]
-        low, high = sums.lower.reshape(-1, rows).min(axis=0), sums.upper.reshape(-1, rows).max(axis=0)
-        steps = theirs.thresholds.T
-        points: IntArray = np.clip(np.concatenate([low[None], high[None], steps - 1, steps]), low, high)
-        ours = Chain(chain).take(slice(0, rows))(points)
-        codes = climb(Steps(theirs.base, theirs.thresholds), points)
-        if np.any(ours != codes):
-            k, channel = (int(v) for v in np.argwhere(ours != codes)[0])
-            raise UnsupportedError(
-                f"the rounding of {stage.name!r} is not that of ONNX Runtime",
-                given=f"the sum {points[k, channel]} in channel {channel} is {ours[k, channel]} here and {codes[k, channel]} there",
-                expected="roundings to nearest, ties to even (RND_CONV), saturation",
-            )
-
-    def _ends(self, stage: Stage, after: Stage, ends: tuple[int, int]) -> tuple[int, int]:
-        """Return the least and the greatest code of a layer, where its activation cuts off."""
-        own = self.known[self.taps[after.name].output]
-        chain, _ = peeled(self.code, self.taps[after.name].output, {self.taps[stage.name].accumulator or 0})
-        far = 1 << 40
-        wide = [Chain(chain)(np.full(own.lower.shape, v)) for v in (-far, far)] if chain else []
-        return (max(ends[0], int(wide[0].min())), min(ends[1], int(wide[1].max()))) if wide else ends
+        return Chain(chain), self.known[bottom]
 
     # ---- parts of the file
 
@@ -270,12 +249,12 @@ class _Export:
         if x.first:
             return x
         assert len(image) == 3
-        return _Codes(self._add("Transpose", [x.name], f"{x.name}/first", perm=(0, 3, 1, 2)), x.quantized, x.ends, first=True)
+        return _Codes(self._add("Transpose", [x.name], f"{x.name}/first", perm=(0, 3, 1, 2)), x.quantized, first=True)
 
     def _channels_last(self, x: _Codes) -> _Codes:
         if not x.first:
             return x
-        return _Codes(self._add("Transpose", [x.name], f"{x.name}/last", perm=(0, 2, 3, 1)), x.quantized, x.ends, first=False)
+        return _Codes(self._add("Transpose", [x.name], f"{x.name}/last", perm=(0, 2, 3, 1)), x.quantized, first=False)
 
     def _scale(self, name: str, q: Quantized) -> tuple[str, str]:
         return self._keep(f"{name}_scale", np.float32(q.scale)), self._keep(f"{name}_zero", np.array(q.zero, _dtype(q)))
@@ -299,14 +278,30 @@ def _quantized(stage: Stage, fmt: object) -> tuple[Quantized, tuple[int, int]]:
     if not isinstance(fmt, Affine | Fixed) or fmt.width > 8 or fmt.grid().channels != 1:
         raise UnsupportedError(f"the signal {stage.name!r} is no int8 or uint8", given=str(fmt), expected="at most 8 bits, one scale")
     grid = fmt.grid()
-    return Quantized(_float32(stage, grid.units[0]), grid.zeros[0], fmt.upper < 128), (fmt.lower, fmt.upper)
+    return Quantized(stored_scale(stage, grid.units[0]), grid.zeros[0], fmt.upper < 128), (fmt.lower, fmt.upper)
 
 
-def _float32(stage: Stage, unit: Fraction) -> float:
-    value = float(np.float32(float(unit)))
-    if value != unit:
-        raise UnsupportedError(f"a scale of {stage.name!r} is no float32", given=str(unit), expected="a scale that a file can hold")
-    return value
+def _reached(chain: Chain, size: int, ends: tuple[int, int]) -> tuple[int, int]:
+    """Return the least and the greatest code of a layer, where its activation cuts off."""
+    least, most = (chain(np.full(size, v)) for v in (-FAR, FAR))
+    return max(ends[0], int(least.min())), min(ends[1], int(most.max()))
+
+
+def _compare(stage: Stage, chain: Chain, sums: Interval, theirs: Thresholds) -> None:
+    """Raise UnsupportedError unless a layer makes of every sum within its bounds the code that ONNX Runtime makes of it."""
+    rows = len(theirs.base)
+    low, high = sums.lower.reshape(-1, rows).min(axis=0), sums.upper.reshape(-1, rows).max(axis=0)
+    steps = theirs.thresholds.T
+    points: IntArray = np.clip(np.concatenate([low[None], high[None], steps - 1, steps]), low, high)
+    ours = chain.take(slice(0, rows))(points)
+    codes = climb(Steps(theirs.base, theirs.thresholds), points)
+    if np.any(ours != codes):
+        k, channel = (int(v) for v in np.argwhere(ours != codes)[0])
+        raise UnsupportedError(
+            f"the rounding of {stage.name!r} is not that of ONNX Runtime",
+            given=f"the sum {points[k, channel]} in channel {channel} is {ours[k, channel]} here and {codes[k, channel]} there",
+            expected="roundings to nearest, ties to even (RND_CONV), saturation",
+        )
 
 
 def _dtype(q: Quantized) -> type[np.generic]:

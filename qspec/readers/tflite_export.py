@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from qspec.network.graph import Stage
 from qspec.network.kernel_layers import Multiplier, Reshape
 from qspec.network.layers import Conv2D, Dense, Flatten, Input, MaxPool2D
 from qspec.network.shapes import padding_pairs
+from qspec.readers.export_chain import expect_chain, stored_scale
 from qspec.readers.tflite_file import TfliteModel, TfliteOperator, TfliteTensor
 from qspec.readers.tflite_write import write_model
 from qspec.runtimes.arithmetic import Quantized
@@ -48,10 +48,7 @@ class _Export:
 
     def model(self) -> TfliteModel:
         stages = self.network.stages
-        if self.network.outputs != (len(stages) - 1,) or any(s.arguments != (k - 1,) for k, s in enumerate(stages) if k):
-            raise UnsupportedError(
-                "only chains of layers are written as .tflite", given=self.network.name, expected="one layer after the other"
-            )
+        expect_chain(self.network, ".tflite")
         layer = stages[0].layer
         assert isinstance(layer, Input)
         signal = _quantized(stages[0], layer.format)
@@ -139,22 +136,14 @@ class _Export:
 def _quantized(stage: Stage, fmt: object) -> Quantized:
     if not isinstance(fmt, Affine) or fmt.width != 8 or not fmt.signed or fmt.grid().channels != 1:
         raise UnsupportedError(f"the signal {stage.name!r} is not int8", given=str(fmt), expected="one scale and zero point, 8 bits signed")
-    return Quantized(_single(stage, fmt.grid().units[0]), fmt.grid().zeros[0])
+    return Quantized(stored_scale(stage, fmt.grid().units[0]), fmt.grid().zeros[0])
 
 
 def _scales(stage: Stage, kernel: Tensor) -> tuple[float, ...]:
     fmt = kernel.format
     if not isinstance(fmt, Affine) or fmt.width > 8 or not fmt.signed or any(fmt.grid().zeros):
         raise UnsupportedError(f"the weights of {stage.name!r} are not symmetric int8", given=str(fmt), expected="int8 with zero point 0")
-    return tuple(_single(stage, u) for u in fmt.grid().units)
-
-
-def _single(stage: Stage, unit: Fraction) -> float:
-    """Return a scale that a file can hold: exactly a float32."""
-    value = float(np.float32(float(unit)))
-    if value != unit:
-        raise UnsupportedError(f"a scale of {stage.name!r} is no float32", given=str(unit), expected="a scale that a file can hold")
-    return value
+    return tuple(stored_scale(stage, u) for u in fmt.grid().units)
 
 
 def _activation(stage: Stage, stored: Multiplier, out: Quantized) -> int:
