@@ -142,8 +142,8 @@ class _Export:
             )
         chain, sums = self._chain(stage, after)
         ends = _reached(chain, sums.lower.size, ends)
-        _compare(stage, chain, sums, self._rule(stage, x.quantized, scales, out, ends))
-        bias = self._bias(stage, layer, wanted)
+        bias = _bias(stage, layer, wanted)
+        _compare(stage, chain, sums, self._rule(stage, _gain(layer, bias, x.quantized), x.quantized, scales, out, ends))
         image = self.network.stages[stage.arguments[0]].type.shape
         if isinstance(layer, Conv2D):
             x = self._channels_first(x, image)
@@ -190,14 +190,11 @@ class _Export:
 
     # ---- what is compared
 
-    def _rule(self, stage: Stage, x: Quantized, scales: Sequence[float], out: Quantized, ends: tuple[int, int]) -> Thresholds:
-        """Return the staircase by which ONNX Runtime makes codes of the sums of a layer."""
+    def _rule(self, stage: Stage, reach: int, x: Quantized, scales: Sequence[float], out: Quantized, ends: tuple[int, int]) -> Thresholds:
+        """Return the staircase by which ONNX Runtime makes codes of the sums of a layer; partial ones reach no further than `reach`."""
         if self.style == "qlinear":
             return OrtQLinear().sums(x, scales, out, ends)
-        tap = self.taps[stage.name].accumulator
-        largest = 0 if tap is None else self.known[tap].magnitude
         powers = all(_power_of_two(s) for s in (x.scale, out.scale, *scales))
-        reach = max(largest, self._gain(stage, x))
         if not powers or reach >= EXACT:
             given = "scales that are no powers of two" if not powers else f"sums up to {reach}"
             raise UnsupportedError(
@@ -208,13 +205,6 @@ class _Export:
             )
         factors = np.array([x.scale * s / out.scale for s in scales])
         return staircase(lambda sums: np.rint(sums * factors[:, None]).astype(np.int64) + out.zero, factors.size, ends, out.format)
-
-    def _gain(self, stage: Stage, x: Quantized) -> int:
-        """Return what no partial sum of products and bias exceeds."""
-        assert isinstance(stage.layer, Dense | Conv2D)
-        sums = np.abs(stage.layer.kernel.codes.astype(np.int64)).reshape(-1, stage.layer.kernel.shape[-1]).sum(axis=0)
-        bias = 0 if stage.layer.bias is None else int(np.abs(stage.layer.bias.codes).max(initial=0))
-        return int(sums.max(initial=0)) * max(abs(e - x.zero) for e in x.ends) + bias
 
     def _chain(self, stage: Stage, after: Stage) -> tuple[Chain, Interval]:
         """Return what makes codes of the sums of a layer, and the bounds of these; raises UnsupportedError if it is not increasing."""
@@ -229,17 +219,6 @@ class _Export:
     def _units(self, stage: Stage, channels: int) -> tuple[Fraction, ...]:
         units = self.taps[stage.name].accumulator_units
         return tuple(Fraction(u) for u in (units[:channels] if units is not None else ()))
-
-    def _bias(self, stage: Stage, layer: Dense | Conv2D, units: Sequence[Fraction]) -> IntArray:
-        if layer.bias is None:
-            return np.zeros(len(units), np.int64)
-        grid = layer.bias.format.grid()
-        zeros = grid.zeros * (len(units) // len(grid.zeros))
-        own = zip(layer.bias.codes.tolist(), zeros, spread(grid.units, len(units)), units, strict=True)
-        values = [Fraction(int(c) - z) * u / v for c, z, u, v in own]
-        if any(v.denominator != 1 or abs(v) >= 2**31 for v in values):
-            raise UnsupportedError(f"a bias of {stage.name!r} is no int32", given=str(values[0]), expected="units of input times weight")
-        return np.array([int(v) for v in values])
 
     def _window(self, layer: Conv2D, image: tuple[int, ...]) -> dict[str, Any]:
         pads = padding_pairs(layer.padding, (image[0], image[1]), layer.kernel.shape[:2], layer.stride, layer.dilation)
@@ -279,6 +258,25 @@ def _quantized(stage: Stage, fmt: object) -> tuple[Quantized, tuple[int, int]]:
         raise UnsupportedError(f"the signal {stage.name!r} is no int8 or uint8", given=str(fmt), expected="at most 8 bits, one scale")
     grid = fmt.grid()
     return Quantized(stored_scale(stage, grid.units[0]), grid.zeros[0], fmt.upper < 128), (fmt.lower, fmt.upper)
+
+
+def _bias(stage: Stage, layer: Dense | Conv2D, units: Sequence[Fraction]) -> IntArray:
+    """Return the bias in units of input times weight."""
+    if layer.bias is None:
+        return np.zeros(len(units), np.int64)
+    grid = layer.bias.format.grid()
+    zeros = grid.zeros * (len(units) // len(grid.zeros))
+    own = zip(layer.bias.codes.tolist(), zeros, spread(grid.units, len(units)), units, strict=True)
+    values = [Fraction(int(c) - z) * u / v for c, z, u, v in own]
+    if any(v.denominator != 1 or abs(v) >= 2**31 for v in values):
+        raise UnsupportedError(f"a bias of {stage.name!r} is no int32", given=str(values[0]), expected="units of input times weight")
+    return np.array([int(v) for v in values])
+
+
+def _gain(layer: Dense | Conv2D, bias: IntArray, x: Quantized) -> int:
+    """Return what no partial sum of products and bias exceeds."""
+    sums = np.abs(layer.kernel.codes.astype(np.int64)).reshape(-1, layer.kernel.shape[-1]).sum(axis=0)
+    return int(sums.max(initial=0)) * max(abs(e - x.zero) for e in x.ends) + int(np.abs(bias).max(initial=0))
 
 
 def _reached(chain: Chain, size: int, ends: tuple[int, int]) -> tuple[int, int]:

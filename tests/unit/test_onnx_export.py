@@ -105,3 +105,11 @@ def test_the_command_writes_onnx(tmp_path):
     image(np.random.default_rng(4), qs.Fixed(8, 4)).save(tmp_path / "net.qspec")
     assert main(["export", str(tmp_path / "net.qspec"), "-o", str(tmp_path / "net.onnx")]) == 0
     assert run(tmp_path / "net.onnx", np.zeros((2, 7, 5, 2))).shape == (2, 3)
+
+
+@pytest.mark.parametrize(("code", "bias"), [(2**24 - 16, qs.Fixed(26, 4)), (2**20 - 1, qs.Fixed(22, 0))])
+def test_partial_sums_count_a_bias_by_its_value_and_not_by_its_code(code, bias, tmp_path):
+    kernel, summand = qs.Tensor(np.ones((1, 1), int), qs.Fixed(4, 2)), qs.Tensor(np.array([code]), bias)
+    net = qs.Sequential(qs.Input((1,), qs.Fixed(5, 2)), qs.Dense(kernel, summand, output=fixed(8, 1)))
+    with pytest.raises(qs.UnsupportedError, match="rounded in ways that no standard says"):
+        qs.to_onnx(net, tmp_path / "net.onnx", style="qdq")
