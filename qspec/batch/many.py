@@ -142,7 +142,9 @@ def verify_many(
     """
     properties = _properties(spec)
     checks.flag(progress, "progress")
-    settings = every_option(options)
+    settings = Settings.of(options)
+    if settings.solver is None:
+        settings = replace(settings, solver=DEFAULT_SOLVER)
     elements = grid(**cast(Mapping[str, Iterable[object]], over)) if isinstance(over, Mapping) else over
     if isinstance(elements, str) or not isinstance(elements, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpecError(
@@ -166,12 +168,6 @@ def _properties(spec: Specs) -> tuple[Property, ...]:
             "not a property", given=repr(stray[0]) if stray else "none", expected="a property, or a list or dictionary of properties"
         )
     return tuple(replace(p, name=name) if isinstance(name, str) else p for name, p in found.items())
-
-
-def every_option(given: Mapping[str, object], kind: type = Options, **defaults: object) -> Settings:
-    """Return every option of `verify`, as given or as it is by default, the solver named; raises SpecError on one that it has not."""
-    settings = Settings.of(given, kind, **defaults)
-    return settings if settings.solver is not None else replace(settings, solver=DEFAULT_SOLVER)
 
 
 def _stamp(settings: Settings) -> str:
@@ -273,7 +269,7 @@ class Batch:
         return Finished(task.index, name, reply.key, task.parameters, result, resumed)
 
     def _crashed(self, task: Task, death: Death) -> Result:
-        spec, solver = self._properties[task.position], self._settings.solver or DEFAULT_SOLVER
+        spec = self._properties[task.position]
         return Result(
             Verdict.UNKNOWN,
             spec.kind,
@@ -281,7 +277,7 @@ class Batch:
             Evidence.NONE,
             reason=Reason.CRASH,
             detail=f"the worker that was asked ended with status {death.status}, and so did another before",
-            solver=solver if isinstance(solver, str) else solver.name,
+            solver=self._settings.name,
             limits=self._limits,
             parameters={**spec.values, **task.parameters},
             networks=self._networks[task.position],

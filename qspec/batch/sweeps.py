@@ -225,7 +225,7 @@ def _levels(
 
 def _batch(levels: Sequence[Level], points: Sequence[Values], settings: Settings, workers: int | None) -> tuple[int, Asking]:
     """Return how many queries one solver is asked about the quantised networks, and who asks them."""
-    method = str(settings.plain()["solver"])
+    method = settings.name
     places = [(level, name) for level in levels for name in level.specs]
 
     def tags(task: Task, _: Result | None) -> dict[str, object]:

@@ -140,7 +140,7 @@ class Desk:
 
     def _unasked(self, task: Task, error: Exception) -> Result:
         """Return that a limit was met before the query was known."""
-        spec, solver = self._job.properties[task.position], self._job.settings.solver
+        spec, settings = self._job.properties[task.position], self._job.settings
         return Result(
             Verdict.UNKNOWN,
             spec.kind,
@@ -148,8 +148,8 @@ class Desk:
             Evidence.NONE,
             reason=Reason.TIMEOUT if isinstance(error, OutOfTime) else Reason.MEMORY,
             detail=str(error),
-            solver="" if solver is None else solver if isinstance(solver, str) else solver.name,
-            limits=self._job.settings.limits,
+            solver=settings.name,
+            limits=settings.limits,
         )
 
 

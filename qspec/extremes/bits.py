@@ -7,7 +7,7 @@ Source: Giacobbe, Henzinger, Lechner, TACAS 2020.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Unpack, cast, overload
 
 from qspec.errors import SpecError
@@ -15,7 +15,7 @@ from qspec.extremes.layer_bits import LayerWidths, descend, why_unknown
 from qspec.face import Network
 from qspec.language.formulas import Property
 from qspec.quantization.accuracy import Labelled
-from qspec.solver import Reason, get_solver
+from qspec.solver import Reason
 from qspec.support import checks
 from qspec.support.options import listed
 from qspec.support.plain import document
@@ -126,8 +126,7 @@ def fewest_bits(
     widths, points = sorted(set(checks.integers(bits, "bits"))), checks.mappings(samples, "samples")
     if not widths or not points:
         raise SpecError("nothing to try", given=f"{len(widths)} widths, {len(points)} samples", expected="at least one of each")
-    settings = Settings.of(options, solver=DEFAULT_SOLVER)
-    settings = replace(settings, solver=get_solver(settings.solver or DEFAULT_SOLVER))
+    settings = Settings.of(options).resolved(DEFAULT_SOLVER)
 
     def ask(spec: Property) -> Result:
         return verify(spec, **settings.options())

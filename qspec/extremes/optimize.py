@@ -27,7 +27,7 @@ from qspec.language.formulas import Comparison, Formula, Property, exists
 from qspec.language.interpret import Interpreter
 from qspec.language.traversal import is_real
 from qspec.passes import Pipeline
-from qspec.solver import Reason, get_solver
+from qspec.solver import Reason
 from qspec.verify.decide import default_solver, verify
 from qspec.verify.options import Options, Settings
 from qspec.verify.reproducer import write_reproducer
@@ -96,21 +96,20 @@ def _start(
         raise SpecError("not an objective", given=objective, expected="qs.maximize(…) or qs.minimize(…)")
     deadline = settings.limits.deadline()
     spec = objective.property()
-    chosen = get_solver(settings.solver or default_solver(spec))
+    settings = settings.resolved(default_solver(spec))
     bound_spec = bind(spec)
-    settings = replace(settings, solver=chosen)
 
     def ask(asked: Property, timeout: float | None) -> Result:
         return verify(asked, **replace(settings, timeout=timeout).options())
 
     value = cast(Comparison, bound_spec.then).difference
     value = value if objective.sense == "maximize" else -value
-    best = Optimum(objective.sense, objective.name, Fraction(0), Fraction(0), solver=chosen.name, parameters=dict(spec.values))
+    best = Optimum(objective.sense, objective.name, Fraction(0), Fraction(0), solver=settings.name, parameters=dict(spec.values))
     if is_real(bound_spec):
         from qspec.extremes.real_optimize import start, step_of  # here, because `import qspec` is to be quick
 
         unit = step_of(step)
-        settings = replace(settings, delta=min(settings.delta, float(abs(unit) / 16)))
+        settings = replace(settings, delta=min(settings.delta, float(unit / 16)))
         return start(bound_spec, value, unit, ask, deadline, best)
     unit, lower, upper = _grid(bound_spec, value)
     return _Run(bound_spec, value, unit, lower, Bracket(lower - 1, upper + 1), ask, deadline, best)

@@ -23,7 +23,7 @@ from qspec.language.bind import bind
 from qspec.language.expressions import Parameter
 from qspec.language.formulas import Property
 from qspec.language.traversal import occurrences
-from qspec.solver import Reason, get_solver
+from qspec.solver import Reason
 from qspec.support import checks
 from qspec.support.plain import document
 from qspec.verify.decide import verify
@@ -95,14 +95,12 @@ def largest_radius(
     Without `high` the search ends where the assumption leaves nothing out. Assumes that a property which holds for one value holds for
     every smaller one; raises SpecError where a verdict contradicts that, if the parameter is not one number, or if no end is found.
     """
-    settings = Settings.of(options, solver=DEFAULT_SOLVER)
+    settings = Settings.of(options).resolved(DEFAULT_SOLVER)
     deadline = settings.limits.deadline()
-    chosen = get_solver(settings.solver or DEFAULT_SOLVER)
     first, width = rational(low), rational(step)
     last = None if high is None else rational(high)
     checks.text(parameter, "the name of the parameter")
     _check(spec, parameter, first, last, width)
-    settings = replace(settings, solver=chosen)
 
     def ask(at: Property, seconds: float | None) -> Result:
         return verify(at, **replace(settings, timeout=seconds).options())
@@ -111,7 +109,7 @@ def largest_radius(
     top = None if last is None else (last - first) // width if limit is None else min(limit, (last - first) // width)
     run = _Run(spec, parameter, first, width, ask, deadline, limit, top)
     run.search()
-    return run.result(chosen.name)
+    return run.result(settings.name)
 
 
 def _check(spec: Property, parameter: str, low: Fraction, high: Fraction | None, step: Fraction) -> None:

@@ -7,7 +7,7 @@ them all. Parameters of a property are not among them: `spec.at(…)` gives thos
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypedDict, cast, get_args
 
 from qspec.errors import SpecError
@@ -95,11 +95,19 @@ class Settings:
         """The limits, as solvers see them."""
         return Limits(self.timeout, self.memory, self.seed)
 
+    @property
+    def name(self) -> str:
+        """The name of the solver, empty if none is chosen."""
+        return "" if self.solver is None else self.solver if isinstance(self.solver, str) else self.solver.name
+
+    def resolved(self, default: str) -> Settings:
+        """Return the settings with the solver itself instead of its name, that of `default` if none is chosen; raises as `get_solver`."""
+        return replace(self, solver=get_solver(self.solver or default))
+
     def plain(self) -> dict[str, object]:
         """Return all options as a dictionary, the solver by its name."""
-        named = None if self.solver is None else self.solver if isinstance(self.solver, str) else self.solver.name
         every: dict[str, object] = {f.name: getattr(self, f.name) for f in fields(self)}
-        return every | {"solver": named, "without": sorted(self.without)}
+        return every | {"solver": self.name or None, "without": sorted(self.without)}
 
     def options(self) -> Options:
         """Return all options as `verify` takes them."""
