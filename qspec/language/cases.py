@@ -120,7 +120,7 @@ class Ranking:
             left.remove(int(c))
         return Conjunction(tuple(parts)) if parts else Constantly(True)
 
-    def __eq__(self, other: object) -> Formula:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __eq__(self, other: object) -> Formula:  # pyright: ignore[reportIncompatibleMethodOverride]
         n = self.scores.size
         if not isinstance(other, Ranking):
             listed = list(cast(Sequence[int], other)) if isinstance(other, Sequence | np.ndarray) else []
@@ -135,7 +135,7 @@ class Ranking:
         same = tuple(SameClass(self.scores[p], other.scores[p], self.ties) for p in pairs)
         return Conjunction(same) if same else Constantly(True)
 
-    def __ne__(self, other: object) -> Formula:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __ne__(self, other: object) -> Formula:  # pyright: ignore[reportIncompatibleMethodOverride]
         return ~(self == other)
 
     __hash__ = object.__hash__

@@ -131,10 +131,10 @@ class Expression(Array):
     def __lt__(self, other: Operand) -> Comparison:
         return _compare(expression(other), ">", self)
 
-    def __eq__(self, other: Operand) -> Comparison:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __eq__(self, other: Operand) -> Comparison:  # pyright: ignore[reportIncompatibleMethodOverride]
         return _compare(self, "==", other)
 
-    def __ne__(self, other: Operand) -> Comparison:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __ne__(self, other: Operand) -> Comparison:  # pyright: ignore[reportIncompatibleMethodOverride]
         return _compare(self, "!=", other)
 
     __hash__ = object.__hash__

@@ -150,7 +150,7 @@ class Argmax:
     scores: Expression
     ties: Literal["first", "last"] = "first"
 
-    def __eq__(self, other: object) -> Formula:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __eq__(self, other: object) -> Formula:  # pyright: ignore[reportIncompatibleMethodOverride]
         if isinstance(other, Argmax):
             if other.ties != self.ties or other.scores.size != self.scores.size:
                 raise SpecError(
@@ -159,7 +159,7 @@ class Argmax:
             return SameClass(self.scores, other.scores, self.ties)
         return self.isin([other])
 
-    def __ne__(self, other: object) -> Formula:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __ne__(self, other: object) -> Formula:  # pyright: ignore[reportIncompatibleMethodOverride]
         return Negation(self == other)
 
     __hash__ = object.__hash__
