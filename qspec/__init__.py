@@ -31,11 +31,6 @@ from qspec.errors import SpecError as SpecError
 from qspec.errors import UnsupportedError as UnsupportedError
 from qspec.face import Network as Network
 from qspec.face import Sequential as Sequential
-from qspec.language.cases import in_top as in_top
-from qspec.language.cases import indicator as indicator
-from qspec.language.cases import ranking as ranking
-from qspec.language.cases import where as where
-from qspec.language.euclidean import l2 as l2
 from qspec.language.formulas import Property as Property
 from qspec.language.formulas import argmax as argmax
 from qspec.language.formulas import every as all
@@ -145,6 +140,11 @@ if TYPE_CHECKING:
     from qspec.extremes.threshold import Threshold as Threshold
     from qspec.extremes.threshold import largest_value as largest_value
     from qspec.extremes.threshold import least_value as least_value
+    from qspec.language.cases import in_top as in_top
+    from qspec.language.cases import indicator as indicator
+    from qspec.language.cases import ranking as ranking
+    from qspec.language.cases import where as where
+    from qspec.language.euclidean import l2 as l2
     from qspec.lint.lint import Lint as Lint
     from qspec.lint.lint import lint as lint
     from qspec.named import sensors as sensors
@@ -177,6 +177,8 @@ _LATER = {
     "qspec.batch.certify": ("certify",),
     "qspec.batch.comparison": ("compare",),
     "qspec.conformance.agree": ("Agreement", "agree"),
+    "qspec.language.cases": ("in_top", "indicator", "ranking", "where"),
+    "qspec.language.euclidean": ("l2",),
     "qspec.lint.lint": ("Lint", "lint"),
     "qspec.conformance.flips": ("Flips", "flips"),
     "qspec.conformance.pairing": ("drift",),
