@@ -26,7 +26,6 @@ from qspec.readers.hls4ml_file import MARK, Call, Project, Settings, read_projec
 from qspec.readers.onnx_codes import reshaped, scaled
 from qspec.readers.registry import Content, Reader
 
-VERSION = "hls4ml 1.3.0"
 WIDEST = 1 << 22
 """Entries of the matrices that spread products which are rounded one by one, at most."""
 

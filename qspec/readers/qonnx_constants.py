@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 
@@ -114,8 +113,3 @@ def reshaped(x: Known, shape: Sequence[int]) -> Known:
     return replace(
         x, values=x.values.reshape(shape), codes=x.codes.reshape(shape), scale=np.broadcast_to(x.scale, x.values.shape).reshape(shape)
     )
-
-
-def scaled_by_sign(x: Known) -> tuple[Fraction, ...]:
-    """Return the distinct scales of a quantised constant."""
-    return () if x.scale is None else tuple(sorted({Fraction(float(s)) for s in x.scale.reshape(-1)}))

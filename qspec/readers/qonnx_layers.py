@@ -73,7 +73,7 @@ def average(x: Numbers, windows: Windows, name: str, *, exact: bool) -> Numbers:
 def maximum(x: Numbers, windows: Windows, name: str, *, exact: bool) -> Numbers:
     """Return the maximum over windows; what the steps do must keep the order, and be the same all over the image."""
     ends = [table(x, np.asarray([end]), exact=exact) for end in (x.lower, x.upper)]
-    if any(c.shape[2:] != (1, 1) and c.size > 1 for s in x.steps for c in s.constants) or np.any(ends[1] < ends[0]):
+    if any(c.shape[2:] != (1, 1) and c.size > 1 for c in x.constants) or np.any(ends[1] < ends[0]):
         raise UnsupportedError(
             "a maximum behind steps that turn the order", given=[s.kind.value for s in x.steps], expected="a growing function"
         )
@@ -130,7 +130,7 @@ def output(x: Numbers, *, exact: bool) -> Codes:
         return straight(x, exact=exact).codes
     except UnsupportedError:
         pass
-    count = prod(np.broadcast_shapes((1,) * len(x.shape), *(c.shape for s in x.steps for c in s.constants), units(x).shape))
+    count = prod(np.broadcast_shapes((1,) * len(x.shape), *(c.shape for c in x.constants), units(x).shape))
     small = (x.upper - x.lower + 1) * count <= TABULATED * 16
     found = table(x, np.arange(x.lower, x.upper + 1), exact=exact) if small else None
     if found is not None and count == 1 and np.all(found[1:] > found[:-1]):
@@ -149,7 +149,7 @@ def output(x: Numbers, *, exact: bool) -> Codes:
 
 def _affine(x: Numbers, slope: Sequence[Fraction], shift: Sequence[Fraction]) -> Codes:
     """Return `slope * a + shift`, as a layer with exact numbers."""
-    signal, back, rows_ = placed(x, [c for s in x.steps for c in s.constants])
+    signal, back, rows_ = placed(x)
     channels = signal.shape[-1]
     repeat = channels // rows_
     own = signal.type.grid.units * (channels if signal.type.grid.channels == 1 else 1)

@@ -26,20 +26,19 @@ MOST_LEVELS = 1 << 16
 
 def quant(r: Reader, n: OnnxNode) -> State:
     """Quant and IntQuant."""
-    quantizer = r.int_quant(n)
-    x = r.tensor(n.inputs[0])
-    if isinstance(x, Known):
-        return constants.quantized_constant(x, quantizer)
-    return quantized(x, quantizer, (quantizer.scale, quantizer.zero, quantizer.bits), r.label(n), exact=r.exact)
+    return _by(r, n, r.int_quant(n))
 
 
 def bipolar(r: Reader, n: OnnxNode) -> State:
     """BipolarQuant."""
-    quantizer = qonnx.Bipolar(r.scale(n.inputs[1]))
+    return _by(r, n, qonnx.Bipolar(r.scale(n.inputs[1])))
+
+
+def _by(r: Reader, n: OnnxNode, quantizer: qonnx.IntQuant | qonnx.Bipolar) -> State:
     x = r.tensor(n.inputs[0])
     if isinstance(x, Known):
         return constants.quantized_constant(x, quantizer)
-    return quantized(x, quantizer, (quantizer.scale, quantizer.zero, 1), r.label(n), exact=r.exact)
+    return quantized(x, quantizer, (quantizer.scale, quantizer.zero, quantizer.bits), r.label(n), exact=r.exact)
 
 
 def trunc(r: Reader, n: OnnxNode) -> State:
@@ -54,16 +53,14 @@ def trunc(r: Reader, n: OnnxNode) -> State:
     if second:
         scale_out, bits = r.scale(n.inputs[4]), r.bits(n.inputs[5])
         divisor = 2 ** np.round(np.log2(scale_out / scale))
-        signed, narrow = bool(r.number(n, "signed", 1)), bool(r.number(n, "narrow", 0))
-        ends = qonnx.IntQuant(scale, zero, bits, signed, narrow, mode)
-        limits: tuple[int, int] | None = (-(2 ** (bits - 1)) + narrow, 2 ** (bits - 1) - 1) if signed else ends.ends
+        limits = qonnx.ends(bits, signed=bool(r.number(n, "signed", 1)), narrow=bool(r.number(n, "narrow", 0)))
         zero_out = zero / divisor
     else:
         bits = r.bits(n.inputs[4])
         divisor, scale_out, zero_out, limits = np.asarray(np.float32(2.0 ** (r.bits(n.inputs[3]) - bits))), scale, zero, None
     if np.any(zero_out != np.round(zero_out)):
         raise r.refusal("a Trunc whose zero point is no code of its result", zero_out.reshape(-1)[:4], "a multiple of the divisor")
-    truncation = qonnx.Truncation(scale, zero, divisor, scale_out, zero_out, limits, mode, bits)
+    truncation = qonnx.Truncation(scale, zero, divisor, scale_out, zero_out, limits, mode)
     return quantized(r.numbers_of(n.inputs[0]), truncation, (scale_out, zero_out, bits), r.label(n), exact=r.exact)
 
 

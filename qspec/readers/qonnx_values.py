@@ -56,6 +56,11 @@ class Numbers:
     def shape(self) -> tuple[int, ...]:
         return self.codes.shape
 
+    @property
+    def constants(self) -> list[Array]:
+        """The constants of the steps."""
+        return [step.values for step in self.steps]
+
     def then(self, step: Step) -> Numbers:
         """Return the numbers after one more step."""
         return self if step.idle else replace(self, steps=(*self.steps, step))
@@ -110,10 +115,10 @@ class Rows:
     place: Literal["nowhere", "last", "image", "flat"]
 
 
-def _rows(x: Numbers, constants: Sequence[Array]) -> Rows:
-    """Return where constants differ; raises UnsupportedError if they repeat the tensor."""
+def _rows(x: Numbers, more: Sequence[Array] = ()) -> Rows:
+    """Return where the constants of the steps, and more of them, differ; raises UnsupportedError if they repeat the tensor."""
     shape = x.shape
-    pattern = np.broadcast_shapes((1,) * len(shape), units(x).shape, *(c.shape for c in constants))
+    pattern = np.broadcast_shapes((1,) * len(shape), units(x).shape, *(c.shape for c in (*x.constants, *more)))
     if len(pattern) > len(shape) or any(p not in (1, n) for p, n in zip(pattern, shape, strict=True)):
         raise UnsupportedError("constants that repeat a signal", given=f"{pattern} for {shape}", expected="constants that fit the tensor")
     wide = [k for k, p in enumerate(pattern) if p > 1]
@@ -148,7 +153,7 @@ def _back(x: Numbers, rows: Rows, signal: Signal) -> Codes:
 def quantized(x: Numbers, quantizer: Quantizer, meaning: tuple[Array, Array, int], name: str, *, exact: bool) -> Numbers:
     """Return the codes of numbers; `meaning` is (scale, zero point, bits): a code stands for `(code - zero) * scale`."""
     scale, zero, bits = meaning
-    rows = _rows(x, [c for s in x.steps for c in s.constants] + [*quantizer.constants, scale, zero])
+    rows = _rows(x, [*quantizer.constants, scale, zero])
     unit = units(x)
 
     def function(a: IntArray) -> IntArray:
@@ -247,7 +252,7 @@ def linear(x: Numbers, *, exact: bool) -> Numbers:
 
 def line(x: Numbers, *, exact: bool) -> tuple[list[Fraction], list[Fraction]] | None:
     """Return slopes and shifts of `slope * a + shift`, for each row, if the steps are affine and no float32 rounds; else None."""
-    pattern = _rows(x, [c for s in x.steps for c in s.constants]).pattern
+    pattern = _rows(x).pattern
     slope, shift = np.broadcast_to(units(x), pattern).reshape(-1), np.full(prod(pattern), Fraction(0), dtype=object)
     for step in x.steps:
         c = qonnx.constant(np.broadcast_to(step.values, pattern).reshape(-1), slope)
@@ -282,7 +287,7 @@ def straight(x: Numbers, *, exact: bool) -> Numbers:
     slope, offset = found
     if any(s <= 0 for s in slope) or any((o / s).denominator != 1 for o, s in zip(offset, slope, strict=True)):
         raise _inexact("operators that make no multiples of a unit", [s.kind.value for s in x.steps], "a quantiser behind them")
-    signal, back, _ = placed(x, [c for s in x.steps for c in s.constants])
+    signal, back, _ = placed(x)
     shift = [int(o / s) for o, s in zip(offset, slope, strict=True)]
     own = signal.type.grid.zeros
     zeros = tuple(z - k for z, k in zip(own * len(shift) if len(own) == 1 else own, shift, strict=True))
@@ -292,7 +297,7 @@ def straight(x: Numbers, *, exact: bool) -> Numbers:
 
 def _tabulated(x: Numbers, *, exact: bool) -> tuple[list[Fraction], list[Fraction]]:
     """Return slopes and shifts by looking at every value; raises UnsupportedError if they are no line."""
-    rows = _rows(x, [c for s in x.steps for c in s.constants])
+    rows = _rows(x)
     if (x.upper - x.lower + 1) * prod(rows.pattern) > TABULATED:
         raise _inexact("operators that float32 may round", [s.kind.value for s in x.steps], "a quantiser behind them")
     a = np.arange(x.lower, x.upper + 1)
@@ -305,14 +310,14 @@ def _tabulated(x: Numbers, *, exact: bool) -> tuple[list[Fraction], list[Fractio
 
 def table(x: Numbers, a: IntArray, *, exact: bool) -> Array:
     """Return the numbers that integers become, a row for each and a column wherever constants differ."""
-    pattern = _rows(x, [c for s in x.steps for c in s.constants]).pattern
+    pattern = _rows(x).pattern
     every = np.broadcast_to(a.reshape(-1, *(1 for _ in pattern)), (a.size, *pattern))
     return qonnx.values(every, units(x), x.steps, exact=exact).reshape(a.size, -1)
 
 
-def placed(x: Numbers, constants: Sequence[Array]) -> tuple[Signal, Callable[[Signal], Codes], int]:
+def placed(x: Numbers) -> tuple[Signal, Callable[[Signal], Codes], int]:
     """Return a signal on whose last axis constants differ, what makes codes of such a signal again, and how many rows there are."""
-    rows = _rows(x, constants)
+    rows = _rows(x)
     return _signal(x, rows), lambda s: _back(x, rows, s), prod(rows.pattern)
 
 

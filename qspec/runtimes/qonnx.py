@@ -23,7 +23,6 @@ from qspec.arithmetic.integers import IntArray
 from qspec.errors import UnsupportedError
 
 Array = npt.NDArray[Any]
-VERSION = "qonnx 1.0.0, onnxruntime 1.31.1 and 1.32.0"
 MOST_CODE = 1 << 62
 """The size of a code, at most."""
 
@@ -139,9 +138,10 @@ class Step:
             case _:
                 return False
 
-    @property
-    def constants(self) -> tuple[Array, ...]:
-        return (self.values,)
+
+def ends(bits: int, *, signed: bool, narrow: bool) -> tuple[int, int]:
+    """Return the least and the greatest code of a width."""
+    return (-(2 ** (bits - 1)) + narrow, 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1 - narrow)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,11 +162,7 @@ class IntQuant:
     @property
     def ends(self) -> tuple[int, int]:
         """The least and the greatest code."""
-        if self.bipolar:
-            return -1, 1
-        if self.signed:
-            return -(2 ** (self.bits - 1)) + self.narrow, 2 ** (self.bits - 1) - 1
-        return 0, 2**self.bits - 1 - self.narrow
+        return (-1, 1) if self.bipolar else ends(self.bits, signed=self.signed, narrow=self.narrow)
 
     def codes(self, x: Array) -> Array:
         """Return the codes of numbers."""
@@ -185,9 +181,7 @@ class Bipolar:
     """`BipolarQuant`: the sign, with +1 for zero, times the scale."""
 
     scale: Array
-    ends = (-1, 1)
-    bits = 1
-    signed = True
+    bits: int = 1
 
     @property
     def zero(self) -> Array:
@@ -216,7 +210,6 @@ class Truncation:
     zero_out: Array
     limits: tuple[int, int] | None
     mode: str
-    bits: int
 
     def codes(self, x: Array) -> Array:
         """Return the codes of numbers."""
