@@ -53,8 +53,10 @@ class LiteRtReference(Tflm):
                 positive = np.float32(x.scale) / np.float32(out.scale)
                 negative = np.float32(x.scale) * np.float32(options["Alpha"]) / np.float32(out.scale)
                 return leaky(x, out, float(positive), float(negative))
-            case "LOGISTIC" | "TANH":
-                return tanh(x, out) if kind == "TANH" else logistic(x, out)
+            case "LOGISTIC":
+                return logistic(x, out)
+            case "TANH":
+                return tanh(x, out)
             case "HARD_SWISH" if x.signed and out.signed:
                 return hard_swish(x, out)
             case "GELU" if x.signed and out.signed and not options["Approximate"]:

@@ -70,8 +70,10 @@ class Tflm:
             case "LEAKY_RELU":
                 alpha = float(options["Alpha"])
                 return leaky(x, out, x.scale / out.scale, x.scale * alpha / out.scale)
-            case "LOGISTIC" | "TANH":
-                return tanh(x, out) if kind == "TANH" else logistic(x, out)
+            case "LOGISTIC":
+                return logistic(x, out)
+            case "TANH":
+                return tanh(x, out)
             case "HARD_SWISH":
                 return hard_swish(x, out)
             case "ELU":
