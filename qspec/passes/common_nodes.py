@@ -96,6 +96,11 @@ def _step_parts(steps: Rescale | Steps) -> Parts:
             assert_never(steps)
 
 
+def same_map(m: LinearMap, n: LinearMap) -> bool:
+    """Return whether two maps are given by the same numbers; the same map may be given in another way."""
+    return (m.outputs, m.inputs) == (n.outputs, n.inputs) and _equal(_map_parts(m), _map_parts(n))
+
+
 def _map_parts(m: LinearMap) -> Parts:
     match m:
         case Dense(matrix):

@@ -24,10 +24,11 @@ from qspec.errors import SpecError
 from qspec.ir import linear
 from qspec.ir.integer import Affine, Maximum, Node, Program, Staircase
 from qspec.ir.integer_builder import Builder
-from qspec.ir.linear import Convolution, Dense, LinearMap, Sparse
+from qspec.ir.linear import LinearMap, Sparse
 from qspec.ir.staircase import Rescale
 from qspec.lowering.layers import lower
 from qspec.network.graph import Graph
+from qspec.passes.common_nodes import same_map
 
 CELLS = 1 << 21
 """Steps of staircases that are looked at together."""
@@ -111,7 +112,7 @@ class _Differences:
             return self._between_chains(own, source, other, target)
         match self.program[a], self.program[b]:
             case Affine(terms, bias), Affine(others, bias_b) if len(terms) == len(others) > 0:
-                if not all(_same(m, n) for (m, _), (n, _) in zip(terms, others, strict=True)):
+                if not all(same_map(m, n) for (m, _), (n, _) in zip(terms, others, strict=True)):
                     return None
                 low = high = bias_b - bias
                 for (m, i), (_, j) in zip(terms, others, strict=True):
@@ -250,17 +251,3 @@ def _rescaled(line: Line, steps: Rescale) -> Line | None:
 def _single(values: IntArray) -> int | None:
     """Return the one value of all elements, None if they differ."""
     return int(values[0]) if values.size and bool(np.all(values == values[0])) else None
-
-
-def _same(m: LinearMap, n: LinearMap) -> bool:
-    match m, n:
-        case Dense(), Dense():
-            return np.array_equal(m.matrix, n.matrix)
-        case Convolution(), Convolution():
-            ours, theirs = ((c.image, c.stride, c.padding, c.dilation, c.groups) for c in (m, n))
-            return ours == theirs and np.array_equal(m.kernel, n.kernel)
-        case Sparse(), Sparse():
-            sizes = (m.outputs, m.inputs) == (n.outputs, n.inputs)
-            return sizes and all(np.array_equal(getattr(m, k), getattr(n, k)) for k in ("rows", "columns", "coefficients"))
-        case _:
-            return False
