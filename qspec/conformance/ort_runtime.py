@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +13,7 @@ from qspec.arithmetic.integers import IntArray
 from qspec.conformance.runtime import Run, expect_installed, real_values, run_worker
 from qspec.face import Network
 from qspec.network.graph import Stage
-from qspec.readers.onnx_file import Port, read_graph
+from qspec.readers.onnx_file import Port, read_graph, read_proto
 
 FUSED = ("Conv", "Gemm", "MatMul", "Add", "AveragePool", "GlobalAveragePool", "Sigmoid", "LeakyRelu")
 """Float operators that ONNX Runtime fuses with the DequantizeLinear and QuantizeLinear around them."""
@@ -29,9 +28,8 @@ def run_onnx(path: str | Path, network: Network, tensors: Sequence[str]) -> Run:
     """
     expect_installed("ort-qlinear")
     graph = read_graph(path)
-    content = Path(path).read_bytes()
     onnx: Any = import_module("onnx")
-    model = onnx.load_model_from_string(gzip.decompress(content) if str(path).endswith(".gz") else content)
+    model: Any = read_proto(path)
     present: set[str] = {o.name for o in model.graph.output}
     for name in tensors:
         if name not in present:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +13,7 @@ from qspec.arithmetic.integers import IntArray
 from qspec.conformance.runtime import Run, expect_installed, run_worker
 from qspec.face import Network
 from qspec.network.graph import Stage
-from qspec.readers.onnx_file import QONNX, QUANTIZERS, read_graph
+from qspec.readers.onnx_file import QONNX, QUANTIZERS, read_graph, read_proto
 from qspec.readers.qonnx import TensorOfNumbers
 from qspec.runtimes.qonnx import start
 
@@ -28,9 +27,8 @@ def run_qonnx(path: str | Path, network: Network, tensors: Sequence[TensorOfNumb
     """
     expect_installed("qonnx")
     graph = read_graph(path, quantizers=True)
-    content = Path(path).read_bytes()
     onnx: Any = import_module("onnx")
-    model = onnx.load_model_from_string(gzip.decompress(content) if str(path).endswith(".gz") else content)
+    model: Any = read_proto(path)
     _use_one_domain(onnx, model)
     order = list(dict.fromkeys(t.name for t in tensors))
     onnx.helper.set_model_props(model, {"tensors": "\n".join(order)})  # the worker reads which are wanted

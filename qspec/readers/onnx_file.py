@@ -123,15 +123,21 @@ def _name_quantizers(model: onnx.ModelProto) -> None:
     model.opset_import.extend(helper.make_opsetid(d, 1) for d in sorted(found - known))
 
 
-def _model(path: Path, *, quantizers: bool = False) -> onnx.ModelProto:
-    package, checker = _onnx()
+def read_proto(path: str | Path) -> onnx.ModelProto:
+    """Return what an .onnx or .onnx.gz file holds, as it is; raises ModelFileError on what is none or too large."""
+    package, _ = _onnx()
     from google.protobuf.message import DecodeError
 
     content = read_bytes(path, LARGEST, "an .onnx or .onnx.gz file", packed=True)
     try:
-        model = package.load_model_from_string(content)
+        return package.load_model_from_string(content)
     except (DecodeError, ValueError) as error:
         raise _damaged(path, error) from None
+
+
+def _model(path: Path, *, quantizers: bool = False) -> onnx.ModelProto:
+    _, checker = _onnx()
+    model = read_proto(path)
     _expect_text(model, path)
     _expect_inside(model)
     _keep_what_is_used(model.graph)
@@ -249,7 +255,7 @@ def _varint(data: bytes, place: int) -> tuple[int, int]:
 def operators(path: Path) -> frozenset[str]:
     """Return what the nodes of a file are called, `domain.operator` outside ONNX's own; empty if it cannot be read. For recognising."""
     try:
-        model = _onnx()[0].load_model_from_string(read_bytes(path, LARGEST, "an .onnx or .onnx.gz file", packed=True))
+        model = read_proto(path)
         _expect_text(model, path)
         return frozenset(n.op_type if n.domain in ONNX_DOMAIN else f"{n.domain}.{n.op_type}" for n in model.graph.node)
     except Exception:  # noqa: BLE001 - protobuf raises what it likes, and who reads the file says what is wrong with it
