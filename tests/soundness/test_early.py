@@ -11,14 +11,15 @@ import pytest
 
 import qspec as qs
 from qspec.arithmetic.rounding import Rounding
+from qspec.bounds.interval import bound
 from qspec.certificate import listing
 from qspec.certificate.check import check
-from qspec.deadline import NEVER
+from qspec.deadline import NEVER, Deadline
 from qspec.engines.dual import distinct, early, exhaustive
 from qspec.engines.dual.branch_and_bound import prove
 from qspec.engines.dual.options import Options
 from qspec.errors import CertificateError
-from qspec.ir.integer import All, Query
+from qspec.ir.integer import All, Assignment, Query
 from qspec.ir.integer_builder import Builder
 from qspec.ir.linear import Dense
 from qspec.ir.reference import satisfies
@@ -65,6 +66,28 @@ def test_alike_rows_count_once_and_the_first_is_reported() -> None:
     assert distinct.different(query, rows, 2, NEVER) == 4
     assert distinct.solutions(query, rows, NEVER).tolist() == [8, 12]
     assert distinct.solutions(shifted(4), rows, NEVER).tolist() == []
+
+
+def test_assignments_are_counted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 16 times 16 inputs of three elements a shift by two bits leaves 16; a part begins anew, and so does the first element's code."""
+    b = Builder()
+    codes = b.rescale(b.input("x", [0, 0, 7], [15, 15, 7]), 1, 4, Rounding.TRN)
+    layer = b.affine([(Dense(np.ones((1000, 3), dtype=np.int64)), codes)], 0)
+    query = Query(b.program, All(layer))
+    inputs = exhaustive.box(query.program, bound(query.program))
+    made: list[int] = []
+
+    def counted(query: Query, assignment: Assignment, until: int, deadline: Deadline) -> int:
+        made.append(assignment["x"].size)
+        return distinct.different(query, assignment, until, deadline)
+
+    monkeypatch.setattr(exhaustive, "different", counted)
+    alone = exhaustive.seconds(query, inputs, NEVER)
+    assert made == [256 * 3]
+    monkeypatch.setattr(exhaustive, "CELLS", 100)
+    parts = exhaustive.seconds(query, inputs, NEVER)
+    assert made[1:] == [33 * 3] * 7 + [25 * 3]
+    assert alone < parts < 2 * alone
 
 
 def shifted(threshold: int) -> Query:

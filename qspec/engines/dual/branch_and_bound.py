@@ -239,7 +239,7 @@ class _Search:
     def _search(self, root: Domain) -> None:
         """Bound what is open once where that needs no compiler, try the attack, then bound and cut until nothing is left."""
         runner = Runner(self.view, self.query.program, root, self.options, self.deadline)
-        inputs = exhaustive.box(self.query.program, root)
+        inputs = exhaustive.box(self.query.program, root.known)
         price = exhaustive.price(self.query, inputs) if self.options.leave is None else None
         early = EARLY if self.view.plain and len(self.open) <= runner.size else 0
         for rounds in count():
@@ -277,10 +277,7 @@ class _Search:
         self.proof.restart()
         self.open = [root]
         self.solution = exhaustive.listed(self.query, self.proof, inputs, self.deadline)
-        if self.solution is None and self.proof.open:
-            self.proof.restart()
-        else:
-            self.open = []
+        self.open = []
 
     def _sharpen(self, runner: Runner, root: Domain) -> None:
         """Bound what deep nodes read more sharply at the root, from the inputs on, and so in every open domain."""

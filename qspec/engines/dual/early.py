@@ -16,7 +16,7 @@ from qspec.bounds.interval import Interval, decide
 from qspec.deadline import Deadline
 from qspec.engines.dual import exhaustive
 from qspec.engines.dual.proof_tree import Proof
-from qspec.ir.integer import Input, Query
+from qspec.ir.integer import Query
 from qspec.solver import Rung
 
 WORTH = 1 << 16
@@ -67,7 +67,7 @@ def early(query: Query, known: list[Interval], proof: Proof, turn: Turn | None, 
     if cost < WORTH or decide(query.goal, known) is False:
         return Early()
     dear = cost >= DEAR
-    inputs = {k: (known[k].lower, known[k].upper) for k, n in enumerate(query.program) if isinstance(n, Input)}
+    inputs = exhaustive.box(query.program, known)
     seconds = exhaustive.seconds(query, inputs, deadline)
     affordable = seconds <= CHECKED * deadline.left()
     if affordable and (dear or seconds <= AT_ONCE):
@@ -100,10 +100,6 @@ def attacked(turn: Turn, trace: Trace, *seconds: float) -> dict[str, IntArray] |
 def _listed(query: Query, inputs: exhaustive.Box, proof: Proof, deadline: Deadline, trace: Trace, seconds: float) -> Early:
     with trace.rung("listing") as words:
         found = exhaustive.listed(query, proof, inputs, deadline)
-        if found is not None:
-            words.append("a solution")
-        elif not proof.open:
-            words.append(f"{exhaustive.points(inputs)} assignments, none a solution; about {seconds:.2g} s were expected")
-    if found is None and proof.open:
-        proof.restart()
-    return Early(found, proved=not proof.open)
+        none = f"{exhaustive.points(inputs)} assignments, none a solution; about {seconds:.2g} s were expected"
+        words.append(none if found is None else "a solution")
+    return Early(found, proved=found is None)

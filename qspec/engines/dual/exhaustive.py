@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
+from qspec.bounds.interval import Interval
 from qspec.deadline import Deadline
 from qspec.engines.dual.distinct import different, solutions
-from qspec.engines.dual.domain import Domain
 from qspec.engines.dual.proof_tree import Proof
 from qspec.ir.integer import Affine, Input, Program, Query, Staircase, Table, formula_nodes, multiplications, needed
 
 Box = dict[int, tuple[IntArray, IntArray]]
 """Lower and upper bounds of every input, by node."""
 
-BLOCK, COLUMNS, FEWEST = 1 << 12, 1 << 22, 1
-"""Assignments that are evaluated together, and that one step of a proof lists; numbers that they may have; and as many are at least."""
+BLOCK, CELLS = 1 << 12, 1 << 22
+"""Assignments that one step of a proof lists, and numbers in assignments that are made together."""
 MOST, LARGEST = 1 << 22, 1 << 33
 """Assignments of a box that is listed, and products that this takes, at most: what comes of bounds is given up for it."""
 FACTORS, COUNTED, NOTICED = 2, 1 << 18, 64
@@ -29,9 +29,9 @@ PATIENCE, EQUAL = 64, 1 << 22
 """Domains that are bounded first, at least, and products that cost about as much as bounding one of them."""
 
 
-def box(program: Program, domain: Domain) -> Box:
-    """Return the inputs of a domain."""
-    return {k: (domain.known[k].lower, domain.known[k].upper) for k, n in enumerate(program) if isinstance(n, Input)}
+def box(program: Program, known: Sequence[Interval]) -> Box:
+    """Return the inputs of a program of which bounds of all nodes are known."""
+    return {k: (known[k].lower, known[k].upper) for k, n in enumerate(program) if isinstance(n, Input)}
 
 
 def points(inputs: Box) -> int:
@@ -52,7 +52,9 @@ def seconds(query: Query, inputs: Box, deadline: Deadline) -> float:
     free = sum(int(np.count_nonzero(lower < upper)) for lower, upper in inputs.values())
     heavy = _heavy(query)
     if free <= FACTORS and count <= COUNTED and any(isinstance(n, Staircase | Table) for n in query.program[:heavy]):
-        count = different(query, _assignments(query.program, inputs), heavy, deadline)
+        every, block = range(count), _together(inputs)
+        parts = (_assignments(query.program, inputs, every[k : k + block]) for k in every[::block])
+        count = sum(different(query, part, heavy, deadline) for part in parts)
     return min(count, LARGEST) * work(query) / SPEED
 
 
@@ -77,17 +79,19 @@ def _works(query: Query) -> dict[int, int]:
 def listed(query: Query, proof: Proof, inputs: Box, deadline: Deadline) -> dict[str, IntArray] | None:
     """Look at every assignment of a box, which is the first domain of the proof, and return the first solution.
 
-    Without any the proof is complete, or still open if the deadline has passed.
+    Without any the proof is complete. Raises OutOfTime, which leaves it open.
     """
     program, waiting = query.program, [(0, inputs)]
-    block = max(FEWEST, min(BLOCK, COLUMNS // max(1, sum(lower.size for lower, _ in inputs.values()))))
-    while waiting and not deadline.passed():
+    block = min(BLOCK, _together(inputs))
+    while waiting:
+        deadline.check()
         number, part = waiting.pop()
-        if points(part) > block:
+        count = points(part)
+        if count > block:
             sides = list(_halves(proof, number, part))
             waiting += reversed(sides)
             continue
-        assignment = _assignments(program, part)
+        assignment = _assignments(program, part, range(count))
         hits = solutions(query, assignment, deadline)
         if hits.size:
             return {name: x[hits[0]] for name, x in assignment.items()}
@@ -107,14 +111,18 @@ def _halves(proof: Proof, number: int, part: Box) -> Iterator[tuple[int, Box]]:
     yield second, {**part, node: (least, upper)}
 
 
-def _assignments(program: Program, part: Box) -> dict[str, IntArray]:
-    """Return every assignment of a box, shape (assignments, size) for each input."""
-    count = points(part)
-    left, found = np.arange(count), dict[str, IntArray]()
+def _together(inputs: Box) -> int:
+    """Return how many assignments are made together."""
+    return max(1, CELLS // max(1, sum(lower.size for lower, _ in inputs.values())))
+
+
+def _assignments(program: Program, part: Box, numbers: range) -> dict[str, IntArray]:
+    """Return the assignments of a box that have these numbers, shape (assignments, size) for each input."""
+    left, found = np.array(numbers, dtype=np.int64), dict[str, IntArray]()
     for k, (lower, upper) in part.items():
         node = program[k]
         assert isinstance(node, Input)
-        own = np.repeat(lower[None], count, axis=0)
+        own = np.repeat(lower[None], len(numbers), axis=0)
         for e in np.flatnonzero(lower < upper):
             left, digit = np.divmod(left, int(upper[e] - lower[e]) + 1)
             own[:, e] += digit
