@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from fractions import Fraction
 from typing import Any, Literal, NoReturn, assert_never
 
 import numpy as np
@@ -19,6 +18,7 @@ from qspec.language.expressions import constant
 from qspec.network.graph import Graph
 from qspec.problem import Fidelity
 from qspec.solver import Limits, Reason, Rung, Status
+from qspec.support.plain import plain as json_values
 
 SCHEMA = "qspec.result/1"
 VACUOUSLY = "(vacuously: nothing meets the assumption)"
@@ -325,10 +325,4 @@ def _fractions(values: object) -> ExactArray:
 
 def plain(value: object) -> object:
     """Return a parameter's value as JSON: whole numbers, or exact ratios as text."""
-    array = constant(value).values
-    numbers = np.array([_number(v) for v in array.reshape(-1)], dtype=object)
-    return numbers.reshape(array.shape).tolist()
-
-
-def _number(value: Fraction) -> int | str:
-    return value.numerator if value.denominator == 1 else str(value)
+    return json_values(constant(value).values)
