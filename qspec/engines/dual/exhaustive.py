@@ -9,7 +9,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray
 from qspec.bounds.interval import Interval
-from qspec.deadline import Deadline
+from qspec.deadline import Deadline, OutOfTime
 from qspec.engines.dual.distinct import different, solutions
 from qspec.engines.dual.proof_tree import Proof
 from qspec.ir.integer import Affine, Input, Program, Query, Staircase, Table, formula_nodes, multiplications, needed
@@ -84,7 +84,8 @@ def listed(query: Query, proof: Proof, inputs: Box, deadline: Deadline) -> dict[
     program, waiting = query.program, [(0, inputs)]
     block = min(BLOCK, _together(inputs))
     while waiting:
-        deadline.check()
+        if deadline.passed():
+            raise OutOfTime
         number, part = waiting.pop()
         count = points(part)
         if count > block:
