@@ -13,7 +13,7 @@ from qspec.arithmetic.integers import IntArray
 from qspec.conformance.runtime import Run, expect_installed, run_worker
 from qspec.face import Network
 from qspec.network.graph import Stage
-from qspec.readers.onnx_file import QONNX, QUANTIZERS, read_graph, read_proto
+from qspec.readers.onnx_file import QUANTIZERS, is_qonnx, read_graph, read_proto
 from qspec.readers.qonnx import TensorOfNumbers
 from qspec.runtimes.qonnx import start
 
@@ -54,11 +54,11 @@ def _values(stage: Stage, codes: IntArray) -> Any:
 
 def _use_one_domain(onnx: Any, model: Any) -> None:
     """Give the operators of QONNX the domain under which the package knows them, with the version of the file."""
-    versions = [o.version for o in model.opset_import if any(part in o.domain for part in QONNX)]
+    versions = [o.version for o in model.opset_import if is_qonnx(o.domain)]
     for node in model.graph.node:
-        if node.op_type in QUANTIZERS and (not node.domain or any(part in node.domain for part in QONNX)):
+        if node.op_type in QUANTIZERS and (not node.domain or is_qonnx(node.domain)):
             node.domain = DOMAIN
-    kept = [o for o in model.opset_import if not any(part in o.domain for part in QONNX)]
+    kept = [o for o in model.opset_import if not is_qonnx(o.domain)]
     copies = [onnx.OperatorSetIdProto.FromString(o.SerializeToString()) for o in kept]
     del model.opset_import[:]
     model.opset_import.extend([*copies, onnx.helper.make_opsetid(DOMAIN, max(versions, default=1))])

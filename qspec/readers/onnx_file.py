@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from qspec.errors import ModelFileError, UnsupportedError
+from qspec.errors import ModelFileError, QspecError, UnsupportedError
 from qspec.readers.content import read_bytes
 from qspec.support.optional import need
 
@@ -50,6 +50,13 @@ class Port:
 
     shape: tuple[int | None, ...]
     type: str
+
+    @property
+    def sizes(self) -> tuple[int, ...] | None:
+        """The shape, for a batch of one where its first size is unknown; None if there is no axis, or another size is unknown."""
+        shape = [1 if n is None and k == 0 else n for k, n in enumerate(self.shape)]
+        known = tuple(n for n in shape if n is not None)
+        return known if known and len(known) == len(shape) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +96,26 @@ def read_graph(path: str | Path, *, quantizers: bool = False) -> OnnxGraph:
     annotations of tensors. Raises ModelFileError if the file is none, is damaged, or keeps weights elsewhere; UnsupportedError on QONNX
     without `quantizers`, on functions of its own and opsets outside `OPSETS`; PackageMissingError without the package `onnx`.
     """
-    model = _model(Path(path), quantizers=quantizers)
+    model = _model(path, quantizers=quantizers)
     graph = model.graph
     used = {name for node in graph.node for name in node.input} | {o.name for o in graph.output}
     constants = {t.name: _stored(t, path) for t in graph.initializer if t.name in used}
     nodes: list[OnnxNode] = []
     for node in graph.node:
         attributes = {a.name: _attribute(a, path) for a in node.attribute}
-        domain = "" if node.domain in ONNX_DOMAIN or _is_qonnx(node.domain) else f"{node.domain}."
+        domain = "" if node.domain in ONNX_DOMAIN or is_qonnx(node.domain) else f"{node.domain}."
         nodes.append(OnnxNode(domain + node.op_type, node.name, tuple(node.input), tuple(node.output), attributes))
     stored = {t.name for t in graph.initializer}
     inputs = {i.name: _port(i) for i in graph.input if i.name not in stored}
     name = graph.name or Path(path).name.split(".")[0]
     outputs = {o.name: _port(o) for o in graph.output}
-    versions = {o.domain: o.version for o in model.opset_import if _is_qonnx(o.domain)}
+    versions = {o.domain: o.version for o in model.opset_import if is_qonnx(o.domain)}
     types = {q.tensor_name: e.value for q in graph.quantization_annotation for e in q.quant_parameter_tensor_names if e.key == DATA_TYPE}
     return OnnxGraph(name, _opset(model, path), tuple(nodes), constants, inputs, outputs, versions, types)
 
 
-def _is_qonnx(domain: str) -> bool:
+def is_qonnx(domain: str) -> bool:
+    """Return whether the operators of a domain quantise."""
     return any(part in domain for part in QONNX)
 
 
@@ -119,7 +127,7 @@ def _name_quantizers(model: onnx.ModelProto) -> None:
         if node.op_type in QUANTIZERS and node.domain in ONNX_DOMAIN:
             node.domain = QONNX[0]
     known = {o.domain for o in model.opset_import}
-    found = {n.domain for n in model.graph.node if _is_qonnx(n.domain)}
+    found = {n.domain for n in model.graph.node if is_qonnx(n.domain)}
     model.opset_import.extend(helper.make_opsetid(d, 1) for d in sorted(found - known))
 
 
@@ -135,7 +143,7 @@ def read_proto(path: str | Path) -> onnx.ModelProto:
         raise _damaged(path, error) from None
 
 
-def _model(path: Path, *, quantizers: bool = False) -> onnx.ModelProto:
+def _model(path: str | Path, *, quantizers: bool) -> onnx.ModelProto:
     _, checker = _onnx()
     model = read_proto(path)
     _expect_text(model, path)
@@ -155,7 +163,7 @@ def _model(path: Path, *, quantizers: bool = False) -> onnx.ModelProto:
     return model
 
 
-def _expect_text(model: onnx.ModelProto, path: Path) -> None:
+def _expect_text(model: onnx.ModelProto, path: str | Path) -> None:
     """Raise ModelFileError on a name that is no UTF-8, which protobuf hands on as bytes."""
     graph = model.graph
     names: list[object] = [graph.name, *(o.domain for o in model.opset_import), *(f.name for f in model.functions)]
@@ -184,9 +192,9 @@ def _keep_what_is_used(graph: onnx.GraphProto) -> None:
         graph.node.extend(copies)
 
 
-def _expect_plain(model: onnx.ModelProto, path: Path, *, quantizers: bool) -> None:
+def _expect_plain(model: onnx.ModelProto, path: str | Path, *, quantizers: bool) -> None:
     """Refuse sparse weights, quantisers unless they are wanted, and functions that stand for operators."""
-    foreign = sorted({f"{n.domain}.{n.op_type}" for n in model.graph.node if _is_qonnx(n.domain) or n.op_type in QUANTIZERS})
+    foreign = sorted({f"{n.domain}.{n.op_type}" for n in model.graph.node if is_qonnx(n.domain) or n.op_type in QUANTIZERS})
     if foreign and not quantizers:
         raise UnsupportedError(
             "QONNX is no float network",
@@ -257,9 +265,9 @@ def operators(path: Path) -> frozenset[str]:
     try:
         model = read_proto(path)
         _expect_text(model, path)
-        return frozenset(n.op_type if n.domain in ONNX_DOMAIN else f"{n.domain}.{n.op_type}" for n in model.graph.node)
-    except Exception:  # noqa: BLE001 - protobuf raises what it likes, and who reads the file says what is wrong with it
+    except QspecError:  # who reads the file says what is wrong with it
         return frozenset()
+    return frozenset(n.op_type if n.domain in ONNX_DOMAIN else f"{n.domain}.{n.op_type}" for n in model.graph.node)
 
 
 def has_quantizers(path: Path) -> bool:

@@ -128,10 +128,9 @@ class QuantizedReader(QuantizedTensors):
                 self.states[node.outputs[0]] = OPERATORS[node.op](self, node)
 
     def _input(self, name: str, port: Port) -> None:
-        shape = tuple(1 if n is None and k == 0 else n for k, n in enumerate(port.shape))
-        if not shape or any(n is None for n in shape):
+        known = port.sizes
+        if known is None:
             raise self.refusal("an input of unknown shape", f"{name!r} of shape {port.shape}", "sizes of all axes but the first")
-        known = tuple(n for n in shape if n is not None)
         stated = dict.fromkeys(self._stated(name, real=port.type == "FLOAT"))
         if port.type not in (*TYPES, "FLOAT") or (port.type == "FLOAT" and len(stated) != 1):
             given = f"{name!r} of type {port.type}, quantised in {len(stated)} ways"

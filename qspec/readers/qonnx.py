@@ -179,9 +179,8 @@ class QonnxReader(QonnxTensors):
     # ---- inputs
 
     def _input(self, name: str, port: Port) -> None:
-        shape = tuple(1 if n is None and k == 0 else n for k, n in enumerate(port.shape))
-        known = tuple(n for n in shape if n is not None)
-        if not shape or len(known) < len(shape) or port.type != "FLOAT":
+        known = port.sizes
+        if known is None or port.type != "FLOAT":
             raise self.refusal(
                 "an input that is not read", f"{name!r}: {port.type} of shape {port.shape}", "FLOAT, sizes of all axes but the first"
             )
