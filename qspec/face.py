@@ -64,9 +64,9 @@ class Network(Graph):
         `tap` is its "output", the exact "accumulator", the declared accumulator "held" before it overflows, or the "rounded" output code
         before it overflows.
         """
-        from qspec.language.inputs import apply_network, layer_signal
+        from qspec.language.inputs import apply_network, output
 
-        return layer_signal(apply_network(self, arguments, {}), layer, tap)
+        return output(apply_network(self, arguments, {})).layer(layer, tap)
 
     def evaluate(self, codes: object) -> IntArray:
         """Return the output codes for input codes of shape (..., *input shape), exactly, by the reference integers."""
@@ -146,9 +146,9 @@ class RealNetwork(RealGraph):
 
     def signal(self, *arguments: Operand, layer: str) -> RealOutput:
         """Return the symbolic signal of an inner layer."""
-        from qspec.language.real_inputs import apply_real, real_signal
+        from qspec.language.real_inputs import apply_real, real_output
 
-        return real_signal(apply_real(self, arguments, {}), layer)
+        return real_output(apply_real(self, arguments, {})).layer(layer)
 
     def evaluate(self, values: object) -> Reals:
         """Return the first output in doubles, shape (..., *output shape), for input values of shape (..., *input shape); for looking at."""

@@ -11,7 +11,7 @@ from qspec.arithmetic.integers import integers
 from qspec.arithmetic.shapes import check_one
 from qspec.errors import SpecError
 from qspec.language.domains import Domain, OneHot, Piece, Range, box
-from qspec.language.expressions import Application, Expression, Operand, Output, Tap, Variable, expression
+from qspec.language.expressions import Application, Expression, Operand, Output, Variable, expression
 from qspec.network.graph import Graph, Stage
 from qspec.network.layers import Feature, Input
 from qspec.support import checks
@@ -57,12 +57,6 @@ def apply_network(network: Graph, arguments: tuple[Operand, ...], parameters: Ma
 def output(application: Application, which: int = 0) -> Output:
     """Return one output of an applied network."""
     return Output(application, application.network.stages[application.network.outputs[which]].name)
-
-
-def layer_signal(application: Application, stage: str, tap: Tap) -> Output:
-    """Return the signal of an inner layer: its output, exact accumulator, held accumulator or rounded code before overflow."""
-    application.network.stage(stage)
-    return Output(application, stage, tap)
 
 
 def _input_stage(network: Graph, of: str | None) -> Stage:

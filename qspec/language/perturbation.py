@@ -14,7 +14,7 @@ from qspec.arithmetic.tensor import Tensor
 from qspec.errors import NetworkError
 from qspec.language.domains import AtMost, Domain, box
 from qspec.language.expressions import Expression, Operand, Output, Reduce, Tap, Variable
-from qspec.language.inputs import apply_network, input_variable, layer_signal, output
+from qspec.language.inputs import apply_network, input_variable, output
 from qspec.lowering.layers import ParameterName
 from qspec.network.graph import Graph
 from qspec.network.layers import Conv2D, Dense
@@ -36,7 +36,7 @@ class PerturbedNetwork:
 
     def signal(self, *arguments: Operand, layer: str, tap: Tap = "output") -> Output:
         """Return the symbolic signal of an inner layer of the perturbed network."""
-        return layer_signal(apply_network(self.network, arguments, dict(self.codes)), layer, tap)
+        return output(apply_network(self.network, arguments, dict(self.codes))).layer(layer, tap)
 
     def input(self, name: str, *, of: str | None = None, lower: object = None, upper: object = None) -> Variable:
         """Return a variable over the input, as `Network.input` does."""

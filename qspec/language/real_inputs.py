@@ -55,12 +55,6 @@ def real_output(application: RealApplication, which: int = 0) -> RealOutput:
     return RealOutput(application, application.network.stages[application.network.outputs[which]].name)
 
 
-def real_signal(application: RealApplication, stage: str) -> RealOutput:
-    """Return the signal of an inner layer."""
-    application.network.stage(stage)
-    return RealOutput(application, stage)
-
-
 def _input_stage(network: RealGraph, of: str | None) -> RealStage:
     stages = network.inputs
     if of is not None:

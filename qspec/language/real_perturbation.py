@@ -14,7 +14,7 @@ from qspec.errors import NetworkError
 from qspec.ir.real import ExactArray, exact, fractions
 from qspec.language.expressions import Expression, Operand
 from qspec.language.real_expressions import RealOutput, RealVariable
-from qspec.language.real_inputs import apply_real, real_input_variable, real_output, real_signal, real_variable
+from qspec.language.real_inputs import apply_real, real_input_variable, real_output, real_variable
 from qspec.network.real_graph import RealGraph
 from qspec.network.real_layers import RealConv2D, RealDense
 from qspec.support import checks
@@ -41,7 +41,7 @@ class PerturbedRealNetwork:
 
     def signal(self, *arguments: Operand, layer: str) -> RealOutput:
         """Return the symbolic signal of an inner layer of the perturbed network."""
-        return real_signal(apply_real(self.network, arguments, dict(self.values)), layer)
+        return real_output(apply_real(self.network, arguments, dict(self.values))).layer(layer)
 
     def input(self, name: str, *, lower: object = None, upper: object = None, of: str | None = None) -> RealVariable:
         """Return a variable over a closed box of the input, as `RealNetwork.input` does."""
