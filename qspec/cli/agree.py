@@ -13,4 +13,4 @@ def run(
     """Return what was compared, with status 1 if anything differs."""
     given = None if inputs is None else read_array(inputs)
     found = agree(file, semantics, runtime, inputs=given, samples=samples, seed=seed, input=input)
-    return Outcome(str(found), Exit.VIOLATED if found.differing else Exit.HOLDS, found.to_dict())
+    return Outcome(str(found), Exit.VIOLATED if found.differing else Exit.HOLDS, found.to_dict)

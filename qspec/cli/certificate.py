@@ -42,7 +42,7 @@ def run(
         )
     found = claim.proved(checked, proof.assumed)
     if not proof.assumed:
-        return Outcome(f"{painted(found.verdict)}\n{found}", found=found.to_dict())
+        return Outcome(f"{painted(found.verdict)}\n{found}", found=found.to_dict)
     if ask is None:
         return Outcome(f"{painted('UNKNOWN')}\n{found}\n`--ask SOLVER` asks a solver about each of them", Exit.UNKNOWN)
     return _asked(confirm(proof, case, solver=ask, timeout=timeout), case, claim, len(proof.assumed))

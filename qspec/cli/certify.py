@@ -70,7 +70,7 @@ def run(
             parts.append(f"no figure: {error}")
     ended = status(verdict, [])
     added, ended = gate.passed(of_certification(found), before, found.network or "certify", ended)
-    return Outcome("\n\n".join([*parts, *added]), ended, found.to_dict())
+    return Outcome("\n\n".join([*parts, *added]), ended, found.to_dict)
 
 
 def _samples(samples: str, labels: str | None, images: str) -> tuple[IntArray, IntArray]:

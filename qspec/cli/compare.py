@@ -49,7 +49,7 @@ def run(
     verdict = overall(decided)
     parts = [painted(verdict.name) + caveat(decided), *(compared(*both) for both in zip(cases, comparisons, strict=True))]
     ended = status(verdict, decided, allow_vacuous=allow_vacuous)
-    return Outcome("\n\n".join(parts), ended, document(target, results))
+    return Outcome("\n\n".join(parts), ended, lambda: document(target, results))
 
 
 def _default(theory: str | None) -> list[str]:

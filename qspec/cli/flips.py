@@ -37,7 +37,7 @@ def run(
     parts = [painted(verdict.name), *map(str, found), table(head, [[str(v) for v in row] for row in rows], right=range(6))]
     if layers:
         parts.append(_layers(file, first, second, codes, max(radius)))
-    return Outcome("\n\n".join(parts), status(verdict, []), {"verdict": verdict.name, "results": [f.to_dict() for f in found]})
+    return Outcome("\n\n".join(parts), status(verdict, []), lambda: {"verdict": verdict.name, "results": [f.to_dict() for f in found]})
 
 
 def _counts(found: Flips) -> list[int]:

@@ -15,4 +15,4 @@ def run(*, file: str, twin: str | None, inputs: str | None, semantics: str | Non
     if found.beside:
         rows = [(b.layer, b.twin, f"{b.mean:.2f}", f"{b.largest:.1f}") for b in found.beside]
         parts.append(table(("layer", "of the twin", "codes apart, mean", "largest"), rows, right=(2, 3)))
-    return Outcome("\n\n".join(parts), Exit.HOLDS if found.clean else Exit.VIOLATED, found.to_dict())
+    return Outcome("\n\n".join(parts), Exit.HOLDS if found.clean else Exit.VIOLATED, found.to_dict)

@@ -60,7 +60,7 @@ def run(
     if failed:
         ended = Exit.FAILURE if any(isinstance(f.error, InternalError) for f in failed) else Exit.USAGE
     added, ended = gate.passed(of_batch(done), before, path.stem, ended)
-    return Outcome("\n\n".join([*parts, *added]), ended, {"verdict": verdict.name, "results": [f.to_dict() for f in done]})
+    return Outcome("\n\n".join([*parts, *added]), ended, lambda: {"verdict": verdict.name, "results": [f.to_dict() for f in done]})
 
 
 def read_over(file: str) -> list[dict[str, object]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
 from qspec.solver import Reason
@@ -30,15 +30,15 @@ FAILURES = frozenset({Reason.CRASH, Reason.GARBAGE})
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Text for stdout, complete, the exit status, and what `--json` writes beside them: what was found as JSON values."""
+    """Text for stdout, complete, the exit status, and who returns what `--json` writes beside them: what was found as JSON values."""
 
     text: str
     status: Exit = Exit.HOLDS
-    found: Mapping[str, object] = field(default_factory=dict[str, object])
+    found: Callable[[], Mapping[str, object]] = dict[str, object]
 
     def document(self, command: str) -> dict[str, object]:
         """Return the JSON document of a command: its schema, name and status, the text, and what was found."""
-        return {"schema": SCHEMA, **self.found, "command": command, "status": int(self.status), "text": self.text}
+        return {"schema": SCHEMA, **self.found(), "command": command, "status": int(self.status), "text": self.text}
 
 
 def overall(results: Sequence[Result]) -> Verdict:

@@ -59,9 +59,8 @@ def run(
         for c, r in zip(cases, found, strict=True)
         if r.counterexample is not None
     ]
-    return Outcome(
-        "\n\n".join(["\n".join(map(str, found)), *refuted[:MOST]]), _status(found, allow_vacuous), {"results": [r.to_dict() for r in found]}
-    )
+    text = "\n\n".join(["\n".join(map(str, found)), *refuted[:MOST]])
+    return Outcome(text, _status(found, allow_vacuous), lambda: {"results": [r.to_dict() for r in found]})
 
 
 def _status(found: Sequence[Radius], allow_vacuous: bool) -> Exit:

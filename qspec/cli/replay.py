@@ -53,7 +53,7 @@ def run(*, results: str, target: str | None) -> Outcome:
     verdict = next(v for v in ("UNKNOWN", "VIOLATED", "HOLDS") if v in verdicts)
     text = "\n\n".join([painted(verdict), *(text for _, text in replayed)])
     listed = [{"name": s.name, "verdict": v} for s, (v, _) in zip(stored, replayed, strict=True)]
-    return Outcome(text, Exit[verdict], {"verdict": verdict, "results": listed})
+    return Outcome(text, Exit[verdict], lambda: {"verdict": verdict, "results": listed})
 
 
 def read_results(file: str) -> tuple[list[Stored], str]:

@@ -26,7 +26,7 @@ def run() -> Outcome:
     text = table(("solver", "state", "decides", "version, or how to get it"), rows)
     return Outcome(
         f"{text}\n\nAny other SMT-LIB 2 solver: put its command into QSPEC_SMTLIB_COMMAND and use\n--solver smtlib.",
-        found={"solvers": [dict(zip(KEYS, r, strict=True)) for r in rows]},
+        found=lambda: {"solvers": [dict(zip(KEYS, r, strict=True)) for r in rows]},
     )
 
 

@@ -55,7 +55,7 @@ def run(
     if figure is not None:
         plot(found, figure)
     text = "\n\n".join([shares(found), *([judged(found)] if len(found.shares) > 1 else []), *steps(found), *found.warnings])
-    return Outcome(text, Exit.VACUOUS if found.vacuous and not allow_vacuous else Exit.HOLDS, found.to_dict())
+    return Outcome(text, Exit.VACUOUS if found.vacuous and not allow_vacuous else Exit.HOLDS, found.to_dict)
 
 
 def numbers(text: str) -> list[int]:

@@ -74,7 +74,7 @@ def run(
         sys.stdout.write("\n".join(lines) + "\n")  # what was found is not lost for a certificate that cannot be written
         raise
     ended = status(verdict, results, allow_vacuous=allow_vacuous)
-    return Outcome("\n\n".join([head, *solutions(cases, results)]), ended, document(target, results))
+    return Outcome("\n\n".join([head, *solutions(cases, results)]), ended, lambda: document(target, results))
 
 
 def _places(where: str, cases: Sequence[Property], solver: str, theory: str | None, presolve: Presolve) -> list[Path]:

@@ -60,7 +60,7 @@ def run(
     ended = status(result.verdict, [result], allow_vacuous=allow_vacuous)
     head = [painted(result.verdict.name) + caveat([result]), f"VNN-COMP: {word(result)}", verdict_line(result, len(name))]
     head += [f"note: {note}" for note in imported.notes]
-    return Outcome("\n".join([*head, *shown]), ended, document(f"{network} {property}", [result]))
+    return Outcome("\n".join([*head, *shown]), ended, lambda: document(f"{network} {property}", [result]))
 
 
 def word(result: Result) -> str:
