@@ -325,7 +325,7 @@ def _whole(text: str) -> int | None:
     return None if text == "none" else int(text)
 
 
-number.__name__, _whole.__name__ = "number of seconds", "number of MiB"  # argparse: "invalid number of seconds value: …"
+_whole.__name__ = "number of MiB"  # argparse: "invalid number of MiB value: …"
 
 COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "verify": ("decide properties; the first line printed is the verdict", _verify),

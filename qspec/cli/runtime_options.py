@@ -10,6 +10,9 @@ def number(text: str) -> float | None:
     return None if text == "none" else float(text)
 
 
+number.__name__ = "number of seconds"  # argparse: "invalid number of seconds value: …"
+
+
 def agree(parser: ArgumentParser) -> None:
     """Add the options of `qspec agree`."""
     parser.add_argument("file", metavar="FILE", help="quantised .tflite or .onnx file")

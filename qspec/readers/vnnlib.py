@@ -16,7 +16,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray
 from qspec.deadline import NEVER, Deadline
-from qspec.errors import ModelFileError, SpecError
+from qspec.errors import SpecError
 from qspec.face import RealNetwork
 from qspec.language.expressions import Constant, Expression, Gather, Join, Product, Reduce
 from qspec.language.formulas import Conjunction, Constantly, Disjunction, Formula, Negation, Property, every, forall, some
@@ -109,7 +109,10 @@ class Vnnlib:
         """Return the declared networks, each with the one that it is; raises SpecError if names or sizes are others."""
         if not self.applications:
             whole = Application("", "", Tensor("x", "X", (self.inputs,)), Tensor("y", "Y", (self.outputs,)))
-            return [(whole, _fitting(whole, _single(network, "one network without a name")))]
+            if isinstance(network, Mapping):
+                given = list(network)
+                raise SpecError("the property declares no networks by name", given=given, expected="one network without a name")
+            return [(whole, _fitting(whole, network))]
         if isinstance(network, Mapping):
             if set(network) != set(self.models):
                 raise SpecError(
@@ -143,12 +146,6 @@ class Vnnlib:
                 )
             ends.append(end)
         return ends
-
-
-def _single(network: RealNetwork | Mapping[str, RealNetwork], expected: str) -> RealNetwork:
-    if isinstance(network, Mapping):
-        raise SpecError("the property declares no networks by name", given=list(network), expected=expected)
-    return network
 
 
 def _fitting(one: Application, network: RealNetwork) -> RealNetwork:
@@ -187,25 +184,13 @@ def parse_vnnlib(text: str, deadline: Deadline = NEVER) -> Vnnlib:
     OutOfTime and OutOfMemory.
     """
     commands = read(text, deadline)
-    if vnnlib2_text.recognizes(commands):
-        declared = vnnlib2_text.Reader()
-        for command in commands:
-            deadline.check()
-            declared.command(command)
-        declared.end()
-        return Vnnlib(declared.count("X"), declared.count("Y"), tuple(declared.assertions), tuple(declared.applications.values()))
-    reader = vnnlib_text.Reader()
+    reader = vnnlib2_text.Reader() if vnnlib2_text.recognizes(commands) else vnnlib_text.Reader()
     for command in commands:
         deadline.check()
         reader.command(command)
-    counts = [sum(kind == k for kind, _ in reader.declared) for k in ("X", "Y")]
-    for kind, count in zip("XY", counts, strict=True):
-        missing = next((k for k in range(count) if (kind, k) not in reader.declared), None)
-        if missing is not None or not count:
-            raise ModelFileError(
-                "variables are missing", given=f"{count} called {kind}_…", expected=f"{kind}_{missing or 0} to be declared"
-            )
-    return Vnnlib(counts[0], counts[1], tuple(reader.assertions))
+    reader.end()
+    applications = tuple(reader.applications.values()) if isinstance(reader, vnnlib2_text.Reader) else ()
+    return Vnnlib(reader.count("X"), reader.count("Y"), tuple(reader.assertions), applications)
 
 
 def _formula(condition: Condition, sides: Mapping[Kind, Expression]) -> Formula:

@@ -11,7 +11,19 @@ from itertools import combinations, pairwise
 from qspec.errors import ModelFileError, UnsupportedError
 from qspec.readers.content import DECIMAL
 from qspec.readers.sexpr import Listed, SExpr, Symbol
-from qspec.readers.vnnlib_conditions import FALSE, TRUE, Condition, Linear, Name, combined, compared, conjunction, disjunction, negation
+from qspec.readers.vnnlib_conditions import (
+    FALSE,
+    TRUE,
+    Condition,
+    Kind,
+    Linear,
+    Name,
+    combined,
+    compared,
+    conjunction,
+    disjunction,
+    negation,
+)
 
 VARIABLE = re.compile(r"([XY])_(0|[1-9][0-9]{0,6})")
 
@@ -79,6 +91,21 @@ class Reader:
                 raise ModelFileError(f"line {e.line}: a malformed {word}", given=str(e), expected=COMMANDS[word.text])
             case _:
                 self.ended = self.ended or (word.text if word.text in LAST else "")
+
+    def count(self, kind: Kind) -> int:
+        """Return how many variables are declared of a kind."""
+        return sum(kind == own for own, _ in self.declared)
+
+    def end(self) -> None:
+        """Check that the variables of each kind are declared from 0 on, without gaps; raises ModelFileError."""
+        kinds: tuple[Kind, Kind] = ("X", "Y")
+        for kind in kinds:
+            count = self.count(kind)
+            missing = next((k for k in range(count) if (kind, k) not in self.declared), None)
+            if missing is not None or not count:
+                raise ModelFileError(
+                    "variables are missing", given=f"{count} called {kind}_…", expected=f"{kind}_{missing or 0} to be declared"
+                )
 
     def _declare(self, name: str, line: int, sort: SExpr) -> None:
         variable = _variable(name)
