@@ -16,7 +16,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray, integer_row, integers, rational
 from qspec.arithmetic.rounding import Overflow, Rounding
-from qspec.errors import FormatError
+from qspec.errors import FormatError, SpecError
 
 MAX_WIDTH = 64
 """Widest format accepted; wider accumulators need no declaration, they are exact."""
@@ -237,6 +237,14 @@ def code_range(fmt: Format, shape: tuple[int, ...]) -> tuple[IntArray, IntArray]
     lower = integers([p.lower + (p.signed and p.overflow is Overflow.SAT_SYM) for p in parts])
     upper = integers([p.upper for p in parts])
     return np.tile(lower, size // len(parts)), np.tile(upper, size // len(parts))
+
+
+def check_codes(codes: IntArray, fmt: Format, shape: tuple[int, ...], what: str) -> None:
+    """Raise SpecError unless codes of shape (…, size), flat tensors of this shape, lie in a format; `what` says whose they are."""
+    low, high = code_range(fmt, shape)
+    if np.any((codes < low) | (codes > high)):
+        expected = f"{low.min()}..{high.max()}"
+        raise SpecError(f"{what}: a code is outside the format", given=f"{codes.min()}..{codes.max()}", expected=expected)
 
 
 def check_format(value: object) -> None:

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from qspec.arithmetic.formats import code_range
+from qspec.arithmetic.formats import check_codes, code_range
 from qspec.arithmetic.integers import IntArray, in_common_unit, integers
 from qspec.arithmetic.shapes import check_labelled
 from qspec.batch import sample_certificates
@@ -134,10 +134,7 @@ class _Work:
         check_labelled(codes.shape, own.shape, stage.type.shape)
         flat = codes.reshape(len(codes), -1)
         low, high = code_range(stage.layer.format, stage.layer.shape)
-        if np.any(flat < low) or np.any(flat > high):
-            raise SpecError(
-                "a code outside the format of the input", given=f"{flat.min()}..{flat.max()}", expected=f"{low.min()}..{high.max()}"
-            )
+        check_codes(flat, stage.layer.format, stage.layer.shape, "the images")
         if classes < 2 or own.min() < 0 or own.max() >= classes:
             raise SpecError(
                 "a label that is no class", given=f"{own.min()}..{own.max()}", expected=f"0..{classes - 1}, two classes at least"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qspec.arithmetic.formats import code_range
+from qspec.arithmetic.formats import check_codes, code_range
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.bounds.interval import Interval
 from qspec.engines.difference.drift import Drift, drifts
@@ -70,10 +70,8 @@ class Pairing:
         shape, given = self.source.shape, integers(inputs)
         if given.ndim < 1 or not len(given) or given.shape[1:] not in (shape, (int(np.prod(shape)),)):
             raise ShapeError("inputs do not fit", given=given.shape, expected=f"codes (samples, {', '.join(map(str, shape))})")
-        low, high = code_range(self.source.format, shape)
         flat = given.reshape(len(given), -1)
-        if np.any(flat < low) or np.any(flat > high):
-            raise SpecError("a code outside the format of the input", given=f"{flat.min()}..{flat.max()}", expected=f"{low[0]}..{high[0]}")
+        check_codes(flat, self.source.format, shape, "the inputs")
         return flat
 
     def box(self, centre: IntArray, radius: int) -> Interval:

@@ -7,13 +7,12 @@ codes, in the shape of the network's one input.
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 from math import ceil, floor, prod
 from typing import Any, cast
 
 import numpy as np
 
-from qspec.arithmetic.formats import Affine, Fixed, PerChannel, code_range
+from qspec.arithmetic.formats import Affine, Fixed, PerChannel, check_codes, code_range
 from qspec.arithmetic.integers import IntArray, integers, rational
 from qspec.arithmetic.rounding import Overflow
 from qspec.arithmetic.shapes import check_one
@@ -87,7 +86,7 @@ def gain_robustness(network: Network, centre: object, percent: object, label: in
     kernel = Tensor((codes - dark).reshape(1, -1), wide)
     bits = 2 * width + 1
     sensor = _sensor(shape, fmt, Fixed(bits + 2, bits, signed=False), kernel, Tensor(np.full(prod(shape), dark - zero), wide))
-    least, most = ceil((1 - share) * (1 << bits)), floor((1 + share) * Fraction(1 << bits))
+    least, most = ceil((1 - share) * (1 << bits)), floor((1 + share) * (1 << bits))
     factor = sensor.input("gain", lower=least, upper=most)
     return forall(factor, then=argmax(network(sensor(factor))) == label, name="gain_robustness")
 
@@ -133,12 +132,8 @@ def _centre(network: Network, centre: object) -> IntArray:
     """Return the codes of a centre, flat; raises ShapeError if they do not fit the input, FormatError if they are no whole numbers."""
     layer, codes = _layer(network), integers(centre)
     check_one(codes.shape, layer.shape, "the centre")
-    low, high = code_range(layer.format, layer.shape)
     flat = codes.reshape(-1)
-    if np.any((flat < low) | (flat > high)):
-        raise SpecError(
-            "the centre has a code outside the format", given=f"{flat.min()}..{flat.max()}", expected=f"{low.min()}..{high.max()}"
-        )
+    check_codes(flat, layer.format, layer.shape, "the centre")
     return flat
 
 
