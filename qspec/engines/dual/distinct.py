@@ -31,19 +31,15 @@ class Part:
     first: IntArray
 
 
-def solutions(query: Query, assignment: Assignment, deadline: Deadline) -> IntArray:
-    """Return the numbers of rows that make a goal true: of neighbours that are alike the first alone. Raises OutOfTime."""
-    found = [part.first[_true(query, part)] for part in _parts(query, assignment, len(query.program), deadline)]
-    return np.concatenate(found)
+def solutions(query: Query, assignment: Assignment, deadline: Deadline) -> Iterator[int]:
+    """Yield the numbers of rows that make a goal true, in order: of neighbours that are alike the first alone. Raises OutOfTime."""
+    for part in _parts(query, assignment, len(query.program), deadline):
+        yield from part.first[np.broadcast_to(holds(query.goal, part.values), part.first.shape)].tolist()
 
 
 def different(query: Query, assignment: Assignment, until: int, deadline: Deadline) -> int:
     """Return how many rows differ from the ones before them in what is read behind the first `until` nodes. Raises OutOfTime."""
     return sum(len(part.first) for part in _parts(query, assignment, until, deadline))
-
-
-def _true(query: Query, part: Part) -> IntArray:
-    return np.broadcast_to(holds(query.goal, part.values), (len(part.first),))
 
 
 def _parts(query: Query, assignment: Assignment, until: int, deadline: Deadline) -> Iterator[Part]:

@@ -93,9 +93,9 @@ def listed(query: Query, proof: Proof, inputs: Box, deadline: Deadline) -> dict[
             waiting += reversed(sides)
             continue
         assignment = _assignments(program, part, range(count))
-        hits = solutions(query, assignment, deadline)
-        if hits.size:
-            return {name: x[hits[0]] for name, x in assignment.items()}
+        hit = next(solutions(query, assignment, deadline), None)
+        if hit is not None:
+            return {name: x[hit] for name, x in assignment.items()}
         proof.listed(number)
     return None
 
