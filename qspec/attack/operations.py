@@ -52,8 +52,8 @@ def in_numpy(node: Node, place: slice, dtype: npt.DTypeLike) -> Operation:
             return Listed.of(first, values, dtype)
         case Product():
             return Times()
-        case Maximum(_, groups):
-            return Greatest(np.where(groups >= 0, groups, groups.max(axis=1, keepdims=True)))
+        case Maximum():
+            return Greatest(node.members)
         case Wrap(_, width, signed):
             modulus = 2.0 ** width.astype(np.float64)
             return Turn(modulus.astype(dtype), (modulus / 2 if signed else 0 * modulus).astype(dtype))

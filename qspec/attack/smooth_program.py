@@ -83,8 +83,8 @@ def _relaxed(node: Staircase | Table | Product | Maximum | Wrap, known: Sequence
             return Polyline(), _polyline(known[a], lambda x: values[np.arange(first.size), (x - first).astype(np.int64)])
         case Product():
             return Multiply("float32"), ()
-        case Maximum(_, groups):
-            return Greatest(), (np.where(groups >= 0, groups, groups.max(axis=1, initial=0, keepdims=True)).astype(np.int32),)
+        case Maximum():
+            return Greatest(), (node.members.astype(np.int32),)
         case Wrap(_, width, signed):
             modulus = 2.0 ** width.astype(np.float64)
             return Turn(), (-modulus / 2 if signed else 0 * modulus, modulus)

@@ -56,9 +56,9 @@ def bound_node(node: Node, known: Known) -> Interval:
             return _table(known[a], first, values)
         case Product(left, right):
             return _product(known[left], known[right])
-        case Maximum(a, groups):
-            safe = np.where(groups >= 0, groups, groups.max(axis=1, keepdims=True))
-            return Interval(known[a].lower[..., safe].max(axis=-1), known[a].upper[..., safe].max(axis=-1))
+        case Maximum(a):
+            members = node.members
+            return Interval(known[a].lower[..., members].max(axis=-1), known[a].upper[..., members].max(axis=-1))
         case Wrap(a, width, signed):
             return _wrap(known[a], width, signed)
         case _:

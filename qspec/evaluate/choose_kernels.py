@@ -95,9 +95,8 @@ class _Planner:
                 bound = self.known[left].magnitude * self.known[right].magnitude
                 _require(bound, position, node)
                 return Multiply(wide(bound)), ()
-            case Maximum(_, groups):
-                filled = np.where(groups >= 0, groups, groups.max(axis=1, initial=0, keepdims=True))
-                return Greatest(), (filled.astype(np.int32),)
+            case Maximum():
+                return Greatest(), (node.members.astype(np.int32),)
             case Wrap(a, width, signed):
                 return place_wrap(self.known[a], self.known[position], width, signed)
             case _:

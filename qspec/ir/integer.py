@@ -68,6 +68,11 @@ class Maximum:
     argument: int
     groups: IntArray
 
+    @property
+    def members(self) -> IntArray:
+        """The groups with a member that is present, said again, in place of each absent one: the maximum is the same."""
+        return np.where(self.groups >= 0, self.groups, self.groups.max(axis=1, initial=0, keepdims=True))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wrap:

@@ -73,9 +73,8 @@ def value(node: Node, values: list[IntArray], assignment: Assignment, batch: tup
         case Product(left, right):
             bound = magnitude(values[left]) * magnitude(values[right])
             return shrink(widen(values[left], bound) * widen(values[right], bound))
-        case Maximum(a, groups):
-            members = values[a][..., np.where(groups >= 0, groups, groups.max(axis=1, keepdims=True))]
-            return members.max(axis=-1)
+        case Maximum(a):
+            return values[a][..., node.members].max(axis=-1)
         case Wrap(a, width, signed):
             bits = int(width.max(initial=1))
             x = widen(values[a], 1 << bits)

@@ -110,8 +110,8 @@ class _Header:
                 return [
                     f"for (i = 0; i < {size}; i++) {to}[i] = {self._cast(k)}((int64_t){self._buffer(left)}[i] * {self._buffer(right)}[i]);"
                 ]
-            case Maximum(a, groups):
-                return self._maximum(k, a, groups)
+            case Maximum():
+                return self._maximum(k, node)
             case Wrap(a, width, signed):
                 return self._wrapped(k, a, width, signed)
             case _:
@@ -221,10 +221,10 @@ class _Header:
             lines.append(f"    for (j = 0; j < {rows}; j++) a += {self._buffer(a)}[i] >= {table}[{at}];")
         return [*lines, f"    {self._buffer(k)}[i] = {self._cast(k)}a;", "}"]
 
-    def _maximum(self, k: int, a: int, groups: IntArray) -> list[str]:
-        width = groups.shape[1]
-        index = self._array(k, "g", np.where(groups >= 0, groups, groups.max(axis=1, keepdims=True)))
-        x = self._buffer(a)
+    def _maximum(self, k: int, node: Maximum) -> list[str]:
+        width = node.groups.shape[1]
+        index = self._array(k, "g", node.members)
+        x = self._buffer(node.argument)
         return [
             f"for (i = 0; i < {self._size(k)}; i++) {{",
             f"    a = {x}[{index}[i * {width}]];",

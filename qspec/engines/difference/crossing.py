@@ -118,9 +118,9 @@ def _backward(nodes: Program, k: int, known: list[IntArray], c: Floats) -> list[
             return [(a, linear.apply_transposed(m, whole).astype(np.float64) * (size / 2**20)) for m, a in terms]
         case Staircase(a, steps):
             return [(a, c * _ramp(steps, known[a]))]
-        case Maximum(a, groups):
-            safe = np.where(groups >= 0, groups, groups.max(axis=1, keepdims=True))
-            place = np.take_along_axis(safe, known[a][safe].argmax(axis=1)[:, None], axis=1)[:, 0]
+        case Maximum(a) as node:
+            members = node.members
+            place = np.take_along_axis(members, known[a][members].argmax(axis=1)[:, None], axis=1)[:, 0]
             found = np.zeros(known[a].size)
             np.add.at(found, place, c)
             return [(a, found)]

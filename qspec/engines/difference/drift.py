@@ -120,9 +120,9 @@ class _Differences:
                     middle, spread = linear.apply(m, d.lower + d.upper), linear.apply(linear.absolute(m), d.upper - d.lower)
                     low, high = low + (middle - spread) // 2, high + (middle + spread) // 2
                 return Interval(low, high)
-            case Maximum(i, groups), Maximum(j, others) if np.array_equal(groups, others):
-                d, safe = self.of(i, j), np.where(groups >= 0, groups, groups.max(axis=1, keepdims=True))
-                return Interval(d.lower[safe].min(axis=-1), d.upper[safe].max(axis=-1))
+            case Maximum(i, groups) as node, Maximum(j, others) if np.array_equal(groups, others):
+                d, members = self.of(i, j), node.members
+                return Interval(d.lower[members].min(axis=-1), d.upper[members].max(axis=-1))
             case _:
                 return None
 

@@ -115,9 +115,8 @@ def make_view(program: Program, goal: Formula, layout: Layout, certain: Set[int]
                 ops.append(Op("product", arguments(node), (), size[k]))
                 arrays.append(())
             case Maximum(_, groups):
-                member = np.where(groups >= 0, groups, groups.max(axis=1, keepdims=True))
                 ops.append(Op("maximum", arguments(node), (), size[k]))
-                arrays.append((member.astype(np.int32), (groups >= 0)))
+                arrays.append((node.members.astype(np.int32), (groups >= 0)))
     places = _packed(layout, used)
     ends = np.cumsum([0, *(size[n] for n in nodes)]).tolist()
     facts = tuple((n, ends[i], ends[i + 1]) for i, n in enumerate(nodes))
