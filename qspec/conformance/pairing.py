@@ -43,8 +43,12 @@ class Pairing:
             raise UnsupportedError("a file whose runtimes are not compared", given=given, expected="one input and one output")
         if first == second:
             raise SpecError("a runtime is compared with itself", given=first, expected="two semantics")
+        (output,) = output_tensors(model)
+        if output in model.inputs:
+            given = f"the output {model.tensors[output].name!r} is the input"
+            raise UnsupportedError("a file that computes nothing", given=given, expected="an operator other than those at the end")
         (a, tensors), (b, _) = (read_tensors(model, s) for s in (first, second))
-        return cls(model, (first, second), (a, b), tuple(tensors), output_tensors(model)[0])
+        return cls(model, (first, second), (a, b), tuple(tensors), output)
 
     @property
     def stages(self) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from qspec.cli.arrays import read_array
 from qspec.conformance import flips as module
 from qspec.conformance.pairing import Pairing
 from qspec.lowering.evaluate import evaluate, trace
+from qspec.readers.tflite_file import TfliteModel, TfliteOperator, TfliteTensor
 from qspec.readers.tflite_write import write_model
 from qspec_models import samples
 from tests.unit.test_tflite import chain
@@ -155,3 +156,14 @@ def test_what_is_no_question_is_refused(tmp_path):
     one, other = qs.load(path), qs.load("digits-6bit")
     with pytest.raises(qs.SpecError, match="not one file"):
         qs.properties.runtime_agreement(one, other, np.zeros(shape, int), 0)
+
+
+@pytest.mark.parametrize("dead", [False, True])
+def test_a_file_whose_output_is_its_input_is_refused(dead, tmp_path):
+    x, y, z = (TfliteTensor(name, (1, 3), "INT8", (1 / 256,), (-128,), 0, None) for name in "xyz")
+    operators = (TfliteOperator("RELU", 1, (0,), (2,), {}),) * dead + (TfliteOperator("SOFTMAX", 1, (0,), (1,), {"Beta": 1.0}),)
+    write_model(TfliteModel("f", (x, y, z), operators, (0,), (1,)), tmp_path / "f.tflite")
+    with pytest.raises(qs.UnsupportedError, match="computes nothing"):
+        qs.flips(tmp_path / "f.tflite", inputs=np.zeros((1, 3), int))
+    with pytest.raises(qs.UnsupportedError, match="computes nothing"):
+        qs.drift(tmp_path / "f.tflite", centre=np.zeros(3, int))
