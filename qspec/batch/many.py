@@ -19,8 +19,9 @@ from qspec.language.traversal import networks
 from qspec.solver import Reason
 from qspec.support import checks
 from qspec.support.plain import document
+from qspec.verify.decide import default_solver
 from qspec.verify.feature_rows import rows_of
-from qspec.verify.options import DEFAULT_SOLVER, Options, Settings
+from qspec.verify.options import Options, Settings
 from qspec.verify.result import Evidence, Result, Verdict
 
 Specs = Property | Sequence[Property] | Mapping[str, Property]
@@ -143,8 +144,9 @@ def verify_many(
     properties = _properties(spec)
     checks.flag(progress, "progress")
     settings = Settings.of(options)
-    if settings.solver is None:
-        settings = replace(settings, solver=DEFAULT_SOLVER)
+    usual = {default_solver(p) for p in properties}
+    if settings.solver is None and len(usual) == 1:  # of mixed properties each has its own
+        settings = replace(settings, solver=usual.pop())
     elements = grid(**cast(Mapping[str, Iterable[object]], over)) if isinstance(over, Mapping) else over
     if isinstance(elements, str) or not isinstance(elements, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpecError(

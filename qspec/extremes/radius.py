@@ -16,13 +16,13 @@ from qspec.arithmetic.text import exact
 from qspec.bounds.interval import bound, decide
 from qspec.compile.query import compile_property
 from qspec.deadline import Deadline
-from qspec.errors import SpecError
+from qspec.errors import SpecError, UnsupportedError
 from qspec.extremes.bisection import Bracket, questions, why_open
 from qspec.language import interpret
 from qspec.language.bind import bind
 from qspec.language.expressions import Parameter
 from qspec.language.formulas import Property
-from qspec.language.traversal import occurrences
+from qspec.language.traversal import is_real, occurrences
 from qspec.solver import Reason
 from qspec.support import checks
 from qspec.support.plain import document
@@ -115,6 +115,11 @@ def largest_radius(
 def _check(spec: Property, parameter: str, low: Fraction, high: Fraction | None, step: Fraction) -> None:
     if not isinstance(spec, Property) or spec.kind != "forall":  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpecError("not a property that a growing parameter could violate", given=spec, expected="qs.forall(…)")
+    if is_real(spec):
+        advice = "qs.largest_value(lambda v: spec.at(name=v), high=…, step=…)"
+        raise UnsupportedError(
+            "a radius is searched for in steps of codes", given=spec.name, expected="fixed-point networks", advice=advice
+        )
     if parameter in spec.values:
         raise SpecError("the parameter that is searched for has a value", given=parameter, expected="low=…, high=…, step=…")
     names = spec.parameters

@@ -100,6 +100,20 @@ def test_every_query_gets_its_verdict_whoever_decides_it(honest: Honest, workers
     assert honest.asked == len(VALUES)
 
 
+def test_nobody_named_is_who_verify_asks() -> None:
+    """Of real networks that is another solver than of fixed-point ones, also where both are asked about together."""
+    net = qs.real.Sequential(qs.real.Input((1,)), qs.real.Dense(np.array([[1]]), np.array([0])), name="net")
+    x, value = net.input("x", lower=0, upper=1), qs.parameter("value")
+    real = qs.forall(x, then=net(x)[0] <= value, name="real")
+    asked = {}
+    for specs in ([real], [MISSED], [real, MISSED]):
+        for f in qs.verify_many(specs, [{"value": 0}], workers=1):
+            asked[len(specs), f.name] = f.result.solver, f.verdict
+    alone = {p.name: qs.verify(p.at(value=0)) for p in (real, MISSED)}
+    assert asked == {(n, name): (r.solver, r.verdict) for n in (1, 2) for name, r in alone.items()}
+    assert [r.solver for r in alone.values()] == ["delta", "bounds"]
+
+
 def test_workers_change_nothing_but_the_order(honest: Honest) -> None:
     def seen(done: list[qs.Finished]) -> list[object]:
         return [(f.key, f.name, {k: v for k, v in f.result.to_dict().items() if k not in ("times", "said")}) for f in done]

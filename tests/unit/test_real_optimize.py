@@ -100,3 +100,16 @@ def test_a_point_beyond_a_proof_is_a_soundness_error(tmp_path: Path, monkeypatch
     with pytest.raises(qs.SoundnessError, match="beyond a proved bound"):
         qs.optimize(qs.maximize(NET(X)[0], X), solver=Says(lies), step=STEP)
     assert list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("high", [None, 1])
+@pytest.mark.parametrize("solver", [None, "delta"])
+def test_a_radius_over_reals_is_refused_and_its_advice_works(high: int | None, solver: str | None) -> None:
+    """The greatest value within a radius from 2/7 on is 1/4 + 3/2 radius: the second neuron is off there."""
+    radius = qs.parameter("radius")
+    spec = qs.forall(X, given=qs.linf(X) <= radius, then=NET(X)[0] <= "7/8", name="bounded")
+    with pytest.raises(qs.UnsupportedError, match="largest_value"):
+        qs.largest_radius(spec, high=high, step="1/8", solver=solver)
+    found = qs.largest_value(lambda v: spec.at(radius=v), high=1, step="1/8")
+    assert found.closed
+    assert (found.holds, found.violated) == (Fraction(3, 8), Fraction(1, 2))
