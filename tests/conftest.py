@@ -78,5 +78,4 @@ def processes() -> Iterator[Warm]:
 @pytest.fixture
 def warm(processes: Warm, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fork the workers of solvers instead of starting them: where the verdict is tested, and not the process."""
-    for adapter in ("smtlib", "highs"):
-        monkeypatch.setattr(f"qspec_solvers.{adapter}.run", processes.run)
+    processes.take_over(monkeypatch)

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
+
 from qspec.solver import Limits
 from qspec_solvers.process import OUTPUT_LIMIT, WORKERS, End, Finished, run
 
@@ -28,6 +30,11 @@ class Warm:
 
     def __init__(self) -> None:
         self._started: dict[str, subprocess.Popen[str]] = {}
+
+    def take_over(self, patch: pytest.MonkeyPatch) -> None:
+        """Let the adapters that run workers have them forked here, until the patch is undone."""
+        for adapter in ("smtlib", "highs"):
+            patch.setattr(f"qspec_solvers.{adapter}.run", self.run)
 
     def run(
         self, command: Sequence[str], text: str, limits: Limits, *, channel: bool = False, output_limit: int = OUTPUT_LIMIT

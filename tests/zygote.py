@@ -16,6 +16,7 @@ import traceback
 from importlib import import_module
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 CHANNEL = 3
 """As in `qspec_solvers.process`."""
@@ -35,17 +36,17 @@ def main(worker: str) -> None:
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 
 
-def be(worker: str, request: dict[str, object]) -> None:
+def be(worker: str, request: dict[str, Any]) -> None:
     """Be the worker on one request, and end."""
     status = 1
     try:
-        script, answer, noise = (str(request[name]) for name in ("script", "answer", "noise"))
+        script, answer, noise = (request[name] for name in ("script", "answer", "noise"))
         new = os.O_CREAT | os.O_WRONLY
         for descriptor, (path, mode) in enumerate([(script, os.O_RDONLY), (noise, new), (noise, new), (answer, new)]):
             os.dup2(os.open(path, mode, 0o600), descriptor)
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 (a descriptor, to the end of the process)
-        signal.alarm(ceil(float(str(request["seconds"]))))
-        sys.argv = [worker, *map(str, request["arguments"])]  # pyright: ignore[reportArgumentType]
+        signal.alarm(ceil(request["seconds"]))
+        sys.argv = [worker, *request["arguments"]]
         runpy.run_path(worker, run_name="__main__")
         status = 0
     except SystemExit as end:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from qspec.ir.integer import Query
+from qspec.language.formulas import Property
 from qspec.passes.pipeline import Pipeline, Reduction
 from qspec.testing import Example
 from qspec.theories import lowering
@@ -35,8 +36,8 @@ def once(example: Example) -> Generator[Example]:
     spec = example.make()
     compile_property, reduce, lower = session.compile_property, Pipeline.run, lowering.lower_query
 
-    def compiled(bound: object, **options: Any) -> Any:
-        return remembered(lambda: compile_property(bound, **options), spec)  # pyright: ignore[reportArgumentType]
+    def compiled(bound: Property, **options: Any) -> Any:
+        return remembered(lambda: compile_property(bound, **options), spec)
 
     def reduced(pipeline: Pipeline, query: Query, deadline: Any = None) -> Reduction:
         return remembered(lambda: reduce(pipeline, query), query, tuple(p.name for p in pipeline.passes), pipeline.rounds)
@@ -54,4 +55,9 @@ def once(example: Example) -> Generator[Example]:
 def asked(example: Example, routes: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return the routes that differ for an example: one for each theory if passes decide it, since then no solver is asked about it."""
     decided = Pipeline().run(session.compile_property(example.bound()).query).decided is not None
-    return [(name, theory) for theory, name in {theory: name for name, theory in reversed(routes)}.items()] if decided else list(routes)
+    return first_of_each_theory(routes) if decided else list(routes)
+
+
+def first_of_each_theory(routes: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return for each theory the first route that has it."""
+    return [(name, theory) for theory, name in {theory: name for name, theory in reversed(routes)}.items()]

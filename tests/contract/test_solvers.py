@@ -18,7 +18,7 @@ from qspec.theories.lowering import lower_query
 from qspec.verify.decide import query
 from qspec.verify.result import Evidence
 from tests.contract.conftest import absent, available
-from tests.contract.shared import asked, once
+from tests.contract.shared import asked, first_of_each_theory, once
 from tests.warm import Warm
 
 EXCUSES: Mapping[str, tuple[Excuse, ...]] = {
@@ -29,7 +29,7 @@ EXCUSES: Mapping[str, tuple[Excuse, ...]] = {
 EVERY = [(name, theory) for name in solver_entry_points() for theory in theories_to_check(get_solver(name))]
 ROUTES = [(name, theory) for name, theory in EVERY if theory not in RELAXING]
 RELAXED = [(name, theory) for name, theory in EVERY if theory in RELAXING]
-FIRST = [(name, theory) for theory, name in {theory: name for name, theory in reversed(ROUTES)}.items()]
+FIRST = first_of_each_theory(ROUTES)
 """The solver that also runs each theory without any pass before it, so that lowerings meet queries as they are written."""
 AGAIN, SHARE = "smtlib", 6
 """The route by any executable, which is z3's here: z3's own route asks it the same text, so this one takes a share of the examples."""
@@ -74,8 +74,7 @@ def test_a_worker_that_is_forked_says_what_one_that_is_started_says(name: str, p
     for problem in [*asks, *([] if theory == "milp" else [wrong])]:
         with monkeypatch.context() as patch:
             started = solver.solve(problem, Limits())
-            for adapter in ("smtlib", "highs"):
-                patch.setattr(f"qspec_solvers.{adapter}.run", processes.run)
+            processes.take_over(patch)
             forked = solver.solve(problem, Limits())
         assert (forked.status, forked.model, forked.reason, forked.detail) == (
             started.status,

@@ -110,8 +110,13 @@ def remaining(least: int) -> Query:
 
 def residual(rng: np.random.Generator) -> qs.Network:
     """Return a tiny classifier of images 4x4x2 with what deployed ones are made of: depthwise and strided convolutions, a sum, a pool."""
-    code = lambda zero=0: qs.Affine(6, True, Fraction(1, 4), zero)  # noqa: E731
-    weights = lambda *shape: qs.Tensor(rng.integers(-7, 8, shape), qs.Affine(4, True, Fraction(1, 8)))  # noqa: E731
+
+    def code(zero: int = 0) -> qs.Affine:
+        return qs.Affine(6, True, Fraction(1, 4), zero)
+
+    def weights(*shape: int) -> qs.Tensor:
+        return qs.Tensor(rng.integers(-7, 8, shape), qs.Affine(4, True, Fraction(1, 8)))
+
     x = qs.Input((4, 4, 2), code(int(rng.integers(-4, 5))))
     deep = qs.Conv2D(weights(3, 3, 1, 2), padding="same", groups=2, activation=qs.ReLU(), output=code(-3))
     long = qs.apply(qs.Conv2D(weights(1, 1, 2, 2), output=code(1)), qs.apply(deep, x))
