@@ -7,11 +7,12 @@ from typing import Any, NoReturn, cast
 
 import numpy as np
 
-from qspec.errors import SpecError
+from qspec.errors import ShapeError, SpecError
 from qspec.language.cases import where
 from qspec.language.expressions import Expression, Operand, expression
 from qspec.language.formulas import Argmax, Formula, argmax, every, some
 from qspec.language.functions import clip, dot, join, maximum, minimum, total
+from qspec.support.options import listed
 
 OPERATORS: Mapping[str, str] = {
     "absolute": "__abs__",
@@ -70,6 +71,16 @@ def _argmax(a: Operand, axis: int | None = None) -> Argmax:
     return argmax(a)
 
 
+def _concatenate(arrays: Sequence[Operand]) -> Expression:
+    """Return arrays one after the other along their first axis; raises ShapeError if the others differ."""
+    parts = [expression(a) for a in listed(arrays, "arrays")]
+    shapes = [p.shape for p in parts]
+    if not parts or not all(shape and shape[1:] == shapes[0][1:] for shape in shapes):
+        expected = "one shape, but for the first axis"
+        raise ShapeError("arrays do not fit along their first axis", given=shapes, expected=expected, advice="qs.join flattens")
+    return join(parts).reshape(-1, *shapes[0][1:])
+
+
 def _ravel(a: Expression) -> Expression:
     return a.flatten()
 
@@ -81,7 +92,7 @@ def _reshape(a: Expression, shape: int | tuple[int, ...]) -> Expression:
 WHOLE: Mapping[Any, Callable[..., Any]] = {
     np.argmax: _argmax,
     np.clip: clip,
-    np.concatenate: join,
+    np.concatenate: _concatenate,
     np.dot: dot,
     np.max: _max,
     np.min: _min,
@@ -97,7 +108,7 @@ def ufunc(function: np.ufunc, method: str, arguments: Sequence[object], options:
     """Return what a ufunc means of operands one of which is an expression; raises SpecError if the language has no such function."""
     name = function.__name__
     if method == "reduce" and name in REDUCED and set(options) <= {"axis"}:
-        return REDUCED[name](*arguments, **options)
+        return REDUCED[name](*arguments, **{"axis": 0, **options})  # as numpy has it, whose np.sum has None
     if method != "__call__" or options or name not in {"matmul", *OPERATORS, *ELEMENTWISE}:
         _refuse(name if method == "__call__" else f"{name}.{method}", options)
     if name == "matmul":

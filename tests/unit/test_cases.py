@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -145,6 +146,49 @@ def test_python_and_numpy_functions() -> None:
     assert truths(np.any(X > 0)) == (values > 0).any(axis=1).tolist()
     assert truths(np.argmax(X) == 1) == (values.argmax(axis=1) == 1).tolist()
     assert len(X) == 3
+
+
+SHAPES = [(), (1,), (3,), (2, 3), (1, 3), (3, 2), (2, 2, 3)]
+WIDE = qs.Sequential(qs.Input((12,), qs.Fixed(5, 0)), qs.Requantize(qs.Fixed(5, 0))).input("x")
+CODES = np.array([3, 1, 4, -1, 5, -9, 2, 6, -5, -3, 7, 0])
+
+
+def same_as_numpy(call: Callable[..., Any], *shapes: tuple[int, ...]) -> bool:
+    """Return whether a function of numpy is answered and not refused, with the shape and the values that numpy gives."""
+    cut = [prod(s) for s in shapes]
+    try:
+        found = call(*(WIDE[:n].reshape(*s) for n, s in zip(cut, shapes, strict=True)))
+    except qs.QspecError:
+        return False
+    expected = np.asarray(call(*(CODES[:n].reshape(s) for n, s in zip(cut, shapes, strict=True))))
+    assert found.shape == expected.shape
+    assert Interpreter({"x": CODES}).values(found).tolist() == expected.tolist()
+    return True
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        np.add.reduce,
+        np.maximum.reduce,
+        np.minimum.reduce,
+        lambda a: np.add.reduce(a, axis=-1),
+        lambda a: np.maximum.reduce(a, axis=None),
+        np.sum,
+        lambda a: np.sum(a, axis=0),
+        lambda a: np.max(a, axis=1),
+        np.ravel,
+        lambda a: np.reshape(a, (1, -1)),
+    ],
+)
+def test_numpy_functions_give_the_shapes_of_numpy_or_are_refused(call: Callable[[Any], Any]) -> None:
+    answered = [shape for shape in SHAPES if same_as_numpy(call, shape)]
+    assert answered
+
+
+def test_arrays_are_concatenated_where_numpy_does() -> None:
+    for a, b in product(SHAPES, repeat=2):
+        assert same_as_numpy(lambda *parts: np.concatenate(parts), a, b) is (bool(a and b) and a[1:] == b[1:])
 
 
 def test_layers_of_an_applied_network() -> None:
