@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Unpack
 
-from qspec.arithmetic.integers import IntArray
-from qspec.compile.query import compile_property
 from qspec.errors import SoundnessError, SpecError
 from qspec.language.bind import bind
 from qspec.language.formulas import Property
-from qspec.language.traversal import is_real
 from qspec.solver import Reason, Solver
 from qspec.support.options import listed
 from qspec.support.plain import document
 from qspec.support.tables import to_csv, to_latex
 from qspec.verify.decide import verify
 from qspec.verify.options import SearchOptions, Settings
-from qspec.verify.reproducer import write_real_reproducer, write_reproducer
+from qspec.verify.reproducer import write_reproducer
 from qspec.verify.result import Result, Verdict
 
 
@@ -113,15 +110,9 @@ def compare_each(spec: Property, *, solvers: Sequence[str | Solver], **options: 
 
 
 def _contradiction(spec: Property, first: Result, second: Result) -> None:
-    bound = bind(spec)
     facts = {f"verdict of {r.solver}": r.verdict.name for r in (first, second)}
-    found: Mapping[str, IntArray] | None = first.codes or second.codes
-    if is_real(bound):
-        from qspec.compile.real_query import compile_real
-
-        where = write_real_reproducer(compile_real(bound).query, bound, first.parameters, facts, first.point or second.point or {})
-    else:
-        where = write_reproducer(compile_property(bound).query, bound, first.parameters, facts, found or {})
+    found = first if first.codes or first.point else second
+    where = write_reproducer(bind(spec), facts, {**(found.codes or {}), **(found.point or {})})
     raise SoundnessError(
         "two solvers contradict each other",
         given=", ".join(f"{k}: {v}" for k, v in facts.items()),

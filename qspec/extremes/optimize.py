@@ -1,7 +1,9 @@
 """The greatest or least value of an expression, as an exact interval that closes: bisection, with a verdict at every step.
 
-A point that replays raises the lower end to its exact value; a proof that no point reaches a value lowers the upper end. Values lie on the
-grid of the compiled expression, so the interval closes in finitely many steps. What nobody can tell moves neither end.
+A point that replays raises the lower end to its exact value; a proof that no point reaches a value lowers the upper end. Of fixed point,
+values lie on the grid of the compiled expression, so the interval closes in finitely many steps. Of reals, multiples of half a step are
+asked about, so that one of them may stay open: that an optimum is reached exactly, enclosures cannot tell. What nobody can tell moves
+neither end.
 """
 
 from __future__ import annotations
@@ -9,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from math import floor
 from time import perf_counter
-from typing import TYPE_CHECKING, NoReturn, Unpack, cast
+from typing import NoReturn, Unpack, cast
 
+from qspec.arithmetic.integers import rational
 from qspec.bounds.tighten import bound
 from qspec.compile.compiler import Compiler
 from qspec.compile.formula import lower_formula
-from qspec.compile.query import compile_property
 from qspec.deadline import Deadline
 from qspec.errors import InternalError, SoundnessError, SpecError
 from qspec.extremes.bisection import Bracket, questions, why_open
@@ -23,7 +26,7 @@ from qspec.extremes.optimum import Objective, Optimum, Sense, Step, empty, summe
 from qspec.ir.integer import FALSE, Query
 from qspec.language.bind import bind
 from qspec.language.expressions import Expression, Operand, expression
-from qspec.language.formulas import Comparison, Formula, Property, exists
+from qspec.language.formulas import Comparison, Constantly, Formula, Property, exists
 from qspec.language.interpret import Interpreter
 from qspec.language.traversal import is_real
 from qspec.passes import Pipeline
@@ -33,8 +36,7 @@ from qspec.verify.options import Options, Settings
 from qspec.verify.reproducer import write_reproducer
 from qspec.verify.result import Result, Verdict
 
-if TYPE_CHECKING:
-    from qspec.extremes.real_optimize import RealRun
+Ends = tuple[Fraction, Fraction]
 
 STEP = Fraction(1, 1000)
 """Of optima over reals."""
@@ -61,12 +63,7 @@ def _objective(sense: Sense, value: Operand, variables: tuple[object, ...], give
     return Objective(sense, e, checked.variables, checked.given, name, checked.reals)
 
 
-def optimize(
-    objective: Objective,
-    *,
-    step: object = STEP,
-    **options: Unpack[Options],
-) -> Optimum:
+def optimize(objective: Objective, *, step: object = STEP, **options: Unpack[Options]) -> Optimum:
     """Close the interval around an optimum as far as `timeout` seconds for everything allow; `options` are those of `verify`.
 
     Over reals an interval that is not wider than `step` counts as closed.
@@ -87,36 +84,47 @@ def optimizing(
     return _start(objective, step, Settings.of(options)).improve()
 
 
-def _start(
-    objective: Objective,
-    step: object,
-    settings: Settings,
-) -> _Run | RealRun:
+def _start(objective: Objective, step: object, settings: Settings) -> _Run:
     if not isinstance(objective, Objective):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpecError("not an objective", given=objective, expected="qs.maximize(…) or qs.minimize(…)")
     deadline = settings.limits.deadline()
-    spec = objective.property()
-    settings = settings.resolved(default_solver(spec))
-    bound_spec = bind(spec)
-
-    def ask(asked: Property, timeout: float | None) -> Result:
-        return verify(asked, **replace(settings, timeout=timeout).options())
-
-    value = cast(Comparison, bound_spec.then).difference
+    settings = settings.resolved(default_solver(objective.property()))
+    spec = bind(objective.property())
+    value = cast(Comparison, spec.then).difference
     value = value if objective.sense == "maximize" else -value
     best = Optimum(objective.sense, objective.name, Fraction(0), Fraction(0), solver=settings.name, parameters=dict(spec.values))
-    if is_real(bound_spec):
-        from qspec.extremes.real_optimize import start, step_of  # here, because `import qspec` is to be quick
+    if is_real(spec):
+        best = replace(best, step=_step(step))
+        settings = replace(settings, delta=min(settings.delta, float(best.step / 32)))
+        unit, ends = best.step / 2, _enclosed(spec, value)
+    else:
+        unit, ends = _on_grid(spec, value)
+    bracket = Bracket(floor(ends[0] / unit) - (not best.step), floor(ends[1] / unit) + 1)
 
-        unit = step_of(step)
-        settings = replace(settings, delta=min(settings.delta, float(unit / 16)))
-        return start(bound_spec, value, unit, ask, deadline, best)
-    unit, lower, upper = _grid(bound_spec, value)
-    return _Run(bound_spec, value, unit, lower, Bracket(lower - 1, upper + 1), ask, deadline, best)
+    def ask(then: Formula, seconds: float | None) -> Result:
+        return verify(replace(spec, then=then), **replace(settings, timeout=seconds).options())
+
+    return _Run(spec, value, unit, ends, bracket, ask, deadline, best)
 
 
-def _grid(spec: Property, value: Expression) -> tuple[Fraction, int, int]:
-    """Return the unit of the values, and the least and the greatest multiple of it that exact bounds leave under the assumption."""
+def _step(given: object) -> Fraction:
+    """Return the step of an optimum over reals; raises SpecError on one that is not positive."""
+    step = rational(given)
+    if step <= 0:
+        raise SpecError("the step of an optimum over reals is not positive", given=given, expected="step > 0", advice='step="1/1000"')
+    return step
+
+
+def _enclosed(spec: Property, value: Expression) -> Ends:
+    """Return between what a value over reals lies, whatever its variables are."""
+    from qspec.compile.real_query import value_range  # here, because `import qspec` is to be quick
+
+    known = value_range(spec, value)
+    return known.lower, known.upper
+
+
+def _on_grid(spec: Property, value: Expression) -> tuple[Fraction, Ends]:
+    """Return the unit of the values, and between what exact bounds leave them under the assumption."""
     compiler = Compiler(spec)
     given = lower_formula(compiler, spec.given)
     lowered = compiler.lower(value)
@@ -125,19 +133,20 @@ def _grid(spec: Property, value: Expression) -> tuple[Fraction, int, int]:
     if part.query.goal == FALSE:
         raise empty(spec)
     known = bound(part.query.program, [lowered.node])[lowered.node]
-    return lowered.unit, int(known.lower[0]), int(known.upper[0])
+    return lowered.unit, (int(known.lower[0]) * lowered.unit, int(known.upper[0]) * lowered.unit)
 
 
 @dataclass(slots=True)
 class _Run:
-    """One maximisation under way; indices count units. The bracket is about "some point reaches this value"."""
+    """One maximisation of `value` under way; indices count units. The bracket is about "some point reaches this value"."""
 
     spec: Property
     value: Expression
     unit: Fraction
-    least: int
+    ends: Ends
+    """Between these the value lies, if any point meets the assumption; they only come nearer."""
     bracket: Bracket
-    ask: Callable[[Property, float | None], Result]
+    ask: Callable[[Formula, float | None], Result]
     deadline: Deadline
     best: Optimum
     began: float = field(default_factory=perf_counter)
@@ -147,56 +156,78 @@ class _Run:
         self._update()
         yield self.best
         unknown: Result | None = None
-        for k, seconds in self._questions():
-            result = self.ask(self._reaches(k), seconds)
+        for k, formula, seconds in self._questions():
+            result = self.ask(formula, seconds)
             before = (self.best.lower, self.best.upper, self.best.witness)
             if result.verdict is Verdict.UNKNOWN:
                 unknown = result
             self._learn(k, result)
             self._update(result)
-            if (self.best.lower, self.best.upper, self.best.witness) != before and not self.best.closed:
+            if self.best.closed:
+                break
+            if (self.best.lower, self.best.upper, self.best.witness) != before:
                 yield self.best
         if not self.best.closed:
             reason, detail = why_open(unknown, self.deadline)
             self.best = replace(self.best, reason=reason, detail=detail)
         yield self.best
 
-    def _questions(self) -> Iterator[tuple[int, float | None]]:
-        """Ask first whether any point meets the assumption, which every later answer builds on."""
+    def _questions(self) -> Iterator[tuple[int | None, Formula, float | None]]:
+        """Ask first whether any point meets the assumption, which every later answer builds on; None stands for that question."""
         if not self.deadline.passed():
-            yield self.least, self.deadline.granted(4)
-        yield from questions(self.bracket, self.deadline)
+            yield None, Constantly(True), self.deadline.granted(4)
+        for k, seconds in questions(self.bracket, self.deadline):
+            yield k, self._reaches(k), seconds
 
-    def _reaches(self, k: int) -> Property:
-        """Return that some point has at least the value `k`: not at most the one below, a form that the compiler splits into cases."""
-        return replace(self.spec, then=~(self.value.reshape() <= (k - 1) * self.unit))
+    def _reaches(self, k: int) -> Formula:
+        """Return that the value `k` is reached: not that it is missed, a form that the compiler splits into cases."""
+        return ~(self.value.reshape() < k * self.unit)
 
-    def _learn(self, k: int, result: Result) -> None:
+    def _learn(self, k: int | None, result: Result) -> None:
+        low, high = self.ends
         if result.verdict is Verdict.UNKNOWN:
-            self.bracket.skip(k, again=result.reason is Reason.TIMEOUT)
-        elif result.witness is None:
-            self.bracket.fall(k)
-            if self.bracket.upper <= self.least:
-                raise empty(self.spec)
+            if k is not None:
+                self.bracket.skip(k, again=result.reason is Reason.TIMEOUT)
+        elif result.witness is not None:
+            self._reached(k, result)
+        elif k is None or k * self.unit <= low:
+            raise empty(self.spec)
         else:
-            found = Interpreter(result.witness).values(self.value).item() / self.unit
-            if found.denominator != 1 or found < k:
-                raise InternalError("a value is off its grid", given=found * self.unit, expected=f"a multiple of {self.unit}")
-            if found >= self.bracket.upper:
-                self._contradiction(result, int(found))
-            self.bracket.rise(int(found))
-            self.best = replace(self.best, witness=result.witness)
+            self.bracket.fall(k)
+            self.ends = low, min(high, (k if self.best.step else k - 1) * self.unit)
 
-    def _contradiction(self, result: Result, found: int) -> NoReturn:
-        proved = f"no point above {(self.bracket.upper - 1) * self.unit}"
-        facts = {"solver": self.best.solver, "proved": proved, "found": str(found * self.unit)}
-        where = write_reproducer(compile_property(self._reaches(found)).query, self.spec, {}, facts, result.witness or {})
-        raise SoundnessError("a point lies beyond a proved bound", given=facts["found"], expected=proved, advice=f"report {where}")
+    def _reached(self, k: int | None, result: Result) -> None:
+        """Note the value of a point: at least what was asked for; of reals its enclosure may begin a little below."""
+        low, high = self.ends
+        found = self._value(result)
+        if self.best.step:
+            found = found if k is None else max(found, k * self.unit)
+        elif (found / self.unit).denominator != 1 or (k is not None and found < k * self.unit):
+            raise InternalError("a value is off its grid", given=found, expected=f"a multiple of {self.unit}")
+        if found > high:
+            self._contradiction(result, found)
+        if self.best.witness is None or found > low:
+            self.ends = max(low, found), high
+            self.best = replace(self.best, witness=result.witness)
+            self.bracket.rise(min(floor(found / self.unit), self.bracket.upper - 1))
+
+    def _value(self, result: Result) -> Fraction:
+        """Return the value at a point, of reals the lower end of its enclosure."""
+        if self.best.step:
+            from qspec.language.real_interpret import RealInterpreter  # here, because `import qspec` is to be quick
+
+            return RealInterpreter(result.codes or {}, result.point or {}).values(self.value).item().lower
+        return Interpreter(result.witness or {}).values(self.value).item()
+
+    def _contradiction(self, result: Result, found: Fraction) -> NoReturn:
+        facts = {"solver": self.best.solver, "proved": f"no point above {self.ends[1]}", "found": str(found)}
+        asked = replace(self.spec, then=~(self.value.reshape() < found))
+        where = write_reproducer(asked, facts, {**(result.codes or {}), **(result.point or {})})
+        raise SoundnessError("a point lies beyond a proved bound", given=facts["found"], expected=facts["proved"], advice=f"report {where}")
 
     def _update(self, result: Result | None = None) -> None:
-        """Bring the state in line with the bracket, seen from the user's side."""
-        low, high = max(self.bracket.lower, self.least) * self.unit, (self.bracket.upper - 1) * self.unit
-        low, high = (low, high) if self.best.sense == "maximize" else (-high, -low)
+        """Bring the state in line with what is known, seen from the user's side."""
+        low, high = self.ends if self.best.sense == "maximize" else (-self.ends[1], -self.ends[0])
         steps = self.best.steps
         if not steps or steps[-1][1:] != (low, high):
             steps = (*steps, Step(perf_counter() - self.began, low, high))

@@ -26,7 +26,7 @@ from qspec.solver import Limits, Reason, Solver, Status
 from qspec.theories import real_smtlib
 from qspec.theories.real_monotone import one_sided
 from qspec.verify.feature_rows import rows_of
-from qspec.verify.reproducer import write_real_reproducer
+from qspec.verify.reproducer import write_reproducer
 from qspec.verify.result import Evidence, Result, Said, Verdict
 from qspec.verify.session import Clocked, limited, said_of, start, unless_limited
 
@@ -254,7 +254,7 @@ def _replayed(run: RealRun, said: Said | None, point: Point) -> Solution | None:
             "true": str(true),
             "meant": str(agreed),
         }
-        where = write_real_reproducer(query, run.spec, run.parameters, facts, own)
+        where = write_reproducer(run.spec, facts, {**codes, **own}, query)
         raise SoundnessError(
             f"{run.solver} gave a point that does not replay"
             if claimed and not true

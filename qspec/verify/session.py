@@ -131,7 +131,7 @@ def check_proof(run: Run, proof: Proof, *, partial: bool = False) -> Checked:
     except OutOfTime:
         raise OutOfTime("a proof was found, but there was no time to check it") from None
     except CertificateError as error:
-        where = write_reproducer(run.compiled.query, run.spec, run.parameters, {"solver": run.solver, "proof": str(error)}, {})
+        where = write_reproducer(run.spec, {"solver": run.solver, "proof": str(error)}, {}, run.compiled.query)
         raise SoundnessError(f"a proof of {run.solver} fails", given=str(error), expected="a proof", advice=f"report {where}") from error
     run.spend("replay", since)
     return checked
@@ -272,9 +272,8 @@ def replayed(run: Run, said: Said, lifted: Assignment) -> str:
     run.spend("replay", since)
     verdict = judge(run.spec.kind, said.status, said.fidelity, replayed, numerical=said.numerical)
     if verdict == "unsound":
-        where = write_reproducer(
-            run.compiled.query, run.spec, run.parameters, {"solver": run.solver, "theory": said.theory, "status": said.status}, lifted
-        )
+        facts = {"solver": run.solver, "theory": said.theory, "status": said.status}
+        where = write_reproducer(run.spec, facts, lifted, run.compiled.query)
         raise SoundnessError(
             f"{run.solver} gave a model that does not replay",
             given=said.theory,
@@ -294,9 +293,8 @@ def found(run: Run, assignment: Assignment, evidence: Evidence, *, violations: i
     confirmed = reference.satisfies(run.compiled.query, assignment) and witnesses(run.spec, codes)
     run.spend("replay", since)
     if not confirmed:
-        where = write_reproducer(
-            run.compiled.query, run.spec, run.parameters, {"solver": run.solver, "evidence": evidence.name}, assignment
-        )
+        facts = {"solver": run.solver, "evidence": evidence.name}
+        where = write_reproducer(run.spec, facts, assignment, run.compiled.query)
         raise SoundnessError(
             "a solution of the query is none of the property", given=evidence.name, expected="agreement", advice=f"report {where}"
         )

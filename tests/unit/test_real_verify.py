@@ -86,7 +86,7 @@ def test_an_exact_answer_that_does_not_replay_is_no_verdict(tmp_path: Path, monk
     with pytest.raises(qs.SoundnessError, match="does not replay"):
         qs.verify(FALSE, solver=saying("sat", "0.999999", 1))
     (folder,) = tmp_path.iterdir()
-    assert json.loads((folder / "point.json").read_text()) == {"x": ["999999/1000000", "1"]}
+    assert json.loads((folder / "assignment.json").read_text()) == {"x": ["999999/1000000", "1"]}
 
 
 def test_a_solution_that_is_too_close_to_tell_is_unknown() -> None:
