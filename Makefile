@@ -10,6 +10,9 @@ WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 TYPES := $(BIN)/pyright --pythonpath $(BIN)/python
 
+# Tests start many interpreters. Each would compile qspec anew (0.15 s) where bytecode is not kept.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: soak fresh demo test test-latest check-verified lint style format docs lock clean
 .DEFAULT_GOAL := test
 
