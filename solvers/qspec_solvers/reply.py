@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import assert_never
@@ -19,7 +19,12 @@ _MEMORY = re.compile(r"bad_alloc|out of memory|MemoryError|cannot allocate memor
 
 
 def interpret(run: Finished, symbols: Sequence[Symbol], limits: Limits) -> Answer:
-    """Return the answer that a finished run amounts to."""
+    """Return the answer that a finished run of an SMT solver amounts to."""
+    return concluded(run, limits, lambda output: parse(output, symbols))
+
+
+def concluded(run: Finished, limits: Limits, understand: Callable[[str], Answer]) -> Answer:
+    """Return the answer that a finished run amounts to; what it printed is understood, or Malformed is raised."""
 
     measured: dict[str, float | int | str] = {"memory_mib": run.peak, "cpu_seconds": run.cpu}
 
@@ -41,15 +46,15 @@ def interpret(run: Finished, symbols: Sequence[Symbol], limits: Limits) -> Answe
                 return unknown(Reason.MEMORY, last)
             return unknown(Reason.CRASH, f"killed by {_signal(run.code)}: {last}")
         case End.EXIT:
-            return _exited(run, symbols, measured)
+            return _exited(run, understand, measured)
         case _:
             assert_never(run.end)
 
 
-def _exited(run: Finished, symbols: Sequence[Symbol], measured: dict[str, float | int | str]) -> Answer:
+def _exited(run: Finished, understand: Callable[[str], Answer], measured: dict[str, float | int | str]) -> Answer:
     """Return the answer of a run that ended by itself: a whole one counts, whatever else was printed beside it."""
     try:
-        reply = parse(run.output, symbols)
+        reply = understand(run.output)
     except Malformed as error:
         died, last = run.code != 0 and not run.output.strip(), _last_words(run)
         reason, detail = (Reason.CRASH, f"exit status {run.code}: {last}") if died else (Reason.GARBAGE, str(error))
