@@ -20,28 +20,14 @@ from qspec.deadline import OutOfTime
 from qspec.errors import UnsupportedError
 from qspec.ir.integer import Assignment, Query
 from qspec.language.formulas import Property
-from qspec.passes import Pipeline
 from qspec.problem import Fidelity
 from qspec.solver import Reason, Solver
 from qspec.support.distribution import versions
 from qspec.verify.cubes import cube
+from qspec.verify.integers import Asked, Run, absent, ask, attacked, check_proof, compiled, found, presolved
 from qspec.verify.options import LimitOptions, Settings
 from qspec.verify.result import Evidence, Proof, Result, Said
-from qspec.verify.session import (
-    Asked,
-    Run,
-    absent,
-    ask,
-    attacked,
-    available,
-    check_proof,
-    compiled,
-    found,
-    limited,
-    presolved,
-    start,
-    unknown,
-)
+from qspec.verify.session import available, limited, start, unknown
 
 if TYPE_CHECKING:
     from qspec.engines.dual.outcome import Outcome
@@ -54,9 +40,9 @@ CUBES = 16
 """The fewest open domains at which it stops; more for longer limits, one for each second."""
 
 
-def branched(run: Run, solver: Solver, theory: str | None, pipeline: Pipeline, attack: bool) -> Result | None:
+def branched(run: Run) -> Result | None:
     """Decide a query by the engine for a part of the time, then by a solver; None if the engine cannot take it."""
-    outcome = _engine(run, solver, attack)
+    outcome = _engine(run)
     if outcome is None:
         return None
     if outcome.solution is not None:
@@ -64,13 +50,13 @@ def branched(run: Run, solver: Solver, theory: str | None, pipeline: Pipeline, a
     if outcome.proof is not None:
         proof = outcome.proof.mapping()
         check_proof(run, proof)
-        return absent(run, Evidence.CERTIFICATE, solver, theory, proof=proof)
+        return absent(run, Evidence.CERTIFICATE, proof)
     if outcome.partial is None:
         return None
     partial = outcome.partial.mapping()
     nobody = (Assumption("", "", ""),) * int((outcome.partial.steps[:, 0] == ASSUME).sum())
     domains = check_proof(run, {**partial, "assumed": nobody}, partial=True).assumed
-    return _conquer(run, solver, theory, pipeline, domains, partial)
+    return _conquer(run, domains, partial)
 
 
 def confirm(
@@ -88,20 +74,21 @@ def confirm(
     chosen = available(solver)
     query = claimed(certificate, spec).query
     given = replace(spec, values={**certificate.parameters, **spec.values})
-    begun = start(given, Settings.of(options, LimitOptions).limits, chosen)
+    settings = Settings.of(options, LimitOptions)
+    begun = start(given, settings.limits, chosen)
 
     def decide() -> Result:
-        run = compiled(begun)
+        run = compiled(begun, chosen, settings)
         since = perf_counter()
         domains = check(certificate, query, partial=True, deadline=run.deadline).assumed
         run.spend("replay", since)
         names = ("scale", "slope_bits", "steps", "slopes", "multipliers", "weights")
-        return _conquer(run, chosen, None, Pipeline(), domains, {name: getattr(certificate, name) for name in names})
+        return _conquer(run, domains, {name: getattr(certificate, name) for name in names})
 
     return limited(begun, decide)
 
 
-def _engine(run: Run, solver: Solver, attack: bool) -> Outcome | None:
+def _engine(run: Run) -> Outcome | None:
     """Run the engine for its share of the time, not counting the attack; None if a value is too wide for it."""
     from qspec.engines.dual.branch_and_bound import prove
     from qspec.engines.dual.options import Options
@@ -117,21 +104,22 @@ def _engine(run: Run, solver: Solver, attack: bool) -> Outcome | None:
         return lambda: before.pop()() if before else None
 
     try:
-        options = Options(leave=max(CUBES, int(seconds)))
-        outcome = prove(run.compiled.query, replace(run.deadline, end=seconds / SHARE, clock=spent), options, search if attack else None)
+        options, attack = Options(leave=max(CUBES, int(seconds))), search if run.settings.attack else None
+        deadline = replace(run.deadline, end=seconds / SHARE, clock=spent)
+        outcome = prove(run.compiled.query, deadline, options, attack)
     except UnsupportedError:
         return None
     finally:
         run.times["presolve"] = spent()
     status = "sat" if outcome.solution is not None else "unsat" if outcome.proof is not None else "unknown"
     counts = {"domains": outcome.visited, "leaves": outcome.leaves, "open": outcome.open}
-    reason, detail = (Reason.INCOMPLETE, f"{outcome.open} domains are left to {solver.name}") if status == "unknown" else (None, "")
+    reason, detail = (Reason.INCOMPLETE, f"{outcome.open} domains are left to {run.solver}") if status == "unknown" else (None, "")
     size = sum(n.lower.size for n in run.compiled.query.inputs.values())
     run.said.append(Said(status, reason, detail, spent(), "query", Fidelity.EXACT, size, counts))
     return outcome
 
 
-def _conquer(run: Run, solver: Solver, theory: str | None, pipeline: Pipeline, domains: Sequence[OpenDomain], proof: Proof) -> Result:
+def _conquer(run: Run, domains: Sequence[OpenDomain], proof: Proof) -> Result:
     """Ask about every cube, those nearest to being closed first; a solution decides, and all must be proved to have none.
 
     Each may take an equal part of the time that is left. Those for which that was too little are asked again with what others have saved.
@@ -146,7 +134,7 @@ def _conquer(run: Run, solver: Solver, theory: str | None, pipeline: Pipeline, d
                 break
             part = run.within(1 / (len(waiting) - k))
             given[number] = part.deadline.left()
-            asked, by = _ask_cube(part, solver, theory, pipeline, domains[number])
+            asked, by = _ask_cube(part, domains[number])
             if asked.solution is not None:
                 return found(run, asked.solution, Evidence.MODEL)
             if asked.unknown is None:
@@ -162,19 +150,19 @@ def _conquer(run: Run, solver: Solver, theory: str | None, pipeline: Pipeline, d
         detail = f"{len(domains) - len(closed)} of {len(domains)} cubes are open"
         return unknown(run, Reason.TIMEOUT if first is None else first.reason, detail)
     assumed = tuple(closed[k] for k in range(len(domains)))
-    return absent(run, Evidence.PROOF, solver, theory, proof={**proof, "assumed": assumed})
+    return absent(run, Evidence.PROOF, {**proof, "assumed": assumed})
 
 
-def _ask_cube(run: Run, solver: Solver, theory: str | None, pipeline: Pipeline, domain: OpenDomain) -> tuple[Asked, Assumption]:
+def _ask_cube(run: Run, domain: OpenDomain) -> tuple[Asked, Assumption]:
     """Ask about one cube, and return who answered: the passes, if they leave nothing to ask; it stays open when its time ends."""
     before = len(run.said)
     try:
-        solution, parts = presolved(run, cube(run.compiled.query, domain), pipeline)
+        solution, parts = presolved(run, cube(run.compiled.query, domain))
         if not parts:
             return Asked(solution), Assumption("passes", versions()["qspec"], "query")
-        asked = ask(run, solver, theory, parts)
+        asked = ask(run, parts)
     except OutOfTime as error:
         late = Said("unknown", Reason.TIMEOUT, str(error), 0.0, "query", Fidelity.EXACT, 0)
         return Asked(unknown=late), Assumption("", "", "")
     said = run.said[before:]
-    return asked, Assumption(solver.name, run.solver_version, said[0].theory)
+    return asked, Assumption(run.solver, run.solver_version, said[0].theory)

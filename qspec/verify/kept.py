@@ -25,10 +25,11 @@ from qspec.language.formulas import Property
 from qspec.language.traversal import is_real
 from qspec.solver import Limits
 from qspec.support.threads import single_threaded
-from qspec.verify.feature_rows import rows_of
 from qspec.verify.identity import identity
+from qspec.verify.integers import absent, compiled
+from qspec.verify.options import Settings
 from qspec.verify.result import Evidence, Result
-from qspec.verify.session import absent, available, compiled, start
+from qspec.verify.session import available, found, start
 
 SUFFIX, PROOF = ".result.json", ".certificate"
 PARTS = ("scale", "slope_bits", "steps", "slopes", "multipliers", "weights", "assumed")
@@ -75,20 +76,17 @@ def _replayed(spec: Property, kept: Result, limits: Limits) -> Result | None:
         check_one(point[v.name].shape, v.shape, f"the kept values of {v.name!r}")
     good = real_interpret.witnesses(spec, codes, point) is True if is_real(spec) else interpret.witnesses(spec, codes)
     begun.spend("replay", since)
-    if not good:
-        return None
-    rows = rows_of(spec.variables, codes, spec.values)
-    return begun.result(kept.verdict, kept.evidence, codes=codes, point=point or None, rows=rows)
+    return found(begun, kept.evidence, codes, point) if good else None
 
 
 def _checked(spec: Property, place: Path, limits: Limits) -> Result | None:
     """Return the result that stands on a kept certificate; whether anything meets the assumption is examined anew."""
     kept = load(place)
     solver = available("bounds")
-    run = compiled(start(spec, limits, solver))
+    run = compiled(start(spec, limits, solver), solver, Settings())
     if (kept.kind, kept.query, kept.assumed) != (spec.kind, digest(run.compiled.query), ()):
         return None
     since = perf_counter()
     check(kept, run.compiled.query, deadline=run.deadline)
     run.spend("replay", since)
-    return absent(run, Evidence.CERTIFICATE, solver, "query", proof={name: getattr(kept, name) for name in PARTS})
+    return absent(run, Evidence.CERTIFICATE, {name: getattr(kept, name) for name in PARTS})

@@ -6,29 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
 from qspec.compile.fixed_part import Cell, halves
 from qspec.compile.real_query import CompiledReal, compile_real
-from qspec.engines.difference.decide import decide
+from qspec.engines.difference import decide as difference
 from qspec.engines.difference.output_rows import read
-from qspec.errors import SoundnessError, SpecError, UnsupportedError
-from qspec.ir.digest import content, digest
+from qspec.errors import SpecError, UnsupportedError
 from qspec.ir.enclosure import satisfies
 from qspec.ir.real import FALSE, TRUE, ExactArray, Point, Query, exact, fractions
 from qspec.language import real_interpret
 from qspec.language.formulas import Property
-from qspec.language.traversal import real_networks
 from qspec.problem import Fidelity, Problem, RealProblem
-from qspec.solver import Limits, Reason, Solver, Status
+from qspec.solver import Reason, Solver, Status
 from qspec.theories import real_smtlib
 from qspec.theories.real_monotone import one_sided
-from qspec.verify.feature_rows import rows_of
-from qspec.verify.reproducer import write_reproducer
-from qspec.verify.result import Evidence, Result, Said, Verdict
-from qspec.verify.session import Clocked, limited, said_of, start, unless_limited
+from qspec.verify.options import Settings
+from qspec.verify.result import Evidence, Result, Said
+from qspec.verify.session import Session, absent, found, refuted, said_of, unknown
 
 NATIVE = "delta"
 STATUSES: Mapping[str, Status] = {"proved": "unsat", "refuted": "sat", "unknown": "unknown"}
@@ -40,61 +38,44 @@ THEORIES = ("real", *real_smtlib.LOGICS)
 
 
 @dataclass(kw_only=True)
-class RealRun(Clocked):
-    """One verification about reals under way."""
+class RealRun(Session):
+    """A verification about reals under way: its queries, who is asked, and how."""
 
     compiled: CompiledReal
     asked: Solver
     theory: str
     delta: float
 
-    @property
-    def hashes(self) -> dict[str, str]:
-        """The digests of the query and of the real networks."""
-        return {"query": digest(self.compiled.query), **_contents(self.spec)}
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Solution:
+class Solution(NamedTuple):
     """What replayed: codes of the fixed-point variables, and exact values of the real ones."""
 
     codes: Mapping[str, IntArray]
     point: Mapping[str, ExactArray]
 
 
-def verify_real(spec: Property, solver: Solver, theory: str | None, limits: Limits, delta: float) -> Result:
+def decide(begun: Session, asked: Solver, settings: Settings) -> Result:
     """Decide a property about reals with a solver of reals; `delta` is by how much it may miss the goal where it cannot tell.
 
     Raises SpecError on a malformed property, UnsupportedError if the solver does not decide reals, SoundnessError if an exact answer is
     refuted by exact arithmetic.
     """
-    if not delta < 1:
-        raise SpecError("delta is out of range", given=delta, expected="0 < delta < 1")
-    chosen = _theory(solver, theory)
-    begun = start(spec, limits, solver)
-
-    def decide() -> Result:
-        since = perf_counter()
-        query = compile_real(begun.spec, deadline=begun.deadline)
-        run = RealRun(compiled=query, asked=solver, theory=chosen, delta=delta, **vars(begun))
-        run.spend("compile", since)
-        return limited(run, lambda: _decided(run))
-
-    return limited(begun, decide)
-
-
-def _decided(run: RealRun) -> Result:
-    query = run.compiled.query
-    if query.goal == FALSE:
+    if settings.without or settings.split or settings.presolve != "passes":
+        given = f"without={settings.without}, split={settings.split}, presolve={settings.presolve!r}"
+        raise UnsupportedError("there are no passes over reals", given=given, expected="none of them")
+    if not settings.delta < 1:
+        raise SpecError("delta is out of range", given=settings.delta, expected="0 < delta < 1")
+    theory, since = _theory(asked, settings.theory), perf_counter()
+    made = compile_real(begun.spec, deadline=begun.deadline)
+    begun.query = made.query
+    begun.spend("compile", since)
+    run = RealRun(compiled=made, asked=asked, theory=theory, delta=settings.delta, **vars(begun))
+    if made.query.goal == FALSE:
         return _absent(run, Evidence.BOUNDS)
-    if query.goal == TRUE and (solution := _replayed(run, None, _middle(query))) is not None:
-        return _found(run, solution, Evidence.BOUNDS)
+    if made.query.goal == TRUE and (solution := _replayed(run, None, _middle(made.query))) is not None:
+        return found(run, Evidence.BOUNDS, *solution)
     compared = _compared(run)
     return _decide(run) if compared is None else compared
-
-
-def _contents(spec: Property) -> dict[str, str]:
-    return {f"real network {k} ({n.name})": content(n) for k, n in enumerate(real_networks(spec))}
 
 
 def _compared(run: RealRun) -> Result | None:
@@ -106,18 +87,18 @@ def _compared(run: RealRun) -> Result | None:
     box = None if claim is None or run.compiled.fixed is None else run.compiled.fixed.box(claim.variable.name)
     if claim is None or box is None:
         return None
-    since, found = perf_counter(), list[Solution]()
+    since, hits = perf_counter(), list[Solution]()
 
     def confirm(codes: IntArray) -> bool | None:
         point = {claim.variable.name: exact(codes)}
         solution = _replayed(run, None, point)
         if solution is not None:
-            found.append(solution)
+            hits.append(solution)
             return True
         return _truth(compile_real(run.spec, assignment={claim.variable.name: codes}).query, {})
 
     try:
-        decision = decide(claim.pair, claim.rows, *box, confirm, run.deadline, strict=claim.strict, seed=run.limits.seed)
+        decision = difference.decide(claim.pair, claim.rows, *box, confirm, run.deadline, strict=claim.strict, seed=run.limits.seed)
     except UnsupportedError:
         return None
     run.spend("solve", since)
@@ -125,18 +106,18 @@ def _compared(run: RealRun) -> Result | None:
     reason = None if status != "unknown" else Reason.TIMEOUT if run.deadline.passed() else Reason.INCOMPLETE
     statistics = {"parts": decision.parts, "least": decision.least}
     run.said.append(Said(status, reason, "", perf_counter() - since, "difference", Fidelity.OVER, box[0].size, statistics))
-    if found:
-        return _found(run, found[0], Evidence.ATTACK)
+    if hits:
+        return found(run, Evidence.ATTACK, *hits[0])
     if decision.status == "proved":
         return _absent(run, Evidence.PROOF)
-    return _unknown(run, Reason.TIMEOUT, f"some of {decision.parts} parts of the inputs are open") if run.deadline.passed() else None
+    return unknown(run, Reason.TIMEOUT, f"some of {decision.parts} parts of the inputs are open") if run.deadline.passed() else None
 
 
 def _decide(run: RealRun) -> Result:
     """Ask about the property, where a relaxation is too loose about both halves of what codes can be, and so on; one solution decides."""
     whole: Cell = {} if run.compiled.fixed is None else run.compiled.fixed.cell
     pending = [whole]
-    unknown: tuple[Reason | None, str] | None = None
+    last: tuple[Reason | None, str] | None = None
     while pending:
         cell = pending.pop()
         parts = halves(cell)
@@ -144,20 +125,20 @@ def _decide(run: RealRun) -> Result:
         if compiled.query.goal == FALSE:
             continue
         if run.deadline.passed():
-            return _unknown(run, Reason.TIMEOUT, f"{len(pending) + 1} parts of what codes can be are open")
+            return unknown(run, Reason.TIMEOUT, f"{len(pending) + 1} parts of what codes can be are open")
         said, point = _ask(run if parts is None else run.within(SHARE), compiled.query, compiled.fidelity)
         known = {name: exact(lower) for name, (lower, _) in cell.items()}
         solution = None if point is None else _replayed(run, said, {**known, **point})
         if solution is not None:
-            return _found(run, solution, Evidence.MODEL if run.said and run.said[-1] is said else Evidence.BOUNDS)
+            return found(run, Evidence.MODEL if run.said and run.said[-1] is said else Evidence.BOUNDS, *solution)
         late = said.reason is Reason.TIMEOUT and not run.deadline.passed()
         if said.status == "unknown" and not (late and parts is not None):
-            return _unknown(run, said.reason, said.detail)
+            return unknown(run, said.reason, said.detail)
         if said.status != "unsat" and parts is not None:
             pending += parts
         elif point is not None:
-            unknown = Reason.NUMERICAL if said.numerical else Reason.SPURIOUS, _near(said)
-    return _absent(run, Evidence.PROOF if run.said else Evidence.BOUNDS) if unknown is None else _unknown(run, *unknown)
+            last = Reason.NUMERICAL if said.numerical else Reason.SPURIOUS, _near(said)
+    return _absent(run, Evidence.PROOF if run.said else Evidence.BOUNDS) if last is None else unknown(run, *last)
 
 
 def _part(run: RealRun, cell: Cell, single: bool) -> CompiledReal:
@@ -247,22 +228,11 @@ def _replayed(run: RealRun, said: Said | None, point: Point) -> Solution | None:
     run.spend("replay", since)
     claimed = said is not None and said.status == "sat" and said.fidelity is Fidelity.EXACT and not said.numerical
     if (true and agreed is False) or (claimed and true is False):
-        facts = {
-            "solver": run.solver,
-            "theory": run.theory,
-            "status": said.status if said else "bounds",
-            "true": str(true),
-            "meant": str(agreed),
-        }
-        where = write_reproducer(run.spec, facts, {**codes, **own}, query)
-        raise SoundnessError(
-            f"{run.solver} gave a point that does not replay"
-            if claimed and not true
-            else "a solution of the query is none of the property",
-            given=run.theory,
-            expected="a solution, in exact rationals",
-            advice=f"report {where}",
-        )
+        status = said.status if said else "bounds"
+        facts = {"theory": run.theory, "status": status, "true": str(true), "meant": str(agreed)}
+        what = "a solution of the query is none of the property" if true else f"{run.solver} gave a point that does not replay"
+        expected = "a solution, in exact rationals"
+        raise refuted(run, what, facts, {**codes, **own}, given=run.theory, expected=expected, query=query)
     return Solution(codes, values) if true else None
 
 
@@ -281,20 +251,8 @@ def _meant(spec: Property, codes: Mapping[str, IntArray], point: Point) -> bool 
         return None
 
 
-def _found(run: RealRun, solution: Solution, evidence: Evidence) -> Result:
-    verdict = Verdict.VIOLATED if run.spec.kind == "forall" else Verdict.HOLDS
-    rows = rows_of(run.spec.variables, solution.codes, run.parameters)
-    return run.result(verdict, evidence, codes=solution.codes or None, point=solution.point or None, rows=rows)
-
-
 def _absent(run: RealRun, evidence: Evidence) -> Result:
-    if run.spec.kind == "exists":
-        return run.result(Verdict.VIOLATED, evidence)
-    return run.result(Verdict.HOLDS, evidence, vacuous=unless_limited(lambda: _vacuous(run)))
-
-
-def _unknown(run: RealRun, reason: Reason | None, detail: str) -> Result:
-    return run.result(Verdict.UNKNOWN, Evidence.NONE, reason=reason or Reason.INCOMPLETE, detail=detail)
+    return absent(run, evidence, lambda: _vacuous(run))
 
 
 def _vacuous(run: RealRun) -> bool | None:

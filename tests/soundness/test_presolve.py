@@ -26,7 +26,7 @@ from qspec.problem import Problem
 from qspec.solver import Answer, Reason, get_solver, solver_entry_points
 from qspec.testing import theories_to_check
 from qspec.testing.check import RELAXING
-from qspec.verify import cube_and_conquer, session
+from qspec.verify import cube_and_conquer, integers
 from qspec.verify.cube_and_conquer import confirm
 from qspec.verify.result import Evidence
 from tests.clocks import rounds
@@ -47,7 +47,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         return whole(query, rounds(4), Options(2, 2, compiled=False, leave=options.leave))
 
     monkeypatch.setattr(branch_and_bound, "prove", early)
-    monkeypatch.setattr(session, "attacked", lambda *_: None)
+    monkeypatch.setattr(integers, "attacked", lambda *_: None)
 
 
 def margin(seed: int, *, beyond: int) -> qs.Property:
@@ -159,10 +159,10 @@ def test_a_cube_whose_time_ends_stays_open_and_the_others_are_asked_about(monkey
     in_time = cube_and_conquer.presolved
     looked = count()
 
-    def late(run: session.Run, query: Query, pipeline: Pipeline) -> tuple[Assignment | None, list[Reduced]]:
+    def late(run: integers.Run, query: Query) -> tuple[Assignment | None, list[Reduced]]:
         if next(looked) == 0:
             raise OutOfTime
-        return in_time(run, query, pipeline)
+        return in_time(run, query)
 
     monkeypatch.setattr(cube_and_conquer, "presolved", late)
     result = confirm(certificate, spec, solver=Fake(enumerated), timeout=None)

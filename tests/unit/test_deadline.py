@@ -21,7 +21,7 @@ from qspec.ir.linear import apply, sparse
 from qspec.ir.staircase import Rescale, climb
 from qspec.passes import Pipeline
 from qspec.solver import Limits, Reason, get_solver
-from qspec.verify import decide, session
+from qspec.verify import integers
 from qspec.verify.result import Result
 from tests.clocks import looks
 
@@ -113,7 +113,7 @@ def test_what_xla_calls_exhausted_is_a_limit_of_memory(monkeypatch: pytest.Monke
     def exhausted(*_: object) -> None:
         raise JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes.\n(details)")
 
-    monkeypatch.setattr(decide, "_prove", exhausted)
+    monkeypatch.setattr(integers, "_prove", exhausted)
     result = qs.verify(robust(1))
     assert (result.verdict, result.reason) == (qs.Verdict.UNKNOWN, Reason.MEMORY)
     assert result.detail == "RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes."
@@ -148,7 +148,7 @@ def test_what_is_proved_stays_proved_when_there_is_no_time_to_examine_the_assump
     def late(*_: object) -> None:
         raise OutOfTime
 
-    monkeypatch.setattr(session, "_vacuous", late)
+    monkeypatch.setattr(integers, "_vacuous", late)
     for solver in ("bounds", "z3"):
         result = qs.verify(tied(), solver=solver)
         assert (result.verdict, result.vacuous, result.unexamined) == (qs.Verdict.HOLDS, None, True)

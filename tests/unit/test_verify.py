@@ -23,7 +23,7 @@ from qspec.testing import census
 from qspec.testing.examples.parts import mlp
 from qspec.theories import lowering
 from qspec.theories.lowering import compile_problem
-from qspec.verify import session
+from qspec.verify import integers
 from qspec.verify.result import Evidence
 from tests.unit.fake_solvers.in_process import Fake, enumerated, opposite, shrugging, without_count
 
@@ -64,7 +64,7 @@ def test_what_holds_says_whether_it_holds_for_something() -> None:
 
 
 def test_vacuity_stays_open_when_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "attacked", lambda *_: None)
+    monkeypatch.setattr(integers, "attacked", lambda *_: None)
     spec = qs.forall(X, given=X[0] * X[1] == "9/4", then=NET(X)[0] <= NET(X)[1] + 4)
 
     def only_the_first(problem: Problem) -> Answer:
