@@ -1,8 +1,8 @@
 """Slopes with which to start: of lines below and above each operation, as multiples of `2**-SLOPE_BITS`.
 
 Slopes carry no proof (`conjugate.py` finds the best intercept of any line), so they are computed in floating point. Those of a staircase
-are of the convex envelope of a clamped line, chosen by the area between the lines. Source: CROWN, Zhang et al. 2018; DeepPoly, Singh et
-al. 2019.
+are of the clamped line that it rounds, not of its own hull: edges of hulls differ from element to element by up to a step, and sums of
+them no longer cancel. Source: CROWN, Zhang et al. 2018; DeepPoly, Singh et al. 2019.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from qspec.bounds.breakpoints import points
 from qspec.bounds.interval import Interval
 from qspec.bounds.layout import Layout, Relaxed
 from qspec.ir.integer import Affine, Input, Maximum, Product, Program, Staircase, Table, Wrap
+from qspec.ir.staircase import Steps
 
 SLOPE_BITS = 28
+SHARE = 0.7
+"""A line that is clamped at one end bounds that side by itself if it is free on more than the clamped part divided by this."""
 Slopes = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 
@@ -61,14 +64,26 @@ def _floats(parts: list[IntArray]) -> npt.NDArray[np.float64]:
 
 
 def _staircase(node: Staircase, x: Interval) -> Slopes:
-    """The lower line rises from the last argument of the lowest code, the upper one to the first argument of the highest."""
+    """Return the slope of the line that is rounded wherever it is not clamped: the same for all elements of a map, so that sums cancel.
+
+    Where the line is clamped at one end only, it or a constant bounds that side; the other side takes the edge of the hull. Where it is
+    clamped at both ends, and where steps are uneven, the lower edge rises from the last argument of the lowest code, the upper one to
+    the first argument of the highest.
+    """
     found = points(node, x.lower, x.upper, 1)
-    first, last = found.values[0].astype(np.float64), found.values[1].astype(np.float64)
-    lower, upper = x.lower.astype(np.float64), x.upper.astype(np.float64)
+    first, last, lower, upper = (v.astype(np.float64) for v in (*found.values[:2], x.lower, x.upper))
     leave, arrive = found.arguments[2].astype(np.float64), found.arguments[-1].astype(np.float64)
     rise, middle = last - first, (lower + upper) / 2
-    low, high = rise / np.maximum(1, upper - leave), rise / np.maximum(1, arrive - lower)
-    return np.where(middle > leave, low, 0.0), np.where(middle < arrive, high, 0.0)
+    below, above = rise / np.maximum(1, upper - leave), rise / np.maximum(1, arrive - lower)
+    low, high = np.where(middle > leave, below, 0.0), np.where(middle < arrive, above, 0.0)
+    if isinstance(node.steps, Steps):
+        return low, high
+    line = node.steps.numerator.astype(np.float64) / node.steps.denominator.astype(np.float64)
+    least, most = (leave - lower) * line > 1, (upper - arrive) * line > 1
+    rising, falling = SHARE * (upper - leave) > leave - lower, SHARE * (arrive - lower) > upper - arrive
+    low = np.where(most, low, np.where(least & ~rising, 0.0, line))
+    high = np.where(least, high, np.where(most & ~falling, 0.0, line))
+    return np.where(rise > 0, low, 0.0), np.where(rise > 0, high, 0.0)
 
 
 def _maximum(groups: IntArray, x: Interval) -> Slopes:

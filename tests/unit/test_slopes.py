@@ -34,6 +34,19 @@ def test_lines_around_a_staircase_are_flat_where_that_leaves_less_between_them()
     assert found(quarter(0, 3), ([-8], [-3])) == ([0.0], [0.0])
 
 
+def test_a_staircase_that_is_not_clamped_starts_with_the_line_that_it_rounds() -> None:
+    assert found(quarter(-99, 99), ([-8], [20])) == ([0.25], [0.25])
+    assert found(quarter(-99, 99), ([3], [4])) == ([0.25], [0.25])  # one step: its hull would be far steeper, and alone in that
+    assert found(quarter(-99, 99), ([4], [7])) == ([0.0], [0.0])
+
+
+def test_where_one_end_is_clamped_the_line_itself_or_a_constant_bounds_that_side() -> None:
+    assert found(quarter(0, 99), ([-8], [20])) == ([0.25], [5 / 28])
+    assert found(quarter(0, 99), ([-9], [20])) == ([0.0], [5 / 29])
+    assert found(quarter(-99, 0), ([-20], [11])) == ([5 / 28], [0.25])
+    assert found(quarter(-99, 0), ([-20], [15])) == ([5 / 32], [0.0])
+
+
 def test_a_table_starts_with_its_chord() -> None:
     table = Table(0, np.array([-1, 0]), np.array([[5, 9, 1, 8], [2, 2, 2, 7]]))
     assert found(table, ([-5, 1], [2, 1])) == ([1.0, 0.0], [1.0, 0.0])

@@ -1,4 +1,4 @@
-"""Linear maps of a program applied to batches, forwards and transposed: by numpy where JAX would be slow to start, else by JAX."""
+"""Linear maps of a program applied to batches, forwards and transposed: by numpy, which begins at once, or by JAX."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from qspec.errors import InternalError
+from qspec.arithmetic import convolve
+from qspec.arithmetic.windows import window_count
 from qspec.evaluate.kernels import Convolve, Gather, MapKernel, MatMul, Scale, Scatter
 
 Array = Any
@@ -27,10 +28,10 @@ class Maps(Protocol):
 
 
 class NumpyMaps:
-    """Maps in numpy; convolutions are left to the device."""
+    """Maps in numpy."""
 
     def forward(self, kernel: MapKernel, arrays: Sequence[Array], x: Array) -> Array:
-        """Return the map of vectors (batch, inputs); raises InternalError for a convolution."""
+        """Return the map of vectors (batch, inputs)."""
         match kernel:
             case MatMul():
                 return x @ arrays[0]
@@ -41,11 +42,12 @@ class NumpyMaps:
             case Scatter(outputs):
                 rows, columns, coefficients = arrays
                 return _added(x[:, columns] * coefficients, rows, outputs)
-            case Convolve():
-                raise InternalError("a convolution is not computed in numpy", given=kernel)
+            case Convolve(image, stride, padding, dilation):
+                images = x.reshape(-1, *image)
+                return convolve.forward(images, arrays[0], _shape(kernel, arrays[0]), stride, padding, dilation).reshape(len(x), -1)
 
     def backward(self, kernel: MapKernel, arrays: Sequence[Array], size: int, c: Array) -> Array:
-        """Return the transposed map of rows (batch, outputs); raises InternalError for a convolution."""
+        """Return the transposed map of rows (batch, outputs)."""
         match kernel:
             case MatMul():
                 return c @ arrays[0].T
@@ -56,8 +58,16 @@ class NumpyMaps:
             case Scatter():
                 rows, columns, coefficients = arrays
                 return _added(c[:, rows] * coefficients, columns, size)
-            case Convolve():
-                raise InternalError("a convolution is not computed in numpy", given=kernel)
+            case Convolve(image, stride, padding, dilation):
+                rows = c.reshape(-1, *_shape(kernel, arrays[0]))
+                return convolve.transposed(rows, arrays[0], image, stride, padding, dilation).reshape(len(c), -1)
+
+
+def _shape(kernel: Convolve, weights: Array) -> tuple[int, int, int]:
+    """Return height, width and channels of the result of a convolution."""
+    image, stride, padding, dilation = kernel.image, kernel.stride, kernel.padding, kernel.dilation
+    height, width = (window_count(image[a], weights.shape[a], stride[a], padding[a], dilation[a]) for a in (0, 1))
+    return height, width, weights.shape[3]
 
 
 class DeviceMaps:

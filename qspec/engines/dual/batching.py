@@ -12,7 +12,7 @@ import numpy.typing as npt
 from qspec.bounds.breakpoints import points
 from qspec.bounds.initial_slopes import node_slopes, slopes
 from qspec.bounds.interval import Interval
-from qspec.deadline import NEVER, Deadline, OutOfTime
+from qspec.deadline import NEVER, Deadline
 from qspec.engines.dual.batched_maps import Array
 from qspec.engines.dual.domain import Domain
 from qspec.engines.dual.dual_ascent import Found, Start, Units, ascend_compiled, ascend_numpy
@@ -27,11 +27,11 @@ LISTED = 8
 """Steps of an uneven staircase that the search looks at; the conclusion looks at all."""
 PATIENCE = 1.5
 """Seconds of search after which the ascent is worth compiling for an accelerator."""
-AT_ONCE = 128
-"""Domains at once in numpy."""
+AT_ONCE, CELLS = 128, 1 << 21
+"""Domains at once in numpy, and multipliers of all of them together."""
 Target = tuple[int, int, int]
 """An element of a node of which a bound is asked for, and the sign: 1 for a lower one, -1 for an upper one."""
-COMPILATION, RATE = 4.0, 4e9
+COMPILATION, RATE = 8.0, 4e9
 """Seconds that a compilation of the ascent takes, about, and products a second from then on, until that has been measured."""
 _compiled: set[tuple[Shape, int, int]] = set()
 """What this process has compiled: shapes, steps, and sizes of batches."""
@@ -70,24 +70,29 @@ class Runner:
         self.each = 3 * sum(multiplications(program)) / RATE
         """Seconds that a step takes for each domain: the program there and back."""
         self.placed: tuple[tuple[Array, ...], ...] | None = None
-        self.compiled = options.compiled is True or not view.plain
+        self.compiled = options.compiled is True
 
     @property
     def size(self) -> int:
         """The number of domains that it likes to have at once."""
         if self.compiled and not self.deadline.affords(self._seconds(self._largest(), self.options.steps)):
             return min(self._largest(), self._padded(1))
-        return self._largest() if self.compiled else min(self.options.batch or AT_ONCE, AT_ONCE)
+        most = max(1, min(AT_ONCE, CELLS // max(1, self.view.shape.total)))
+        return self._largest() if self.compiled else min(self.options.batch or most, most)
 
     def _worth_compiling(self) -> bool:
-        """Return whether there is more than one CPU device: on one, numpy is as fast, and begins at once."""
+        """Return whether a compilation pays by now: soon on accelerators and several devices; numpy begins at once.
+
+        On one CPU compiled convolutions are about twice as fast, so they are compiled once numpy has taken as long as that takes.
+        """
         from qspec.evaluate import sharding
 
-        return sharding.accelerated() or sharding.devices() > 1
+        lasted = time.monotonic() - self.began
+        return lasted > PATIENCE and (sharding.accelerated() or sharding.devices() > 1 or (not self.view.plain and lasted > COMPILATION))
 
     def _compiles(self, count: int) -> bool:
-        """Return whether so many domains go to compiled code: few do not where numpy can, which saves a compilation for their number."""
-        return self.compiled and (count > SMALL or self.options.compiled is True or not self.view.plain)
+        """Return whether so many domains go to compiled code: few do not, which saves a compilation for their number."""
+        return self.compiled and (count > SMALL or self.options.compiled is True)
 
     def _largest(self) -> int:
         from qspec.evaluate import sharding
@@ -105,7 +110,7 @@ class Runner:
 
     def assemble(self, batch: list[Domain], targets: list[Target] | None = None) -> Assembly:
         """Stack domains, each perhaps with a bound that is asked for; compiled code takes batches of few sizes, so some are there twice."""
-        if not self.compiled and self.options.compiled is None and time.monotonic() - self.began > PATIENCE:
+        if not self.compiled and self.options.compiled is None:
             self.compiled = self._worth_compiling()
         rows = batch
         if self._compiles(len(batch)):
@@ -192,15 +197,11 @@ class Runner:
     def ascend(self, assembly: Assembly, steps: int | None = None) -> Found:
         """Return the best dual bounds of a batch, after so many steps (if not told, those of the options).
 
-        Raises OutOfTime if that has to be compiled first, and what is left of the time cannot pay for it.
+        What is left of the time may not pay for a compilation; then numpy computes them. Raises OutOfTime.
         """
         steps = steps or self.options.steps
         rows = len(assembly.start.main)
-        seconds = self._seconds(rows, steps)
-        affordable = self.deadline.affords(seconds)
-        if not affordable and not self.view.plain:
-            raise OutOfTime(f"the next bounds of this network take about {seconds:.0f} seconds on the device, more than are left")
-        if not affordable or not self._compiles(rows):
+        if not self._compiles(rows) or not self.deadline.affords(self._seconds(rows, steps)):
             return ascend_numpy(self.view, self.units, assembly.box, assembly.start, steps, self.deadline)
         if self.placed is None:
             from qspec.evaluate import sharding

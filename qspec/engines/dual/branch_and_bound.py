@@ -34,7 +34,7 @@ from qspec.engines.dual.options import Options
 from qspec.engines.dual.outcome import Outcome
 from qspec.engines.dual.proof_tree import Arrays, Proof
 from qspec.engines.dual.root_bounds import first_bounds, relevant, root_domain, root_slopes
-from qspec.engines.dual.root_tightening import deep, sharpened
+from qspec.engines.dual.root_tightening import deep, sharpened, wanted
 from qspec.engines.dual.tensor_program import make_view
 from qspec.ir.integer import TRUE, Input, Query
 from qspec.ir.reference import evaluate, holds
@@ -49,12 +49,14 @@ FEW_POINTS = 1 << 12
 MANY = 64
 """Domains from which on disjunctions are left as they are until the search has tried to do without."""
 EARLY = 1
-"""Batches that are bounded before the attack, where that needs no compiler."""
+"""Batches that are bounded before the attack."""
 HURRY, COLUMNS = 2.0, 32
 """Seconds, and elements of inputs; with no more of either the attack comes before everything else: tightening may take longer. So it
 does where evaluations are dear, because bounds are far dearer then."""
 SOME_INPUTS, TURN = 64, 4
 """Up to so many, an input is cut every fourth time, too: that steps exclude each other may never be seen otherwise."""
+SOON = 256
+"""Sharper bounds at the root that are asked for after the first round; more have to wait until as many domains have been bounded."""
 MAX_BYTES = 1 << 30
 """What the variables of open domains may occupy; 4 numbers of 4 bytes for each multiplier."""
 MAX_FRONTIER = 1 << 16
@@ -241,14 +243,16 @@ class _Search:
         runner = Runner(self.view, self.query.program, root, self.options, self.deadline)
         inputs = exhaustive.box(self.query.program, root.known)
         price = exhaustive.price(self.query, inputs) if self.options.leave is None else None
-        early = EARLY if self.view.plain and len(self.open) <= runner.size else 0
+        early = EARLY if len(self.open) <= runner.size else 0
+        targets: int | None = wanted(self.query.program, self.view.shape, root)
         for rounds in count():
             if rounds >= early and self.open and self.solution is None:
                 self._look()
             if self.solution is not None:
                 return
-            if rounds == 1:  # what closes at once needs no sharper bounds
+            if rounds >= 1 and targets is not None and targets <= max(SOON, self.visited):  # what closes at once needs no sharper bounds
                 self._sharpen(runner, root)
+                targets = None
             if not self.open or self.deadline.passed() or self._enough():
                 return
             if price is not None and self.visited >= price:

@@ -33,6 +33,11 @@ def deep(program: Program, shape: Shape) -> list[int]:
     return sorted({a for k in relaxed for a in arguments(program[k]) if isinstance(program[a], Affine) and below[a]})
 
 
+def wanted(program: Program, shape: Shape, domain: Domain) -> int:
+    """Return how many bounds of a domain might be sharpened."""
+    return sum(len(_targets(program, shape, domain, node)) for node in deep(program, shape))
+
+
 def sharpened(runner: Runner, program: Program, proof: Proof, domain: Domain, node: int, deadline: Deadline) -> Interval:
     """Return sharper bounds of one node in a domain, for which its proof has steps then."""
     known = domain.known[node]

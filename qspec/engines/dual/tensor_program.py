@@ -80,7 +80,7 @@ class View:
     arrays: tuple[tuple[HostArray, ...], ...]
     layout: Layout
     plain: bool
-    """Whether numpy can compute all maps: none is a convolution."""
+    """Whether no map is a convolution, so that numpy is as fast as compiled code."""
 
 
 def make_view(program: Program, goal: Formula, layout: Layout, certain: Set[int] = frozenset()) -> View:
