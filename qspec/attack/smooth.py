@@ -19,8 +19,7 @@ from qspec.attack.flat_inputs import Box
 from qspec.attack.inner import inner
 from qspec.attack.linear_floats import Floats
 from qspec.attack.operations import Operation, in_numpy
-from qspec.bounds.interval import Interval, decide
-from qspec.evaluate.maps import reach
+from qspec.bounds.interval import Interval, decide, reach
 from qspec.ir.integer import Affine, Formula, Input, Query, Staircase, Table, arguments, conjunction, conjuncts, formula_nodes, needed
 from qspec.ir.reference import holds
 

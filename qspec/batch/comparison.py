@@ -10,7 +10,7 @@ from qspec.errors import SoundnessError, SpecError
 from qspec.language.bind import bind
 from qspec.language.formulas import Property
 from qspec.solver import Reason, Solver
-from qspec.support.options import listed
+from qspec.support.checks import listed
 from qspec.support.plain import document
 from qspec.support.tables import to_csv, to_latex
 from qspec.verify.decide import verify

@@ -34,8 +34,8 @@ from qspec.quantization.agreement import LEAST, Agreement
 from qspec.quantization.calibrate import kept, quietly
 from qspec.solver import Solver
 from qspec.support import checks
+from qspec.support.checks import listed
 from qspec.support.optional import need
-from qspec.support.options import listed
 from qspec.support.plain import plain
 from qspec.verify.options import DEFAULT_REAL, DEFAULT_SOLVER, SearchOptions, Settings
 from qspec.verify.result import Result, Verdict

@@ -31,6 +31,11 @@ class Interval:
         return max(magnitude(self.lower), magnitude(self.upper))
 
 
+def reach(m: linear.LinearMap, x: Interval, shift: int = 0) -> IntArray:
+    """Return `|m| max|x - shift|`, which no partial sum of `m (x - shift)` exceeds."""
+    return linear.apply(linear.absolute(m), np.maximum(np.abs(x.lower - shift), np.abs(x.upper - shift)))
+
+
 Known = Sequence[Interval] | Mapping[int, Interval]
 """The intervals of nodes by position."""
 

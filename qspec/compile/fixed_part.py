@@ -10,8 +10,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.bounds.tighten import bound
-from qspec.compile.compiler import Compiler
-from qspec.compile.formula import lower_formula
+from qspec.compile.query import Compiler
 from qspec.compile.relaxation import relax
 from qspec.deadline import NEVER, Deadline
 from qspec.errors import InternalError, SpecError
@@ -73,7 +72,7 @@ class FixedPart:
         self._leaves = [(leaf, compiler.lower(leaf)) for leaf in leaves]
         self._variables = {v.name: (compiler.variables[v.name], v.shape) for v in spec.variables}
         assumed = [*_conjuncts(spec.given), *(_conjuncts(spec.then) if spec.kind == "exists" else ())]
-        goal = integer.conjunction([lower_formula(compiler, f) for f in assumed if not is_real(f)])
+        goal = integer.conjunction([compiler.formula(f) for f in assumed if not is_real(f)])
         program = _within(_narrowed(integer.Query(compiler.builder.program, goal)), within or {})
         self.query = integer.Query(program, integer.And(tuple(integer.All(x.node) for _, x in self._leaves)))
         """A query whose goal lists the nodes that the property reads; only its program has a meaning."""

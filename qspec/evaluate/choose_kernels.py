@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from qspec.arithmetic.integers import SAFE, IntArray, magnitude
-from qspec.bounds.interval import Interval, bound_node
+from qspec.bounds.interval import Interval, bound_node, reach
 from qspec.errors import UnsupportedError
 from qspec.evaluate.kernels import Add, Gather, Greatest, Kernel, MatMul, Multiply, Plan, Read, Step
-from qspec.evaluate.maps import MAX_CORRECTION, coefficients, exact_map, reach
+from qspec.evaluate.maps import MAX_CORRECTION, coefficients, exact_map
 from qspec.evaluate.staircases import MAX_LISTED, place_rescale, place_steps, place_table, place_wrap, wide
 from qspec.ir.integer import Affine, Input, Maximum, Node, Product, Program, Staircase, Table, Wrap, arguments, needed
 from qspec.ir.linear import LinearMap

@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from qspec.arithmetic.integers import IntArray, magnitude
-from qspec.bounds.interval import Interval
+from qspec.bounds.interval import Interval, reach
 from qspec.evaluate.kernels import Convolve, Gather, MapKernel, MatMul, Scale, Scatter
-from qspec.ir import linear
 from qspec.ir.linear import Convolution, Dense, LinearMap, Sparse
 
 HostArray = npt.NDArray[Any]
@@ -38,11 +37,6 @@ class Mapped:
     parameters: tuple[HostArray, ...]
     reach: IntArray
     correction: IntArray
-
-
-def reach(m: LinearMap, x: Interval, shift: int = 0) -> IntArray:
-    """Return `|m| max|x - shift|`, which no partial sum of `m (x - shift)` exceeds."""
-    return linear.apply(linear.absolute(m), np.maximum(np.abs(x.lower - shift), np.abs(x.upper - shift)))
 
 
 def coefficients(m: LinearMap) -> IntArray:

@@ -17,7 +17,7 @@ from qspec.language.formulas import Property
 from qspec.quantization.accuracy import Labelled
 from qspec.solver import Reason
 from qspec.support import checks
-from qspec.support.options import listed
+from qspec.support.checks import listed
 from qspec.support.plain import document
 from qspec.verify.decide import verify
 from qspec.verify.options import DEFAULT_SOLVER, Options, Settings

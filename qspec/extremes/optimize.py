@@ -17,8 +17,7 @@ from typing import NoReturn, Unpack, cast
 
 from qspec.arithmetic.integers import rational
 from qspec.bounds.tighten import bound
-from qspec.compile.compiler import Compiler
-from qspec.compile.formula import lower_formula
+from qspec.compile.query import Compiler
 from qspec.deadline import Deadline
 from qspec.errors import InternalError, SoundnessError, SpecError
 from qspec.extremes.bisection import Bracket, questions, why_open
@@ -126,7 +125,7 @@ def _enclosed(spec: Property, value: Expression) -> Ends:
 def _on_grid(spec: Property, value: Expression) -> tuple[Fraction, Ends]:
     """Return the unit of the values, and between what exact bounds leave them under the assumption."""
     compiler = Compiler(spec)
-    given = lower_formula(compiler, spec.given)
+    given = compiler.formula(spec.given)
     lowered = compiler.lower(value)
     # The box keeps the positions of nodes, and narrows the inputs to what the assumption allows.
     (part,) = Pipeline().only("box").apply(Query(compiler.builder.program, given))

@@ -77,6 +77,10 @@ class Builder:
         size = terms[0][0].outputs
         return self.add(Affine(tuple(terms), _repeated(bias, size)), size)
 
+    def combine(self, node: int, outputs: int, rows: IntArray, columns: IntArray, coefficients: IntArray, bias: object = 0) -> int:
+        """Add sums of elements: `y[rows[j]]` gets `coefficients[j] * x[columns[j]]`."""
+        return self.affine([(linear.sparse(outputs, self.size(node), rows, columns, coefficients), node)], bias)
+
     def select(self, node: int, index: object) -> int:
         """Add the elements of a node at flat positions `index`."""
         return self.affine([(linear.selection(index, self.size(node)), node)])

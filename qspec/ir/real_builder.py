@@ -92,6 +92,10 @@ class RealBuilder:
                 kept.append((m, argument))
         return self._add(Affine(tuple(kept), total), size)
 
+    def combine(self, node: int, outputs: int, rows: IntArray, columns: IntArray, coefficients: IntArray) -> int:
+        """Add sums of elements: `y[rows[j]]` gets `coefficients[j] * x[columns[j]]`."""
+        return self.affine([(Entries(outputs, self.size(node), rows, columns, coefficients.astype(np.float64)), node)])
+
     def select(self, node: int, index: object) -> int:
         """Add the elements of a node at flat positions `index`."""
         flat = np.asarray(index, dtype=np.int64).reshape(-1)

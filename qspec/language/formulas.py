@@ -14,7 +14,7 @@ from qspec.errors import ShapeError, SpecError
 from qspec.language.expressions import Constant, Expression, Operand, Parameter, Variable, expression
 from qspec.language.real_expressions import RealVariable
 from qspec.support import checks
-from qspec.support.options import listed
+from qspec.support.checks import listed
 
 Relation = Literal[">=", ">", "==", "!="]
 

@@ -28,7 +28,7 @@ from qspec.language.expressions import (
 from qspec.language.formulas import Formula, every
 from qspec.language.real_expressions import Applied, SoftmaxOf
 from qspec.support import checks
-from qspec.support.options import listed
+from qspec.support.checks import listed
 
 
 def q(value: object) -> Constant:

@@ -12,7 +12,7 @@ from qspec.language.cases import where
 from qspec.language.expressions import Expression, Operand, expression
 from qspec.language.formulas import Argmax, Formula, argmax, every, some
 from qspec.language.functions import clip, dot, join, maximum, minimum, total
-from qspec.support.options import listed
+from qspec.support.checks import listed
 
 OPERATORS: Mapping[str, str] = {
     "absolute": "__abs__",

@@ -22,8 +22,8 @@ from qspec.errors import SpecError
 from qspec.ir.real import ExactArray, exact, fractions
 from qspec.network.layers import Feature, Input
 from qspec.support import checks
+from qspec.support.checks import listed
 from qspec.support.json_text import parse
-from qspec.support.options import listed
 
 Word = str | int
 """A value of a row: a word, or a whole number."""

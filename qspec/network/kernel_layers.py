@@ -19,7 +19,7 @@ from qspec.arithmetic.tensor import Tensor
 from qspec.errors import NetworkError, ShapeError
 from qspec.network.expect import expect
 from qspec.network.shapes import check_shape
-from qspec.support.options import listed
+from qspec.support.checks import listed
 
 
 class Scaling(Enum):

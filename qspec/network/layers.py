@@ -21,7 +21,7 @@ from qspec.network.activations import Activation, Linear
 from qspec.network.expect import expect
 from qspec.network.kernel_layers import KernelLayer
 from qspec.network.shapes import check_shape, padding_pairs, pair
-from qspec.support.options import listed
+from qspec.support.checks import listed
 
 
 @dataclass(frozen=True, slots=True)

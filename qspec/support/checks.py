@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from numbers import Integral, Real
 from os import PathLike
 from types import UnionType
-from typing import cast
+from typing import TypeVar, cast
 
 from qspec.errors import SpecError
-from qspec.support.options import listed
 
 SEEDS = 2**32
 """Seeds are whole numbers below this, which every generator and solver takes, if need be by its remainder."""
 MEMORY = (16, 2**30 - 1)
 """MiB."""
+Name = TypeVar("Name")
+
+
+def listed(names: Iterable[Name], what: str) -> tuple[Name, ...]:
+    """Return names as a tuple; raises SpecError on what is no list, and on a bare string, which Python would take letter by letter."""
+    if isinstance(names, str):
+        raise SpecError(f"`{what}` is a list of names", given=names, expected=f"[{names!r}]")
+    if not isinstance(names, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise SpecError(f"`{what}` is a list", given=names, expected="a list or a tuple, if only of this one")
+    return tuple(names)
 
 
 def flag(value: object, what: str) -> bool:

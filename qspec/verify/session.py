@@ -164,7 +164,8 @@ def found(
 ) -> Result:
     """Return the verdict of a solution that has replayed: codes of fixed-point variables, and exact values of real ones."""
     verdict = Verdict.VIOLATED if session.spec.kind == "forall" else Verdict.HOLDS
-    rows = rows_of(session.spec.variables, codes, session.spec.values)
+    named = [v for v in session.spec.variables if v.features]
+    rows = rows_of(named, codes, session.spec.values) if named else {}
     return session.result(verdict, evidence, codes=codes or None, point=point or None, rows=rows, violations=violations)
 
 

@@ -12,8 +12,7 @@ import pytest
 
 import qspec as qs
 from qspec.arithmetic.integers import integers
-from qspec.compile.compiler import Compiler
-from qspec.compile.query import compile_property
+from qspec.compile.query import Compiler, compile_property
 from qspec.errors import QspecError
 from qspec.ir.integer import Input, Query
 from qspec.ir.reference import evaluate

@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from qspec.compile.formula import split_concave
+from qspec.compile.visitor import split_concave
 from qspec.engines.difference.aligned_layers import Pair, pair
 from qspec.engines.difference.dual import Goal
 from qspec.ir.real import ExactArray, fractions
