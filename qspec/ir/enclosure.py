@@ -10,7 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal, Overflow, localcontext
 from fractions import Fraction
+from math import lcm
 from typing import assert_never
+
+import numpy as np
 
 from qspec.errors import ShapeError, UnsupportedError
 from qspec.ir.real import (
@@ -19,9 +22,11 @@ from qspec.ir.real import (
     And,
     Any,
     Apply,
+    ExactArray,
     Formula,
     Function,
     Input,
+    Matrix,
     Maximum,
     Or,
     Point,
@@ -141,6 +146,8 @@ def _any(votes: list[bool | None]) -> bool | None:
 
 
 def _affine(node: Affine, values: Sequence[Values]) -> Values:
+    if all(x.lower == x.upper for _, a in node.terms for x in values[a]):
+        return _affine_at(node, values)
     lower: list[Fraction] = fractions(node.bias).tolist()
     upper = list(lower)
     for m, a in node.terms:
@@ -153,6 +160,40 @@ def _affine(node: Affine, values: Sequence[Values]) -> Values:
             lower[row] += c * (x.lower if c >= 0 else x.upper)
             upper[row] += c * (x.upper if c >= 0 else x.lower)
     return [Enclosure(low, high) for low, high in zip(lower, upper, strict=True)]
+
+
+def _affine_at(node: Affine, values: Sequence[Values]) -> Values:
+    """Return an affine node at a point: whole numbers over one denominator are multiplied and added, and every sum is divided once."""
+    total: list[Fraction] = fractions(node.bias).tolist()
+    for m, a in node.terms:
+        point, unit = _whole(np.array([x.lower for x in values[a]], dtype=object))
+        if isinstance(m, Matrix):
+            matrix, part = _whole(m.matrix)
+            sums = (matrix @ point).tolist()
+        else:
+            coefficients, part = _whole(m.coefficients)
+            added = np.zeros(m.outputs, dtype=object)
+            np.add.at(added, m.rows, coefficients * point[m.columns])
+            sums = added.tolist()
+        total = [t + Fraction(s, unit * part) for t, s in zip(total, sums, strict=True)]
+    return [Enclosure(t, t) for t in total]
+
+
+def _whole(array: ExactArray) -> tuple[ExactArray, int]:
+    """Return whole numbers (dtype object) and the one denominator that they have."""
+    if array.dtype == object:
+        flat: list[Fraction] = array.reshape(-1).tolist()
+        unit = lcm(*{v.denominator for v in flat})
+        found = np.empty(len(flat), dtype=object)
+        found[:] = [v.numerator * (unit // v.denominator) for v in flat]
+        return found.reshape(array.shape), unit
+    with np.errstate(over="ignore"):
+        bits = 24 if bool(np.all(array == array.astype(np.float32))) else 53
+    mantissa, exponent = np.frexp(array)
+    exponent = np.where(array == 0, 0, exponent - bits)
+    least = min(0, int(exponent.min(initial=0)))
+    whole = np.ldexp(mantissa, bits).astype(np.int64).astype(object)
+    return whole << (exponent - least).astype(object), 1 << -least
 
 
 def times(x: Enclosure, y: Enclosure) -> Enclosure:

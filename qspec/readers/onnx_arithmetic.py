@@ -79,6 +79,8 @@ def times(x: Tensor, factor: ExactArray | Fraction) -> Tensor:
     """Return a tensor times exact numbers, repeated to one shape."""
     by = np.asarray(factor, dtype=object)
     shape = common_shape(x.shape, by.shape)
+    if shape == x.shape and not np.any(by != ONE):
+        return x
     if isinstance(x, View):
         return scaled(broadcast(x, shape), np.broadcast_to(by, shape))
     return replace(x, values=exact(fractions(x.exact()) * by))

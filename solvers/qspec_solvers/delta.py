@@ -1,4 +1,4 @@
-"""The native solver of real queries: enclosures, derivatives and lines, branch and prune; needs nothing but numpy.
+"""The native solver of real queries: dual bounds where they are piecewise linear, else branch and prune; needs nothing but numpy.
 
 In this process, because it is our own search and looks at the clock between batches of bounded size; of the memory limit it uses a part for
 boxes that wait.
@@ -10,7 +10,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from qspec.deadline import Deadline
 from qspec.errors import UnsupportedError
+from qspec.ir.real import Query
 from qspec.problem import Problem, RealProblem, real_model
 from qspec.solver import Answer, Availability, Limits, Reason
 from qspec_solvers import availability
@@ -18,6 +20,10 @@ from qspec_solvers import availability
 WAITING = 1 << 29
 """Bytes of boxes that wait at most, and the part of the memory limit that they may take."""
 PART = 4
+FEW, MANY = 10, 24
+"""Branch and prune takes queries of few inputs, for it halves these, and none of many that are piecewise linear."""
+SHARE = 0.75
+"""Of the time, so much is for dual bounds where branch and prune may follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +48,13 @@ class Delta:
         # Imported here, because listing the solvers must not load the search.
         from qspec.engines.delta.branch_and_prune import search
 
+        deadline = limits.deadline()
+        dual = _dual(problem.query, deadline, limits.seed, began)
+        if dual is not None:
+            return dual
         memory = WAITING if limits.memory is None else min(WAITING, (limits.memory << 20) // PART)
         try:
-            outcome = search(problem.query, problem.delta, limits.deadline(), memory=memory, seed=limits.seed)
+            outcome = search(problem.query, problem.delta, deadline, memory=memory, seed=limits.seed)
         except UnsupportedError as error:
             return Answer("unknown", reason=Reason.TOO_LARGE, detail=str(error), seconds=time.monotonic() - began)
         seconds = time.monotonic() - began
@@ -55,3 +65,26 @@ class Delta:
         reason = Reason.TIMEOUT if outcome.ended == "time" else Reason.INCOMPLETE
         detail = f"{outcome.boxes} boxes were bounded, {outcome.open} are open"
         return Answer("unknown", reason=reason, detail=detail, seconds=seconds, statistics=counts)
+
+
+def _dual(query: Query, deadline: Deadline, seed: int, began: float) -> Answer | None:
+    """Return what dual bounds say of a piecewise-linear query; None if it is none, or if branch and prune may know more."""
+    from qspec.engines.piecewise.rewrite import bends
+    from qspec.engines.piecewise.search import search
+
+    inputs = sum(node.lower.size for node in query.inputs.values())
+    if inputs <= FEW or not bends(query):
+        return None
+    try:
+        outcome = search(query, deadline if inputs > MANY else deadline.part(SHARE), seed=seed)
+    except UnsupportedError:
+        return None
+    seconds = time.monotonic() - began
+    counts: Mapping[str, int] = {"boxes": outcome.parts, "pruned": outcome.closed, "open": outcome.open}
+    if outcome.status != "unknown":
+        model = None if outcome.point is None else real_model(outcome.point)
+        return Answer(outcome.status, model, seconds=seconds, statistics=counts)
+    if deadline.passed():
+        detail = f"{outcome.parts} parts were bounded, {outcome.open} are open"
+        return Answer("unknown", reason=Reason.TIMEOUT, detail=detail, seconds=seconds, statistics=counts)
+    return None

@@ -1,0 +1,227 @@
+"""Branch and bound on a piecewise-linear query: every case of the goal is refuted on all parts of the box, or a solution is found.
+
+With many inputs a part is a side of some ReLUs, and keeps the bounds of the root; where no ReLU is open an input is halved. With few inputs
+these are halved first, and every part is bounded anew. `unsat` stands on bounds that are rounded outward, `sat` on a point that exact
+arithmetic confirmed.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from qspec.deadline import Deadline, OutOfTime
+from qspec.engines.delta.cases import cases
+from qspec.engines.delta.witness import Judge
+from qspec.engines.outward import Floats
+from qspec.engines.piecewise.ascent import Climbed, Multipliers, climb
+from qspec.engines.piecewise.attack import attack, evaluate, look
+from qspec.engines.piecewise.bound import Domains, plain
+from qspec.engines.piecewise.facts import Facts, Ints, facts_of
+from qspec.engines.piecewise.network import network
+from qspec.engines.piecewise.rewrite import with_relus
+from qspec.engines.piecewise.root import bounded
+from qspec.ir.real import Point, Query
+
+FEW = 10
+"""Inputs that are halved before ReLUs."""
+ROOT, STEPS, SHALLOW = 40, 10, 3
+"""Steps of the ascent: at the root, of a part, and of a part whose bounds are its own."""
+ROW = 1 << 20
+"""Doubles of all nodes that a batch takes, about."""
+STARTS = 4
+"""Points from which each case is attacked at first."""
+AGAIN = 64
+"""Corners that are attacked again, after four times as many parts each time."""
+WAITING = 4096
+"""Beyond so many parts the latest come first, which keeps their number."""
+NARROW = 2.0**-24
+"""Inputs are not halved below this share of the box."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What the search found, and how many parts it bounded, closed, and left open."""
+
+    status: Literal["sat", "unsat", "unknown"]
+    point: Point | None = None
+    parts: int = 0
+    closed: int = 0
+    open: int = 0
+    ended: Literal["", "time", "stuck"] = ""
+    """Why the status is unknown."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """A domain that waits: its box (which parts share), bounds and multipliers as rows, and the case that it is about."""
+
+    lower: Floats
+    upper: Floats
+    low: Floats
+    high: Floats
+    case: int
+    slopes: Floats
+    shifts: Floats
+    weights: Floats
+
+
+class Search:
+    """One search; the deadline is looked at between steps."""
+
+    def __init__(self, query: Query, deadline: Deadline, seed: int) -> None:
+        rewritten = with_relus(query)
+        self.net = network(rewritten)
+        self.deadline, self.seed = deadline, seed
+        self.cases = cases(rewritten.goal, self.net.plan.sizes)
+        self.supported = all(c.atoms and not c.rest for c in self.cases)
+        self.judge = Judge(rewritten, self.net.plan)
+        self.few = self.net.plan.lower.size <= FEW
+        self.size = max(8, min(256, ROW // max(1, self.net.plan.width)))
+        self.heap: list[tuple[float, int, Part]] = []
+        self.parts = self.closed = self.count = 0
+        self.stuck = False
+
+    def run(self) -> Outcome:
+        """Search until all is decided or the deadline has passed."""
+        if not self.cases:
+            return Outcome("unsat")
+        if not self.supported:
+            return Outcome("unknown", ended="stuck")
+        self.facts: Facts = facts_of(self.cases, self.net.plan.sizes)
+        try:
+            return self._branch()
+        except OutOfTime:
+            return self._outcome("unknown", "time")
+
+    def _outcome(self, status: Literal["sat", "unsat", "unknown"], ended: Literal["", "time", "stuck"] = "") -> Outcome:
+        return Outcome(status, self.judge.solution, self.parts, self.closed, len(self.heap), ended)
+
+    def _branch(self) -> Outcome:
+        self._root()
+        again = AGAIN
+        while self.heap and self.judge.solution is None:
+            self.deadline.check()
+            self._step([heapq.heappop(self.heap)[2] for _ in range(min(len(self.heap), max(1, self.size // 2)))])
+            if self.parts >= again and self.heap and self.judge.solution is None:
+                again = 4 * self.parts
+                self._attack_again()
+        if self.judge.solution is not None:
+            return self._outcome("sat")
+        return self._outcome("unknown", "stuck") if self.stuck else self._outcome("unsat")
+
+    def _root(self) -> None:
+        """Bound every case on the whole box, attack those that are open, and bound these better."""
+        net, facts = self.net, self.facts
+        whole = bounded(net, net.plan.lower[None], net.plan.upper[None], deadline=self.deadline)
+        left = self._open(whole, np.arange(len(self.cases)), 0)
+        if not left.size:
+            return
+        rng = np.random.default_rng(self.seed)
+        case = np.repeat(left, STARTS)
+        share = rng.random((case.size, net.plan.lower.size))
+        share[::STARTS] = 0.5
+        for start in range(0, case.size, self.size):
+            piece = slice(start, start + self.size)
+            points = net.plan.lower + share[piece] * (net.plan.upper - net.plan.lower)
+            attack(net, facts, self.judge, case[piece], points, self.deadline)
+            if self.judge.solution is not None:
+                return
+        self._open(whole, left, ROOT, keep=True)
+
+    def _open(self, whole: Domains, case: Ints, steps: int, *, keep: bool = False) -> Ints:
+        """Return the cases that bounds leave open on the whole box; they are kept as parts if so asked."""
+        found: list[Ints] = []
+        for start in range(0, case.size, self.size):
+            own = case[start : start + self.size]
+            slopes = np.repeat(plain(whole.low, whole.high), own.size, axis=0)
+            present = self.facts.present[own]
+            weights = present / present.sum(1, keepdims=True)
+            climbed = climb(self.net, self.facts, own, whole, Multipliers(slopes, np.zeros(slopes.shape), weights), steps, self.deadline)
+            found.append(own[climbed.proved <= 0])
+            if keep:
+                rows = Domains(*(np.repeat(v, own.size, axis=0) for v in (whole.lower, whole.upper, whole.low, whole.high)))
+                self._split(rows, own, climbed)
+        self.parts += case.size
+        self.closed += 0 if keep else case.size - sum(f.size for f in found)
+        return np.concatenate(found)
+
+    def _step(self, parts: Sequence[Part]) -> None:
+        """Bound parts, and put the halves of those that are open on the heap."""
+        self.parts += len(parts)
+        domains, case, start = _together(parts)
+        steps = STEPS
+        if self.few:
+            domains, steps = bounded(self.net, domains.lower, domains.upper, domains, self.deadline), SHALLOW
+            start = replace(start, slopes=plain(domains.low, domains.high), shifts=np.zeros(start.shifts.shape))
+        climbed = climb(self.net, self.facts, case, domains, start, steps, self.deadline)
+        least = np.where(self.facts.present[case] > 0, self.facts.values(case, evaluate(self.net, climbed.corner)), np.inf).min(1)
+        if not look(self.net, self.judge, climbed.corner, least):
+            self._split(domains, case, climbed)
+
+    def _split(self, domains: Domains, case: Ints, climbed: Climbed) -> None:
+        wide = domains.upper - domains.lower
+        root = np.where(self.net.plan.upper > self.net.plan.lower, self.net.plan.upper - self.net.plan.lower, 1.0)
+        for k in range(len(case)):
+            empty = bool(np.any(domains.low[k] > domains.high[k]))
+            if climbed.proved[k] > 0 or empty:
+                self.closed += 1
+                continue
+            loss, pull = climbed.loss[k], np.where(wide[k] > NARROW * root, climbed.pull[k], -1.0)
+            by_input = self.few or not bool(loss.max(initial=0.0) > 0)
+            if by_input and pull.max(initial=-1.0) < 0:
+                self.stuck = True
+                continue
+            for side in range(2):
+                self._push(_half(domains, case, climbed, k, int((pull if by_input else loss).argmax()), side, by_input), climbed.proved[k])
+
+    def _push(self, part: Part, proved: float) -> None:
+        self.count += 1
+        key = proved if len(self.heap) < WAITING else -np.inf
+        heapq.heappush(self.heap, (float(key), -self.count, part))
+
+    def _attack_again(self) -> None:
+        """Attack the cases that are left from the middles of the most promising parts."""
+        best = [entry[2] for entry in heapq.nsmallest(self.size, self.heap)]
+        case = np.array([p.case for p in best], dtype=np.int64)
+        points = np.array([0.5 * p.lower + 0.5 * p.upper for p in best])
+        attack(self.net, self.facts, self.judge, case, points, self.deadline)
+
+
+def _half(domains: Domains, case: Ints, climbed: Climbed, k: int, place: int, side: int, by_input: bool) -> Part:
+    """Return one half of a row: of an input, or of a ReLU."""
+    lower, upper, low, high = domains.lower[k], domains.upper[k], domains.low[k], domains.high[k]
+    if by_input:
+        cut = 0.5 * lower[place] + 0.5 * upper[place]
+        lower, upper = (_with(lower, place, cut), upper) if side else (lower, _with(upper, place, cut))
+    else:
+        low, high = (_with(low, place, 0.0), high) if side else (low, _with(high, place, 0.0))
+    m = climbed.multipliers
+    return Part(lower, upper, low, high, int(case[k]), m.slopes[k], m.shifts[k], m.weights[k])
+
+
+def _with(values: Floats, place: int, value: float) -> Floats:
+    changed = values.copy()
+    changed[place] = value
+    return changed
+
+
+def _together(parts: Sequence[Part]) -> tuple[Domains, Ints, Multipliers]:
+    def stacked(name: str) -> Floats:
+        return np.array([getattr(p, name) for p in parts], dtype=np.float64)
+
+    domains = Domains(*(stacked(name) for name in ("lower", "upper", "low", "high")))
+    return domains, np.array([p.case for p in parts], dtype=np.int64), Multipliers(*(stacked(n) for n in ("slopes", "shifts", "weights")))
+
+
+def search(query: Query, deadline: Deadline, *, seed: int = 0) -> Outcome:
+    """Decide a piecewise-linear real query with ReLUs or maxima; the deadline is looked at between steps.
+
+    Raises UnsupportedError if the query, or a number in it, is too large.
+    """
+    with np.errstate(all="ignore"):
+        return Search(query, deadline, seed).run()

@@ -1,0 +1,59 @@
+"""mnist_fc of VNN-COMP: 784-256-256-10 in ReLUs, 15 images at radius 0.03 and 0.05, as an exact real network, beside other tools' verdicts.
+
+Answers go to a file of JSON lines as they come; what is there already is not asked again. Set OPENBLAS_NUM_THREADS=1. CPU seconds hold
+reading, deciding and replaying. Run `python tests/benchmarks/mnist_fc.py --help`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import resource
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from _report import header, table
+from acasxu import ask, rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, type=Path, help="folder mnist_fc with expected.csv, onnx/ and vnnlib/")
+    parser.add_argument("--only", default="", help="instances instead of all, such as 0_0.03,1_0.05")
+    parser.add_argument("--solver", default="delta")
+    parser.add_argument("--timeout", type=float, default=60.0, help="wall-clock seconds for each instance")
+    parser.add_argument("--answers", type=Path, default=Path("mnist_fc.jsonl"), help="where answers are kept")
+    options = parser.parse_args()
+    with (options.data / "expected.csv").open(newline="") as file:
+        listed = [(r["network"], r["property"], r["expected"]) for r in csv.DictReader(file)]
+    wanted = {f"prop_{name}.vnnlib" for name in options.only.split(",")}
+    asked = [row for row in listed if not options.only or row[1] in wanted]
+    lines = options.answers.read_text().splitlines() if options.answers.exists() else []
+    answers = {(a["network"], a["property"]): a for a in map(json.loads, lines)}
+    with options.answers.open("a") as file:
+        for network, prop, _ in asked:
+            if (network, prop) not in answers:
+                answers[network, prop] = ask(options.data, network, prop, options)
+                file.write(json.dumps(answers[network, prop]) + "\n")
+                file.flush()
+    columns = ["property", "asked", "published unsat", "published sat", "unsat", "sat", "unknown", "contradictions", "failed replays"]
+    every = rows(asked, answers)[-1]
+    each = [
+        [p.removesuffix(".vnnlib"), e, a["answer"], round(a["cpu"], 2), a["statistics"].get("boxes", "")]
+        for n, p, e in asked
+        for a in [answers[n, p]]
+    ]
+    total = sum(float(answers[n, p]["cpu"]) for n, p, _ in asked)
+    print(header("mnist_fc 256x2", "qspec", "numpy", "onnx"))
+    print(table([*columns, "sum s", "median s", "max s"], [every]), end="\n\n")
+    print(table(["property", "published", "answer", "CPU s", "domains"], each), end="\n\n")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(f"{total:.1f} CPU s together, {peak} MB at most")
+    if every[7] or every[8]:
+        raise SystemExit("a verdict is contradicted")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Do the dual bounds of piecewise-linear queries agree with exact maxima? `python -m tests.soundness.piecewise_agreement --count 5000`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from qspec.deadline import Deadline
+from qspec.engines.piecewise import search as searching
+from qspec.ir.enclosure import satisfies
+from tests.soundness.piecewise_queries import random_network, truth
+
+
+def check_seed(seed: int, seconds: float = 0.5) -> tuple[Counter[str], list[str]]:
+    """Check one random query; return what was met, and a line for everything that is wrong."""
+    query = random_network(seed)
+    expected = "sat" if truth(query) else "unsat"
+    outcome = searching.search(query, Deadline.after(seconds), seed=seed)
+    wrong: list[str] = []
+    if outcome.status not in (expected, "unknown"):
+        wrong.append(f"seed {seed}: {outcome.status}, but it is {expected}")
+    if outcome.status == "sat" and (outcome.point is None or satisfies(query, outcome.point) is not True):
+        wrong.append(f"seed {seed}: the point is no solution")
+    return Counter({"queries": 1, f"{expected}: {outcome.status}": 1}), wrong
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check `--count` queries from seed `--seed`, with inputs halved first or ReLUs first; the exit status is 1 if anything is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--relus", action="store_true", help="cut ReLUs first, as with many inputs")
+    options = parser.parse_args(arguments)
+    if options.relus:
+        searching.FEW = 0
+    counts, wrong, began = Counter[str](), list[str](), time.process_time()
+    for seed in range(options.seed, options.seed + options.count):
+        met, found = check_seed(seed)
+        counts += met
+        wrong += found
+        for line in found:
+            print(line)
+    print(*(f"{count} {name}" for name, count in sorted(counts.items())), sep="\n")
+    print(f"{len(wrong)} wrong, {time.process_time() - began:.1f} CPU s")
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
