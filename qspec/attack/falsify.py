@@ -12,10 +12,10 @@ from qspec.attack.flat_inputs import Box
 from qspec.attack.greedy import draw, first_solution, stroll
 from qspec.attack.hunt import Hunt
 from qspec.bounds.interval import bound, decide
-from qspec.deadline import NEVER, Deadline
+from qspec.deadline import NEVER, Deadline, compiled
 from qspec.errors import SoundnessError, UnsupportedError
 from qspec.ir.integer import Query, multiplications
-from qspec.ir.reference import satisfies
+from qspec.ir.reference import row_bytes, satisfies
 
 LISTED = 4096
 """Boxes of at most so many points are listed instead."""
@@ -30,6 +30,8 @@ COMPILATION = 8.0
 FIRST_WORK, PROVER_TIMES, SLICE, COMPILED_AFTER = 2**27, 4, 0.02, 3.0
 """Beside a prover: multiplications of the first turn (some hundredths of a second), how many times longer the prover may take, seconds of
 the shortest turn, and seconds of turns after which code is compiled."""
+VALUES = 8
+"""How many times over the values of a program are held for each search of compiled code: slopes, momenta, both programs."""
 FIRST_LOOKS = 450
 """Evaluations of the first turn, where they are dear: a proof is dearer, and one turn of searches straight through the roundings finds
 most of what there is."""
@@ -106,10 +108,12 @@ class Search:
         return self.hunt.run(deadline, work)
 
     def compiled(self, restarts: int = 64, rounds: int = 2) -> dict[str, IntArray] | None:
-        """Attack once by compiled code, if the program is worth it and the time that is left can pay for it."""
+        """Attack once by compiled code, if the program is worth it, and what is left of time and memory can pay for it."""
         if self.over or self.attacked or self.work < COMPILED_WORK or self.deadline.passed():
             return None
         self.attacked = True
+        if compiled(VALUES * row_bytes(self.query.program) * restarts) > self.deadline.room():
+            return None
         # Imported here so that small queries do without JAX.
         from qspec.attack.compiled import Attack
 

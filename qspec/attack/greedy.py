@@ -12,7 +12,7 @@ from qspec.arithmetic.integers import IntArray
 from qspec.attack.flat_inputs import Box
 from qspec.deadline import Deadline
 from qspec.ir.integer import All, And, Any, Formula, Or, Query, Truth
-from qspec.ir.reference import evaluate, holds
+from qspec.ir.reference import blocks, evaluate, holds
 
 Floats = npt.NDArray[np.float64]
 
@@ -83,9 +83,11 @@ def _neighbours(box: Box, rng: np.random.Generator, at: IntArray, moves: int) ->
 
 def _judge(query: Query, box: Box, points: IntArray) -> tuple[Floats, IntArray]:
     """Return score and truth of the goal at each point."""
-    values = evaluate(query.program, box.split(points))
-    count = (len(points),)
-    return np.broadcast_to(_score(query.goal, values), count), np.broadcast_to(holds(query.goal, values), count)
+    scores, solved = np.zeros(len(points)), np.zeros(len(points), dtype=np.bool_)
+    for rows in blocks(query.program, len(points)):
+        values = evaluate(query.program, box.split(points[rows]))
+        scores[rows], solved[rows] = _score(query.goal, values), holds(query.goal, values)
+    return scores, solved
 
 
 def _score(formula: Formula, values: Sequence[IntArray]) -> Floats:

@@ -21,7 +21,7 @@ from qspec.batch.journal import Journal, about, opened
 from qspec.batch.progress import tally
 from qspec.batch.sample_certificates import SECONDS, Certificates
 from qspec.certificate.file import Certificate
-from qspec.deadline import LEAST, Deadline, OutOfTime, memory_errors
+from qspec.deadline import LEAST, Deadline, OutOfTime, compiled, memory_errors
 from qspec.engines.boxes.class_query import Question, question
 from qspec.errors import QspecError, SoundnessError, SpecError, UnsupportedError
 from qspec.face import Network
@@ -34,7 +34,7 @@ from qspec.lowering.evaluate import evaluate, program
 from qspec.named.properties import local_robustness
 from qspec.network.layers import Input
 from qspec.semantics import fixed
-from qspec.solver import Limits
+from qspec.solver import Limits, Reason
 from qspec.support import checks
 from qspec.support.threads import single_threaded
 from qspec.verify.result import Verdict
@@ -219,9 +219,9 @@ class _Certifier:
             proofs,
         )
 
-    def _batch_bytes(self, nodes: Program) -> int:
+    def _batch_bytes(self, nodes: Program) -> float:
         """Return about how many bytes the largest batch of what samples share takes."""
-        return VALUES * 8 * sum(sizes(nodes)) * min(LARGEST, AIMS * len(self.work.labels))
+        return compiled(VALUES * 8 * sum(sizes(nodes)) * min(LARGEST, AIMS * len(self.work.labels)))
 
     def _affordable(self) -> bool:
         """Return whether the time that is left pays for the compilation of what samples share, if that has to be compiled."""
@@ -266,8 +266,8 @@ class _Certifier:
     def _clean(self) -> IntArray:
         """Settle what is misclassified as it is, and return which samples are classified right."""
         since = time.perf_counter()
-        compiled = self._affordable() and self.deadline.room() > self._batch_bytes(program(self.work.network)[0])
-        outputs = _outputs(self.work.network, self.work.images) if compiled else _by_reference(self.work.network, self.work.images)
+        fits = self._affordable() and self.deadline.room() > self._batch_bytes(program(self.work.network)[0])
+        outputs = _outputs(self.work.network, self.work.images) if fits else _by_reference(self.work.network, self.work.images)
         right: IntArray = winners(self.work.network, outputs) == self.work.labels
         self._settle({int(k): self._confirm(int(k), self.work.images[k]) for k in np.flatnonzero(~right) if int(k) not in self.outcomes})
         self._spend("clean", since)
@@ -312,22 +312,26 @@ class _Certifier:
                 expected="affine maps, monotone steps and maxima in 64 bits",
                 advice='branching="steps"',
             )
-        since, rows = time.perf_counter(), self._open(label)
-        if not self._affordable():
-            self._settle({int(k): Outcome(Verdict.UNKNOWN, "open", None, "no time to compile bounds of boxes") for k in rows})
+        since, rows, nodes = time.perf_counter(), self._open(label), asked.query.program
+        short = "" if self._affordable() else "no time to compile bounds of boxes"
+        if self._batch_bytes(nodes) > self.deadline.room():
+            short = Reason.MEMORY.value
+        if short:
+            self._settle({int(k): Outcome(Verdict.UNKNOWN, "open", None, short) for k in rows})
             return
 
         def confirm(place: int, point: IntArray) -> Outcome:
             return self._confirm(int(rows[place]), point)
 
         lower, upper = self.work.lower[rows], self.work.upper[rows]
-        for s, decided in search(asked, lower, upper, seconds=self.work.timeout, confirm=confirm, rng=self.rng):
+        for s, decided in search(asked, lower, upper, seconds=self.work.timeout, confirm=confirm, rng=self.rng, deadline=self.deadline):
             k = int(rows[s.place])
             if s.witness is not None:
                 found = replace(self._confirm(k, s.witness), stage="boxes")
             else:
                 verdict = Verdict.HOLDS if decided else Verdict.UNKNOWN
-                found = Outcome(verdict, "boxes" if decided else "open", None, f"{s.visited} boxes, {len(s.open)} open")
+                ended = f", {Reason.MEMORY.value}" if s.full else ""
+                found = Outcome(verdict, "boxes" if decided else "open", None, f"{s.visited} boxes, {len(s.open)} open{ended}")
             self._settle({k: found})
         self._spend("boxes", since)
 

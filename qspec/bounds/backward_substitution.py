@@ -14,7 +14,7 @@ from typing import assert_never
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray, magnitude, shrink, widen
-from qspec.bounds.breakpoints import Points
+from qspec.bounds.breakpoints import Points, points_bytes
 from qspec.bounds.conjugate import conjugate, total
 from qspec.bounds.initial_slopes import SLOPE_BITS
 from qspec.bounds.interval import Interval
@@ -22,10 +22,12 @@ from qspec.bounds.layout import Layout
 from qspec.bounds.vertices import vertices
 from qspec.deadline import NEVER, Deadline
 from qspec.ir import linear
-from qspec.ir.integer import Affine, Input, Maximum, Product, Program, Staircase, Table, Wrap
+from qspec.ir.integer import Affine, Input, Maximum, Node, Product, Program, Staircase, Table, Wrap, arguments
 
 Chooser = Callable[[int, IntArray], IntArray]
 """Gives the multipliers, shape (..., count), of a relaxed node from its position and coefficients, shape (..., size)."""
+COPIES = 3
+"""Copies of rows that an operation makes: as doubles, and of both signs."""
 KEPT = 1 << 20
 """Points of one operation above which they are found again rather than kept."""
 
@@ -41,7 +43,8 @@ def derive(
     """Return integers, shape (...), that `sum of held[k] @ node k` never falls below.
 
     `held` are rows of coefficients (..., size); `known` are intervals (size,) or (..., size) that broadcast against them. Points of
-    operations on these intervals are taken from `listed`, and added to it. The deadline is looked at before each node.
+    operations on these intervals are taken from `listed`, and added to it. Before each node the deadline is looked at: raises OutOfTime,
+    and OutOfMemory if there is no room for what the node takes.
     """
     rows, listed = dict(held), {} if listed is None else listed
     batch = np.broadcast_shapes(*(r.shape[:-1] for r in rows.values()))
@@ -49,8 +52,8 @@ def derive(
     for k in range(max(rows, default=-1), -1, -1):
         if k not in rows:
             continue
-        deadline.check(rows[k].nbytes)
         c, node = rows.pop(k), program[k]
+        deadline.check(_bytes(node, c, known, kept=k in listed))
         match node:
             case Input():
                 constant = add(constant, lowest(c, known[k]))
@@ -77,6 +80,14 @@ def derive(
             case _:
                 assert_never(node)
     return constant
+
+
+def _bytes(node: Node, c: IntArray, known: list[Interval], *, kept: bool) -> int:
+    """Return about how many bytes rows of coefficients take on their way through a node: those of its arguments, and points not kept."""
+    rows = c.nbytes // max(1, c.shape[-1])
+    read = sum(known[a].lower.shape[-1] for a in arguments(node))
+    points = points_bytes(node, known[node.argument]) if isinstance(node, Staircase | Table | Wrap) and not kept else 0
+    return COPIES * rows * max(c.shape[-1], read) + points
 
 
 def by_slopes(layout: Layout, low: IntArray, high: IntArray, groups: Mapping[int, int]) -> Chooser:

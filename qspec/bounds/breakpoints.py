@@ -12,6 +12,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray, magnitude, shrink, widen
 from qspec.arithmetic.rounding import Rounding, wrap
+from qspec.bounds.interval import Interval
 from qspec.ir.integer import Staircase, Table, Wrap
 from qspec.ir.staircase import Rescale, Steps, climb, reach
 
@@ -19,6 +20,8 @@ Elementwise = Staircase | Table | Wrap
 
 MAX_POINTS = 1 << 12
 """Steps, entries or turns beyond which points are not listed."""
+COPIES = 4
+"""Arrays of points under way: codes, arguments, clipped arguments, values."""
 EVEN = (Rounding.TRN, Rounding.RND, Rounding.RND_MIN_INF)
 """Roundings that treat all codes alike."""
 
@@ -48,10 +51,29 @@ def points(node: Elementwise, lower: IntArray, upper: IntArray, most: int = MAX_
             assert_never(node)
 
 
+def points_bytes(node: Elementwise, x: Interval, most: int = MAX_POINTS) -> int:
+    """Return about how many bytes listing the points of an operation on intervals takes, without listing them."""
+    match node:
+        case Staircase(_, steps):
+            count = 2 if _even(steps) else int((climb(steps, x.upper) - climb(steps, x.lower)).max(initial=0))
+        case Table(_, _, values):
+            count = min(int((x.upper - x.lower).max(initial=0)), values.shape[1])
+        case Wrap():
+            count = 2
+        case _:
+            assert_never(node)
+    return COPIES * 8 * (2 * min(count, most) + 2) * x.lower.size
+
+
+def _even(steps: Rescale | Steps) -> bool:
+    """Return whether steps are evenly spaced, so that the first and the last are enough."""
+    return isinstance(steps, Rescale) and steps.rounding in EVEN and bool(np.all(steps.numerator == 1))
+
+
 def _staircase(steps: Rescale | Steps, lower: IntArray, upper: IntArray, most: int) -> Points:
     first, last = climb(steps, lower), climb(steps, upper)
     count = int((last - first).max(initial=0))
-    even = isinstance(steps, Rescale) and steps.rounding in EVEN and bool(np.all(steps.numerator == 1))
+    even = _even(steps)
     if even or most == 1:
         codes = np.stack([np.minimum(first + 1, last), last])
     elif count <= most:

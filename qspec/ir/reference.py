@@ -6,6 +6,7 @@ integers.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import reduce
 from typing import assert_never
 
@@ -33,8 +34,12 @@ from qspec.ir.integer import (
     Table,
     Truth,
     Wrap,
+    sizes,
 )
 from qspec.ir.staircase import climb
+
+CELLS = 1 << 22
+"""Numbers that the values of all nodes are at most, where many assignments are evaluated."""
 
 
 def evaluate(program: Program, assignment: Assignment) -> list[IntArray]:
@@ -44,6 +49,23 @@ def evaluate(program: Program, assignment: Assignment) -> list[IntArray]:
     for node in program:
         values.append(value(node, values, assignment, batch))
     return values
+
+
+def row_bytes(program: Program) -> int:
+    """Return about how many bytes evaluating one assignment takes: the values of all nodes, and copies of the largest."""
+    size = sizes(program)
+    return 8 * (sum(size) + 4 * max(size, default=0))
+
+
+def together(program: Program, most: int) -> int:
+    """Return how many assignments are evaluated together, at most so many: evaluating them takes at most `CELLS` numbers, or it is one."""
+    return max(1, min(most, 8 * CELLS // max(1, row_bytes(program))))
+
+
+def blocks(program: Program, count: int) -> Iterator[slice]:
+    """Yield slices that divide so many assignments into blocks."""
+    size = together(program, count)
+    yield from (slice(k, min(k + size, count)) for k in range(0, count, size))
 
 
 def value(node: Node, values: list[IntArray], assignment: Assignment, batch: tuple[int, ...]) -> IntArray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
 from qspec.bounds.interval import Interval
+from qspec.deadline import NEVER, Deadline
 from qspec.ir.integer import Affine, Input, Maximum, Node, Product, Query, Staircase, Table, Wrap
 from qspec.problem import SmtProblem, Symbol
 from qspec.theories import pieces
@@ -34,9 +35,9 @@ class Options:
 DEFAULT = Options()
 
 
-def lower(query: Query, bounds: Sequence[Interval], options: Options = DEFAULT) -> SmtProblem:
+def lower(query: Query, bounds: Sequence[Interval], options: Options = DEFAULT, deadline: Deadline = NEVER) -> SmtProblem:
     """Return the query as a QF_BV problem; `bounds` has a valid interval for every node, and no term is wider than those need."""
-    lowering = _Lowering(bounds, options)
+    lowering = _Lowering(bounds, options, deadline)
     for position, node in enumerate(query.program):
         lowering.add(position, node)
     for formula in conjuncts(query.goal, bounds, lowering.atom):
@@ -48,7 +49,8 @@ def lower(query: Query, bounds: Sequence[Interval], options: Options = DEFAULT) 
 class _Lowering:
     """The script, and the elements of the nodes written so far."""
 
-    def __init__(self, bounds: Sequence[Interval], options: Options) -> None:
+    def __init__(self, bounds: Sequence[Interval], options: Options, deadline: Deadline) -> None:
+        self._deadline = deadline
         self.script = Script("QF_BV")
         self.symbols: list[Symbol] = []
         self._ends = [list(zip(x.lower.tolist(), x.upper.tolist(), strict=True)) for x in bounds]
@@ -61,7 +63,8 @@ class _Lowering:
         return at_least(element, 0) if isinstance(element, Word) else str(element >= 0).lower()
 
     def add(self, position: int, node: Node) -> None:
-        """Write the terms of one node; an element that its bounds fix needs none."""
+        """Write the terms of one node; an element that its bounds fix needs none. Raises OutOfTime and OutOfMemory."""
+        self._deadline.check()
         if isinstance(node, Affine):
             self._nodes.append(self._affine(position, node))
             return
@@ -110,7 +113,7 @@ class _Lowering:
         return word
 
     def _affine(self, position: int, node: Affine) -> list[Element]:
-        rows = gather(node, self._nodes, lambda word: word.offset)
+        rows = gather(node, self._nodes, lambda word: word.offset, self._deadline)
         sums = Sums(self.script, f"{position}", rows.variables, self._options.sums)
         elements: list[Element] = []
         for k, ((low, high), (constant, columns, weights)) in enumerate(zip(self._ends[position], rows, strict=True)):

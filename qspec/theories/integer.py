@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from qspec.bounds.interval import Interval
+from qspec.deadline import NEVER, Deadline
 from qspec.ir.integer import Affine, Input, Maximum, Node, Product, Query, Staircase, Table, Wrap
 from qspec.problem import SmtProblem, Symbol
 from qspec.theories import pieces
@@ -34,9 +35,9 @@ class Options:
 DEFAULT = Options()
 
 
-def lower(query: Query, bounds: Sequence[Interval], options: Options = DEFAULT) -> SmtProblem:
+def lower(query: Query, bounds: Sequence[Interval], options: Options = DEFAULT, deadline: Deadline = NEVER) -> SmtProblem:
     """Return the query as a QF_LIA problem, or QF_NIA if two variables are multiplied; `bounds` has a valid interval for every node."""
-    lowering = _Lowering(bounds, options)
+    lowering = _Lowering(bounds, options, deadline)
     for position, node in enumerate(query.program):
         lowering.add(position, node)
     script = lowering.script
@@ -49,7 +50,8 @@ def lower(query: Query, bounds: Sequence[Interval], options: Options = DEFAULT) 
 class _Lowering:
     """The script, and the elements of the nodes written so far."""
 
-    def __init__(self, bounds: Sequence[Interval], options: Options) -> None:
+    def __init__(self, bounds: Sequence[Interval], options: Options, deadline: Deadline) -> None:
+        self._deadline = deadline
         self.script = Script("QF_LIA")
         self.symbols: list[Symbol] = []
         self._ends = [list(zip(x.lower.tolist(), x.upper.tolist(), strict=True)) for x in bounds]
@@ -62,7 +64,8 @@ class _Lowering:
         return f"(>= {element} 0)" if isinstance(element, str) else str(element >= 0).lower()
 
     def add(self, position: int, node: Node) -> None:
-        """Write the terms of one node; an element that its bounds fix needs none."""
+        """Write the terms of one node; an element that its bounds fix needs none. Raises OutOfTime and OutOfMemory."""
+        self._deadline.check()
         if isinstance(node, Affine):
             elements = self._affine(position, node)
         else:
@@ -111,7 +114,7 @@ class _Lowering:
         return self.script.define(f"n{name}", "Int", term)
 
     def _affine(self, position: int, node: Affine) -> list[Element]:
-        rows = gather(node, self._nodes, lambda _: 0)
+        rows = gather(node, self._nodes, lambda _: 0, self._deadline)
         elements: list[Element] = []
         for k, ((low, high), (constant, columns, weights)) in enumerate(zip(self._ends[position], rows, strict=True)):
             if low == high or not columns:

@@ -30,7 +30,8 @@ def lower_query(part: Query, theory: str, *, linear: bool = True, deadline: Dead
     """Return a query as a problem of a theory: "QF_BV", "QF_LIA" (QF_NIA if variables are multiplied), "milp", or "grid".
 
     "QF_LRA" (QF_NRA if variables are multiplied) and "real" relax it to reals: their problems have more solutions than the query.
-    Widths and constants come from linear bounds of the nodes, or from intervals alone if not `linear`. Raises OutOfTime.
+    Widths and constants come from linear bounds of the nodes, or from intervals alone if not `linear`.
+    Raises OutOfTime and OutOfMemory.
     """
     from qspec.bounds import interval, tighten
     from qspec.compile.relaxation import relax
@@ -43,15 +44,15 @@ def lower_query(part: Query, theory: str, *, linear: bool = True, deadline: Dead
         case "grid" | "query":
             return GridProblem(part, theory=theory)
         case "QF_BV":
-            return bitvector.lower(part, bounds())
+            return bitvector.lower(part, bounds(), deadline=deadline)
         case "QF_LIA" | "QF_NIA":
-            return integer.lower(part, bounds())
+            return integer.lower(part, bounds(), deadline=deadline)
         case "milp":
-            return milp.lower(part, bounds(tuple(formula_nodes(part.goal))))
+            return milp.lower(part, bounds(tuple(formula_nodes(part.goal))), deadline)
         case "QF_LRA" | "QF_NRA":
-            return real_smtlib.lower(relax(part, bounds()), tuple(part.inputs))
+            return real_smtlib.lower(relax(part, bounds(), deadline), tuple(part.inputs))
         case "real":
-            return RealProblem(relax(part, bounds()), fidelity=Fidelity.OVER, whole=tuple(part.inputs))
+            return RealProblem(relax(part, bounds(), deadline), fidelity=Fidelity.OVER, whole=tuple(part.inputs))
         case _:
             raise UnsupportedError(
                 "no such theory", given=theory, expected="query, QF_BV, QF_LIA, QF_NIA, QF_LRA, QF_NRA, real, milp or grid"

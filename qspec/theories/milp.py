@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import assert_never
 
 from qspec.bounds.interval import Interval
+from qspec.deadline import NEVER, Deadline
 from qspec.errors import UnsupportedError
 from qspec.ir.integer import FALSE, Affine, All, And, Any, Formula, Input, Maximum, Node, Or, Product, Query, Staircase, Table, Truth, Wrap
 from qspec.problem import MilpProblem, Symbol
@@ -32,12 +33,12 @@ FEW_TERMS = 2
 Ends = tuple[int, int]
 
 
-def lower(query: Query, bounds: Sequence[Interval]) -> MilpProblem:
+def lower(query: Query, bounds: Sequence[Interval], deadline: Deadline = NEVER) -> MilpProblem:
     """Return the query as a MILP; `bounds` has a valid interval for every node, and no constant is larger than those need.
 
     Raises UnsupportedError if a number exceeds 2**53, or if two variables are multiplied of which neither has at most `WIDEST_FACTOR` bits.
     """
-    lowering = _Lowering(bounds)
+    lowering = _Lowering(bounds, deadline)
     for position, node in enumerate(query.program):
         lowering.add(position, node)
     lowering.require(query.goal)
@@ -56,7 +57,8 @@ def column_name(label: str, k: int) -> str:
 class _Lowering:
     """The model, and the elements of the nodes written so far."""
 
-    def __init__(self, bounds: Sequence[Interval]) -> None:
+    def __init__(self, bounds: Sequence[Interval], deadline: Deadline) -> None:
+        self._deadline = deadline
         self.model = Model()
         self.symbols: list[Symbol] = []
         self._ends = [list(zip(x.lower.tolist(), x.upper.tolist(), strict=True)) for x in bounds]
@@ -65,7 +67,8 @@ class _Lowering:
         self._guards = 0
 
     def add(self, position: int, node: Node) -> None:
-        """Write the columns and rows of one node; an element that its bounds fix needs none."""
+        """Write the columns and rows of one node; an element that its bounds fix needs none. Raises OutOfTime and OutOfMemory."""
+        self._deadline.check()
         if isinstance(node, Affine):
             self._nodes.append(self._affine(position, node))
             return
@@ -109,7 +112,7 @@ class _Lowering:
             for k in range(len(self._nodes[a])):
                 self._settled(a, k)
         read: list[list[Linear | int]] = self._nodes
-        rows = gather(node, read, lambda element: element.constant)
+        rows = gather(node, read, lambda element: element.constant, self._deadline)
         elements: list[Element] = []
         for (low, high), (constant, columns, weights) in zip(self._ends[position], rows, strict=True):
             terms = ((w, Linear(0, rows.variables[c].weights)) for c, w in zip(columns, weights, strict=True))

@@ -1,4 +1,4 @@
-"""List an affine node row by row over the elements that vary."""
+"""List an affine node row by row over the elements that vary, if time and memory allow."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from qspec.deadline import NEVER, Deadline
 from qspec.ir import linear
-from qspec.ir.integer import Affine
+from qspec.ir.integer import Affine, products
 
 T = TypeVar("T")
+
+ENTRY = 300
+"""Bytes that an entry takes about, from its listing to the text or the row of a solver."""
+BETWEEN = 64
+"""Rows between two looks at the limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +29,23 @@ class Rows(Generic[T]):
     columns: list[int]
     weights: list[int]
     starts: list[int]
+    deadline: Deadline
 
     def __iter__(self) -> Iterator[tuple[int, list[int], list[int]]]:
-        """Yield constant, columns and weights of each row."""
+        """Yield constant, columns and weights of each row; raises OutOfTime and OutOfMemory."""
         for k, constant in enumerate(self.constants):
+            if k % BETWEEN == 0:
+                self.deadline.check()
             row = slice(self.starts[k], self.starts[k + 1])
             yield constant, self.columns[row], self.weights[row]
 
 
-def gather(node: Affine, elements: Sequence[Sequence[T | int]], offset: Callable[[T], int]) -> Rows[T]:
-    """Return the rows of an affine node; integers among `elements` and the offsets of the others are summed into the constants."""
+def gather(node: Affine, elements: Sequence[Sequence[T | int]], offset: Callable[[T], int], deadline: Deadline = NEVER) -> Rows[T]:
+    """Return the rows of an affine node; integers among `elements` and the offsets of the others are summed into the constants.
+
+    Raises OutOfTime, and OutOfMemory before more is listed than there is room for.
+    """
+    deadline.check(ENTRY * sum(products(m) for m, _ in node.terms))
     variables: list[T] = []
     places: dict[int, list[int]] = {}
     constants = node.bias.astype(object)
@@ -53,4 +66,4 @@ def gather(node: Affine, elements: Sequence[Sequence[T | int]], offset: Callable
         columns.append(place[place >= 0])
         weights.append(entries.coefficients[place >= 0])
     merged = linear.sparse(node.bias.size, len(variables), np.concatenate(rows), np.concatenate(columns), np.concatenate(weights))
-    return Rows(variables, constants.tolist(), merged.columns.tolist(), merged.coefficients.tolist(), merged.starts.tolist())
+    return Rows(variables, constants.tolist(), merged.columns.tolist(), merged.coefficients.tolist(), merged.starts.tolist(), deadline)

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from _report import header, table
 
 SECONDS = (0.5, 2.0, 10.0)
-MEMORY = (512, 2048)
+MEMORY = (200, 500)
 KINDS = ("first", "warm")
 OVER = "Wall-clock seconds / CPU seconds beyond the limit; the warm call is the second one in a process.\n"
 HELD = "\nMemory: how much more the process held at its peak than before the call, by `memory`, with 10 s for each query.\n"
@@ -198,13 +198,39 @@ def child(route: str, seconds: float, memory: int) -> None:
 
 
 def _large(name: str) -> Ask:
-    """Return a question about a large network, `network/solver`."""
-    which, solver = name.split("/")
+    """Return a question about a large network, `network/question`."""
+    which, question = name.split("/")
     net, image, label = wide() if which == "wide" else certified()
     spec = qs.properties.local_robustness(net, image, 3, label)
-    if solver == "certify":
-        return lambda seconds, memory: qs.certify(net, image[None], [label], 3, timeout=seconds, memory=memory)
-    return lambda seconds, memory: qs.verify(spec, solver=solver, timeout=seconds, memory=memory)
+    match question:
+        case "certify":
+            return lambda seconds, memory: qs.certify(net, image[None], [label], 3, timeout=seconds, memory=memory)
+        case "falsify":
+            return lambda seconds, memory: qs.falsify(spec, timeout=seconds, memory=memory)
+        case "largest_radius":
+            widening = qs.properties.local_robustness(net, image, qs.parameter("radius"), label)
+            return lambda seconds, memory: qs.largest_radius(widening, timeout=seconds, memory=memory)
+        case "enumerate":
+            off, spot = ("fold", "decide", "linear", "stairs"), _spot(net, image, label)
+            return lambda seconds, memory: qs.verify(spot, solver="enumerate", timeout=seconds, memory=memory, attack=False, without=off)
+        case "bounds, inputs first":
+            from qspec_solvers.bounds import Bounds
+
+            return lambda seconds, memory: qs.verify(spec, solver=Bounds("input"), timeout=seconds, memory=memory, attack=False)
+        case "bounds, no attack":
+            return lambda seconds, memory: qs.verify(spec, timeout=seconds, memory=memory, attack=False)
+        case solver:
+            return lambda seconds, memory: qs.verify(spec, solver=solver, timeout=seconds, memory=memory, attack=solver == "bounds")
+
+
+def _spot(net: qs.Network, image: np.ndarray, label: int) -> qs.Property:
+    """Return robustness where two pixels are free and all others are as they are."""
+    x = net.input("x")
+    free = np.zeros(image.shape, dtype=np.int64)
+    free.flat[:2] = 255
+    y = net(x)
+    near = qs.all(x.code >= np.maximum(image - free, 0)) & qs.all(x.code <= np.minimum(image + free, 255))
+    return qs.forall(x, given=near, then=qs.argmax(y) == label, name="spot")
 
 
 def run(route: str, seconds: float, memory: int) -> list[dict[str, float]]:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
+from qspec.deadline import NEVER, Deadline
 from qspec.engines.boxes.class_query import Question
 from qspec.errors import SoundnessError
 
+ARRAYS, OBJECTS = 2, 400
+"""Arrays of 8 bytes an element that a box keeps, and bytes of what holds them."""
 BATCH = 256
 """Boxes that are bounded at once."""
 SHARE = 64
@@ -34,17 +37,31 @@ class Search:
     seconds: float = 0.0
     visited: int = 0
     witness: IntArray | None = field(default=None)
+    full: bool = False
+    """Whether it ended because there was no room for more boxes."""
 
 
 def search(
-    question: Question, lower: IntArray, upper: IntArray, *, seconds: float | None, confirm: Confirm, rng: np.random.Generator
+    question: Question,
+    lower: IntArray,
+    upper: IntArray,
+    *,
+    seconds: float | None,
+    confirm: Confirm,
+    rng: np.random.Generator,
+    deadline: Deadline = NEVER,
 ) -> Iterator[tuple[Search, bool]]:
     """Decide boxes (samples, size) of one class; yields each sample when it is done, and whether it was decided.
 
-    A sample with a witness is refuted, one without open boxes is proved. Each may take `seconds` of the time that its boxes use.
+    A sample with a witness is refuted, one without open boxes is proved. Each may take `seconds` of the time that its boxes use, and when
+    the memory of the deadline has no room for the halves of a batch, all that are open end.
     """
+    batch = 2 * BATCH * (ARRAYS * 8 * lower.shape[1] + OBJECTS)
     waiting = [Search(k, [(low, high)]) for k, (low, high) in enumerate(zip(lower, upper, strict=True))]
     while waiting:
+        if batch > deadline.room():
+            yield from ((replace(s, full=True), False) for s in waiting)
+            return
         began = time.perf_counter()
         picked = _picked(waiting)
         _visit(question, picked, confirm, rng)

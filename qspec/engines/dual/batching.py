@@ -12,7 +12,7 @@ import numpy.typing as npt
 from qspec.bounds.breakpoints import points
 from qspec.bounds.initial_slopes import node_slopes, slopes
 from qspec.bounds.interval import Interval
-from qspec.deadline import NEVER, Deadline
+from qspec.deadline import NEVER, Deadline, compiled
 from qspec.engines.dual.batched_maps import Array
 from qspec.engines.dual.domain import Domain
 from qspec.engines.dual.dual_ascent import Found, Start, Units, ascend_compiled, ascend_numpy
@@ -37,6 +37,8 @@ _compiled: set[tuple[Shape, int, int]] = set()
 """What this process has compiled: shapes, steps, and sizes of batches."""
 FAINT = 1e-3
 """Weight of a fact that bounds make true."""
+VARIABLES, VALUES = 16, 24
+"""Copies of what is optimised (starts, moments, the best), and numbers of 4 bytes for each element (bounds, points, slopes, values)."""
 SMALL, GROWTH = 32, 8
 """Smallest size of compiled batches, and how many times larger the next one is; the largest is as follows for each device."""
 PER_CPU = 256
@@ -69,16 +71,24 @@ class Runner:
         self.began = time.monotonic()
         self.each = 3 * sum(multiplications(program)) / RATE
         """Seconds that a step takes for each domain: the program there and back."""
+        multipliers, elements = view.shape.total, sum(op.size for op in view.shape.ops)
+        self.bytes = 4 * (VARIABLES * (3 * multipliers + view.shape.weights) + VALUES * elements)
+        """What a domain of a batch takes, about."""
         self.placed: tuple[tuple[Array, ...], ...] | None = None
         self.compiled = options.compiled is True
 
     @property
     def size(self) -> int:
-        """The number of domains that it likes to have at once."""
-        if self.compiled and not self.deadline.affords(self._seconds(self._largest(), self.options.steps)):
-            return min(self._largest(), self._padded(1))
-        most = max(1, min(AT_ONCE, CELLS // max(1, self.view.shape.total)))
-        return self._largest() if self.compiled else min(self.options.batch or most, most)
+        """The number of domains that it likes to have at once; raises OutOfMemory if there is no room for one, or for JAX."""
+        if not self.compiled:
+            most = max(1, min(AT_ONCE, CELLS // max(1, self.view.shape.total)))
+            return self.deadline.portion(self.bytes, min(self.options.batch or most, most))
+        self.deadline.check(compiled())
+        least = min(self._padded(1), self._largest())
+        count = self._largest() if self.deadline.affords(self._seconds(self._largest(), self.options.steps)) else least
+        while count > least and count * self.bytes > self.deadline.room():
+            count = max(least, count // GROWTH)
+        return count
 
     def _worth_compiling(self) -> bool:
         """Return whether a compilation pays by now: soon on accelerators and several devices; numpy begins at once.
@@ -109,14 +119,18 @@ class Runner:
         return min(-(-size // devices) * devices, self._largest())
 
     def assemble(self, batch: list[Domain], targets: list[Target] | None = None) -> Assembly:
-        """Stack domains, each perhaps with a bound that is asked for; compiled code takes batches of few sizes, so some are there twice."""
-        if not self.compiled and self.options.compiled is None:
+        """Stack domains, each perhaps with a bound that is asked for; compiled code takes batches of few sizes, so some are there twice.
+
+        Raises OutOfMemory if there is no room for them.
+        """
+        if not self.compiled and self.options.compiled is None and compiled() <= self.deadline.room():  # counting devices loads JAX
             self.compiled = self._worth_compiling()
         rows = batch
         if self._compiles(len(batch)):
             more = self._padded(len(batch)) - len(batch)
             rows = batch + [batch[0]] * more
             targets = None if targets is None else targets + [targets[0]] * more
+        self.deadline.check(len(rows) * self.bytes)
         known = {k: Interval(np.stack([d.known[k].lower for d in rows]), np.stack([d.known[k].upper for d in rows])) for k in self.watched}
         active = np.stack([d.facts & self.open for d in rows]).astype(np.float32)
         main = np.stack([d.main for d in rows]).astype(np.float32)

@@ -57,10 +57,6 @@ SOME_INPUTS, TURN = 64, 4
 """Up to so many, an input is cut every fourth time, too: that steps exclude each other may never be seen otherwise."""
 SOON = 256
 """Sharper bounds at the root that are asked for after the first round; more have to wait until as many domains have been bounded."""
-MAX_BYTES = 1 << 30
-"""What the variables of open domains may occupy; 4 numbers of 4 bytes for each multiplier."""
-MAX_FRONTIER = 1 << 16
-"""Open domains from which the search goes depth first."""
 
 Attack = Callable[[Query], Turn]
 """Searches a query for a solution by other means, a part of its search at every call: before the branching, and between its rounds."""
@@ -91,7 +87,7 @@ class _Search:
         self.layout = Layout.of(query.program)
         self.proof = Proof(self.layout.total)
         self.view = make_view(query.program, query.goal, self.layout)
-        self.most = min(MAX_FRONTIER, max(1024, MAX_BYTES // (16 * self.layout.total + 1)))
+        self.most = domains.MAX_FRONTIER
         self.zeros = np.zeros(self.layout.total, dtype=np.int64)
         self.terms: dict[tuple[int, int], Term | None] = {}
         self.solution: dict[str, IntArray] | None = None
@@ -126,6 +122,7 @@ class _Search:
             small = few <= FEW_INPUTS or points <= FEW_POINTS
             self.by_inputs = small if self.options.branching is None else self.options.branching == "input"
             self.mixed = few <= SOME_INPUTS
+            self.most = domains.frontier(self.query.program, self.layout.total, self.deadline.room(), by_inputs=self.by_inputs)
             self.apart = Apart(self.query.program, self.view.shape, self.proof)
             self._take_apart(root)
             if self.open and self.solution is None:

@@ -12,10 +12,14 @@ import numpy.typing as npt
 from qspec.bounds.interval import Interval, bound_node
 from qspec.engines.dual.dual_bound import DualVariables
 from qspec.engines.dual.tensor_program import Shape
-from qspec.ir.integer import Affine, All, And, Any, Formula, Or, Program, Truth, arguments
+from qspec.ir.integer import Affine, All, And, Any, Formula, Or, Program, Truth, arguments, sizes
 from qspec.ir.linear import take_rows, to_sparse
 
 Mask = npt.NDArray[np.bool_]
+MAX_BYTES, SHARE = 1 << 30, 0.5
+"""What open domains may occupy, and their share of what is left of the memory; 16 bytes for each multiplier, and for each bound."""
+MAX_FRONTIER = 1 << 16
+"""Open domains from which a search goes depth first."""
 Anchor = tuple[int, int, int]
 """A bound of the argument of a staircase: the staircase, the element, and the sign of its multiplier."""
 
@@ -48,6 +52,12 @@ class Domain:
     """The bounds that a fact implied."""
     anchors: tuple[Anchor, ...] = ()
     """The same, once the fact itself says no more: then it is these that have to be refuted, any of them."""
+
+
+def frontier(program: Program, multipliers: int, room: float, *, by_inputs: bool) -> int:
+    """Return from how many open domains on `room` bytes are short: each has variables, and bounds of the nodes that its cut has moved."""
+    moved = sizes(program) if by_inputs else [n.bias.size for n in program if isinstance(n, Affine)]
+    return max(1, min(MAX_FRONTIER, int(min(MAX_BYTES, SHARE * room) // (16 * (multipliers + sum(moved)) + 1))))
 
 
 def asserted(domain: Domain, formula: Formula, shape: Shape) -> Domain:

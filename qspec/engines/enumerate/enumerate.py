@@ -10,10 +10,10 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray, shrink
 from qspec.attack.flat_inputs import Box
-from qspec.deadline import NEVER, Deadline
+from qspec.deadline import NEVER, Deadline, compiled
 from qspec.errors import SoundnessError, UnsupportedError
 from qspec.ir.integer import Query
-from qspec.ir.reference import evaluate, holds, satisfies
+from qspec.ir.reference import evaluate, holds, row_bytes, satisfies, together
 
 if TYPE_CHECKING:
     from qspec.engines.enumerate.scan import Sweep
@@ -27,7 +27,7 @@ SAMPLE = 256
 CALL_SECONDS = 0.2
 """How long one call on the device lasts, about; the clock is looked at in between."""
 COMPILATION = 3.0
-"""Seconds that have to be left for a compilation to begin; with less the reference evaluator counts."""
+"""Seconds that have to be left for a compilation to begin; with less of them, or of memory, the reference evaluator counts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,8 +51,9 @@ class Enumeration:
 def enumerate_query(query: Query, deadline: Deadline = NEVER, *, limit: int = LIMIT, batch: int | None = None) -> Enumeration:
     """Evaluate the goal at every assignment within bounds and count those that make it true, on the device in batches of at most `batch`.
 
-    Stops, incomplete, when the deadline has passed. Raises UnsupportedError if there are more than `limit` assignments, and SoundnessError
-    if the reference evaluator contradicts the device, on a sample or on the first solution.
+    Stops, incomplete, when the deadline has passed. Raises OutOfMemory where not even a few assignments fit its limit, UnsupportedError if
+    there are more than `limit` assignments, and SoundnessError if the reference evaluator contradicts the device, on a sample or on the
+    first solution.
     """
     box = Box.of(query)
     if box.points > limit:
@@ -62,24 +63,26 @@ def enumerate_query(query: Query, deadline: Deadline = NEVER, *, limit: int = LI
             expected=f"at most {limit}",
             advice="narrow the domain, or use another solver",
         )
-    if box.points <= LISTED or not deadline.affords(COMPILATION):
+    if box.points <= LISTED or not deadline.affords(COMPILATION) or compiled() > deadline.room():
         return _listed(query, box, deadline)
     # Imported here so that small queries do without JAX.
     from qspec.engines.enumerate.scan import Sweep
 
     try:
-        sweep = Sweep.prepare(query, box, batch)
+        sweep = Sweep.prepare(query, box, batch, deadline)
     except UnsupportedError:
         return _listed(query, box, deadline)
-    _compare(query, sweep)
+    _compare(query, sweep, deadline)
     return _swept(query, sweep, deadline)
 
 
 def _listed(query: Query, box: Box, deadline: Deadline) -> Enumeration:
     """Enumerate with the reference evaluator."""
     checked, violations, first = 0, 0, None
+    portion = together(query.program, LISTED)
     while checked < box.points and (checked == 0 or not deadline.passed()):
-        points = box.listed(checked, min(LISTED, box.points - checked))
+        portion = deadline.portion(row_bytes(query.program), portion)
+        points = box.listed(checked, min(portion, box.points - checked))
         solved = np.broadcast_to(holds(query.goal, evaluate(query.program, box.split(points))), (len(points),))
         if first is None and np.any(solved):
             first = box.split(shrink(points[np.argmax(solved)]))
@@ -106,10 +109,11 @@ def _swept(query: Query, sweep: Sweep, deadline: Deadline) -> Enumeration:
     return Enumeration(box.points, checked, violations, first)
 
 
-def _compare(query: Query, sweep: Sweep) -> None:
+def _compare(query: Query, sweep: Sweep, deadline: Deadline) -> None:
     """Let device and reference count the solutions in a sample of one block; a guard against a device that is not exact."""
     rng = np.random.default_rng(0)
-    block, rows = int(rng.integers(sweep.blocks.count)), rng.permutation(sweep.blocks.used)[:SAMPLE]
+    sample = deadline.portion(row_bytes(query.program), together(query.program, SAMPLE))
+    block, rows = int(rng.integers(sweep.blocks.count)), rng.permutation(sweep.blocks.used)[:sample]
     points, inside = sweep.blocks.point(block, rows)
     values = evaluate(query.program, sweep.blocks.box.split(shrink(points[inside])))
     expected = int(np.broadcast_to(holds(query.goal, values), (int(inside.sum()),)).sum())

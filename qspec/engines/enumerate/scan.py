@@ -18,6 +18,7 @@ import numpy.typing as npt
 from qspec.arithmetic.integers import IntArray
 from qspec.attack.flat_inputs import Box
 from qspec.attack.margin import truth
+from qspec.deadline import NEVER, Deadline
 from qspec.engines.enumerate.blocks import Blocks, blocks
 from qspec.evaluate import device
 from qspec.evaluate.choose_kernels import make_plan
@@ -29,6 +30,8 @@ CPU_BATCH, BATCH = 2**13, 2**18
 """Points per block, by default: what fits the cache of a processor, and what keeps an accelerator busy."""
 BLOCK_ELEMENTS = 2**24
 """Elements of all steps together that one block may hold."""
+LEAST, COPIES = 64, 2
+"""Points per block at least, and how many times over the compiler may hold their elements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +89,16 @@ class Sweep:
     grid: Grid
 
     @classmethod
-    def prepare(cls, query: Query, box: Box, batch: int | None = None) -> Sweep:
-        """Plan the evaluation and cut the box into blocks; raises UnsupportedError where evaluation does not fit 64 bits."""
+    def prepare(cls, query: Query, box: Box, batch: int | None = None, deadline: Deadline = NEVER) -> Sweep:
+        """Plan the evaluation and cut the box into blocks; raises UnsupportedError where that does not fit 64 bits, and OutOfMemory."""
         nodes = tuple(sorted(formula_nodes(query.goal)))
         planned = make_plan(query.program, nodes)
         slots = tuple(box.place(node.name) for node in planned.inputs)
         shape = Shape(planned.plan, with_nodes(query.goal, {n: k for k, n in enumerate(nodes)}), slots)
-        room = BLOCK_ELEMENTS // (planned.width + 3 * box.size + 1)
+        each = planned.width + 3 * box.size + 1
+        room = min(BLOCK_ELEMENTS // each, LEAST * deadline.portion(COPIES * LEAST * 8 * each, BLOCK_ELEMENTS))
         wanted = batch or (CPU_BATCH if jax.default_backend() == "cpu" else BATCH)
-        cut = blocks(box, max(64, min(wanted, room, 1 << (box.points - 1).bit_length())))
+        cut = blocks(box, max(LEAST, min(wanted, room, 1 << (box.points - 1).bit_length())))
         ends = [end.astype(cut.inner.dtype) for end in (box.lower, box.upper)]
         with device.wide():
             grid = Grid(*device.to_device([*ends, cut.inner, cut.stride, cut.radix, cut.step]))

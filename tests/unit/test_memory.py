@@ -1,0 +1,182 @@
+"""Memory is estimated before it is taken: each stage that grows with its query refuses it when its own estimate says that there is no room.
+
+What a process holds is injected, so that nothing large is ever made.
+"""
+
+from __future__ import annotations
+
+import sys
+from itertools import count
+
+import numpy as np
+import pytest
+
+import qspec as qs
+from qspec import deadline as module
+from qspec.attack.falsify import Search
+from qspec.attack.flat_inputs import Box
+from qspec.attack.greedy import first_solution
+from qspec.bounds import interval, tighten
+from qspec.bounds.breakpoints import points, points_bytes
+from qspec.compile.query import compile_property
+from qspec.deadline import LIBRARY, MEBIBYTE, Deadline, OutOfMemory, OutOfTime, compiled
+from qspec.engines.boxes.class_query import Question
+from qspec.engines.boxes.search import search as boxes
+from qspec.engines.dual.batching import Runner
+from qspec.engines.dual.branch_and_bound import _Search, prove
+from qspec.engines.dual.options import Options
+from qspec.engines.dual.root_bounds import root_domain
+from qspec.engines.enumerate.enumerate import enumerate_query
+from qspec.ir import reference
+from qspec.ir.integer import Query, Staircase
+from qspec.passes import Pipeline
+from qspec.solver import Reason, get_solver
+from qspec.theories import bitvector, integer, milp
+from qspec.theories.rows import ENTRY
+from tests.clocks import looks
+
+
+def room(size: float) -> Deadline:
+    """Return a deadline that has room for so many bytes for ever."""
+    return Deadline(most=size, held=lambda: 0)
+
+
+def question(radius: int = 6) -> Query:
+    """Return a query whose inputs have the bounds that the assumption says."""
+    spec = qs.properties.local_robustness(qs.load("iris-4bit"), [50, 30, 14, 2], radius, 0)
+    (part,) = Pipeline().only("box").apply(compile_property(spec).query)
+    return part.query
+
+
+def test_a_portion_is_what_there_is_room_for() -> None:
+    assert room(100).portion(10, 7) == 7
+    assert room(100).portion(30, 7) == 3
+    assert Deadline().portion(1e12, 7) == 7
+    with pytest.raises(OutOfMemory, match="2 MiB more"):
+        room(100).portion(2 * MEBIBYTE, 7)
+
+
+def test_jax_itself_counts_until_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jax", sys)
+    assert compiled(5) == 5
+    monkeypatch.delitem(sys.modules, "jax")
+    assert compiled(5) == LIBRARY + 5
+
+
+def test_lists_of_assignments_are_as_long_as_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    query = question(3)
+    whole = enumerate_query(query)
+    each = reference.row_bytes(query.program)
+    sizes: list[int] = []
+    real = reference.evaluate
+
+    def watched(program: object, assignment: dict[str, np.ndarray]) -> list[np.ndarray]:
+        sizes.append(len(next(iter(assignment.values()))))
+        return real(program, assignment)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr("qspec.engines.enumerate.enumerate.evaluate", watched)
+    found = enumerate_query(query, room(1000 * each))
+    assert (found.violations, found.complete) == (whole.violations, True)
+    assert max(sizes) == 1000
+    with pytest.raises(OutOfMemory):
+        enumerate_query(query, room(each - 1))
+
+
+def test_points_are_judged_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    query = question()
+    box = Box.of(query)
+    listed = box.listed(0, 3000)
+    whole = first_solution(query, box, listed)
+    monkeypatch.setattr(reference, "CELLS", 10 * reference.row_bytes(query.program) // 8)
+    assert [s.stop - s.start for s in reference.blocks(query.program, 25)] == [10, 10, 5]
+    assert np.array_equal(first_solution(query, box, listed), whole)  # pyright: ignore[reportArgumentType]
+
+
+def test_points_of_operations_are_estimated_from_above() -> None:
+    query = question()
+    known = interval.bound(query.program)
+    for node in query.program:
+        if isinstance(node, Staircase):
+            x = known[node.argument]
+            held = points(node, x.lower, x.upper)
+            assert held.arguments.nbytes + held.values.nbytes <= points_bytes(node, x)
+
+
+def test_wide_uneven_steps_are_not_listed_without_room() -> None:
+    query = steep()
+    tighten.bound(query.program)
+    with pytest.raises(OutOfMemory):
+        tighten.bound(query.program, deadline=room(1 << 17))
+
+
+def steep() -> Query:
+    """Return a query on thousands of steps that lie at uneven distances, because ties go to even codes."""
+    wide = qs.Fixed(14, 1, rounding=qs.Rounding.RND_CONV)
+    layers = [qs.Dense(qs.Tensor(np.array([[3, 1], [1, 3]]), qs.Fixed(4, 1)), output=wide) for _ in range(3)]
+    net = qs.Sequential(qs.Input((2,), qs.Fixed(14, 1)), *layers)
+    return compile_property(qs.properties.local_robustness(net, [9, 5], 4000, 0)).query
+
+
+@pytest.mark.parametrize("lower", [bitvector.lower, integer.lower, milp.lower])
+def test_theories_look_at_both_limits(lower: object) -> None:
+    assert callable(lower)
+    query = question()
+    known = interval.bound(query.program)
+    with pytest.raises(OutOfMemory):
+        lower(query, known, deadline=room(ENTRY))
+    with pytest.raises(OutOfTime):
+        lower(query, known, deadline=looks(3))
+    assert lower(query, known, deadline=room(1 << 30)) is not None
+
+
+def test_the_engine_takes_smaller_batches_and_then_none() -> None:
+    query = question()
+    search = _Search(query, room(1 << 20), Options(), None)
+    search.run()
+    assert 1 <= search.most < (1 << 20) / (16 * search.layout.total)
+    fresh = _Search(query, Deadline(), Options(), None)
+    root = root_domain(query, interval.bound(query.program), fresh.view, fresh.layout, fresh.proof, Deadline())
+    assert root is not None
+    needed = Runner(fresh.view, query.program, root, Options()).bytes
+    assert Runner(fresh.view, query.program, root, Options(), room(7.5 * needed)).size == 7
+    with pytest.raises(OutOfMemory):
+        prove(query, room(64))
+
+
+def test_boxes_of_inputs_end_where_memory_does() -> None:
+    """Without room for JAX, boxes are not even begun; without room for the halves of a batch they end, and say so."""
+    query = question()
+    lower, upper = np.array([[44, 24, 8, 0]]), np.array([[56, 36, 20, 8]])
+    ended = list(boxes(Question(query), lower, upper, seconds=None, confirm=no, rng=np.random.default_rng(0), deadline=room(1000)))
+    assert [(s.full, decided, len(s.open)) for s, decided in ended] == [(True, False, 1)]
+
+
+def no(place: int, point: object) -> object:
+    raise AssertionError((place, point))
+
+
+def test_compiled_searches_are_left_out_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qspec.attack.compiled.Attack.prepare", no)
+    monkeypatch.setattr("qspec.attack.falsify.COMPILED_WORK", 1)
+    assert Search(question(), 0, room(1000)).compiled() is None
+    with pytest.raises(AssertionError):
+        Search(question(), 0, room(1 << 40)).compiled()
+
+
+@pytest.mark.parametrize("solver", ["bounds", "z3", "highs", "enumerate"])
+def test_whenever_memory_ends_the_verdict_is_right_or_unknown(solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process holds nothing until it is asked for the n-th time, and more than any limit from then on."""
+    if not get_solver(solver).availability().ok:
+        pytest.skip("not installed")
+    full = 0
+    for number in (2, 3, 5, 8, 13, 21, 34):
+        asked = count()
+
+        def held(asked: count[int] = asked, number: int = number) -> int:
+            return 0 if next(asked) < number else 1 << 60
+
+        monkeypatch.setattr(module, "resident", held)
+        result = qs.verify(qs.properties.local_robustness(qs.load("iris-4bit"), [50, 30, 14, 2], 1, 0), solver=solver, timeout=30.0)
+        assert result.verdict is qs.Verdict.HOLDS or result.reason is Reason.MEMORY, (number, result)
+        full += result.reason is Reason.MEMORY
+    assert full >= 1
