@@ -25,8 +25,9 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_honest_solver_passes() -> None:
-    outcomes = check_solver(Fake(enumerated))
-    assert len(outcomes) == 2 * len(EXAMPLES)
+    """Every fourth example: this is about the kit, and `test_solvers.py` puts all of them to solvers."""
+    outcomes = check_solver(Fake(enumerated), examples=EXAMPLES[::4])
+    assert len(outcomes) == 2 * len(EXAMPLES[::4])
     assert len(check_solver_behaviour(Fake(enumerated))) >= 10
 
 

@@ -14,9 +14,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def searched(devices: int) -> dict[str, Any]:
-    """Return what `on_devices.py` prints where JAX has so many devices, all of them the one CPU."""
+def searched(devices: int, cache: Path) -> dict[str, Any]:
+    """Return what `on_devices.py` prints where JAX has so many devices, all of them the one CPU; what is compiled twice is kept."""
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    environment |= {"JAX_COMPILATION_CACHE_DIR": str(cache), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.3"}
     command = [sys.executable, "-m", "tests.soundness.on_devices"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -24,9 +25,10 @@ def searched(devices: int) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def runs() -> tuple[dict[str, Any], dict[str, Any]]:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what came of it on one device and on four."""
-    return searched(1), searched(4)
+    cache = tmp_path_factory.mktemp("compiled")
+    return searched(1, cache), searched(4, cache)
 
 
 def test_verdicts_on_several_devices_are_those_on_one(runs: tuple[dict[str, Any], dict[str, Any]]) -> None:
