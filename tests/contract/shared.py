@@ -18,7 +18,7 @@ from qspec.language.formulas import Property
 from qspec.passes.pipeline import Pipeline, Reduction
 from qspec.testing import Example
 from qspec.theories import lowering
-from qspec.verify import session
+from qspec.verify import integers
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def once(example: Example) -> Generator[Example]:
         return kept[id(about), *key]
 
     spec = example.make()
-    compile_property, reduce, lower = session.compile_property, Pipeline.run, lowering.lower_query
+    compile_property, reduce, lower = integers.compile_property, Pipeline.run, lowering.lower_query
 
     def compiled(bound: Property, **options: Any) -> Any:
         return remembered(lambda: compile_property(bound, **options), spec)
@@ -46,7 +46,7 @@ def once(example: Example) -> Generator[Example]:
         return remembered(lambda: lower(part, theory, linear=linear), part, theory, linear)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session, "compile_property", compiled)
+        patch.setattr(integers, "compile_property", compiled)
         patch.setattr(Pipeline, "run", reduced)
         patch.setattr(lowering, "lower_query", lowered)
         yield replace(example, make=lambda: spec)
@@ -54,7 +54,7 @@ def once(example: Example) -> Generator[Example]:
 
 def asked(example: Example, routes: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return the routes that differ for an example: one for each theory if passes decide it, since then no solver is asked about it."""
-    decided = Pipeline().run(session.compile_property(example.bound()).query).decided is not None
+    decided = Pipeline().run(integers.compile_property(example.bound()).query).decided is not None
     return first_of_each_theory(routes) if decided else list(routes)
 
 

@@ -23,7 +23,7 @@ from qspec import semantics
 from qspec.arithmetic.formats import Affine, Fixed
 from qspec.arithmetic.rounding import Overflow, Rounding
 from qspec.arithmetic.tensor import Tensor, quantize
-from qspec.compile import compiler as compiler
+from qspec.compile import query as compiler
 from qspec.errors import SoundnessError, UnsupportedError
 from qspec.face import Network, RealNetwork, RealSequential, Sequential
 from qspec.lowering import layers as lower
