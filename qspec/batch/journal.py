@@ -5,22 +5,20 @@ The first line says what the others are about; a last line that is cut off is dr
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
 from qspec.batch.certification import Outcome
 from qspec.errors import SpecError
-from qspec.files.atomic import check_plain, write_all, writing
-from qspec.support import checks
+from qspec.files.lines import Lines, appending
 from qspec.support.json_text import parse
 from qspec.verify.result import Verdict
 
@@ -38,17 +36,15 @@ def about(images: IntArray, labels: IntArray, radius: int) -> str:
 class Journal:
     """A file that is open for one run; made by `opened`."""
 
-    def __init__(self, path: str | os.PathLike[str], stream: BinaryIO | None, kept: dict[int, Outcome], limit: float | None) -> None:
-        self._path = path
-        self._stream = stream
+    def __init__(self, lines: Lines | None, kept: dict[int, Outcome], limit: float | None) -> None:
+        self._lines = lines
         self.kept = kept
         self._limit = limit
 
     def write(self, outcomes: Mapping[int, Outcome]) -> None:
         """Write outcomes by the index of their sample; they are on the disk when this returns."""
-        if self._stream is not None and outcomes:
-            with writing(self._path):
-                write_all(self._stream.fileno(), b"".join(_line(k, o, self._limit) for k, o in outcomes.items()))
+        if self._lines is not None and outcomes:
+            self._lines.append(b"".join(_line(k, o, self._limit) for k, o in outcomes.items()))
 
 
 def _line(index: int, o: Outcome, limit: float | None) -> bytes:
@@ -67,27 +63,14 @@ def opened(where: str | os.PathLike[str] | None, key: str, subject: str, shape: 
     Raises SpecError if the file cannot be used, is in use, or is about something else.
     """
     if where is None:
-        yield Journal("", None, {}, limit)
+        yield Journal(None, {}, limit)
         return
-    path = Path(checks.path(where, "a store"))
-    check_plain(path, "a store")
-    try:
-        stream = path.open("a+b", buffering=0)
-    except OSError as error:
-        raise SpecError("cannot open a store there", given=str(path), expected=f"a file in a folder ({error.strerror})") from None
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SpecError("another run writes this store", given=str(path), expected="one run at a time") from None
-        stream.seek(0)
-        kept, end = _read(path, stream.read(), key, shape, limit)
-        stream.truncate(end)
-        stream.seek(0, os.SEEK_END)
+    with appending(where) as lines:
+        kept, end = _read(lines.path, lines.path.read_bytes(), key, shape, limit)
+        lines.cut(end)
         if not end:
-            with writing(path):
-                write_all(stream.fileno(), (json.dumps({"schema": SCHEMA, "key": key, "about": subject}) + "\n").encode())
-        yield Journal(path, stream, kept, limit)
+            lines.append((json.dumps({"schema": SCHEMA, "key": key, "about": subject}) + "\n").encode())
+        yield Journal(lines, kept, limit)
 
 
 def verdicts(where: str | os.PathLike[str]) -> tuple[str | None, dict[int, str]]:

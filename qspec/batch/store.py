@@ -8,7 +8,6 @@ last counts.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
 import os
@@ -20,9 +19,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from qspec.errors import SpecError
-from qspec.files.atomic import check_plain, write_all, writing
+from qspec.files.atomic import check_plain
+from qspec.files.lines import Lines, appending
 from qspec.solver import Limits, Reason
-from qspec.support import checks
 from qspec.support.json_text import parse
 from qspec.verify.result import Result
 
@@ -76,16 +75,10 @@ class Entry:
 class Store:
     """A file of results that is open for one run; made by `opened`."""
 
-    def __init__(self, path: Path, descriptor: int) -> None:
-        self._path = path
-        self._descriptor = descriptor
-        self._entries, self._end = _scan(path)
-
-    def drop_partial_line(self) -> None:
-        """Remove what a killed run left of its last line."""
-        if self._end < os.fstat(self._descriptor).st_size:
-            os.ftruncate(self._descriptor, self._end)
-            os.fsync(self._descriptor)
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._entries, end = _scan(lines.path)
+        lines.cut(end)
 
     def settled(self, limits: Limits) -> frozenset[str]:
         """Return the keys of queries that need not be asked again within these limits."""
@@ -94,7 +87,7 @@ class Store:
     def result(self, key: str) -> Result:
         """Return the stored result of a key."""
         entry = self._entries[key]
-        return Result.from_dict(json.loads(os.pread(self._descriptor, entry.length, entry.offset))["result"])
+        return Result.from_dict(json.loads(self._lines.part(entry.offset, entry.length))["result"])
 
     def keep(self, key: str, index: int, result: str, tags: Mapping[str, object]) -> None:
         """Write a result, given as JSON text in one line; it is on the disk when this returns. Raises SpecError if it cannot be.
@@ -107,35 +100,14 @@ class Store:
         if not result:
             return
         told = f'"tags": {json.dumps(tags)}, ' if tags else ""
-        line = HEAD + f'{json.dumps(key)}, "index": {index}, {told}"result": {result}}}\n'.encode()
-        with writing(self._path):
-            write_all(self._descriptor, line)
+        self._lines.append(HEAD + f'{json.dumps(key)}, "index": {index}, {told}"result": {result}}}\n'.encode())
 
 
 @contextmanager
 def opened(where: str | os.PathLike[str]) -> Generator[Store]:
     """Open a store for one run, made if it is not there; raises SpecError if another run has it, or if the file is something else."""
-    path = Path(checks.path(where, "a store"))
-    check_plain(path, "a store")
-    try:
-        new = not path.exists()
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise SpecError("cannot open a store there", given=str(path), expected=f"a file in a folder ({error.strerror})") from None
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SpecError(
-                "another run writes this store", given=str(path), expected="one run at a time", advice="wait for it, or name another file"
-            ) from None
-        if new:
-            _sync_folder(path)
-        store = Store(path, descriptor)
-        store.drop_partial_line()
-        yield store
-    finally:
-        os.close(descriptor)
+    with appending(where) as lines:
+        yield Store(lines)
 
 
 def read(where: str | os.PathLike[str]) -> list[dict[str, object]]:
@@ -234,15 +206,6 @@ def _reading(path: Path) -> Generator[BufferedReader]:
         raise SpecError("cannot read a store", given=str(path), expected=f"a file of results ({error.strerror})") from None
     with file:
         yield file
-
-
-def _sync_folder(path: Path) -> None:
-    """Put the name of a new file on the disk, too."""
-    folder = os.open(path.resolve().parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _most(limit: float | None) -> float:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Protocol, Self, TypeVar
+from dataclasses import dataclass, fields, replace
+from typing import Any, Generic, Protocol, Self, TypeVar, cast
 
 from qspec.arithmetic.text import shape_text
 from qspec.errors import NetworkError
 from qspec.network.expect import expect
 from qspec.network.layers import Input, Layer
+from qspec.network.real_layers import RealInput
 from qspec.network.types import Type, infer
 
 
@@ -46,77 +47,105 @@ class Stage:
     arguments: tuple[int, ...]
     type: Type
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.type.shape
+
+
+class AnyStage(Protocol):
+    """A layer in its place, of a quantised or of a real network."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def layer(self) -> AnyLayer: ...
+    @property
+    def arguments(self) -> tuple[int, ...]: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+StageKind = TypeVar("StageKind", bound=AnyStage)
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Graph:
-    """A quantised network as plain data: stages in topological order; immutable. What users hold is its subclass `Network`.
+class LayerGraph(Generic[StageKind]):
+    """What both kinds of network are: stages in topological order, and the positions of those that are outputs.
 
-    `semantics` names the runtime whose arithmetic the layers state, for example "tflm"; "exact" is that of qspec's own layers.
-    Raises NetworkError if there is no input, two inputs share a name, or a stage reads a later one.
+    Raises NetworkError if there is no input or output, two stages share a name, or a stage reads a later one.
     """
 
-    stages: tuple[Stage, ...]
+    stages: tuple[StageKind, ...]
     outputs: tuple[int, ...]
     name: str = "network"
-    semantics: str = "exact"
-    _positions: dict[str, int] = field(init=False, repr=False, default_factory=dict[str, int])
 
     def __post_init__(self) -> None:
         expect(self.name, str, "the name of a network", "a text")
+        names: set[str] = set()
         for position, stage in enumerate(self.stages):
             expect(stage.name or None, str, "the name of a layer", "a text that is not empty")
             if any(not 0 <= a < position for a in stage.arguments):
                 raise NetworkError("a layer reads a layer that does not come before it", given=stage.name, expected="topological order")
-            if stage.name in self._positions:
+            if stage.name in names:
                 raise NetworkError(
                     "two layers have one name", given=stage.name, expected="distinct names", advice="give each layer a `name`"
                 )
-            self._positions[stage.name] = position
+            names.add(stage.name)
         if not self.inputs:
             raise NetworkError("a network needs an input", given=[s.name for s in self.stages], expected="at least one Input layer")
         if not self.outputs or any(not 0 <= o < len(self.stages) for o in self.outputs):
             raise NetworkError("a network needs an output", given=self.outputs, expected="positions of its stages")
 
-    @classmethod
-    def of(cls, outputs: Signal | Sequence[Signal], *, name: str = "network", semantics: str = "exact") -> Self:
-        """Collect the network that computes these signals; an Input that stands for several signals is one input."""
-        wanted = [outputs] if isinstance(outputs, Signal) else list(outputs)
-        for signal in wanted:
-            expect(signal, Signal, "an output", "a signal", advice="signal = qs.apply(layer, …)")
-        order = in_order(wanted)
-        position = {signal_key(s): k for k, s in enumerate(order)}
-        names = layer_names([s.layer for s in order])
-        stages = tuple(
-            Stage(n, s.layer, tuple(position[signal_key(a)] for a in s.arguments), s.type) for n, s in zip(names, order, strict=True)
-        )
-        return cls(stages, tuple(position[signal_key(s)] for s in wanted), name, semantics)
-
     def __repr__(self) -> str:
-        shapes = [s.type.shape for s in self.inputs], [t.shape for t in self.output_types]
-        runtime = "" if self.semantics == "exact" else f", as {self.semantics} computes it"
-        return in_a_line(type(self).__name__, self.name, [s.layer for s in self.stages if s.arguments], *shapes) + runtime
+        counts = Counter(type(s.layer).__name__.removeprefix("Real") for s in self.stages if s.arguments)
+        kinds = ", ".join(k if count == 1 else f"{count} {k}" for k, count in counts.items()) or "no layer"
+        ends = (", ".join(shape_text(s.shape) for s in stages) for stages in (self.inputs, [self.stages[o] for o in self.outputs]))
+        return f"{type(self).__name__} {self.name!r}: {next(ends)} → {kinds} → {next(ends)}"
 
     @property
-    def inputs(self) -> tuple[Stage, ...]:
-        return tuple(s for s in self.stages if isinstance(s.layer, Input))
+    def inputs(self) -> tuple[StageKind, ...]:
+        return tuple(s for s in self.stages if isinstance(s.layer, Input | RealInput))
 
-    @property
-    def output_types(self) -> tuple[Type, ...]:
-        return tuple(self.stages[o].type for o in self.outputs)
-
-    def stage(self, name: str) -> Stage:
+    def stage(self, name: str) -> StageKind:
         """Return the stage of this name; raises NetworkError if there is none."""
-        if not isinstance(name, str) or name not in self._positions:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise NetworkError("no such layer", given=repr(name), expected=", ".join(self._positions))
-        return self.stages[self._positions[name]]
+        for stage in self.stages:
+            if isinstance(name, str) and stage.name == name:  # pyright: ignore[reportUnnecessaryIsInstance]
+                return stage
+        raise NetworkError("no such layer", given=repr(name), expected=", ".join(s.name for s in self.stages))
 
-    def into(self, kind: type[GraphKind]) -> GraphKind:
+    def into(self, kind: type[Made]) -> Made:
         """Return the same network as another class of graphs."""
-        return kind(self.stages, self.outputs, self.name, self.semantics)
+        return kind(*(getattr(self, f.name) for f in fields(self)))
 
     def renamed(self, name: str) -> Self:
         """Return the same network under another name."""
         return replace(self, name=name)
+
+
+Made = TypeVar("Made", bound=LayerGraph[Any])
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Graph(LayerGraph[Stage]):
+    """A quantised network as plain data; immutable. What users hold is its subclass `Network`.
+
+    `semantics` names the runtime whose arithmetic the layers state, for example "tflm"; "exact" is that of qspec's own layers.
+    """
+
+    semantics: str = "exact"
+
+    @classmethod
+    def of(cls, outputs: Signal | Sequence[Signal], *, name: str = "network", semantics: str = "exact") -> Self:
+        """Collect the network that computes these signals; an Input that stands for several signals is one input."""
+        order, wanted = collected(outputs, Signal, "signal = qs.apply(layer, …)")
+        return cls(tuple(Stage(n, s.layer, a, s.type) for n, s, a in order), wanted, name, semantics)
+
+    def __repr__(self) -> str:
+        return super(Graph, self).__repr__() + ("" if self.semantics == "exact" else f", as {self.semantics} computes it")
+
+    @property
+    def output_types(self) -> tuple[Type, ...]:
+        return tuple(self.stages[o].type for o in self.outputs)
 
 
 GraphKind = TypeVar("GraphKind", bound=Graph)
@@ -141,7 +170,21 @@ class AnyLayer(Protocol):
 SignalKind = TypeVar("SignalKind", bound=AnySignal)
 
 
-def in_order(wanted: Sequence[SignalKind]) -> list[SignalKind]:
+def collected(
+    outputs: SignalKind | Sequence[SignalKind], kind: type[SignalKind], made: str
+) -> tuple[list[tuple[str, SignalKind, tuple[int, ...]]], tuple[int, ...]]:
+    """Return all that some signals are made of, in topological order, each with its name and what it reads, and where the signals are."""
+    wanted = [outputs] if isinstance(outputs, kind) else list(cast("Sequence[SignalKind]", outputs))
+    for signal in wanted:
+        expect(signal, kind, "an output", "a signal", advice=made)
+    order = _in_order(wanted)
+    position = {_key(s): k for k, s in enumerate(order)}
+    names = _names([s.layer for s in order])
+    stages = [(n, s, tuple(position[_key(a)] for a in s.arguments)) for n, s in zip(names, order, strict=True)]
+    return stages, tuple(position[_key(s)] for s in wanted)
+
+
+def _in_order(wanted: Sequence[SignalKind]) -> list[SignalKind]:
     """Return these signals and all that they are made of, each once, arguments first."""
     order: list[SignalKind] = []
     seen: set[int] = set()
@@ -150,27 +193,19 @@ def in_order(wanted: Sequence[SignalKind]) -> list[SignalKind]:
         signal, expanded = pending.pop()
         if expanded:
             order.append(signal)
-        elif signal_key(signal) not in seen:
-            seen.add(signal_key(signal))
+        elif _key(signal) not in seen:
+            seen.add(_key(signal))
             pending.append((signal, True))
             pending.extend((a, False) for a in reversed(signal.arguments))
     return order
 
 
-def signal_key(signal: AnySignal) -> int:
+def _key(signal: AnySignal) -> int:
     """Return what tells signals apart: themselves, but all signals of one input layer are the same."""
     return id(signal) if signal.arguments else id(signal.layer)
 
 
-def in_a_line(kind: str, name: str, layers: Sequence[object], inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> str:
-    """Return a network in one line: its name, the shapes that go in, the kinds of its layers, and the shapes that come out."""
-    counts = Counter(type(layer).__name__.removeprefix("Real") for layer in layers)
-    kinds = ", ".join(k if count == 1 else f"{count} {k}" for k, count in counts.items()) or "no layer"
-    ends = (", ".join(map(shape_text, shapes)) for shapes in (inputs, outputs))
-    return f"{kind} {name!r}: {next(ends)} → {kinds} → {next(ends)}"
-
-
-def layer_names(layers: Sequence[AnyLayer]) -> list[str]:
+def _names(layers: Sequence[AnyLayer]) -> list[str]:
     """Name every layer: its own name if it has one, else its kind and a number."""
     taken = {layer.name for layer in layers if layer.name}
     counts: dict[str, int] = {}
