@@ -22,7 +22,7 @@ from qspec.bounds.layout import Layout
 from qspec.bounds.vertices import vertices
 from qspec.deadline import NEVER, Deadline
 from qspec.ir import linear
-from qspec.ir.integer import Affine, Input, Maximum, Node, Product, Program, Staircase, Table, Wrap, arguments
+from qspec.ir.integer import Affine, Input, Maximum, Node, Product, Program, Staircase, Table, Wrap
 
 Chooser = Callable[[int, IntArray], IntArray]
 """Gives the multipliers, shape (..., count), of a relaxed node from its position and coefficients, shape (..., size)."""
@@ -84,9 +84,20 @@ def derive(
 
 def _bytes(node: Node, c: IntArray, known: list[Interval], *, kept: bool) -> int:
     """Return about how many bytes rows of coefficients take on their way through a node: those of its arguments, and points not kept."""
-    rows = c.nbytes // max(1, c.shape[-1])
-    read = sum(known[a].lower.shape[-1] for a in arguments(node))
-    points = points_bytes(node, known[node.argument]) if isinstance(node, Staircase | Table | Wrap) and not kept else 0
+    rows, read, points = c.nbytes // max(1, c.shape[-1]), 0, 0
+    match node:
+        case Input():
+            pass
+        case Affine(terms):
+            read = sum(m.inputs for m, _ in terms)
+        case Staircase(a) | Table(a) | Wrap(a):
+            read, points = c.shape[-1], 0 if kept else points_bytes(node, known[a])
+        case Product():
+            read = 2 * c.shape[-1]
+        case Maximum(_, groups):
+            read = groups.size
+        case _:
+            assert_never(node)
     return COPIES * rows * max(c.shape[-1], read) + points
 
 

@@ -33,6 +33,7 @@ from qspec.passes import Pipeline
 from qspec.solver import Reason, get_solver
 from qspec.theories import bitvector, integer, milp
 from qspec.theories.rows import ENTRY
+from qspec_models import samples
 from tests.clocks import looks
 
 
@@ -141,6 +142,14 @@ def test_the_engine_takes_smaller_batches_and_then_none() -> None:
     assert Runner(fresh.view, query.program, root, Options(), room(7.5 * needed)).size == 7
     with pytest.raises(OutOfMemory):
         prove(query, room(64))
+
+
+def test_estimates_need_no_bounds_but_those_of_arguments() -> None:
+    """The engine closes domains of which it holds bounds of the inputs and of what relaxed nodes read, and of nothing else."""
+    net = qs.load("digits-4bit")
+    image = samples("digits-4bit")[0][9]
+    query = compile_property(qs.properties.local_robustness(net, image, 1, int(net.evaluate(image).argmax()))).query
+    assert prove(query, Deadline(most=1 << 40, held=lambda: 0)).visited > 0
 
 
 def test_boxes_of_inputs_end_where_memory_does() -> None:
