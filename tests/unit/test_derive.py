@@ -11,8 +11,9 @@ from qspec.bounds.backward_substitution import Chooser, add, by_slopes, derive, 
 from qspec.bounds.initial_slopes import SLOPE_BITS, rounded, slopes
 from qspec.bounds.interval import Interval
 from qspec.bounds.layout import Layout
-from qspec.ir.integer import TRUE, Input, Program, Query, sizes
+from qspec.ir.integer import TRUE, Affine, Input, Program, Query, sizes
 from qspec.ir.integer_builder import Builder
+from qspec.ir.linear import diagonal, row_sums
 from qspec.ir.reference import evaluate
 from tests.soundness.random_queries import assignments, random_query
 
@@ -38,6 +39,16 @@ def random_rows(rng: np.random.Generator, program: Program, batch: tuple[int, ..
 def minimum(query: Query, rows: dict[int, IntArray]) -> int:
     values = evaluate(query.program, assignments(query))
     return int(sum((values[k].astype(object) * c.astype(object)).sum(axis=-1) for k, c in rows.items()).min())  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_of_what_only_affine_nodes_read_no_interval_need_be_known() -> None:
+    """As where bounds of a batch of domains are closed: only inputs and arguments of relaxed nodes are known."""
+    twice, total = diagonal([2, 3]), row_sums(1, 2)
+    nothing = np.zeros(2, dtype=np.int64)
+    program = (Input("x", nothing, nothing + 5), Affine(((twice, 0),), nothing - 1), Affine(((total, 1),), np.array([4])))
+    known: dict[int, Interval] = {0: Interval(nothing, nothing + 5)}
+    least = derive(program, {2: np.array([-1])}, fixed(Layout.of(program), np.zeros(0, dtype=np.int64)), known)  # pyright: ignore[reportArgumentType]
+    assert int(least) == -(2 * 5 - 1 + 3 * 5 - 1 + 4)
 
 
 @pytest.mark.parametrize("factor", [1, 2**40, 2**52, 2**56, 2**70])
