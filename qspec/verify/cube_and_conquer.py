@@ -17,17 +17,17 @@ from qspec.certificate.check import OpenDomain, check
 from qspec.certificate.claim import claimed
 from qspec.certificate.file import ASSUME, Assumption, Certificate
 from qspec.deadline import OutOfTime
-from qspec.errors import UnsupportedError
+from qspec.errors import SpecError, UnsupportedError
 from qspec.ir.integer import Assignment, Query
 from qspec.language.formulas import Property
 from qspec.problem import Fidelity
 from qspec.solver import Reason, Solver
 from qspec.support.distribution import versions
 from qspec.verify.cubes import cube
-from qspec.verify.integers import Asked, Run, absent, ask, attacked, check_proof, compiled, found, presolved
+from qspec.verify.integers import Asked, Run, absent, ask, attacked, check_proof, compiled, found, is_native, presolved, reduced
 from qspec.verify.options import LimitOptions, Settings
 from qspec.verify.result import Evidence, Proof, Result, Said
-from qspec.verify.session import available, limited, start, unknown
+from qspec.verify.session import Session, available, limited, start, unknown
 
 if TYPE_CHECKING:
     from qspec.engines.dual.outcome import Outcome
@@ -40,8 +40,17 @@ CUBES = 16
 """The fewest open domains at which it stops; more for longer limits, one for each second."""
 
 
-def branched(run: Run) -> Result | None:
-    """Decide a query by the engine for a part of the time, then by a solver; None if the engine cannot take it."""
+def decide(begun: Session, asked: Solver, settings: Settings) -> Result:
+    """Decide a property by the engine for a part of the time, then by a solver; by the solver alone if the engine cannot take it."""
+    if is_native(asked, settings.theory):
+        raise SpecError(f"{asked.name} branches by itself", given='presolve="branch"', expected='"passes", or another solver')
+    run = compiled(begun, asked, settings)
+    result = _branched(run)
+    return reduced(run) if result is None else result
+
+
+def _branched(run: Run) -> Result | None:
+    """Decide a query by the engine and the solver; None if the engine cannot take it."""
     outcome = _engine(run)
     if outcome is None:
         return None

@@ -39,6 +39,10 @@ def verify(spec: Property, **options: Unpack[Options]) -> Result:
         from qspec.verify import reals  # here, because `import qspec` is to be quick
 
         decide, default = reals.decide, DEFAULT_REAL
+    elif settings.presolve == "branch":
+        from qspec.verify import cube_and_conquer  # here, because `import qspec` is to be quick
+
+        decide = cube_and_conquer.decide
     solver = available(default if settings.solver is None else settings.solver)
     session = start(spec, settings.limits, solver)
     return limited(session, lambda: decide(session, solver, settings))

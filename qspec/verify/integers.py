@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from qspec.certificate.file import Certificate
 from qspec.compile.query import Compiled, compile_property
 from qspec.deadline import Deadline, OutOfTime
-from qspec.errors import CertificateError, SpecError, UnsupportedError
+from qspec.errors import CertificateError, UnsupportedError
 from qspec.ir import reference
 from qspec.ir.digest import digest
 from qspec.ir.integer import FALSE, TRUE, Assignment, Query
@@ -55,27 +55,21 @@ def compiled(begun: Session, asked: Solver, settings: Settings) -> Run:
     return Run(compiled=made, asked=asked, settings=settings, **vars(begun))
 
 
-def decide(begun: Session, asked: Solver, settings: Settings) -> Result:
-    """Decide a property by the route that the settings name."""
-    theory = settings.theory
+def is_native(asked: Solver, theory: str | None) -> bool:
+    """Return whether a solver takes queries as they are compiled; raises UnsupportedError if it does not decide the theory."""
     if theory is not None and theory not in asked.theories:
         raise UnsupportedError(f"{asked.name} does not decide this theory", given=theory, expected=", ".join(asked.theories))
-    native, branch = (theory or asked.theories[0]) == "query", settings.presolve == "branch"
-    if native and branch:
-        raise SpecError(f"{asked.name} branches by itself", given='presolve="branch"', expected='"passes", or another solver')
+    return (theory or asked.theories[0]) == "query"
+
+
+def decide(begun: Session, asked: Solver, settings: Settings) -> Result:
+    """Decide a property by an engine that proves it, or by passes, attack and a solver."""
+    native = is_native(asked, settings.theory)
     run = compiled(begun, asked, settings)
-    if native:
-        return _prove(run)
-    if branch:
-        from qspec.verify.cube_and_conquer import branched  # here, because `import qspec` is to be quick
-
-        result = branched(run)
-        if result is not None:
-            return result
-    return _decide(run)
+    return _prove(run) if native else reduced(run)
 
 
-def _decide(run: Run) -> Result:
+def reduced(run: Run) -> Result:
     """Reduce a query, search for a solution, and ask a solver about what is left."""
     solution, parts = presolved(run, run.compiled.query)
     if solution is not None:
