@@ -36,6 +36,7 @@ from qspec.readers.vnnlib_conditions import (
     Name,
     Or,
     Tensor,
+    completed,
     conjunction,
     conjuncts,
     hull,
@@ -79,7 +80,7 @@ class Vnnlib:
         """
         whole = conjunction(a for a in self.assertions if a != FALSE)
         applied = self._applied(network)
-        box = hull(whole)
+        box = completed(hull(whole), whole)
         lower, upper = self._ends(box, 0), self._ends(box, 1)
         crossed = any(low > high for low, high in zip(lower, upper, strict=True))
         variables: list[RealVariable] = []

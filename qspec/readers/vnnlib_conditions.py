@@ -199,6 +199,29 @@ def hull(condition: Condition) -> Box:
             assert_never(condition)
 
 
+def completed(box: Box, condition: Condition) -> Box:
+    """Return bounds, with those that were missing and that rows about several inputs imply, such as `X_0 == X_1`."""
+    rows = [c for c in conjuncts(condition) if isinstance(c, Atom) and kinds(c) == {"X"} and len(c.left.terms) > 1]
+    known = dict(box)
+    while found := {name: ends for row in rows for name, ends in _implied(row.left, known).items()}:
+        known |= found
+    return known
+
+
+def _implied(left: Linear, box: Box) -> Box:
+    """Return ends that `left >= 0` implies where there was none."""
+    found: dict[Name, tuple[Fraction | None, Fraction | None]] = {}
+    for name, c in left.terms.items():
+        low, high = box.get(name, (None, None))
+        most: Fraction | None = left.constant
+        for other, d in left.terms.items():
+            end = box.get(other, (None, None))[1 if d > 0 else 0]
+            most = most if other == name else None if most is None or end is None else most + d * end
+        if most is not None and (low if c > 0 else high) is None:
+            found[name] = (-most / c, high) if c > 0 else (low, -most / c)
+    return found
+
+
 Choice = Callable[[Fraction, Fraction], Fraction]
 
 

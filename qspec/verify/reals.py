@@ -12,6 +12,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray
 from qspec.compile.fixed_part import Cell, halves
+from qspec.compile.real_equal import joined
 from qspec.compile.real_query import CompiledReal, compile_real
 from qspec.engines.difference import decide as difference
 from qspec.engines.difference.output_rows import read
@@ -186,9 +187,16 @@ def _problem(run: RealRun, query: Query, fidelity: Fidelity) -> Problem:
 
 
 def _ask(run: RealRun, query: Query, fidelity: Fidelity) -> tuple[Said, Point | None]:
+    """Ask about a query in which elements of inputs that are equated are one, and return the point that a model stands for."""
+    one = joined(query)
+    said, point = _ask_sides(run, one.query, fidelity)
+    return said, None if point is None else one.lifted(point)
+
+
+def _ask_sides(run: RealRun, query: Query, fidelity: Fidelity) -> tuple[Said, Point | None]:
     """Hand a query to the solver, side by side where it is written as text, and return the first model, else what leaves a side open."""
     settled = Said("unsat", None, "", 0.0, run.theory, fidelity, 0)
-    for side in _sides(run, query):
+    for side in () if query.goal == FALSE else _sides(run, query):
         if side.goal == TRUE:
             return replace(settled, status="sat"), {name: node.lower for name, node in side.inputs.items()}
         said, point = _ask_side(run, side, fidelity)
