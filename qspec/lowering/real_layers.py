@@ -64,9 +64,10 @@ def enclose(network: RealGraph, values: object, digits: int = DIGITS[0]) -> tupl
         raise ShapeError("several inputs", given=[s.name for s in network.inputs], expected="a network with one input")
     check_one(point.shape, network.inputs[0].shape, f"values for input {network.inputs[0].name!r}")
     builder = RealBuilder()
-    nodes = lower(builder, network, [builder.constant(point)])
+    flat = point.reshape(-1)
+    nodes = lower(builder, network, [builder.input("x", flat, flat)])  # a constant would be folded, number by number
     stage = network.stages[network.outputs[0]]
-    found = evaluate(builder.program, {}, digits)[nodes[stage.name]]
+    found = evaluate(builder.program, {"x": flat}, digits)[nodes[stage.name]]
     lower_ends, upper_ends = (
         np.array(ends, dtype=object).reshape(stage.shape) for ends in ([e.lower for e in found], [e.upper for e in found])
     )

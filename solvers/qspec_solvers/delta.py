@@ -69,8 +69,8 @@ class Delta:
 
 def _dual(query: Query, deadline: Deadline, seed: int, began: float) -> Answer | None:
     """Return what dual bounds say of a piecewise-linear query; None if it is none, or if branch and prune may know more."""
-    from qspec.engines.piecewise.rewrite import bends
     from qspec.engines.piecewise.search import search
+    from qspec.ir.relus import bends
 
     inputs = sum(node.lower.size for node in query.inputs.values())
     if inputs <= FEW or not bends(query):

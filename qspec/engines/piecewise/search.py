@@ -23,9 +23,11 @@ from qspec.engines.piecewise.attack import attack, evaluate, look
 from qspec.engines.piecewise.bound import Domains, plain
 from qspec.engines.piecewise.facts import Facts, Ints, facts_of
 from qspec.engines.piecewise.network import network
-from qspec.engines.piecewise.rewrite import with_relus
 from qspec.engines.piecewise.root import bounded
+from qspec.engines.piecewise.tree import Tree
 from qspec.ir.real import Point, Query
+from qspec.ir.real_proof import INPUT, RELU, RealProof
+from qspec.ir.relus import with_relus
 
 FEW = 10
 """Inputs that are halved before ReLUs."""
@@ -54,6 +56,8 @@ class Outcome:
     open: int = 0
     ended: Literal["", "time", "stuck"] = ""
     """Why the status is unknown."""
+    proof: RealProof | None = None
+    """Of `unsat`, unless inputs were halved first."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +72,8 @@ class Part:
     slopes: Floats
     shifts: Floats
     weights: Floats
+    node: int
+    """Of the proof."""
 
 
 class Search:
@@ -84,7 +90,9 @@ class Search:
         self.size = max(8, min(256, ROW // max(1, self.net.plan.width)))
         self.heap: list[tuple[float, int, Part]] = []
         self.parts = self.closed = self.count = 0
+        self.whole: Domains | None = None
         self.stuck = False
+        self.tree = None if self.few else Tree(len(self.cases))
 
     def run(self) -> Outcome:
         """Search until all is decided or the deadline has passed."""
@@ -99,7 +107,10 @@ class Search:
             return self._outcome("unknown", "time")
 
     def _outcome(self, status: Literal["sat", "unsat", "unknown"], ended: Literal["", "time", "stuck"] = "") -> Outcome:
-        return Outcome(status, self.judge.solution, self.parts, self.closed, len(self.heap), ended)
+        proof = None
+        if status == "unsat" and self.tree is not None and self.whole is not None:
+            proof = self.tree.proof(self.whole.low[0], self.whole.high[0], self.facts.present.shape[1])
+        return Outcome(status, self.judge.solution, self.parts, self.closed, len(self.heap), ended, proof)
 
     def _branch(self) -> Outcome:
         self._root()
@@ -117,7 +128,7 @@ class Search:
     def _root(self) -> None:
         """Bound every case on the whole box, attack those that are open, and bound these better."""
         net, facts = self.net, self.facts
-        whole = bounded(net, net.plan.lower[None], net.plan.upper[None], deadline=self.deadline)
+        self.whole = whole = bounded(net, net.plan.lower[None], net.plan.upper[None], deadline=self.deadline)
         left = self._open(whole, np.arange(len(self.cases)), 0)
         if not left.size:
             return
@@ -145,9 +156,11 @@ class Search:
             found.append(own[climbed.proved <= 0])
             if keep:
                 rows = Domains(*(np.repeat(v, own.size, axis=0) for v in (whole.lower, whole.upper, whole.low, whole.high)))
-                self._split(rows, own, climbed)
+                self._split(rows, own, climbed, own)
+            else:
+                for k in np.flatnonzero(climbed.proved > 0).tolist():
+                    self._close(int(own[k]), climbed, k)
         self.parts += case.size
-        self.closed += 0 if keep else case.size - sum(f.size for f in found)
         return np.concatenate(found)
 
     def _step(self, parts: Sequence[Part]) -> None:
@@ -161,23 +174,31 @@ class Search:
         climbed = climb(self.net, self.facts, case, domains, start, steps, self.deadline)
         least = np.where(self.facts.present[case] > 0, self.facts.values(case, evaluate(self.net, climbed.corner)), np.inf).min(1)
         if not look(self.net, self.judge, climbed.corner, least):
-            self._split(domains, case, climbed)
+            self._split(domains, case, climbed, np.array([p.node for p in parts], dtype=np.int64))
 
-    def _split(self, domains: Domains, case: Ints, climbed: Climbed) -> None:
+    def _close(self, node: int, climbed: Climbed, k: int) -> None:
+        self.closed += 1
+        if self.tree is not None:
+            m = climbed.multipliers
+            self.tree.close(node, m.slopes[k], m.shifts[k], m.weights[k])
+
+    def _split(self, domains: Domains, case: Ints, climbed: Climbed, nodes: Ints) -> None:
         wide = domains.upper - domains.lower
         root = np.where(self.net.plan.upper > self.net.plan.lower, self.net.plan.upper - self.net.plan.lower, 1.0)
         for k in range(len(case)):
             empty = bool(np.any(domains.low[k] > domains.high[k]))
             if climbed.proved[k] > 0 or empty:
-                self.closed += 1
+                self._close(int(nodes[k]), climbed, k)
                 continue
             loss, pull = climbed.loss[k], np.where(wide[k] > NARROW * root, climbed.pull[k], -1.0)
             by_input = self.few or not bool(loss.max(initial=0.0) > 0)
             if by_input and pull.max(initial=-1.0) < 0:
                 self.stuck = True
                 continue
+            place = int((pull if by_input else loss).argmax())
+            children = (0, 0) if self.tree is None else self.tree.split(int(nodes[k]), INPUT if by_input else RELU, place)
             for side in range(2):
-                self._push(_half(domains, case, climbed, k, int((pull if by_input else loss).argmax()), side, by_input), climbed.proved[k])
+                self._push(_half(domains, case, climbed, k, place, side, by_input, children[side]), climbed.proved[k])
 
     def _push(self, part: Part, proved: float) -> None:
         self.count += 1
@@ -192,7 +213,7 @@ class Search:
         attack(self.net, self.facts, self.judge, case, points, self.deadline)
 
 
-def _half(domains: Domains, case: Ints, climbed: Climbed, k: int, place: int, side: int, by_input: bool) -> Part:
+def _half(domains: Domains, case: Ints, climbed: Climbed, k: int, place: int, side: int, by_input: bool, node: int) -> Part:
     """Return one half of a row: of an input, or of a ReLU."""
     lower, upper, low, high = domains.lower[k], domains.upper[k], domains.low[k], domains.high[k]
     if by_input:
@@ -201,7 +222,7 @@ def _half(domains: Domains, case: Ints, climbed: Climbed, k: int, place: int, si
     else:
         low, high = (_with(low, place, 0.0), high) if side else (low, _with(high, place, 0.0))
     m = climbed.multipliers
-    return Part(lower, upper, low, high, int(case[k]), m.slopes[k], m.shifts[k], m.weights[k])
+    return Part(lower, upper, low, high, int(case[k]), m.slopes[k], m.shifts[k], m.weights[k], node)
 
 
 def _with(values: Floats, place: int, value: float) -> Floats:

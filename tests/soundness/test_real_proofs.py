@@ -1,0 +1,130 @@
+"""Proofs of piecewise-linear queries are checked in whole numbers, and forged ones are refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from functools import cache
+
+import numpy as np
+import pytest
+
+from qspec.certificate.real_check import check
+from qspec.certificate.whole import Whole, parts, product
+from qspec.engines.piecewise import search as searching
+from qspec.errors import CertificateError
+from qspec.ir.real import Affine, Any, Apply, Function, Input, Matrix, Query, exact, fractions
+from qspec.ir.real_proof import CLOSE, RELU, RealProof
+from tests.soundness.piecewise_agreement import steps
+from tests.soundness.piecewise_queries import random_network, truth
+
+
+@pytest.fixture(autouse=True)
+def relus_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "FEW", 0)
+
+
+def proved(seed: int) -> tuple[Query, RealProof] | None:
+    query = random_network(seed)
+    outcome = searching.search(query, steps(150))
+    return None if outcome.proof is None else (query, outcome.proof)
+
+
+@cache
+def with_splits() -> tuple[Query, RealProof]:
+    """Return a query, and a proof that splits ReLUs: relu(x + y) + relu(x - y) is at most 2, and 3 by chords."""
+    nodes = (
+        Input("x", exact([-1, -1]), exact([1, 1])),
+        Affine(((Matrix(exact([[1, 1], [1, -1]])), 0),), exact([0, 0])),
+        Apply(1, Function.RELU),
+        Affine(((Matrix(exact([[1, 1]])), 2),), exact([Fraction(-21, 10)])),
+    )
+    query = Query(nodes, Any(3))
+    proof = searching.search(query, steps(1000)).proof
+    assert proof is not None
+    assert proof.tree[proof.roots[0], 0] == RELU
+    return query, proof
+
+
+def test_every_proof_passes_the_check_and_is_right() -> None:
+    count = 0
+    for seed in range(30):
+        found = proved(seed)
+        if found is not None:
+            query, proof = found
+            assert check(proof, query) == len(proof.weights)
+            assert truth(query) is False
+            count += 1
+    assert count >= 8
+
+
+def test_a_proof_of_a_query_does_not_prove_one_that_has_solutions() -> None:
+    query, proof = with_splits()
+    last = query.program[-1]
+    assert isinstance(last, Affine)
+    raised = Affine(last.terms, exact(fractions(last.bias) + Fraction(100)))
+    with pytest.raises(CertificateError):
+        check(proof, Query((*query.program[:-1], raised), query.goal))
+
+
+def forged(proof: RealProof) -> dict[str, RealProof]:
+    root = int(proof.roots[0])
+    bent = proof.tree.copy()
+    bent[root] = (CLOSE, 0, 0, 0)
+    loop, beyond, nowhere = proof.tree.copy(), proof.tree.copy(), proof.tree.copy()
+    loop[root, 2] = root
+    beyond[root, 3] = len(proof.tree)
+    nowhere[root, 1] = proof.low.size
+    nan = proof.slopes.copy()
+    nan[0, 0] = np.nan
+    return {
+        "a leaf instead of a split": replace(proof, tree=bent),
+        "a node that is its own child": replace(proof, tree=loop),
+        "a child that there is not": replace(proof, tree=beyond),
+        "a split of no element": replace(proof, tree=nowhere),
+        "tighter lower bounds": replace(proof, low=np.maximum(proof.low, proof.high - 1e-6)),
+        "tighter upper bounds": replace(proof, high=np.minimum(proof.high, proof.low + 1e-6)),
+        "negative weights": replace(proof, weights=-proof.weights),
+        "no weights": replace(proof, weights=0 * proof.weights),
+        "no leaves": replace(proof, slopes=proof.slopes[:0], shifts=proof.shifts[:0], weights=proof.weights[:0]),
+        "no cases": replace(proof, roots=proof.roots[:0]),
+        "a slope that is no number": replace(proof, slopes=nan),
+        "arrays of another query": replace(proof, low=proof.low[:-1], high=proof.high[:-1]),
+    }
+
+
+def test_forged_proofs_are_refused() -> None:
+    query, proof = with_splits()
+    check(proof, query)
+    for wrong in forged(proof).values():
+        with pytest.raises(CertificateError):
+            check(wrong, query)
+
+
+def test_any_multipliers_prove_nothing_that_is_false() -> None:
+    """The checker holds against multipliers of chance for queries that have solutions."""
+    rng = np.random.default_rng(0)
+    tried = 0
+    for seed in range(40):
+        query = random_network(seed)
+        if not isinstance(query.goal, Any) or not truth(query):
+            continue
+        search = searching.Search(query, steps(1000), 0)
+        assert search.tree is not None
+        search.facts = searching.facts_of(search.cases, search.net.plan.sizes)
+        whole = searching.bounded(search.net, search.net.plan.lower[None], search.net.plan.upper[None])
+        n = search.net.elements
+        for k in range(len(search.cases)):
+            search.tree.close(k, rng.uniform(0, 1, n), np.zeros(n), search.facts.present[k])
+        with pytest.raises(CertificateError):
+            check(search.tree.proof(whole.low[0], whole.high[0], search.facts.present.shape[1]), query)
+        tried += 1
+    assert tried >= 5
+
+
+def test_products_of_long_whole_numbers_are_exact() -> None:
+    rng = np.random.default_rng(1)
+    left = np.array([[int(v) * (1 << 70) - 3 for v in row] for row in rng.integers(-(10**9), 10**9, (3, 5))], dtype=object)
+    right = np.array([[int(v) * 12345678901 + 1 for v in row] for row in rng.integers(-(10**9), 10**9, (5, 2))], dtype=object)
+    assert np.array_equal(product(left, parts(right)), left @ right)
+    assert Whole.of(exact([Fraction(1, 3), Fraction(-5, 4)])).unit == 12
