@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
+from concurrent.futures import Executor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import product
@@ -126,6 +127,7 @@ def verify_many(
     over: Over,
     *,
     workers: int | None = None,
+    executor: Executor | None = None,
     store: str | os.PathLike[str] | None = None,
     progress: bool = False,
     **options: Unpack[Options],
@@ -133,7 +135,8 @@ def verify_many(
     """Verify properties for many values of their parameters; yields each result as it comes, in any order.
 
     `over` are mappings of parameter values, or one mapping of names to lists, of which every combination is taken. Each property of
-    `spec` is asked for each of them. `workers` processes share the queries (default: one for each core; 1: this process). `store` is a
+    `spec` is asked for each of them. `workers` processes share the queries (default: one for each core; 1: this process). With an
+    `executor` of `concurrent.futures`, or of a cluster, its workers do, and `workers` is how many queries it has at once. `store` is a
     file to which every result is written at once; queries that it settles are not asked again. `options` are those of `verify`; the solver
     "falsify" is `falsify`, a search only.
 
@@ -154,12 +157,28 @@ def verify_many(
         )
     if isinstance(elements, Sized) and not len(elements):
         raise SpecError("there is nothing to ask", given="no values of parameters", expected="at least one mapping of names to values")
-    return Batch(properties, settings, elements, workers).run(store, progress)
+    return Batch(properties, settings, elements, workers, executor=executor).run(store, progress)
 
 
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _size(executor: Executor) -> int:
+    """Return how many queries an executor can do at once; raises SpecError if it is none, or does not say."""
+    from qspec.batch.hired import size_of
+
+    if not isinstance(executor, Executor):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise SpecError(
+            "not an executor", given=executor, expected="a concurrent.futures.Executor", advice="client.get_executor(pure=False)"
+        )
+    size = size_of(executor)
+    if size is None:
+        raise SpecError(
+            "nobody knows how many workers this executor has", given=executor, expected="workers=…: how many queries it has at once"
+        )
+    return size
 
 
 def _properties(spec: Specs) -> tuple[Property, ...]:
@@ -187,6 +206,7 @@ class Batch:
         over: Iterable[Values],
         workers: int | None,
         tags: Tags | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self._properties = properties
         self._networks = [tuple(networks(p)) for p in properties]
@@ -194,7 +214,8 @@ class Batch:
         self._stamp = _stamp(settings)
         self._limits = settings.limits
         self._over = over
-        self._workers = checks.workers(workers) or cores()
+        self._workers = checks.workers(workers) or (cores() if executor is None else _size(executor))
+        self._executor = executor
         self._tags = tags
 
     def run(self, where: str | os.PathLike[str] | None, progress: bool) -> Generator[Finished]:
@@ -238,16 +259,23 @@ class Batch:
     def _finished(self, store: Store | None) -> Generator[Finished]:
         settled = frozenset[str]() if store is None else store.settled(self._limits)
         job = Job(self._properties, self._settings, self._stamp, settled)
-        if self._workers == 1:
-            desk = Desk(job)
-            for task in self._tasks():
-                yield self._finish(task, desk.answer(task, _nobody), store)
-            return
-        from qspec.batch.pool import Crew
-
-        with closing(Crew(job, self._workers).answers(self._tasks())) as answers:
+        with closing(self._answers(job)) as answers:
             for task, reply in answers:
                 yield self._finish(task, reply, store)
+
+    def _answers(self, job: Job) -> Generator[tuple[Task, Reply | Death]]:
+        """Yield what came of each task, whoever does it."""
+        if self._executor is not None:
+            from qspec.batch.hired import Hired
+
+            yield from Hired(job, self._executor, self._workers).answers(self._tasks())
+        elif self._workers == 1:
+            desk = Desk(job)
+            yield from ((task, desk.answer(task, _nobody)) for task in self._tasks())
+        else:
+            from qspec.batch.pool import Crew
+
+            yield from Crew(job, self._workers).answers(self._tasks())
 
     def _finish(self, task: Task, reply: Reply | Death, store: Store | None) -> Finished:
         """Return what came of a task; a result that is new is on the disk before anybody sees it."""
@@ -278,7 +306,7 @@ class Batch:
             spec.name,
             Evidence.NONE,
             reason=Reason.CRASH,
-            detail=f"the worker that was asked ended with status {death.status}, and so did another before",
+            detail=death.said,
             solver=self._settings.name,
             limits=self._limits,
             parameters={**spec.values, **task.parameters},

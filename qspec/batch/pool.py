@@ -178,4 +178,4 @@ class Crew:
         if self._deaths[task.index] < TRIES:
             self._waiting.appendleft(task)
         else:
-            yield task, Death(member.key, status)
+            yield task, Death(member.key, f"the worker that was asked ended with status {status}, and so did another before")

@@ -88,10 +88,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """The end of a task that has taken its workers with it: the key, if it was known by then, and the last exit status."""
+    """The end of a task that has taken its workers with it: the key, if it was known by then, and what became of them."""
 
     key: str
-    status: int
+    said: str
 
 
 AWAKE, READY = "awake", "ready"

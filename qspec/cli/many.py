@@ -6,6 +6,8 @@ import csv
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import cast
 
@@ -35,6 +37,7 @@ def run(
     over: Sequence[str],
     store: str | None,
     workers: int | None,
+    dask: str | None,
     by: Sequence[str],
     param: Sequence[str],
     allow_vacuous: bool,
@@ -51,7 +54,9 @@ def run(
     queries = grid(*map(read_over, over), [dict(map(setting, param))])
     _check_names(properties, queries, by)
     shown = sys.stderr.isatty()
-    done = list(verify_many(properties, queries, store=store, workers=workers, progress=shown, **options))  # pyright: ignore[reportArgumentType]
+    with nullcontext((None, workers)) if dask is None else _cluster(dask, workers) as (executor, size):
+        many = verify_many(properties, queries, store=store, workers=size, executor=executor, progress=shown, **options)  # pyright: ignore[reportArgumentType]
+        done = list(many)
     results = [f.result for f in done if f.error is None]
     verdict = overall(results) if results else Verdict.UNKNOWN
     failed = [f for f in done if f.error is not None]
@@ -61,6 +66,12 @@ def run(
         ended = Exit.FAILURE if any(isinstance(f.error, InternalError) for f in failed) else Exit.USAGE
     added, ended = gate.passed(of_batch(done), before, path.stem, ended)
     return Outcome("\n\n".join([*parts, *added]), ended, lambda: {"verdict": verdict.name, "results": [f.to_dict() for f in done]})
+
+
+def _cluster(address: str, workers: int | None) -> AbstractContextManager[tuple[Executor, int]]:
+    from qspec.batch.cluster import dask_executor
+
+    return dask_executor(address, workers)
 
 
 def read_over(file: str) -> list[dict[str, object]]:

@@ -115,6 +115,14 @@ def _verify_many(parser: Parser) -> None:
     )
     parser.add_argument("--store", metavar="FILE.jsonl", help="keep every result there at once, and do not ask again what it settles")
     parser.add_argument("--workers", metavar="N", type=int, help="processes that share the queries (default: one for each core)")
+    parser.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        nargs="?",
+        const="",
+        help="share the queries among the workers of a Dask cluster (extra `cluster`): of the scheduler there, or, without an address, "
+        "--workers processes of one that is started on this machine",
+    )
     parser.add_argument("--by", metavar="NAME", action="append", default=[], help="count for each value of this parameter; may be repeated")
     parser.add_argument("--solver", metavar="NAME", default=argparse.SUPPRESS, help="who decides (default: as for `qspec verify`)")
     parser.add_argument("--no-attack", dest="attack", action="store_false", help="do not search for a counterexample first")

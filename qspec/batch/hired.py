@@ -1,0 +1,148 @@
+"""A batch of queries on somebody else's executor: processes, threads, or the machines of a cluster.
+
+Any `concurrent.futures.Executor` will do. A query is sent with the name of its job alone; only who does not know that job yet is sent the
+properties and networks, once. So neither has to travel with every query, and the executor needs no way of its own to hand them out.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from dataclasses import dataclass, field, replace
+from queue import SimpleQueue
+from threading import Lock
+from uuid import uuid4
+
+from qspec.batch.worker import Death, Desk, Failure, Job, Reply, Task
+from qspec.errors import QspecError, SpecError
+from qspec.support.distribution import VERSION
+
+TRIES = 2
+"""How often a query is asked whose worker is lost."""
+
+JOBS = 4
+"""Jobs that a worker remembers."""
+
+LOST = "KilledWorker"
+"""What Dask's scheduler raises when it has itself asked again as often as it may; known by name, because Dask may not be installed."""
+
+UNSENT = frozenset({"PicklingError", "UnpicklingError", "TypeError", "AttributeError", "ImportError"})
+"""Names of what is raised if a query, or qspec itself, cannot get to a worker; asking again is in vain."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Order:
+    """What a worker is sent: a query, the name of its job, and the job itself if the worker has said that it does not know it."""
+
+    name: str
+    task: Task
+    tried: int
+    """How often it was asked before, so that an executor that remembers answers asks again."""
+    job: Job | None = None
+    version: str = VERSION
+
+
+_desks: OrderedDict[str, Desk] = OrderedDict()
+_lock = Lock()
+
+
+def carry_out(order: Order) -> Reply | None:
+    """Decide a query, wherever this runs; returns None if the job is not known here. Never raises but for interruptions."""
+    if order.version != VERSION:
+        other = SpecError(
+            "a worker has another version of qspec", given=VERSION, expected=order.version, advice=f"install {order.version} there"
+        )
+        return Reply("", failure=Failure.of(other))
+    with _lock:
+        desk = _desks.get(order.name)
+        if desk is None:
+            if order.job is None:
+                return None
+            desk = _desks[order.name] = Desk(order.job)
+        _desks.move_to_end(order.name)
+        while len(_desks) > JOBS:
+            _desks.popitem(last=False)
+    return desk.answer(order.task, lambda _: None)
+
+
+@dataclass(eq=False)
+class Hired:
+    """Asks the queries of one job through an executor, up to `size` at once."""
+
+    job: Job
+    executor: Executor
+    size: int
+    _name: str = field(default_factory=lambda: uuid4().hex)
+    _under_way: dict[Future[Reply | None], Order] = field(default_factory=dict[Future[Reply | None], Order])
+    _done: SimpleQueue[Future[Reply | None]] = field(default_factory=SimpleQueue[Future[Reply | None]])
+
+    def answers(self, tasks: Iterator[Task]) -> Generator[tuple[Task, Reply | Death]]:
+        """Yield what came of each task as it comes; tasks are taken when somebody can do them. Cancels the rest at its end.
+
+        Raises SpecError if the executor takes nothing any more; what was done before has been yielded.
+        """
+        waiting: deque[Order] = deque()
+        try:
+            while True:
+                while len(self._under_way) + len(waiting) < self.size and (task := next(tasks, None)) is not None:
+                    waiting.append(Order(self._name, task, 0))
+                while waiting:
+                    self._submit(waiting.popleft())
+                if not self._under_way:
+                    return
+                future = self._done.get()
+                order = self._under_way.pop(future)
+                match self._outcome(future, order):
+                    case Order() as again:
+                        waiting.append(again)
+                    case reply:
+                        yield order.task, reply
+        finally:
+            for future in self._under_way:
+                future.cancel()
+
+    def _submit(self, order: Order) -> None:
+        try:
+            future = self.executor.submit(carry_out, order)
+        except (BrokenExecutor, RuntimeError) as error:
+            raise _broken(error) from error
+        self._under_way[future] = order
+        future.add_done_callback(self._done.put)
+
+    def _outcome(self, future: Future[Reply | None], order: Order) -> Order | Reply | Death:
+        """Return what a future has come to: an answer, or the order that is to be given next."""
+        error = CancelledError("the executor cancelled it") if future.cancelled() else future.exception()
+        if error is None:
+            reply = future.result()
+            return replace(order, job=self.job) if reply is None else reply
+        if isinstance(error, BrokenExecutor):
+            raise _broken(error) from error
+        kinds = {c.__name__ for c in type(error).__mro__}
+        if kinds & UNSENT:
+            return Reply("", failure=Failure.of(_unsent(error)))
+        if order.tried + 1 < TRIES and LOST not in kinds:
+            return replace(order, tried=order.tried + 1)
+        return Death("", f"its workers were lost: {type(error).__name__}: {error}")
+
+
+def size_of(executor: Executor) -> int | None:
+    """Return how many calls an executor runs at once, if it is one of the standard library; None if nobody knows."""
+    return getattr(executor, "_max_workers", None)
+
+
+def _unsent(error: BaseException) -> QspecError:
+    return SpecError(
+        "this cannot be sent to the workers of the executor",
+        given=f"{type(error).__name__}: {error}",
+        expected="values of parameters, properties, a solver by its name, and qspec installed there",
+    )
+
+
+def _broken(error: BaseException) -> QspecError:
+    return SpecError(
+        "the executor takes no more queries",
+        given=f"{type(error).__name__}: {error}",
+        expected="one that is running",
+        advice="the same call with another executor and the same store: what is done is not asked again",
+    )
