@@ -34,6 +34,7 @@ from qspec.conformance.pairing import drift as drift
 from qspec.engines.difference.largest import ErrorBounds as ErrorBounds
 from qspec.engines.difference.largest import LargestError as LargestError
 from qspec.errors import CalibrationWarning as CalibrationWarning
+from qspec.errors import CancelledError as CancelledError
 from qspec.errors import CertificateError as CertificateError
 from qspec.errors import FormatError as FormatError
 from qspec.errors import ModelFileError as ModelFileError
@@ -149,6 +150,8 @@ from qspec.readers.vnnlib_write import to_vnnlib as to_vnnlib
 from qspec.runtimes.int8 import quantize_int8 as quantize_int8
 from qspec.show.figures.plot import plot as plot
 from qspec.solver import Limits as Limits
+from qspec.support.watch import Progress as Progress
+from qspec.support.watch import Watch as Watch
 from qspec.verify.decide import falsify as falsify
 from qspec.verify.decide import query as query
 from qspec.verify.decide import verify as verify

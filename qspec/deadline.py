@@ -2,19 +2,24 @@
 
 Loops look at it between blocks of bounded cost. Nothing is interrupted in mid-flight, so what cannot be interrupted (a compilation, one
 large array) is asked for only if what is left can pay for it. The clock is injected, so that tests need not wait.
+
+Listeners (`qspec.support.watch`) are told how far the work is, and may cancel it, which is as if its time were over.
 """
 
 from __future__ import annotations
 
+import logging
 import resource
 import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cache
 from math import inf
 from pathlib import Path
+from typing import Protocol
 
 MEBIBYTE = 1 << 20
 LIBRARY = 170 * MEBIBYTE
@@ -23,6 +28,33 @@ LEAST = 0.01
 """Seconds that a question gets at least."""
 SHARE = 4
 """Where a process holds much already, a query may still take one part in so many of its limit on top."""
+
+
+class Listener(Protocol):
+    """Somebody who waits for work to end."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it is not wanted any more."""
+        ...
+
+    def hear(self, what: str, done: int, total: int | None) -> None:
+        """Take note that so many (of so many) of something are done."""
+        ...
+
+
+LISTENERS: ContextVar[tuple[Listener, ...]] = ContextVar("LISTENERS", default=())
+"""Who listens to the work of this thread or task."""
+
+_log = logging.getLogger("qspec")
+
+
+def tell(what: str, done: int = 0, total: int | None = None) -> None:
+    """Tell all listeners, and the logger `qspec` at level DEBUG, how far the work is."""
+    if _log.isEnabledFor(logging.DEBUG):
+        _log.debug("%s: %d%s", what, done, "" if total is None else f" of {total}")
+    for listener in LISTENERS.get():
+        listener.hear(what, done, total)
 
 
 class OutOfTime(Exception):
@@ -69,37 +101,51 @@ def memory_errors() -> Generator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """Work ends when `clock` says `end` seconds, or before this process holds more than `most` bytes, as `held` tells."""
+    """Work ends when `clock` says `end` seconds, or before this process holds more than `most` bytes, as `held` tells.
+
+    Where one of the `listeners` has cancelled it, no time is left.
+    """
 
     end: float = inf
     clock: Callable[[], float] = _now
     most: float = inf
     held: Callable[[], int] = resident
+    listeners: tuple[Listener, ...] = ()
 
     @classmethod
     def after(cls, seconds: float | None = None, memory: int | None = None) -> Deadline:
-        """Return the deadline so many seconds from now, with a limit of so many MiB; None is no limit."""
+        """Return the deadline so many seconds from now, with a limit of so many MiB (None is no limit), for who listens now."""
         end = inf if seconds is None else _now() + seconds
         if memory is None:
-            return cls(end, _now)
-        return cls(end, _now, max(memory, resident() / MEBIBYTE + memory / SHARE) * MEBIBYTE, resident)
+            return cls(end, _now, listeners=LISTENERS.get())
+        most = max(memory, resident() / MEBIBYTE + memory / SHARE) * MEBIBYTE
+        return cls(end, _now, most, resident, listeners=LISTENERS.get())
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody wants the work any more."""
+        return any(listener.cancelled for listener in self.listeners)
 
     def left(self) -> float:
         """Return the seconds that are left, at least 0; infinity if there is no limit."""
+        if self.cancelled:
+            return 0.0
         return inf if self.end == inf else max(0.0, self.end - self.clock())
 
     @property
     def seconds(self) -> float | None:
         """The seconds that are left, or None if there is no limit."""
-        return None if self.end == inf else self.left()
+        left = self.left()
+        return None if left == inf else left
 
     def granted(self, parts: int = 1) -> float | None:
         """Return the seconds that a question gets: one in so many parts of what is left, `LEAST` at least; None if there is no limit."""
-        return None if self.end == inf else max(LEAST, self.left() / parts)
+        left = self.left()
+        return None if left == inf else max(LEAST, left / parts)
 
     def passed(self) -> bool:
         """Return whether the time is over."""
-        return self.end != inf and self.clock() >= self.end
+        return self.cancelled or (self.end != inf and self.clock() >= self.end)
 
     def affords(self, seconds: float) -> bool:
         """Return whether work that takes so many seconds ends in time."""

@@ -66,6 +66,10 @@ class PackageMissingError(QspecError, ImportError):
     """A package that comes with an extra of qspec is not installed; the message says which extra."""
 
 
+class CancelledError(QspecError, RuntimeError):
+    """A `qs.Watch` was cancelled while a call ran that has no verdict to return."""
+
+
 class InternalError(QspecError, AssertionError):
     """An invariant of qspec does not hold; this is a defect in qspec."""
 

@@ -17,6 +17,7 @@ from qspec.arithmetic.integers import IntArray, integers
 from qspec.arithmetic.shapes import batch_axes
 from qspec.arithmetic.tensor import Tensor
 from qspec.batch.certify import winners
+from qspec.deadline import tell
 from qspec.errors import ShapeError, SpecError
 from qspec.face import Network
 from qspec.ir.integer import Program, sizes
@@ -27,6 +28,7 @@ from qspec.lowering.evaluate import evaluate as outputs_of
 from qspec.lowering.layers import ParameterName, lower
 from qspec.network.layers import Input
 from qspec.support import checks
+from qspec.support.watch import stop_if_cancelled
 
 SCHEMA = "qspec.bit-flips/1"
 HELD = 1 << 22
@@ -157,6 +159,8 @@ def _decided(network: Network, key: ParameterName, tensor: Tensor, codes: IntArr
         places, bits = np.unravel_index(np.arange(start, min(start + at_a_time, effects.size)), effects.shape)
         flipped = np.tile(tensor.codes.reshape(-1), (len(places), 1))
         flipped[np.arange(len(places)), places] += effects[places, bits]
+        stop_if_cancelled()
+        tell("flips of a tensor", start, effects.size)
         values = evaluate(nodes, {network.inputs[0].name: codes[None], "parameters": flipped[:, None]})[output]
         parts.append(winners(network, values.reshape(-1, values.shape[-1])).reshape(len(places), len(codes)))
     return np.concatenate(parts)

@@ -21,7 +21,7 @@ from qspec.batch.journal import Journal, about, opened
 from qspec.batch.progress import tally
 from qspec.batch.sample_certificates import SECONDS, Certificates
 from qspec.certificate.file import Certificate
-from qspec.deadline import LEAST, Deadline, OutOfTime, compiled, memory_errors
+from qspec.deadline import LEAST, Deadline, OutOfTime, compiled, memory_errors, tell
 from qspec.engines.boxes.class_query import Question, question
 from qspec.errors import QspecError, SoundnessError, SpecError, UnsupportedError
 from qspec.face import Network
@@ -37,6 +37,7 @@ from qspec.semantics import fixed
 from qspec.solver import Limits, Reason
 from qspec.support import checks
 from qspec.support.threads import single_threaded
+from qspec.support.watch import stop_if_cancelled
 from qspec.verify.result import Verdict
 
 Branching = Literal["steps", "input"]
@@ -243,6 +244,8 @@ class _Certifier:
 
     def _settle(self, found: dict[int, Outcome], *, new: bool = True) -> None:
         self.outcomes |= found
+        tell("samples", len(self.outcomes), len(self.work.labels))
+        stop_if_cancelled(self.deadline)
         if new:
             self.journal.write(found)
         if self.count is not None:

@@ -41,10 +41,10 @@ def dask_executor(address: str = "", workers: int | None = None) -> Generator[tu
         n_workers=count,
         threads_per_worker=1,
         memory_limit=None,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",  # with None it listens at 0.0.0.0:8787
         silence_logs="CRITICAL",
         scheduler_kwargs={"allowed_failures": TRIES - 1},
-        env=SINGLE,
+        env={**SINGLE, "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"},
     )
     with started as cluster, dask.Client(cluster) as client:
         yield client.get_executor(pure=False), count

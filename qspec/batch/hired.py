@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Lock
 from uuid import uuid4
 
+from qspec.batch.pool import PAUSE
 from qspec.batch.worker import Death, Desk, Failure, Job, Reply, Task
+from qspec.deadline import NEVER, Deadline, OutOfTime
 from qspec.errors import QspecError, SpecError
 from qspec.support.distribution import VERSION
+from qspec.support.watch import stop_if_cancelled
 
 TRIES = 2
 """How often a query is asked whose worker is lost."""
@@ -73,6 +77,7 @@ class Hired:
     job: Job
     executor: Executor
     size: int
+    watched: Deadline = NEVER
     _name: str = field(default_factory=lambda: uuid4().hex)
     _under_way: dict[Future[Reply | None], Order] = field(default_factory=dict[Future[Reply | None], Order])
     _done: SimpleQueue[Future[Reply | None]] = field(default_factory=SimpleQueue[Future[Reply | None]])
@@ -91,7 +96,7 @@ class Hired:
                     self._submit(waiting.popleft())
                 if not self._under_way:
                     return
-                future = self._done.get()
+                future = self._next()
                 order = self._under_way.pop(future)
                 match self._outcome(future, order):
                     case Order() as again:
@@ -101,6 +106,13 @@ class Hired:
         finally:
             for future in self._under_way:
                 future.cancel()
+
+    def _next(self) -> Future[Reply | None]:
+        """Wait for a future that has ended; raises CancelledError."""
+        while True:
+            stop_if_cancelled(self.watched)
+            with suppress(Empty):
+                return self._done.get(timeout=PAUSE if self.watched.listeners else None)
 
     def _submit(self, order: Order) -> None:
         try:
@@ -123,7 +135,14 @@ class Hired:
             return Reply("", failure=Failure.of(_unsent(error)))
         if order.tried + 1 < TRIES and LOST not in kinds:
             return replace(order, tried=order.tried + 1)
-        return Death("", f"its workers were lost: {type(error).__name__}: {error}")
+        return Death(self._key(order.task), f"its workers were lost: {type(error).__name__}: {error}")
+
+    def _key(self, task: Task) -> str:
+        """Return the key of a query that nobody else can tell; empty if it is none."""
+        try:
+            return Desk(self.job).key(task, self.job.settings.limits.deadline())
+        except (QspecError, OutOfTime, MemoryError):
+            return ""
 
 
 def size_of(executor: Executor) -> int | None:

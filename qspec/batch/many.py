@@ -14,12 +14,14 @@ from typing import Unpack, cast
 from qspec.batch.progress import tally
 from qspec.batch.store import Store, opened
 from qspec.batch.worker import Death, Desk, Job, Reply, Task
+from qspec.deadline import Deadline, tell
 from qspec.errors import QspecError, SolverMissingError, SoundnessError, SpecError
 from qspec.language.formulas import Property
 from qspec.language.traversal import networks
 from qspec.solver import Reason
 from qspec.support import checks
 from qspec.support.plain import document
+from qspec.support.watch import stop_if_cancelled
 from qspec.verify.decide import default_solver
 from qspec.verify.feature_rows import rows_of
 from qspec.verify.options import Options, Settings
@@ -141,8 +143,9 @@ def verify_many(
     "falsify" is `falsify`, a search only.
 
     An error of one query comes as `Finished.error` and loses no other query; a SoundnessError is raised, too, when all others are
-    done. A query whose worker dies twice is UNKNOWN (CRASH). Closing the generator, or an interruption, stops the workers. Raises
-    SpecError on malformed arguments, or a store that cannot be used, and SolverMissingError if the solver cannot run.
+    done. A query whose worker dies twice is UNKNOWN (CRASH). Closing the generator, or an interruption, stops the workers; so does a
+    `Watch` that is cancelled, which raises CancelledError. Raises SpecError on malformed arguments, or a store that cannot be used, and
+    SolverMissingError if the solver cannot run.
     """
     properties = _properties(spec)
     checks.flag(progress, "progress")
@@ -216,6 +219,7 @@ class Batch:
         self._over = over
         self._workers = checks.workers(workers) or (cores() if executor is None else _size(executor))
         self._executor = executor
+        self._watched = Deadline.after()
         self._tags = tags
 
     def run(self, where: str | os.PathLike[str] | None, progress: bool) -> Generator[Finished]:
@@ -226,7 +230,8 @@ class Batch:
             count = stack.enter_context(tally(self._total())) if progress else None
             finished_ones = stack.enter_context(closing(self._finished(store)))
             try:
-                for finished in finished_ones:
+                for done, finished in enumerate(finished_ones, 1):
+                    tell("queries", done, self._total())
                     if isinstance(finished.error, SolverMissingError):
                         raise finished.error
                     if isinstance(finished.error, SoundnessError):
@@ -268,14 +273,16 @@ class Batch:
         if self._executor is not None:
             from qspec.batch.hired import Hired
 
-            yield from Hired(job, self._executor, self._workers).answers(self._tasks())
+            yield from Hired(job, self._executor, self._workers, self._watched).answers(self._tasks())
         elif self._workers == 1:
             desk = Desk(job)
-            yield from ((task, desk.answer(task, _nobody)) for task in self._tasks())
+            for task in self._tasks():
+                stop_if_cancelled(self._watched)
+                yield task, desk.answer(task, _nobody)
         else:
             from qspec.batch.pool import Crew
 
-            yield from Crew(job, self._workers).answers(self._tasks())
+            yield from Crew(job, self._workers, self._watched).answers(self._tasks())
 
     def _finish(self, task: Task, reply: Reply | Death, store: Store | None) -> Finished:
         """Return what came of a task; a result that is new is on the disk before anybody sees it."""

@@ -16,7 +16,9 @@ from multiprocessing.connection import Connection, Pipe, wait
 from typing import cast
 
 from qspec.batch.worker import AWAKE, READY, Death, Failure, Job, Reply, Task
+from qspec.deadline import NEVER, Deadline
 from qspec.errors import InternalError, SpecError
+from qspec.support.watch import stop_if_cancelled
 
 BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from qspec.batch.worker import boot; boot()"
 SINGLE = {
@@ -29,6 +31,9 @@ SINGLE = {
 
 TRIES = 2
 """Processes that a query may take with it before it is given up."""
+
+PAUSE = 0.1
+"""Seconds between looks at whether a watch was cancelled."""
 
 STARTS = 3
 """Workers in a row that may die before they are ready."""
@@ -91,8 +96,9 @@ class Member:
 class Crew:
     """Up to `size` worker processes that answer the tasks of one job."""
 
-    def __init__(self, job: Job, size: int) -> None:
+    def __init__(self, job: Job, size: int, watched: Deadline = NEVER) -> None:
         self._job = job
+        self._watched = watched
         self._size = size
         self._members: list[Member] = []
         self._waiting: deque[Task] = deque()
@@ -138,7 +144,8 @@ class Crew:
     def _listen(self, finished: list[tuple[Task, Reply | Death]]) -> None:
         """Wait until some workers say something, if there are any, and take a message from each of them."""
         by_channel = {m.channel: m for m in self._members}
-        for channel in wait(list(by_channel)) if by_channel else ():
+        stop_if_cancelled(self._watched)
+        for channel in wait(list(by_channel), PAUSE if self._watched.listeners else None) if by_channel else ():
             finished.extend(self._heard(by_channel[cast(Connection, channel)]))
 
     def _heard(self, member: Member) -> Iterator[tuple[Task, Reply | Death]]:

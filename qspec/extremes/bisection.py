@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from qspec.deadline import Deadline
+from qspec.deadline import Deadline, tell
 from qspec.solver import Reason
 from qspec.verify.result import Result
 
@@ -73,8 +73,11 @@ def questions(bracket: Bracket, deadline: Deadline) -> Iterator[tuple[int, float
 
     The caller answers each by `rise`, `fall` or `skip`. What ran out of time is asked again, with a larger part of what is left.
     """
+    asked = 0
     for share in SHARES:
         while not deadline.passed() and (number := bracket.next()) is not None:
+            tell("verdicts", asked)
+            asked += 1
             yield number, deadline.granted(share)
         if deadline.passed() or not bracket.again:
             return
@@ -85,5 +88,5 @@ def questions(bracket: Bracket, deadline: Deadline) -> Iterator[tuple[int, float
 def why_open(unknown: Result | None, deadline: Deadline) -> tuple[Reason, str]:
     """Return why a bracket stayed open, with details: the time was over, or the last answer that settled nothing."""
     if unknown is None or deadline.passed():
-        return Reason.TIMEOUT, ""
+        return Reason.CANCELLED if deadline.cancelled else Reason.TIMEOUT, ""
     return unknown.reason or Reason.INCOMPLETE, unknown.detail

@@ -12,10 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray, integers
+from qspec.deadline import tell
 from qspec.errors import ShapeError, SpecError
 from qspec.evaluate import device, sharding
 from qspec.face import Network
 from qspec.files.atomic import writable
+from qspec.support.watch import stop_if_cancelled
 from qspec.training import checkpoint
 from qspec.training.augment import Augmentation
 from qspec.training.bounds import Bounded, Box, certified_loss, margins
@@ -231,6 +233,8 @@ class _Run:
         (images, labels), how, value = self.data, (self.plan, state.phase), jnp.float32(jnp.nan)
         for number in range(state.step, phase.steps):
             draw = jax.random.fold_in(key, number)
+            tell(f"steps of phase {state.phase}", number, phase.steps)
+            stop_if_cancelled()
             parameters, memory, value = _step(how, parameters, memory, images, labels, draw, jnp.float32(number))
             if (number + 1) % every == 0 or number + 1 == phase.steps:
                 row = self._row(state.phase, number + 1, float(value), parameters)

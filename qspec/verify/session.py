@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Self, assert_never
 
 from qspec.arithmetic.integers import IntArray
-from qspec.deadline import Deadline, OutOfTime, memory_errors
+from qspec.deadline import Deadline, OutOfTime, memory_errors, tell
 from qspec.errors import QspecError, SolverMissingError, SoundnessError, SpecError
 from qspec.ir.digest import content, digest
 from qspec.ir.integer import Assignment, Query
@@ -23,6 +24,8 @@ from qspec.support.distribution import versions
 from qspec.verify.feature_rows import rows_of
 from qspec.verify.reproducer import write_reproducer
 from qspec.verify.result import Evidence, Proof, Result, Said, Times, Verdict
+
+_log = logging.getLogger("qspec")
 
 
 @dataclass(kw_only=True)
@@ -50,10 +53,14 @@ class Session:
         return replace(self, deadline=self.deadline.part(share))
 
     def spend(self, stage: str, since: float) -> None:
+        tell(f"{stage} has ended")
         self.times[stage] = self.times.get(stage, 0.0) + perf_counter() - since
 
     def result(self, verdict: Verdict, evidence: Evidence, **rest: object) -> Result:
-        """Return a verdict, with what is known of how it came about."""
+        """Return a verdict, with what is known of how it came about; one that is unknown because nobody wants it any more says so."""
+        if verdict is Verdict.UNKNOWN and self.deadline.cancelled:
+            rest |= {"reason": Reason.CANCELLED, "detail": ""}
+        _log.info("%s: %s, %s, %.2f s", self.spec.name, verdict.name, self.solver, sum(self.times.values()))
         reals = {f"real network {k} ({n.name})": content(n) for k, n in enumerate(real_networks(self.spec))}
         return Result(
             verdict,

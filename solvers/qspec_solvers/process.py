@@ -33,6 +33,9 @@ ERROR_LIMIT = 4096
 GRACE = 5.0
 """Seconds that the supervisor has to clear up before it is killed with everything in its session."""
 
+PAUSE = 0.1
+"""Seconds between looks at whether somebody who listens has cancelled the run."""
+
 
 class End(Enum):
     """How a run ended."""
@@ -130,7 +133,7 @@ def _supervise(command: Sequence[str], script: IO[bytes], limits: Limits, heard:
             assert process.stderr is not None
             out = heard.noise.add if heard.channel else heard.answer.extend
             streams = {process.stdout: out, process.stderr: heard.errors.add, report: heard.report.extend}
-            _read(streams | ({answer: heard.answer.extend} if heard.channel else {}), heard, overdue)
+            _read(streams | ({answer: heard.answer.extend} if heard.channel else {}), heard, limits, overdue)
         finally:
             _stop(process)
     return _finished(heard, limits, time.monotonic() - began)
@@ -142,13 +145,14 @@ def _pipe(stack: ExitStack) -> tuple[IO[bytes], IO[bytes]]:
     return stack.enter_context(open(read, "rb")), stack.enter_context(open(write, "wb"))  # noqa: PTH123 (descriptors)
 
 
-def _read(streams: Mapping[IO[bytes], Callable[[bytes], object]], heard: _Heard, overdue: float) -> None:
-    """Hand on what comes from each stream until all are closed, the answer is too long, or the supervisor is overdue."""
+def _read(streams: Mapping[IO[bytes], Callable[[bytes], object]], heard: _Heard, limits: Limits, overdue: float) -> None:
+    """Hand on what comes from each stream until all are closed, the answer is too long, the supervisor overdue, or the run cancelled."""
+    deadline = limits.deadline()
     with selectors.DefaultSelector() as selector:
         for stream, take in streams.items():
             selector.register(stream, selectors.EVENT_READ, take)
-        while selector.get_map() and not heard.too_long and time.monotonic() < overdue:
-            for key, _ in selector.select(timeout=1.0):
+        while selector.get_map() and not heard.too_long and time.monotonic() < overdue and not deadline.cancelled:
+            for key, _ in selector.select(timeout=PAUSE if deadline.listeners else 1.0):
                 data = os.read(key.fd, 1 << 16)
                 if data:
                     key.data(data)

@@ -95,11 +95,15 @@ def test_a_query_is_asked_again_once_and_no_other_is_lost(honest: Honest) -> Non
 def test_a_query_that_is_lost_twice_is_unknown(honest: Honest, tmp_path: Path, lost: Exception, times: int) -> None:
     """Dask has asked again itself before it says so."""
     executor = Fated(lambda order, n: lost if order.task.index == 1 else None)
-    done = ask(executor, honest, [7, 8, 7])
+    kept = tmp_path / "results.jsonl"
+    done = ask(executor, honest, [7, 8, 9], store=kept)
+    assert {r["index"]: r["reason"] for r in store.read(kept)} == {0: None, 1: "CRASH", 2: None}
     assert [f.verdict.name for f in done] == ["HOLDS", "UNKNOWN", "HOLDS"]
     assert done[1].result.reason is Reason.CRASH
     assert str(lost) in done[1].result.detail
     assert sum(o.task.index == 1 for o in executor.given) == times
+    again = ask(Fated(lambda order, n: None), honest, [7, 8, 9], store=kept)
+    assert [(f.verdict, f.resumed) for f in again] == [(truth(7), True), (truth(8), False), (truth(9), True)]
 
 
 def test_a_broken_executor_is_an_error_and_what_is_done_is_kept(honest: Honest, tmp_path: Path) -> None:
@@ -158,7 +162,7 @@ def test_executors_are_checked(honest: Honest) -> None:
 def scheduler() -> Iterator[str]:
     """The address of a scheduler that runs in this process, and so do its two workers."""
     distributed = pytest.importorskip("distributed")
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "protocol": "tcp", "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "protocol": "tcp", "dashboard_address": "127.0.0.1:0"}
     with distributed.LocalCluster(**options) as cluster:
         yield cluster.scheduler_address
 

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from qspec.deadline import Deadline, OutOfTime
+from qspec.deadline import Deadline, OutOfTime, tell
 from qspec.engines.delta import affine_forms
 from qspec.engines.delta.atoms import Atoms, Bounded, Ints, Pairs, atoms_of, bound, open_pairs
 from qspec.engines.delta.cases import Booleans, Case, cases, every, hold, refuted, some
@@ -129,6 +129,7 @@ class Search:
         while self.frontier.heap and not self._patience_is_over():
             if self.deadline.passed():
                 return self._outcome("unknown", "time")
+            tell("boxes", self.boxes)
             self._step(self.frontier.pop(self.size))
             if self.judge.solution is None and self.frontier.heap and self.boxes >= again:
                 self._climb(first=again == first)

@@ -18,7 +18,7 @@ from qspec.attack.descents import DEAR
 from qspec.bounds.backward_substitution import by_slopes, derive, repeats
 from qspec.bounds.interval import Interval
 from qspec.bounds.layout import Layout
-from qspec.deadline import Deadline, OutOfTime
+from qspec.deadline import Deadline, OutOfTime, tell
 from qspec.engines.dual import domain as domains
 from qspec.engines.dual import exhaustive
 from qspec.engines.dual.apart import Apart, compound, with_sharp_facts
@@ -243,6 +243,7 @@ class _Search:
         early = EARLY if len(self.open) <= runner.size else 0
         targets: int | None = wanted(self.query.program, self.view.shape, root)
         for rounds in count():
+            tell("domains", self.visited)
             if rounds >= early and self.open and self.solution is None:
                 self._look()
             if self.solution is not None:

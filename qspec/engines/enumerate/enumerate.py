@@ -10,7 +10,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray, shrink
 from qspec.attack.flat_inputs import Box
-from qspec.deadline import NEVER, Deadline, compiled
+from qspec.deadline import NEVER, Deadline, compiled, tell
 from qspec.errors import SoundnessError, UnsupportedError
 from qspec.ir.integer import Query
 from qspec.ir.reference import evaluate, holds, row_bytes, satisfies, together
@@ -87,6 +87,7 @@ def _listed(query: Query, box: Box, deadline: Deadline) -> Enumeration:
         if first is None and np.any(solved):
             first = box.split(shrink(points[np.argmax(solved)]))
         checked, violations = checked + len(points), violations + int(solved.sum())
+        tell("assignments", checked, box.points)
     return Enumeration(box.points, checked, violations, first)
 
 
@@ -99,6 +100,7 @@ def _swept(query: Query, sweep: Sweep, deadline: Deadline) -> Enumeration:
         portion = min(portion, blocks - done)
         count, point = sweep.count(done, done + portion)
         done, violations = done + portion, violations + count
+        tell("blocks of assignments", done, blocks)
         if first is None and point is not None:
             first = box.split(shrink(point))
             if not satisfies(query, first):
