@@ -171,8 +171,8 @@ def main() -> None:
             table(["what", "count"], found),
             f"\nUndisturbed: {', '.join(f'{line[1]} {line[0]}' for line in undisturbed[3:])}.",
             "\n## A model of larger clusters\n",
-            f"Measured: {1000 * central:.1f} CPU ms a query here (asking, storing, scheduling), and {1000 * alone:.1f} CPU ms a query by which",
-            "a worker of the cluster needs more than a worker process. Delays of networks are left out.\n",
+            f"Measured: {1000 * central:.1f} CPU ms a query here (asking, storing, scheduling), and {1000 * alone:.1f} CPU ms by which",
+            "a worker of the cluster needs more for a query than a worker process. Delays of networks are left out.\n",
             table(["seconds of a query", "workers", "queries a second", "time that workers work"], scaled),
             "",
         ]

@@ -98,7 +98,7 @@ def test_a_query_that_is_lost_twice_is_unknown(honest: Honest, tmp_path: Path, l
     kept = tmp_path / "results.jsonl"
     done = ask(executor, honest, [7, 8, 9], store=kept)
     assert {r["index"]: r["reason"] for r in store.read(kept)} == {0: None, 1: "CRASH", 2: None}
-    assert [f.verdict.name for f in done] == ["HOLDS", "UNKNOWN", "HOLDS"]
+    assert [f.verdict.name for f in done] == ["HOLDS", "UNKNOWN", "VIOLATED"]
     assert done[1].result.reason is Reason.CRASH
     assert str(lost) in done[1].result.detail
     assert sum(o.task.index == 1 for o in executor.given) == times
