@@ -19,7 +19,15 @@ def writable(path: Path) -> bool:
 
 @contextmanager
 def replacing(path: Path) -> Generator[BinaryIO]:
-    """Open a file that takes the place of `path` when the block ends without an error; raises OSError or ValueError where it cannot."""
+    """Open a file that takes the place of `path` when the block ends without an error; raises OSError or ValueError where it cannot.
+
+    No file takes the place of what is none: a pipe is written to as it is, a device or a folder raises SpecError.
+    """
+    check_plain(path, "what is to be written")
+    if path.is_fifo():
+        with path.open("wb") as stream:
+            yield stream
+        return
     part = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
         with part.open("xb") as stream:

@@ -21,7 +21,9 @@ from qspec.lowering.evaluate import program, trace
 from qspec.network.layers import Conv2D, Dense
 from qspec.readers.load import load
 from qspec.readers.onnx_file import read_graph
+from qspec.readers.onnx_quantized import expect_semantics
 from qspec.readers.tflite_file import read_model
+from qspec.runtimes.registry import tflite_runtime
 from qspec.support import checks
 from qspec.support.plain import document
 
@@ -59,11 +61,11 @@ def lint(path: str | Path, *, twin: str | Path | RealNetwork | None = None, inpu
     Parameters are looked at in any case: biases at the end of int32, dead channels, accumulators that can leave int32, float parameters,
     pairs that onnxruntime merges. With `inputs`, codes of shape (samples, *input shape), signals that saturate; and beside `twin`, the
     float network or its file, each layer's distance in codes and activations that the converter dropped. The first 256 inputs are looked
-    at. Raises ModelFileError on a damaged file, ShapeError or SpecError on inputs that do not fit.
+    at. Raises ModelFileError on a damaged file, ShapeError or SpecError on inputs that do not fit, UnsupportedError on unknown semantics.
     """
     checks.path(path, "a file")
     if semantics is not None:
-        checks.text(semantics, "the semantics")
+        _expect_semantics(str(path), checks.text(semantics, "the semantics"))
     if twin is not None and inputs is None:
         raise SpecError("a twin is compared on inputs", given="no inputs", expected="inputs=…, codes of the quantised network")
     found = list(_parameters(path))
@@ -108,6 +110,14 @@ def _of_network(network: Network) -> Iterator[Weighted]:
             reach = int(max(np.abs(codes.lower - zeros).max(), np.abs(codes.upper - zeros).max()))
             bias = None if stage.layer.bias is None else stage.layer.bias.codes
             yield Weighted(repr(stage.name), stage.layer.kernel.codes, bias, reach)
+
+
+def _expect_semantics(path: str, semantics: str) -> None:
+    """Raise UnsupportedError on a name that no runtime of such files has: that nothing reads a file is a finding, this is none."""
+    if path.endswith(".tflite"):
+        tflite_runtime(semantics)
+    elif path.endswith((".onnx", ".onnx.gz")):
+        expect_semantics(semantics)
 
 
 def _network(path: str | Path, semantics: str | None) -> Network | Finding:

@@ -38,7 +38,7 @@ def region_robustness(network: Network, centre: object, label: int | Parameter, 
     codes, chosen = _centre(network, centre), _chosen(x, where)
     low, high = code_range(_layer(network).format, x.shape)
     if radius is not None:
-        checks.whole(radius, "the radius", least=0)
+        checks.whole(radius, "the radius", least=0, most=int((high - low).max()))
         low, high = np.maximum(low, codes - radius), np.minimum(high, codes + radius)
     least, most = np.where(chosen, low, codes).reshape(x.shape), np.where(chosen, high, codes).reshape(x.shape)
     x = network.input("x", lower=least, upper=most)  # a box of codes: a condition on thousands of them would be carried along

@@ -203,3 +203,13 @@ def test_gain_takes_every_factor_that_matters() -> None:
     fine = np.clip(rounded + zero, -32, 31)[~between]
     assert {c.tobytes() for c in codes.reshape(len(codes), -1)} == {c.tobytes() for c in fine}
     assert len({c.tobytes() for c in fine}) > 50
+
+
+def test_a_region_is_no_wider_than_its_codes() -> None:
+    network = qs.load("iris-4bit")
+    centre, label = [50, 30, 14, 2], 0
+    widest = sensors.region_robustness(network, centre, label, where=[0], radius=127)
+    assert qs.verify(widest).verdict is qs.verify(sensors.region_robustness(network, centre, label, where=[0])).verdict
+    for radius in (128, 10**30, -1, 0.5):
+        with pytest.raises(qs.SpecError, match="the radius"):
+            sensors.region_robustness(network, centre, label, where=[0], radius=radius)  # pyright: ignore[reportArgumentType]

@@ -112,3 +112,9 @@ def test_layers_and_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_refused(network: qs.Network, samples: object, says: str) -> None:
     with pytest.raises(qs.QspecError, match=says):
         qs.bit_flips(network, samples)
+
+
+def test_no_layers_have_no_bits() -> None:
+    for call in (lambda: qs.bit_flips(DENSE, [[1, 2]], layers=[]), lambda: DENSE.perturb(weights=1, layers=[])):
+        with pytest.raises(qs.NetworkError, match="no stored parameters"):
+            call()

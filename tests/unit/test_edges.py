@@ -191,6 +191,29 @@ def test_a_device_is_no_store_and_no_result(folder: Path, capsys: pytest.Capture
     assert "defect" not in capsys.readouterr().err
 
 
+def test_no_file_takes_the_place_of_a_device_or_a_pipe(tmp_path: Path) -> None:
+    """As root a rename would have replaced the device for everybody; a pipe stays one, and carries what is written."""
+    net, pipe = qs.load("iris-4bit"), tmp_path / "pipe"
+    twin = tmp_path / "device"
+    twin.symlink_to(os.devnull)
+    for path in (os.devnull, twin, tmp_path):
+        with pytest.raises(qs.SpecError, match="is no file"):
+            qs.to_c(net, path)
+    assert Path(os.devnull).is_char_device()
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    qs.to_c(net, pipe)
+    assert pipe.is_fifo()
+    assert os.read(reader, 1 << 16).startswith(b"/* iris-4bit")
+    os.close(reader)
+
+
+@pytest.mark.parametrize("path", ["", "\0", "a\0b", b"a", 5])
+def test_names_that_no_file_has_are_refused(path: object) -> None:
+    with pytest.raises(qs.SpecError, match="is no path"):
+        qs.to_c(qs.load("iris-4bit"), path)  # pyright: ignore[reportArgumentType]
+
+
 @contextmanager
 def full_after(size: int) -> Generator[None]:
     """Make every file end after so many bytes, as a full disk does; within a block only, since pytest may write files."""

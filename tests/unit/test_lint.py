@@ -146,6 +146,8 @@ def test_what_is_no_question_is_refused(made):
         qs.lint(made[0], twin=made[1])
     with pytest.raises(qs.ShapeError, match="do not fit"):
         qs.lint(made[0], inputs=np.zeros((1, 3), int))
+    with pytest.raises(qs.UnsupportedError, match="no such runtime semantics"):
+        qs.lint(made[0], semantics="nobody")
 
 
 def test_a_twin_with_other_layers_is_named(made):
