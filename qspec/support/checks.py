@@ -130,9 +130,10 @@ def names(value: object, what: str) -> tuple[str, ...]:
 
 def path(value: object, what: str) -> str | PathLike[str]:
     """Return the name of a file; raises SpecError on anything else, and on names that no file can have."""
-    if not isinstance(value, str | PathLike) or "\0" in str(value) or not str(value):
-        raise SpecError(f"{what} is no path", given=repr(value), expected="a text or a pathlib.Path")
-    return cast("str | PathLike[str]", value)
+    name = cast("str | PathLike[str]", value) if isinstance(value, str | PathLike) else ""
+    if not str(name) or "\0" in str(name):
+        raise SpecError(f"{what} is no path", given=repr(cast("object", value)), expected="a text or a pathlib.Path")
+    return name
 
 
 def function(value: object, what: str, expected: str) -> None:
