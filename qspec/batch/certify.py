@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal, Unpack, get_args
 
 import numpy as np
 
@@ -38,6 +38,7 @@ from qspec.solver import Limits, Reason
 from qspec.support import checks
 from qspec.support.threads import single_threaded
 from qspec.support.watch import stop_if_cancelled
+from qspec.verify.options import LimitOptions, limits_of
 from qspec.verify.result import Verdict
 
 Branching = Literal["steps", "input"]
@@ -63,13 +64,11 @@ def certify(
     radius: int,
     *,
     branching: Branching = "steps",
-    timeout: float | None = 60.0,
-    memory: int | None = 8192,
     workers: int = 1,
     store: str | os.PathLike[str] | None = None,
     progress: bool = False,
-    seed: int = 0,
     certificates: Certificates = "none",
+    **options: Unpack[LimitOptions],
 ) -> Certification:
     """Decide for every sample whether all inputs within `radius` LSB of it (l-infinity) have its label; the first index wins ties.
 
@@ -86,6 +85,7 @@ def certify(
     Raises ShapeError or SpecError on samples that do not fit the network, UnsupportedError for networks that are not one array in, one
     vector out, SoundnessError if device and reference disagree.
     """
+    timeout, memory, seed = limits_of(options)
     checks.flag(progress, "progress")
     checks.choice(certificates, "certificates", get_args(Certificates))
     limit = Deadline.after(None, checks.memory(memory))

@@ -17,7 +17,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.arithmetic.rounding import Rounding, round_ratio
-from qspec.batch.curves import Judged, Share, Step, judged, shares, steps
+from qspec.batch.curves import Judged, Share, Step, judged, shares, steps, truths
 from qspec.batch.many import Batch, Finished, Values
 from qspec.batch.progress import tally
 from qspec.batch.records import ERROR, REAL, Bits, Record, of_line
@@ -32,13 +32,13 @@ from qspec.language.traversal import is_real, real_networks
 from qspec.quantization.accuracy import Labelled, accuracy, real_accuracy
 from qspec.quantization.agreement import LEAST, Agreement
 from qspec.quantization.calibrate import kept, quietly
-from qspec.solver import Solver
+from qspec.solver import Reason, Solver
 from qspec.support import checks
 from qspec.support.checks import listed
 from qspec.support.optional import need
 from qspec.support.plain import plain
 from qspec.verify.options import DEFAULT_REAL, DEFAULT_SOLVER, SearchOptions, Settings
-from qspec.verify.result import Result, Verdict
+from qspec.verify.result import Result, Verdict, all_hold
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -67,7 +67,19 @@ class Sweep:
 
     def to_dict(self) -> dict[str, object]:
         """Return everything as JSON values, schema `qspec.sweep/1`; exact numbers stay exact."""
-        return {"schema": "qspec.sweep/1", "text": str(self), "rows": plain(self.rows())}
+        reason = None if self.reason is None else self.reason.name
+        return {"schema": "qspec.sweep/1", "verdict": self.verdict.name, "reason": reason, "text": str(self), "rows": plain(self.rows())}
+
+    @property
+    def verdict(self) -> Verdict:
+        """VIOLATED if a property is at some number of bits, HOLDS if all are proved at all of them, else UNKNOWN; by exact methods."""
+        true = truths(self.records)
+        return all_hold(true.get((r.bits, r.subject), Verdict.UNKNOWN) for r in self.records if r.bits is not None)
+
+    @property
+    def reason(self) -> Reason | None:
+        """INCOMPLETE if the verdict is unknown; the rows say more."""
+        return Reason.INCOMPLETE if self.verdict is Verdict.UNKNOWN else None
 
     @cached_property
     def shares(self) -> list[Share]:

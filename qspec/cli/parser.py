@@ -272,7 +272,8 @@ def _evaluate(parser: Parser) -> None:
 
 
 def _option(parser: Parser) -> None:
-    text = "how its format is read, such as semantics=xnnpack or normalized=true; repeatable (see docs/readers.md)"
+    runtime_options.semantics(parser)
+    text = "how its format is read, such as normalized=true; repeatable (see docs/readers.md)"
     parser.add_argument("--option", metavar="NAME=VALUE", action="append", default=[], help=text)
 
 
@@ -390,8 +391,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "net.tflite --between tflm xnnpack --inputs x.npz --tolerance 2",
     ),
     "lint": ("net.tflite", "net.tflite --twin net.h5 --inputs images.npy --json findings.json"),
-    "import": ("net.onnx -o net.qspec", "net.tflite --option semantics=xnnpack -o net.qspec"),
-    "evaluate": ("net.qspec images.npy -o outputs.npy", "net.tflite images.npy --option semantics=xnnpack -o outputs.npy"),
+    "import": ("net.onnx -o net.qspec", "net.tflite --semantics xnnpack -o net.qspec"),
+    "evaluate": ("net.qspec images.npy -o outputs.npy", "net.tflite images.npy --semantics xnnpack -o outputs.npy"),
     "show": ("digits-6bit", "net.qspec", "spec.py:robust"),
     "solvers": ("",),
     "demo": ("", "-o picture.png"),

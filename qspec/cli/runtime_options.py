@@ -16,7 +16,7 @@ number.__name__ = "number of seconds"  # argparse: "invalid number of seconds va
 def agree(parser: ArgumentParser) -> None:
     """Add the options of `qspec agree`."""
     parser.add_argument("file", metavar="FILE", help="quantised .tflite or .onnx file")
-    _semantics(parser)
+    semantics(parser)
     parser.add_argument("--runtime", metavar="NAME", help="the real runtime (default: the one that the semantics names)")
     parser.add_argument("--input", metavar="FORMAT", help="the format of a QONNX input that the file does not state: 'uint8(1/255)'")
     parser.add_argument("--inputs", metavar="FILE.npy", help="codes of the input, shape (samples, *shape) (default: random ones)")
@@ -44,9 +44,10 @@ def lint(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="quantised .tflite, .onnx or .qspec file")
     parser.add_argument("--twin", metavar="FILE", help="the float network that was quantised: .onnx, .h5 or .keras; needs --inputs")
     parser.add_argument("--inputs", metavar="FILE", help="codes of the input, (samples, *shape): FILE.npy or FILE.npz:NAME")
-    parser.add_argument("--semantics", metavar="NAME", help="the runtime whose kernels the file is read for")
+    semantics(parser)
 
 
-def _semantics(parser: ArgumentParser) -> None:
+def semantics(parser: ArgumentParser) -> None:
+    """Add the option that names a runtime."""
     names = "tflm (default), litert-reference, litert-optimized, xnnpack for .tflite; ort-qlinear for .onnx"
     parser.add_argument("--semantics", metavar="NAME", help=f"whose arithmetic a file of a runtime has: {names}")

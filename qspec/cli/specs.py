@@ -138,6 +138,14 @@ def setting(text: str) -> tuple[str, object]:
     return name, _array(Path(value[1:])) if value.startswith("@") else _json(value, name)
 
 
+def reader_options(texts: Sequence[str], semantics: str | None) -> dict[str, Any]:
+    """Return the options of a reader by name; raises SpecError if the semantics are named twice."""
+    options = dict(map(reader_option, texts))
+    if semantics is not None and "semantics" in options:
+        raise SpecError("the semantics are named twice", given=f"{semantics} and {options['semantics']}", expected="--semantics alone")
+    return options if semantics is None else options | {"semantics": semantics}
+
+
 def reader_option(text: str) -> tuple[str, Any]:
     """Return the name and the value of an option of a reader, `NAME=VALUE`: true, false, a number as JSON has it, or else a text."""
     name, mark, value = text.partition("=")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from qspec.arithmetic.integers import rational
 from qspec.deadline import NEVER, Deadline
 from qspec.errors import SoundnessError, SpecError
 from qspec.support import checks
 from qspec.support.threads import single_threaded
+from qspec.verify.options import LimitOptions, limits_of
 
 if TYPE_CHECKING:
     from qspec.engines.difference.largest import ErrorBounds, LargestError
@@ -39,8 +40,7 @@ def largest_error(
     upper: object = None,
     outputs: Sequence[int] | None = None,
     gap: object = 0,
-    timeout: float | None = 60.0,
-    seed: int = 0,
+    **options: Unpack[LimitOptions],
 ) -> LargestError:
     """Close the interval around the largest error of some outputs to at most `gap`, as far as `timeout` seconds allow; see `error_bounds`.
 
@@ -49,10 +49,11 @@ def largest_error(
     """
     from qspec.engines.difference.largest import exact_errors
 
+    timeout, memory, seed = limits_of(options)
     allowed = rational(gap)
     if allowed < 0:
         raise SpecError("no gap", given=gap, expected="a number of at least 0")
-    deadline = Deadline.after(checks.seconds(timeout, zero=True))
+    deadline = Deadline.after(checks.seconds(timeout, zero=True), checks.memory(memory))
     found = None
     for found in narrowing_error(fixed, real, lower=lower, upper=upper, outputs=outputs, seed=seed, deadline=deadline):
         if deadline.passed() or found.upper - found.lower <= allowed:

@@ -21,11 +21,15 @@ Presolve = Literal["passes", "branch"]
 
 
 class LimitOptions(TypedDict, total=False):
-    """What a run may use: `timeout` in seconds of wall-clock time, `memory` in MiB (None: no limit), the `seed` of searches and solvers."""
+    """What a run may use: `timeout` in seconds of wall-clock time, `memory` in MiB (None: no limit), the `seed` of searches and solvers.
+
+    `limits` is all three as one value, `qs.Limits`, instead.
+    """
 
     timeout: float | None
     memory: int | None
     seed: int
+    limits: Limits
 
 
 class SearchOptions(LimitOptions, total=False):
@@ -48,6 +52,29 @@ class Options(SearchOptions, total=False):
     """Everything that `verify` and its relatives take beside the property; `solver` is a name or a solver, None the native one."""
 
     solver: str | Solver | None
+
+
+def unfolded(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with `limits` as the three that it stands for; raises SpecError if one of these is given as well."""
+    options = dict(given)
+    if "limits" not in options:
+        return options
+    limits = options.pop("limits")
+    if not isinstance(limits, Limits):
+        raise SpecError("no limits", given=limits, expected="qs.Limits(seconds, memory, seed)")
+    parts = {"timeout": limits.seconds, "memory": limits.memory, "seed": limits.seed}
+    if twice := sorted(set(parts) & set(options)):
+        raise SpecError("limits are given twice", given=f"limits and {', '.join(twice)}", expected="one or the other")
+    return options | parts
+
+
+def limits_of(given: Mapping[str, Any]) -> tuple[float | None, int | None, int]:
+    """Return timeout, memory and seed of options that are no others, as given or as they are by default; they are not checked."""
+    names = LimitOptions.__annotations__
+    if stray := sorted(set(given) - set(names)):
+        raise SpecError("no such option", given=", ".join(stray), expected=", ".join(names))
+    found = unfolded({"limits": Limits()}) | unfolded(given)
+    return found["timeout"], found["memory"], found["seed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +115,7 @@ class Settings:
                 expected=", ".join(known),
                 advice=f"spec.at({stray[0]}=…) gives a parameter of the property its value",
             )
-        return cls(**cast("dict[str, Any]", {**defaults, **given}))
+        return cls(**{**defaults, **unfolded(given)})
 
     @property
     def limits(self) -> Limits:

@@ -14,6 +14,7 @@ import qspec as qs
 from qspec.certificate.claim import check_property
 from qspec.cli import main
 from qspec.cli.parser import COMMANDS
+from qspec.errors import SpecError
 from tests.unit.test_onnx_real import node, write
 
 FOUR = qs.Fixed(4, 0)
@@ -43,9 +44,15 @@ RESULTS: dict[str, tuple[Callable[[], object], str | None]] = {
     "optimize": (lambda: qs.optimize(qs.maximize(NET(X)[0] / 3, X)), None),
     "fewest_bits": (lambda: qs.fewest_bits(of_width, near, bits=[2, 3]), "HOLDS"),
     "certify": (lambda: qs.certify(NET, [[5, 3], [1, 1]], [0, 0], 0, timeout=0), "HOLDS"),
-    "sweep": (lambda: qs.sweep({2: of_width(2)}, near, workers=1), None),
-    "largest_error": (lambda: qs.largest_error(of_width(3), REAL, lower=0, upper=0), None),
-    "error_bounds": (lambda: qs.error_bounds(of_width(3), REAL), None),
+    "sweep": (lambda: qs.sweep({2: of_width(2)}, near, workers=1), "HOLDS"),
+    "a sweep that refutes": (
+        lambda: qs.sweep({2: of_width(2)}, lambda n: qs.properties.local_robustness(n, [5, 3], 3, 0), workers=1),
+        "VIOLATED",
+    ),
+    "a sweep that decides nothing": (lambda: qs.sweep({3: of_width(3)}, near, solvers=["falsify"], timeout=1, workers=1), "UNKNOWN"),
+    "largest_error": (lambda: qs.largest_error(of_width(3), REAL, lower=0, upper=0), "HOLDS"),
+    "largest_error at once": (lambda: qs.largest_error(of_width(2), REAL, timeout=0), "UNKNOWN"),
+    "error_bounds": (lambda: qs.error_bounds(of_width(3), REAL), "HOLDS"),
     "bit_flips": (lambda: qs.bit_flips(NET, [[5, 3]]), None),
     "accumulators": (lambda: qs.accumulators(NET), None),
     "least_accumulators": (lambda: qs.least_accumulators(NET, timeout=5), None),
@@ -72,6 +79,32 @@ def test_exact_numbers_stay_exact() -> None:
     thirds = qs.largest_value(lambda v: qs.forall(X, then=NET(X)[0] <= 40 - v), high=40, step="1/3")
     assert thirds.to_dict()["holds"] == str(thirds.holds) or thirds.to_dict()["holds"] == int(thirds.holds or 0)
     assert thirds.holds == 25
+
+
+LIMITS = qs.Limits(seconds=20, memory=2000, seed=3)
+LIMITED: dict[str, Callable[..., object]] = {
+    "verify": lambda **o: qs.verify(HOLDS, **o),
+    "falsify": lambda **o: qs.falsify(HOLDS, **o),
+    "compare": lambda **o: qs.compare(HOLDS, solvers=["bounds"], **o),
+    "verify_many": lambda **o: next(iter(qs.verify_many(RADIUS, [{"radius": 2}], workers=1, **o))).outcome,
+    "largest_radius": lambda **o: qs.largest_radius(RADIUS, **o),
+    "largest_value": lambda **o: qs.largest_value(lambda v: RADIUS.at(radius=v), high=3, step=1, **o),
+    "optimize": lambda **o: qs.optimize(qs.maximize(NET(X)[0] / 3, X), **o),
+    "fewest_bits": lambda **o: qs.fewest_bits(of_width, near, bits=[2, 3], **o),
+    "certify": lambda **o: qs.certify(NET, [[5, 3]], [0], 0, **o),
+    "sweep": lambda **o: qs.sweep({2: of_width(2)}, near, workers=1, **o),
+    "largest_error": lambda **o: qs.largest_error(of_width(3), REAL, lower=0, upper=0, **o),
+}
+
+
+@pytest.mark.parametrize("name", LIMITED)
+def test_limits_are_one_value_or_three_keywords(name: str) -> None:
+    found = LIMITED[name](limits=LIMITS)
+    if isinstance(found, qs.Result):
+        assert found.limits == LIMITS
+    for wrong, says in (({"limits": LIMITS, "seed": 1}, "given twice"), ({"limits": 20}, "no limits"), ({"timeuot": 1}, "no such option")):
+        with pytest.raises(SpecError, match=says):
+            LIMITED[name](**wrong)
 
 
 SPEC = """
@@ -101,7 +134,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "flips": ("net.tflite", "--inputs", "codes.npy", "--radius", "0", "--no-replay"),
     "lint": ("net.tflite",),
     "import": ("net.onnx", "-o", "other.qspec"),
-    "evaluate": ("net.qspec", "codes.npy", "-o", "out.npy"),
+    "evaluate": ("net.tflite", "codes.npy", "--semantics", "xnnpack", "-o", "out.npy"),
     "show": ("net.qspec",),
     "solvers": (),
     "demo": ("-o", "demo.png"),

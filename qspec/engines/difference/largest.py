@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
 from time import perf_counter
+from typing import Literal
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from qspec.lowering.real_layers import enclose
 from qspec.network.graph import Graph
 from qspec.network.layers import Input
 from qspec.network.real_graph import RealGraph
+from qspec.solver import Reason
 from qspec.support import checks
 from qspec.support.plain import document
 
@@ -40,6 +42,16 @@ class ErrorBounds:
 
     lower: Floats
     upper: Floats
+
+    @property
+    def verdict(self) -> Literal["HOLDS"]:
+        """What is said of every input of the box: bounds that come out are proved."""
+        return "HOLDS"
+
+    @property
+    def reason(self) -> None:
+        """None: nothing is open."""
+        return
 
     def to_dict(self) -> dict[str, object]:
         """Return the bounds as JSON values, schema `qspec.error-bounds/1`."""
@@ -67,6 +79,16 @@ class LargestError:
     def to_dict(self) -> dict[str, object]:
         """Return everything as JSON values, schema `qspec.largest-error/1`; exact numbers stay exact."""
         return document(self, "qspec.largest-error/1")
+
+    @property
+    def verdict(self) -> Literal["HOLDS", "UNKNOWN"]:
+        """HOLDS if the largest error is known exactly, else UNKNOWN; the ends of the interval are proved in any case."""
+        return "HOLDS" if self.closed else "UNKNOWN"
+
+    @property
+    def reason(self) -> Reason | None:
+        """INCOMPLETE if the interval is open: time or the gap allowed ended it."""
+        return None if self.closed else Reason.INCOMPLETE
 
     @property
     def closed(self) -> bool:
