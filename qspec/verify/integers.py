@@ -38,21 +38,19 @@ class Run(Session):
     compiled: Compiled
     asked: Solver
     settings: Settings
-
-    @property
-    def pipeline(self) -> Pipeline:
-        """The passes that reduce a query before a solver is asked."""
-        kept = Pipeline().without(*self.settings.without)
-        return kept.adding("split") if self.settings.split else kept
+    pipeline: Pipeline
+    """The passes that reduce a query before a solver is asked."""
 
 
 def compiled(begun: Session, asked: Solver, settings: Settings) -> Run:
-    """Compile what was started; raises SpecError if it is malformed, OutOfTime, and OutOfMemory."""
+    """Compile what was started; raises SpecError if it is malformed or there is no such pass, OutOfTime, and OutOfMemory."""
+    kept = Pipeline().without(*settings.without)
     since = perf_counter()
     made = compile_property(begun.spec, deadline=begun.deadline)
     begun.query = made.query
     begun.spend("compile", since)
-    return Run(compiled=made, asked=asked, settings=settings, **vars(begun))
+    pipeline = kept.adding("split") if settings.split else kept
+    return Run(compiled=made, asked=asked, settings=settings, pipeline=pipeline, **vars(begun))
 
 
 def is_native(asked: Solver, theory: str | None) -> bool:

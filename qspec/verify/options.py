@@ -115,7 +115,7 @@ class Settings:
                 expected=", ".join(known),
                 advice=f"spec.at({stray[0]}=…) gives a parameter of the property its value",
             )
-        return cls(**{**defaults, **unfolded(given)})
+        return cls(**cast("dict[str, Any]", {**defaults, **unfolded(given)}))
 
     @property
     def limits(self) -> Limits:
