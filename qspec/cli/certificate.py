@@ -58,6 +58,10 @@ def _verified(proof: Certificate, claim: Claim, case: Property) -> Outcome:
             f"{painted('UNKNOWN')}\n{case.name}: no verified proof, which does not mean that the claim is false\n{error}", Exit.UNKNOWN
         )
     checked = f"checked by the verified checker ({accepted.prover}, {accepted.seconds:.2f} s)"
+    if accepted.assumed:
+        left = f"{claim.verdict} if there is no solution in {domains(accepted.assumed)}, as says {sources(proof.assumed)}; {checked}"
+        advice = "`--ask SOLVER` asks a solver about them, without `--verified`"
+        return Outcome(f"{painted('UNKNOWN')}\n{case.name}: {left}\nquery {proof.query}\n{claim.statement}\n{advice}", Exit.UNKNOWN)
     verdict = claim.verdict
     return Outcome(f"{painted(verdict)}\n{case.name}: {verdict}; {checked}\nquery {proof.query}\n{claim.statement}")
 

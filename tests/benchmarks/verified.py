@@ -121,7 +121,7 @@ def row(name: str, cases: Iterator[Case]) -> list[object]:
         found, _ = answers(texts)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         proving += after.ru_utime + after.ru_stime - spent.ru_utime - spent.ru_stime
-        count, ours = count + len(block), ours + sum(answer.startswith(ACCEPTED) for answer in found)
+        count, ours = count + len(block), ours + sum(answer.startswith(f"{ACCEPTED} ") for answer in found)
         print(name, count, ours, other, file=sys.stderr, flush=True)
     return [name, count, other, ours, theirs, proving, writing]
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from qspec.arithmetic.rounding import round_ratio
+from qspec.certificate.check import check
 from qspec.certificate.dump_steps import text
 from qspec.certificate.file import LIST, Certificate
 from qspec.certificate.points import EVEN
-from qspec.certificate.verified import ACCEPTED, answers, check_verified
+from qspec.certificate.verified import ACCEPTED, ASIDE, answers, check_verified
 from qspec.errors import CertificateError
 from qspec.ir import linear
 from qspec.ir.digest import digest
@@ -24,6 +25,7 @@ from qspec.ir.integer_builder import Builder
 from tests.soundness.naive_proofs import Writer
 from tests.soundness.random_queries import KINDS, Kind, random_query, solutions
 from tests.soundness.test_certificate_check import MUTATIONS, accepted, disjunctive, examples
+from tests.soundness.test_cubes import wild_proof
 
 
 def verdicts(cases: list[tuple[Query, Certificate]]) -> list[bool]:
@@ -132,3 +134,21 @@ def test_the_digest_must_be_that_of_the_query() -> None:
     solvable, wrong = examples(True)[0]
     with pytest.raises(CertificateError, match="is wrong"):
         check_verified(replace(wrong, query=digest(solvable)), solvable)
+
+
+def test_a_proof_with_assumptions_is_accepted_but_for_them() -> None:
+    """All solutions lie in what is put aside: as many domains as the other checker says. Without its assumption such a proof is none."""
+    cases: list[tuple[Query, Certificate, int]] = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        query = random_query(rng, max_points=30)
+        certificate = wild_proof(query, rng)
+        cases.append((query, certificate, len(check(certificate, query, partial=True).assumed)))
+    found, _ = answers([text(query, certificate) for query, certificate, _ in cases])
+    expected = [f"{ASIDE} {n} {digest(query)}" if n else f"{ACCEPTED} {digest(query)}" for query, _, n in cases]
+    assert found == expected
+    assert sum(n > 1 for _, _, n in cases) > 10
+    query, certificate, number = next(case for case in cases if case[2] > 1)
+    assert check_verified(certificate, query).assumed == number
+    with pytest.raises(CertificateError, match="does not accept"):
+        check_verified(replace(certificate, steps=certificate.steps[:-1], assumed=certificate.assumed[:-1]), query)

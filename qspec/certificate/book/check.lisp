@@ -13,9 +13,13 @@
 
 (defun check-file (file state)          ; the file holds (program goal bits steps name), and the answer is about what has this name
   (mv-let (end object state) (read-one file state)
-    (let ((wrong (if end :unreadable (verdict (at 0 object) (at 1 object) (at 2 object) (at 3 object))))
-          (name (at 4 object)))
-      (prog2$ (cond ((and (null wrong) (stringp name)) (cw "~%query: ~s0~%qspec-certificate: accepted~%" name))
+    (let* ((wrong (if end :unreadable (verdict (at 0 object) (at 1 object) (at 2 object) (at 3 object))))
+           (left (if (and (integerp wrong) (equal (head (at wrong (at 3 object))) :assume))
+                     (assumed (at 0 object) (at 1 object) (at 2 object) (at 3 object))
+                   :wrong))
+           (name (at 4 object)))
+      (prog2$ (cond ((and (consp left) (stringp name)) (cw "~%query: ~s0~%qspec-certificate: put aside ~x1~%" name (len left)))
+                    ((and (null wrong) (stringp name)) (cw "~%query: ~s0~%qspec-certificate: accepted~%" name))
                     ((integerp wrong) (cw "~%qspec-certificate: step ~x0 is wrong~%" wrong))
                     ((eq wrong :open) (cw "~%qspec-certificate: a domain is left open~%"))
                     (t (cw "~%qspec-certificate: not readable~%")))
