@@ -25,7 +25,7 @@ STEPS = 20
 """Gradient steps from each start, as in the paper."""
 
 
-class Rush(NamedTuple):
+class Ascent(NamedTuple):
     """Searches under way: where each is, which have met a solution, and the first one that each met."""
 
     points: jax.Array
@@ -35,10 +35,10 @@ class Rush(NamedTuple):
 
 
 @device.compiled
-def rush(target: Target, arrays: Arrays, points: jax.Array, aims: jax.Array, total: jax.Array) -> Rush:
+def projected_gradient(target: Target, arrays: Arrays, points: jax.Array, aims: jax.Array, total: jax.Array) -> Ascent:
     """Take `total` gradient steps from points (batch, size), within the boxes of `arrays`, of the same shape."""
 
-    def one(number: jax.Array, r: Rush) -> Rush:
+    def one(number: jax.Array, r: Ascent) -> Ascent:
         gradient = gradient_of(target, arrays, r.points, aims)
         momentum = MOMENTUM * r.momentum + gradient / (jnp.abs(gradient).mean(axis=-1, keepdims=True) + 1e-12)
         share = FIRST_STEP * (1 - number.astype(jnp.float32) / total)
@@ -46,13 +46,13 @@ def rush(target: Target, arrays: Arrays, points: jax.Array, aims: jax.Array, tot
         points = jnp.clip(r.points + jnp.sign(momentum).astype(r.points.dtype) * length, arrays.lower, arrays.upper)
         holds = judged(target, arrays, points, aims)[1]
         witness = jnp.where((holds & ~r.found)[:, None], points, r.witness)
-        return Rush(points, momentum, r.found | holds, witness)
+        return Ascent(points, momentum, r.found | holds, witness)
 
-    start = Rush(points, device.full(points.shape, 0, np.float32), judged(target, arrays, points, aims)[1], points)
+    start = Ascent(points, device.full(points.shape, 0, np.float32), judged(target, arrays, points, aims)[1], points)
     return device.repeat_between(device.number(0), total, one, start)
 
 
-class Crowd:
+class BatchedAttack:
     """Attacks boxes of one query, whose program and goal are read once; its goal has one disjunction."""
 
     def __init__(self, query: Query) -> None:
@@ -76,7 +76,8 @@ class Crowd:
             aim = filled(aims[rows].astype(np.int32)[:, None], size)
             with device.wide():
                 low, high, at, toward = sharding.rows(*given, aim)
-                done = rush(self.attack.target, self.attack.arrays._replace(lower=low, upper=high), at, toward, device.number(steps))
+                arrays = self.attack.arrays._replace(lower=low, upper=high)
+                done = projected_gradient(self.attack.target, arrays, at, toward, device.number(steps))
             count = len(lower[rows])
             found.append(np.asarray(done.found)[:count])
             points.append(np.asarray(done.witness)[:count].astype(np.int64))

@@ -9,7 +9,7 @@ import numpy as np
 from qspec.arithmetic.integers import IntArray, shrink
 from qspec.attack.descents import DEAR
 from qspec.attack.flat_inputs import Box
-from qspec.attack.greedy import draw, first_solution, stroll
+from qspec.attack.greedy import draw, first_solution, greedy_walk
 from qspec.attack.hunt import Hunt
 from qspec.bounds.interval import bound, decide
 from qspec.deadline import NEVER, Deadline, compiled
@@ -130,7 +130,7 @@ class Search:
         """Search what floats do not hold: sample, then walk."""
         rng = np.random.default_rng(self.seed)
         point = first_solution(self.query, self.box, draw(self.box, rng, 64))
-        return stroll(self.query, self.box, rng, walkers=16, moves=16, steps=64, deadline=deadline) if point is None else point
+        return greedy_walk(self.query, self.box, rng, walkers=16, moves=16, steps=64, deadline=deadline) if point is None else point
 
 
 def _listed(query: Query, box: Box) -> IntArray | None:

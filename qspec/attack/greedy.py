@@ -41,7 +41,7 @@ def first_solution(query: Query, box: Box, points: IntArray) -> IntArray | None:
     return points[found[0]] if found.size else None
 
 
-def stroll(
+def greedy_walk(
     query: Query, box: Box, rng: np.random.Generator, *, walkers: int, moves: int, steps: int, deadline: Deadline
 ) -> IntArray | None:
     """Return a solution met on greedy random walks, or None.

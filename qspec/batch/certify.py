@@ -300,7 +300,7 @@ class _Certifier:
             each = aims.shape[1]
             low, high, start = (np.repeat(a, each, axis=0) for a in (lower, upper, self.work.images[rows]))
             start = start if starts == 1 else self.rng.integers(low, high, endpoint=True)
-            found, points = asked.crowd(low, high, start, aims.reshape(-1), steps, self.deadline)
+            found, points = asked.attack(low, high, start, aims.reshape(-1), steps, self.deadline)
             hits = {int(rows[n // each]): points[n] for n in np.flatnonzero(found)[::-1]}
             self._settle({k: self._confirm(k, point) for k, point in hits.items()})
         self._spend("attack", since)

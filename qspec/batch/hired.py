@@ -16,7 +16,7 @@ from threading import Lock
 from uuid import uuid4
 
 from qspec.batch.pool import PAUSE
-from qspec.batch.worker import Death, Desk, Failure, Job, Reply, Task
+from qspec.batch.worker import Death, Failure, Job, Reply, Task, Worker
 from qspec.deadline import NEVER, Deadline, OutOfTime
 from qspec.errors import QspecError, SpecError
 from qspec.support.distribution import VERSION
@@ -47,7 +47,7 @@ class Order:
     version: str = VERSION
 
 
-_desks: OrderedDict[str, Desk] = OrderedDict()
+_workers: OrderedDict[str, Worker] = OrderedDict()
 _lock = Lock()
 
 
@@ -59,15 +59,15 @@ def carry_out(order: Order) -> Reply | None:
         )
         return Reply("", failure=Failure.of(other))
     with _lock:
-        desk = _desks.get(order.name)
-        if desk is None:
+        worker = _workers.get(order.name)
+        if worker is None:
             if order.job is None:
                 return None
-            desk = _desks[order.name] = Desk(order.job)
-        _desks.move_to_end(order.name)
-        while len(_desks) > JOBS:
-            _desks.popitem(last=False)
-    return desk.answer(order.task, lambda _: None)
+            worker = _workers[order.name] = Worker(order.job)
+        _workers.move_to_end(order.name)
+        while len(_workers) > JOBS:
+            _workers.popitem(last=False)
+    return worker.answer(order.task, lambda _: None)
 
 
 @dataclass(eq=False)
@@ -140,7 +140,7 @@ class Hired:
     def _key(self, task: Task) -> str:
         """Return the key of a query that nobody else can tell; empty if it is none."""
         try:
-            return Desk(self.job).key(task, self.job.settings.limits.deadline())
+            return Worker(self.job).key(task, self.job.settings.limits.deadline())
         except (QspecError, OutOfTime, MemoryError):
             return ""
 

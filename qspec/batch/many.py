@@ -13,7 +13,7 @@ from typing import Unpack, cast
 
 from qspec.batch.progress import tally
 from qspec.batch.store import Store, opened
-from qspec.batch.worker import Death, Desk, Job, Reply, Task
+from qspec.batch.worker import Death, Job, Reply, Task, Worker
 from qspec.deadline import Deadline, tell
 from qspec.errors import QspecError, SolverMissingError, SoundnessError, SpecError
 from qspec.language.formulas import Property
@@ -275,14 +275,14 @@ class Batch:
 
             yield from Hired(job, self._executor, self._workers, self._watched).answers(self._tasks())
         elif self._workers == 1:
-            desk = Desk(job)
+            worker = Worker(job)
             for task in self._tasks():
                 stop_if_cancelled(self._watched)
-                yield task, desk.answer(task, _nobody)
+                yield task, worker.answer(task, _nobody)
         else:
-            from qspec.batch.pool import Crew
+            from qspec.batch.pool import Pool
 
-            yield from Crew(job, self._workers, self._watched).answers(self._tasks())
+            yield from Pool(job, self._workers, self._watched).answers(self._tasks())
 
     def _finish(self, task: Task, reply: Reply | Death, store: Store | None) -> Finished:
         """Return what came of a task; a result that is new is on the disk before anybody sees it."""

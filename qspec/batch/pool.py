@@ -39,7 +39,7 @@ STARTS = 3
 """Workers in a row that may die before they are ready."""
 
 
-class Member:
+class WorkerProcess:
     """One worker process, and the task that it has."""
 
     def __init__(self) -> None:
@@ -93,17 +93,17 @@ class Member:
         return status
 
 
-class Crew:
+class Pool:
     """Up to `size` worker processes that answer the tasks of one job."""
 
     def __init__(self, job: Job, size: int, watched: Deadline = NEVER) -> None:
         self._job = job
         self._watched = watched
         self._size = size
-        self._members: list[Member] = []
+        self._processes: list[WorkerProcess] = []
         self._waiting: deque[Task] = deque()
         self._deaths: dict[int, int] = {}
-        self._unborn = 0
+        self._starting = 0
 
     def answers(self, tasks: Iterator[Task]) -> Generator[tuple[Task, Reply | Death]]:
         """Yield what came of each task as it comes; tasks are taken when somebody can do them. Stops all workers at its end."""
@@ -118,22 +118,22 @@ class Crew:
                     raise
                 yield from finished
                 finished.clear()
-                if not self._waiting and all(m.task is None for m in self._members):
+                if not self._waiting and all(m.task is None for m in self._processes):
                     return
         finally:
-            for member in self._members:
-                member.stop()
-            self._members.clear()
+            for process in self._processes:
+                process.stop()
+            self._processes.clear()
 
     def _hand_out(self, tasks: Iterator[Task], finished: list[tuple[Task, Reply | Death]]) -> None:
         """Give every worker that is free a task, and start workers for tasks that nobody is there for."""
         while True:
-            busy = sum(m.task is not None for m in self._members)
+            busy = sum(m.task is not None for m in self._processes)
             while busy + len(self._waiting) < self._size and (task := next(tasks, None)) is not None:
                 self._waiting.append(task)
-            while len(self._members) < min(self._size, busy + len(self._waiting)):
-                self._members.append(Member())
-            free = next((m for m in self._members if m.ready and m.task is None), None)
+            while len(self._processes) < min(self._size, busy + len(self._waiting)):
+                self._processes.append(WorkerProcess())
+            free = next((m for m in self._processes if m.ready and m.task is None), None)
             if free is None or not self._waiting:
                 return
             task = self._waiting.popleft()
@@ -143,46 +143,46 @@ class Crew:
 
     def _listen(self, finished: list[tuple[Task, Reply | Death]]) -> None:
         """Wait until some workers say something, if there are any, and take a message from each of them."""
-        by_channel = {m.channel: m for m in self._members}
+        by_channel = {m.channel: m for m in self._processes}
         stop_if_cancelled(self._watched)
         for channel in wait(list(by_channel), PAUSE if self._watched.listeners else None) if by_channel else ():
             finished.extend(self._heard(by_channel[cast(Connection, channel)]))
 
-    def _heard(self, member: Member) -> Iterator[tuple[Task, Reply | Death]]:
+    def _heard(self, process: WorkerProcess) -> Iterator[tuple[Task, Reply | Death]]:
         """Take one message from a worker; yields if it ends a task."""
         try:
-            message: object = member.channel.recv()
+            message: object = process.channel.recv()
         except (EOFError, OSError):
-            yield from self._bury(member)
+            yield from self._bury(process)
             return
         match message:
-            case Reply() if member.task is not None:
-                task, member.task = member.task, None
+            case Reply() if process.task is not None:
+                task, process.task = process.task, None
                 yield task, message
             case Failure():
                 raise SpecError("a worker cannot take the properties", given=message.given, expected=message.what, advice="workers=1")
             case str() if message == AWAKE:
-                member.take(self._job)
+                process.take(self._job)
             case str() if message == READY:
-                member.ready, self._unborn = True, 0
+                process.ready, self._starting = True, 0
             case str():
-                member.key = message
+                process.key = message
             case _:
                 raise InternalError("a worker says what nobody understands", given=message)
 
-    def _bury(self, member: Member) -> Iterator[tuple[Task, Reply | Death]]:
+    def _bury(self, process: WorkerProcess) -> Iterator[tuple[Task, Reply | Death]]:
         """Remove a worker that has died; its task is tried once more, then given up."""
-        self._members.remove(member)
-        status = member.stop()
-        if not member.ready:
-            self._unborn += 1
-            if self._unborn >= STARTS:
+        self._processes.remove(process)
+        status = process.stop()
+        if not process.ready:
+            self._starting += 1
+            if self._starting >= STARTS:
                 raise InternalError("workers die before they are ready", given=f"exit status {status}", advice="workers=1")
-        task = member.task
+        task = process.task
         if task is None:
             return
         self._deaths[task.index] = self._deaths.get(task.index, 0) + 1
         if self._deaths[task.index] < TRIES:
             self._waiting.appendleft(task)
         else:
-            yield task, Death(member.key, f"the worker that was asked ended with status {status}, and so did another before")
+            yield task, Death(process.key, f"the worker that was asked ended with status {status}, and so did another before")

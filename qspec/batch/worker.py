@@ -98,7 +98,7 @@ AWAKE, READY = "awake", "ready"
 """What a worker says before it is given the job, and when it has taken it."""
 
 
-class Desk:
+class Worker:
     """Answers the tasks of one job; compiled code of searches stays in the process from query to query."""
 
     def __init__(self, job: Job) -> None:
@@ -165,7 +165,7 @@ def main(connection: int, lifeline: int) -> None:
     with Connection(connection) as channel:
         channel.send(AWAKE)
         try:
-            desk = Desk(channel.recv())
+            worker = Worker(channel.recv())
         except Exception as error:  # noqa: BLE001 - the parent says it to the user
             return channel.send(Failure.of(error))
         channel.send(READY)
@@ -177,7 +177,7 @@ def main(connection: int, lifeline: int) -> None:
             except Exception as error:  # noqa: BLE001 - a value that cannot be rebuilt here belongs to one query
                 channel.send(Reply("", failure=Failure.of(error)))
                 continue
-            channel.send(desk.answer(task, channel.send))
+            channel.send(worker.answer(task, channel.send))
 
 
 def _end_with(lifeline: int) -> None:

@@ -67,7 +67,7 @@ def attacked(
             greedy += point is not None
         aims = np.repeat(asked.aims(low, high, 9), starts, axis=1)
         low, high = (np.repeat(a, aims.shape[1], axis=0) for a in (low, high))
-        hits, _ = asked.crowd(low, high, rng.integers(low, high, endpoint=True), aims.reshape(-1), steps)
+        hits, _ = asked.attack(low, high, rng.integers(low, high, endpoint=True), aims.reshape(-1), steps)
         fallen += int(hits.reshape(len(rows), -1).any(axis=1).sum())
     return len(chosen), fallen, greedy
 

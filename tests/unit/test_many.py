@@ -398,14 +398,14 @@ def test_a_defect_in_a_solver_is_an_unknown_that_names_it(honest: Honest, worker
 
 
 def test_closing_early_stops_the_workers(honest: Honest, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[pool.Member] = []
+    made: list[pool.WorkerProcess] = []
 
-    class Seen(pool.Member):
+    class Seen(pool.WorkerProcess):
         def __init__(self) -> None:
             super().__init__()
             made.append(self)
 
-    monkeypatch.setattr(pool, "Member", Seen)
+    monkeypatch.setattr(pool, "WorkerProcess", Seen)
     over = {"value": [7, BY_BOUNDS, 8]}
     many = qs.verify_many(MISSED, over, solver=Stuck(honest.folder), attack=False, workers=3, store=kept)
     assert next(many).index == 1

@@ -17,7 +17,7 @@ from qspec.language.formulas import argmax, forall
 from qspec.passes import Pipeline
 
 if TYPE_CHECKING:
-    from qspec.attack.batched import Crowd
+    from qspec.attack.batched import BatchedAttack
     from qspec.engines.boxes.dual_boxes import Boxes
     from qspec.evaluate.batched import Spread
 
@@ -50,11 +50,11 @@ class Question:
         return spread(made.program, [made.upper[n] for n in self.nodes])
 
     @cached_property
-    def crowd(self) -> Crowd:
+    def attack(self) -> BatchedAttack:
         """The attack on many boxes; raises UnsupportedError where exact evaluation does not fit 64 bits."""
-        from qspec.attack.batched import Crowd
+        from qspec.attack.batched import BatchedAttack
 
-        return Crowd(self.query)
+        return BatchedAttack(self.query)
 
     @cached_property
     def boxes(self) -> Boxes | None:
@@ -69,7 +69,7 @@ class Question:
     def batched(self) -> bool:
         """Whether many boxes can be bounded and attacked at once: operations are monotone, and fit 64 bits."""
         try:
-            return len(self.nodes) == 1 and bool(self._highest and self.crowd)
+            return len(self.nodes) == 1 and bool(self._highest and self.attack)
         except UnsupportedError:
             return False
 

@@ -99,7 +99,7 @@ def _visit(
         return
     low, high = lower[left], upper[left]
     starts = rng.integers(low, high, endpoint=True)
-    found, points = question.crowd(low, high, starts, question.aims(low, high, 1)[:, 0])
+    found, points = question.attack(low, high, starts, question.aims(low, high, 1)[:, 0])
     axis = np.argmax(high - low, axis=1)
     for row, k in enumerate(left):
         s = owners[k]
