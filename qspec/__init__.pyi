@@ -150,6 +150,7 @@ from qspec.readers.vnnlib_write import to_vnnlib as to_vnnlib
 from qspec.runtimes.int8 import quantize_int8 as quantize_int8
 from qspec.show.figures.plot import plot as plot
 from qspec.solver import Limits as Limits
+from qspec.support.json_schemas import json_schema as json_schema
 from qspec.support.watch import Progress as Progress
 from qspec.support.watch import Watch as Watch
 from qspec.verify.decide import falsify as falsify

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator, ValidationError, validate
 
 import qspec as qs
 from qspec.certificate.claim import check_property
@@ -65,12 +67,40 @@ def test_every_result_has_one_face(name: str) -> None:
     make, verdict = RESULTS[name]
     found = make()
     content = json.loads(json.dumps(found.to_dict(), allow_nan=False))  # pyright: ignore[reportAttributeAccessIssue]
-    assert content["schema"].startswith("qspec.")
+    validate(content, qs.json_schema(content["schema"]))
     assert content.get("verdict") == verdict
     assert getattr(found, "verdict", None) in (None, verdict, *(v for v in qs.Verdict if v.name == verdict))
     assert ("reason" in content) or verdict is None or name in ("largest_value", "check_property")
     assert "<" not in str(found)[:1]
     assert " object at " not in str(found)
+
+
+SOURCES = Path(qs.__file__).parent
+ELSEWHERE = {"qspec.certificate/1", "qspec.partial-certificate/1", "qspec.certify/1", "qspec.schema/1"}
+"""Files with formats of their own: two of certificates, the journal of `certify`, tables."""
+
+
+def test_every_document_has_a_schema() -> None:
+    named = {n for f in SOURCES.rglob("*.py") for n in re.findall(r'"(qspec\.[a-z-]+/\d+)"', f.read_text())}
+    written = set(json.loads((SOURCES / "support" / "schemas.json").read_text())["$defs"])
+    assert named - ELSEWHERE == written
+    for name in written:
+        Draft202012Validator.check_schema(qs.json_schema(name))
+    with pytest.raises(qs.SpecError, match="no such schema"):
+        qs.json_schema("qspec.nothing/1")
+
+
+def test_schemas_refuse_what_is_no_document() -> None:
+    right = json.loads(json.dumps(qs.verify(HOLDS).to_dict()))
+    for wrong in ({**right, "verdict": "TRUE"}, {**right, "schema": "qspec.result/2"}, {k: v for k, v in right.items() if k != "codes"}):
+        with pytest.raises(ValidationError):
+            validate(wrong, qs.json_schema("qspec.result/1"))
+
+
+def test_lines_of_a_store_have_a_schema(tmp_path: Path) -> None:
+    list(qs.verify_many(RADIUS, {"radius": [1, 2]}, workers=1, store=tmp_path / "store.jsonl"))
+    for line in (tmp_path / "store.jsonl").read_text().splitlines():
+        validate(json.loads(line), qs.json_schema("qspec.store/1"))
 
 
 def test_exact_numbers_stay_exact() -> None:
@@ -174,6 +204,7 @@ def test_every_command_writes_one_document(
     status = main([command, *CALLS[command], "--json", "-"])
     printed = capsys.readouterr()
     content = json.loads(printed.out)
+    validate(content, qs.json_schema(content["schema"]))
     assert (content["command"], content["status"]) == (command, status)
     assert status in (0, 1, 3), printed.err
     assert content["text"].rstrip("\n") in printed.err
