@@ -160,9 +160,7 @@ def no_overflow(network: Network, *, layers: Sequence[str] | None = None, satura
     (x,) = inputs_of(network, "x")
     held: list[Formula] = []
     for stage in network.stages if layers is None else [network.stage(n) for n in checks.names(layers, "layers")]:
-        for tap, fmt in _overflowing(stage.layer):
-            if saturation or tap == "held" or fmt.overflow in (Overflow.WRAP, Overflow.SAT_ZERO):
-                held.append(_in_range(network, x, stage, tap, fmt))
+        held += [_in_range(network, x, stage, tap, fmt) for tap, fmt in overflowing(stage.layer, saturation=saturation)]
     if not held:
         raise SpecError(
             "nothing can overflow",
@@ -214,8 +212,8 @@ def _only(output: Expression) -> Expression:
     return output.reshape()
 
 
-def _overflowing(layer: Layer) -> list[tuple[Tap, Format]]:
-    """Return every place of a layer where a code is brought into a format."""
+def overflowing(layer: Layer, *, saturation: bool) -> list[tuple[Tap, Format]]:
+    """Return every place of a layer where a code is brought into a format and may overflow; outputs that saturate if that counts."""
     match layer:
         case Dense() | Conv2D():
             places: list[tuple[Tap, Format | None]] = [("held", layer.accumulator), ("rounded", layer.output)]
@@ -225,7 +223,8 @@ def _overflowing(layer: Layer) -> list[tuple[Tap, Format]]:
             places = []
         case _:
             assert_never(layer)
-    return [(tap, fmt) for tap, fmt in places if fmt is not None]
+    told: list[tuple[Tap, Format]] = [(tap, fmt) for tap, fmt in places if fmt is not None]
+    return [(tap, fmt) for tap, fmt in told if saturation or tap == "held" or fmt.overflow in (Overflow.WRAP, Overflow.SAT_ZERO)]
 
 
 def _in_range(network: Network, x: Variable, stage: Stage, tap: Tap, fmt: Format) -> Formula:

@@ -122,3 +122,26 @@ def test_what_is_refused() -> None:
         qs.accumulators(NET, lower=3, upper=2)
     with pytest.raises(qs.SpecError, match="no sums in this layer"):
         qs.accumulators(NET)["third"]
+
+
+def test_what_overflows_is_named_with_what_it_needs() -> None:
+    """At every input: the neurons whose sums leave the accumulator, and no others; what they reach is what some input reaches."""
+    held, out = qs.Fixed(5, 0, overflow=qs.Overflow.WRAP), qs.Fixed(4, 0, overflow=qs.Overflow.SAT)
+    net = qs.Sequential(qs.Input((2,), qs.Fixed(3, 0)), dense([[3, -7], [-2, 5]], accumulator=held, output=out, name="sums"), name="tiny")
+    every = np.array(list(product(range(-4, 4), repeat=2)))
+    sums = every @ np.array([[3, -7], [-2, 5]])
+    result = qs.verify(qs.properties.no_overflow(net))
+    assert result.codes is not None
+    assert qs.overflows(net, result.codes["x"])
+    for x, (first, second) in zip(every, sums, strict=True):
+        found = qs.overflows(net, x)
+        assert {(o.neuron, o.value) for o in found} == {((k,), int(v)) for k, v in enumerate((first, second)) if not -16 <= v <= 15}
+        for o in found:
+            assert (o.layer, o.place, o.low, o.high) == ("sums", "accumulator", -16, 15)
+            own = sums[:, o.neuron[0]]
+            assert (o.reach_low, o.reach_high, o.width) == (own.min(), own.max(), bits(int(own.min()), int(own.max())))
+            assert f"sums[{o.neuron[0]}]: {o.value} is not within -16 to 15" in str(o)
+        outputs = [o for o in qs.overflows(net, x, saturation=True) if o.place == "output"]
+        assert all(not -8 <= o.value <= 7 for o in outputs)
+    with pytest.raises(qs.SpecError, match="not codes of the input"):
+        qs.overflows(net, [9, 9])
