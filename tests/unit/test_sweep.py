@@ -31,6 +31,7 @@ CALIBRATED = REAL.calibrate(CODES / 16, input=PIXEL, per="tensor")
 SAMPLES = CODES[::13]
 LABELS = REAL.evaluate(SAMPLES / 16).argmax(axis=1)
 BITS = (2, 3, 4, 6)
+FEW = 6
 CENTRE, LABEL = qs.parameter("centre", 2), qs.parameter("label")
 
 
@@ -120,17 +121,18 @@ def test_accuracy_is_that_of_the_networks(swept: qs.Sweep) -> None:
 
 
 def test_a_store_resumes_and_is_the_same_sweep(swept: qs.Sweep, tmp_path: Path) -> None:
-    path = tmp_path / "sweep.jsonl"
-    first = asked(store=path)
+    """On the first few samples; each result stands for itself, so more of them would be more of the same."""
+    path, few = tmp_path / "sweep.jsonl", qs.together(centre=SAMPLES[:FEW], label=LABELS[:FEW])
+    first = asked(store=path, samples=few)
     size = path.stat().st_size
-    again = asked(store=path)
+    again = asked(store=path, samples=few)
     assert path.stat().st_size == size
-    plain = [(r.bits, r.method, r.sample, r.verdict, r.notes) for r in swept.records]
+    plain = [(r.bits, r.method, r.sample, r.verdict, r.notes) for r in swept.records if r.sample in range(FEW)]
     assert [[(r.bits, r.method, r.sample, r.verdict, r.notes) for r in s.records] for s in (first, again)] == [plain, plain]
     kept = [of_line(k, line) for k, line in enumerate(store.lines(path))]
-    assert len(kept) == len(swept.records)
+    assert len(kept) == len(first.records) == len(plain)
     assert {(r.bits, r.method, r.sample, r.verdict) for r in kept} == {p[:4] for p in plain}
-    assert sorted(map(repr, (summary(j) for j in judged(kept)))) == sorted(map(repr, (summary(j) for j in swept.judged)))
+    assert sorted(map(repr, (summary(j) for j in judged(kept)))) == sorted(map(repr, (summary(j) for j in first.judged)))
 
 
 def summary(j) -> tuple[Any, ...]:
