@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import reduce
 from typing import Any as AnyType
 
 import numpy as np
@@ -215,7 +216,7 @@ def by_z3(query: Query, effort: int = 300_000, milliseconds: int = 1000) -> str:
                 values.append([x * y for x, y in zip(values[left], values[right], strict=True)])
             case Maximum(a, groups):
                 rows = [[values[a][i] for i in row if i >= 0] for row in groups.tolist()]
-                values.append([row[0] if len(row) == 1 else larger(row[0], row[1]) for row in rows])
+                values.append([reduce(larger, row) for row in rows])
     solver.add(_formula(query.goal, values, context))
     return str(solver.check())
 

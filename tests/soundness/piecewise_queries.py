@@ -29,16 +29,20 @@ from qspec.ir.real import (
     exact,
     fractions,
 )
+from tests.soundness.delta_queries import floats, points
 
 Row = tuple[Fraction, ...]
 """An affine function of the inputs (coefficients, and the constant last), or a point."""
 Corners = list[Row]
 
 
-def random_network(seed: int) -> Query:
-    """Return a query of one or two inputs and up to three layers, whose goal is that an output is about at its largest value, or above."""
+def random_network(seed: int, inputs: int | None = None) -> Query:
+    """Return a query of one or two inputs and up to three layers, whose goal is that an output is about at its largest value, or above.
+
+    With more inputs, which no enumeration is for, the level is about the largest value at points of chance.
+    """
     rng = np.random.default_rng(seed)
-    inputs = int(rng.integers(1, 3))
+    inputs = int(rng.integers(1, 3)) if inputs is None else inputs
     low = _numbers(rng, (inputs,))
     nodes: list[Node] = [Input("x", low, exact(fractions(low) + abs(fractions(_numbers(rng, (inputs,))))))]
     size = inputs
@@ -81,7 +85,13 @@ def _levelled(rng: np.random.Generator, nodes: list[Node]) -> tuple[tuple[Node, 
     """Move the last node so that its largest value on the box is about zero: a little above, a little below, or exactly."""
     last = nodes[-1]
     assert isinstance(last, Affine)
-    most = [largest(tuple(nodes), k) for k in range(last.bias.size)]
+    box = nodes[0]
+    assert isinstance(box, Input)
+    if box.lower.size > 2:
+        query = Query(tuple(nodes), All(len(nodes) - 1))
+        most = [Fraction(round(v * 64), 64) for v in floats(query, points(query, 64, rng))[-1].max(axis=0).tolist()]
+    else:
+        most = [largest(tuple(nodes), k) for k in range(last.bias.size)]
     shift = [Fraction(int(v), 64) for v in rng.choice([-8, -1, 0, 0, 1, 8], last.bias.size)]
     bias = exact(fractions(last.bias) - np.array([m + s for m, s in zip(most, shift, strict=True)], dtype=object))
     goal = (All if rng.random() < 0.5 else Any)(len(nodes) - 1, bool(rng.random() < 0.5))
