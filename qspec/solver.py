@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 from qspec.arithmetic.integers import IntArray
 from qspec.deadline import NEVER, Deadline
 from qspec.errors import SolverMissingError
+from qspec.ir.real_proof import RealProof
 from qspec.problem import Model, Problem
 from qspec.support import checks
 
@@ -95,6 +96,8 @@ class Answer:
     """What a certificate of an `unsat` about the whole query is made of (docs/certificates.md): arrays, `scale` and `slope_bits`."""
     trace: tuple[Rung, ...] = ()
     """What was tried, in order."""
+    real_proof: RealProof | None = None
+    """What a certificate of an `unsat` about a real query is made of."""
 
 
 @dataclass(frozen=True, slots=True)

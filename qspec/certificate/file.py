@@ -13,7 +13,7 @@ import re
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -108,9 +108,9 @@ def load(path: str | os.PathLike[str]) -> Certificate:
     place = Path(path)
     try:
         with zipfile.ZipFile(place) as archive:
-            _check_members(archive.infolist())
+            check_members(archive.infolist())
             words = parse(archive.read(DESCRIPTION), DESCRIPTION)
-            arrays = {name: _array(archive, f"{name}.npy") for name in ARRAYS}
+            arrays = {name: read_array(archive, f"{name}.npy") for name in ARRAYS}
         return _certificate(words, arrays)
     except (CertificateError, ModelFileError) as error:
         raise CertificateError(f"{place}: {error.what}", given=error.given, expected=error.expected, advice=error.advice) from None
@@ -133,23 +133,23 @@ def _fill(archive: zipfile.ZipFile, certificate: Certificate) -> None:
         "slope_bits": certificate.slope_bits,
         **({"assumed": [asdict(a) for a in certificate.assumed]} if certificate.assumed else {}),
     }
-    with archive.open(_member(DESCRIPTION), "w") as stream:
+    with archive.open(member(DESCRIPTION), "w") as stream:
         stream.write(json.dumps(words, indent=1, sort_keys=True, allow_nan=False).encode())
     for name in ARRAYS:
         array = np.ascontiguousarray(getattr(certificate, name), dtype="<i8")
-        with archive.open(_member(f"{name}.npy"), "w", force_zip64=array.nbytes > 2**30) as stream:
+        with archive.open(member(f"{name}.npy"), "w", force_zip64=array.nbytes > 2**30) as stream:
             np.lib.format.write_array(stream, array, version=(1, 0), allow_pickle=False)
 
 
-def _member(name: str) -> zipfile.ZipInfo:
+def member(name: str) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
     info.create_system, info.external_attr, info.compress_type = 3, 0o644 << 16, zipfile.ZIP_DEFLATED
     return info
 
 
-def _check_members(members: list[zipfile.ZipInfo]) -> None:
-    """Check names, sizes and methods before anything is unpacked."""
-    wanted = [DESCRIPTION, *(f"{name}.npy" for name in ARRAYS)]
+def check_members(members: list[zipfile.ZipInfo], arrays: Sequence[str] = ARRAYS) -> None:
+    """Check names, sizes and methods before anything is unpacked; raises CertificateError."""
+    wanted = [DESCRIPTION, *(f"{name}.npy" for name in arrays)]
     names = Counter(m.filename for m in members)
     if twice := sorted(n for n, count in names.items() if count > 1):
         raise CertificateError("a member occurs twice", given=twice[:5], expected="distinct names")
@@ -171,7 +171,7 @@ def _check_members(members: list[zipfile.ZipInfo]) -> None:
         raise CertificateError("the file unpacks to too much", given=f"{total} bytes", expected=f"at most {MAX_BYTES} bytes")
 
 
-def _array(archive: zipfile.ZipFile, name: str) -> IntArray:
+def read_array(archive: zipfile.ZipFile, name: str) -> IntArray:
     """Return the array in a member, whose length must be what its header says."""
     with archive.open(name) as stream:
         magic = stream.read(len(MAGIC))

@@ -260,7 +260,10 @@ def _meant(spec: Property, codes: Mapping[str, IntArray], point: Point) -> bool 
 
 
 def _absent(run: RealRun, evidence: Evidence) -> Result:
-    return absent(run, evidence, lambda: _vacuous(run))
+    """Return that there is no solution, with the proof if the one question that was asked is the query itself."""
+    whole = len(run.said) == 1 and run.compiled.fidelity is Fidelity.EXACT and joined(run.compiled.query).query is run.compiled.query
+    proof = run.real_proof if whole and run.theory == "real" else None
+    return replace(absent(run, evidence, lambda: _vacuous(run)), real_proof=proof)
 
 
 def _vacuous(run: RealRun) -> bool | None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal, NoReturn, assert_never
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, assert_never
 
 import numpy as np
 
@@ -14,11 +14,15 @@ from qspec.arithmetic.integers import IntArray, integers
 from qspec.certificate.file import Assumption, Certificate
 from qspec.errors import InternalError, SpecError
 from qspec.ir.real import ExactArray, fractions
+from qspec.ir.real_proof import RealProof
 from qspec.language.expressions import constant
 from qspec.network.graph import Graph
 from qspec.problem import Fidelity
 from qspec.solver import Limits, Reason, Rung, Status
 from qspec.support.plain import plain as json_values
+
+if TYPE_CHECKING:
+    from qspec.certificate.real_file import RealCertificate
 
 SCHEMA = "qspec.result/1"
 VACUOUSLY = "(vacuously: nothing meets the assumption)"
@@ -114,6 +118,8 @@ class Result:
     """The codes of variables with named features in words, by variable and feature, each after the parameter that it was changed from."""
     proof: Proof | None = field(default=None, repr=False)
     """What the certificate is made of, if the native engine proved the verdict."""
+    real_proof: RealProof | None = field(default=None, repr=False)
+    """The same of a verdict about reals, if dual bounds proved it."""
 
     def __post_init__(self) -> None:
         found = self.verdict is (Verdict.VIOLATED if self.kind == "forall" else Verdict.HOLDS)
@@ -150,6 +156,15 @@ class Result:
             self._network_hashes(),
             **dict(self.proof),  # pyright: ignore[reportArgumentType]
         )
+
+    @property
+    def real_certificate(self) -> RealCertificate | None:
+        """The certificate of a verdict about reals, which `save` writes to a file, or None: only proofs by dual bounds have one."""
+        if self.real_proof is None:
+            return None
+        from qspec.certificate.real_file import RealCertificate  # here, because `import qspec` is to be quick
+
+        return RealCertificate(self.hashes["query"], self.name, self.kind, self.real_proof)
 
     def _network_hashes(self) -> tuple[str, ...]:
         from qspec.files.qspec_file import content_hash  # here, because `import qspec` is to be quick

@@ -15,6 +15,7 @@ from qspec.ir.digest import content, digest
 from qspec.ir.integer import Assignment, Query
 from qspec.ir.real import ExactArray
 from qspec.ir.real import Query as RealQuery
+from qspec.ir.real_proof import RealProof
 from qspec.language.bind import bind
 from qspec.language.formulas import Property
 from qspec.language.traversal import networks, real_networks
@@ -41,6 +42,8 @@ class Session:
     solver_version: str = ""
     query: Query | RealQuery | None = None
     """What is asked; None until it is compiled."""
+    real_proof: RealProof | None = None
+    """Of the last answer about a real query, if it had one."""
 
     @property
     def left(self) -> Left:
@@ -108,7 +111,7 @@ def said_of(session: Session, solver: Solver, problem: Problem) -> tuple[Said, A
     since = perf_counter()
     answer = answered(solver, problem, session.left)
     session.spend("solve", since)
-    said = _checked(answer, problem, _size(problem))
+    said, session.real_proof = _checked(answer, problem, _size(problem)), answer.real_proof
     session.said.append(said)
     model = answer.model if said.status in ("sat", "delta-sat") else None
     return said, None if model is None else problem.decode(model), answer.proof

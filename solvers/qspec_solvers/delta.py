@@ -83,7 +83,7 @@ def _dual(query: Query, deadline: Deadline, seed: int, began: float) -> Answer |
     counts: Mapping[str, int] = {"boxes": outcome.parts, "pruned": outcome.closed, "open": outcome.open}
     if outcome.status != "unknown":
         model = None if outcome.point is None else real_model(outcome.point)
-        return Answer(outcome.status, model, seconds=seconds, statistics=counts)
+        return Answer(outcome.status, model, seconds=seconds, statistics=counts, real_proof=outcome.proof)
     if deadline.passed():
         detail = f"{outcome.parts} parts were bounded, {outcome.open} are open"
         return Answer("unknown", reason=Reason.TIMEOUT, detail=detail, seconds=seconds, statistics=counts)
