@@ -5,14 +5,20 @@ else. It turns the class at p. Twins have the same layers with a threshold that 
 stand random neurons that move the scores by less than the margin, so the truth is known by construction.
 
 Every route is asked about every instance. A HOLDS on a planted one, or a VIOLATED on a twin, ends the program with status 1.
+
+All numbers are whole and nothing is rounded, so that the truth is the same over the reals: instances are written as ONNX and VNN-LIB 1.0,
+too (`--out`), and a verifier of real networks is asked about them by the route `vnnlib` (QSPEC_VNNLIB_COMMAND). Its words are counted,
+since its proofs are no verdicts.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -21,6 +27,9 @@ import numpy as np
 from _report import header, table
 
 import qspec as qs
+from qspec.compile.real_query import compile_real
+from qspec.theories.real_vnnlib import lower
+from qspec_solvers.vnnlib import COMMAND_VARIABLE
 
 BITS = 5
 FREE = 6
@@ -44,6 +53,7 @@ class Instance:
     kind: str
     network: qs.Network
     spec: qs.Property
+    over_reals: qs.Property
     needle: tuple[int, ...]
 
 
@@ -76,11 +86,14 @@ def instance(kind: str, size: int, radius: int, seed: int) -> Instance:
     net = qs.Sequential(
         qs.Input((size,), qs.Fixed(BITS, 0, signed=False)),
         qs.Dense(tensor(first), tensor(shift), qs.ReLU(), width),
-        qs.Dense(tensor(second), tensor(np.array([threshold, *[0] * FREE])), qs.ReLU(), small),
+        qs.Dense(tensor(second), tensor(np.array([threshold, *[0] * FREE])), qs.ReLU(Fraction(1)), small),
         qs.Dense(tensor(scores), tensor(np.array([13, 0]))),
         name=f"{kind}-{size}-{radius}-{seed}".replace(" ", "-"),
     )
-    return Instance(kind, net, qs.properties.local_robustness(net, centre, radius, 0), tuple(p.tolist()))
+    real = net.real()
+    x = real.input("x", lower=centre - radius, upper=centre + radius)
+    over_reals = qs.forall(x, then=qs.argmax(real(x)) == 0, name=net.name)
+    return Instance(kind, net, qs.properties.local_robustness(net, centre, radius, 0), over_reals, tuple(p.tolist()))
 
 
 def checked(one: Instance) -> Instance:
@@ -100,6 +113,36 @@ def ask(one: Instance, route: dict[str, Any], timeout: float) -> tuple[qs.Verdic
     return result.verdict, process_time() - since
 
 
+def asked(one: Instance, timeout: float) -> tuple[str, qs.Verdict, float]:
+    """Return what a verifier of real networks says, the verdict that follows, and its CPU seconds where it was not stopped."""
+    result = qs.verify(one.over_reals, solver="vnnlib", timeout=timeout)
+    statistics = result.said[0].statistics
+    return str(statistics.get("said", "open")), result.verdict, float(statistics.get("cpu_seconds", 0.0))
+
+
+def write(one: Instance, folder: Path) -> None:
+    """Write an instance: the network as .qspec, and network and property over the reals as .onnx and .vnnlib."""
+    folder.mkdir(parents=True, exist_ok=True)
+    one.network.save(folder / f"{one.network.name}.qspec")
+    written = lower(compile_real(one.over_reals).query, "1.0")
+    (folder / f"{one.network.name}.onnx").write_bytes(written.model)
+    (folder / f"{one.network.name}.vnnlib").write_text(written.text)
+
+
+def real_row(made: list[Instance], options: argparse.Namespace, wrong: list[str]) -> list[str]:
+    """Return the words of a verifier about instances over the reals; a verdict that is wrong is noted."""
+    counts: Counter[tuple[str, str]] = Counter()
+    spent = 0.0
+    for one in made:
+        word, verdict, seconds = asked(one, options.timeout)
+        spent += seconds
+        counts[one.kind, word] += 1
+        if verdict not in (TRUTH[one.kind], qs.Verdict.UNKNOWN):
+            wrong.append(f"{one.network.name}, vnnlib: {verdict.name}")
+    told = [", ".join(f"{w} {n}" for (k, w), n in sorted(counts.items()) if k == kind) for kind in TRUTH]
+    return [str(len(made[0].needle)), "vnnlib, over the reals", *told, f"{spent:.1f}"]
+
+
 def main() -> int:
     """Print the table; return 1 if a verdict was wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -107,16 +150,18 @@ def main() -> int:
     parser.add_argument("--radius", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--timeout", type=float, default=10.0)
-    parser.add_argument("--out", type=Path, help="write the networks there as .qspec files")
+    parser.add_argument("--out", type=Path, help="write the instances there: .qspec, .onnx and .vnnlib files")
+    parser.add_argument("--reals-only", action="store_true", help="ask the route vnnlib alone")
     options = parser.parse_args()
     wrong: list[str] = []
     rows: list[list[str]] = []
     for size in options.sizes:
         made = [checked(instance(kind, size, options.radius, seed)) for kind in TRUTH for seed in range(options.seeds)]
         for one in made if options.out else ():
-            options.out.mkdir(parents=True, exist_ok=True)
-            one.network.save(options.out / f"{one.network.name}.qspec")
-        for name, route in ROUTES.items():
+            write(one, options.out)
+        if COMMAND_VARIABLE in os.environ:
+            rows.append(real_row(made, options, wrong))
+        for name, route in () if options.reals_only else ROUTES.items():
             counts: Counter[tuple[str, str]] = Counter()
             spent = 0.0
             for one in made:
