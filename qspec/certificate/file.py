@@ -23,7 +23,7 @@ import numpy as np
 from qspec.arithmetic.integers import IntArray
 from qspec.errors import CertificateError, ModelFileError
 from qspec.files.arrays import HEADER, MAGIC
-from qspec.files.atomic import replacing
+from qspec.files.atomic import check_plain, replacing
 from qspec.files.json_cursor import Cursor, parse
 
 SCHEMA = "qspec.certificate/1"
@@ -104,8 +104,9 @@ class Certificate:
 
 
 def load(path: str | os.PathLike[str]) -> Certificate:
-    """Return the certificate in a file; raises CertificateError on anything but a complete, consistent one."""
+    """Return the certificate in a file; raises CertificateError on anything but a complete, consistent one, SpecError on a device."""
     place = Path(path)
+    check_plain(place, "a certificate")
     try:
         with zipfile.ZipFile(place) as archive:
             check_members(archive.infolist())

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.errors import ModelFileError
+from qspec.files.atomic import check_plain
 from qspec.support.optional import need
 
 Samples = tuple[IntArray, IntArray]
@@ -29,6 +30,7 @@ def read_idx(path: str | Path) -> IntArray:
     for suffix, opened in ((".gz", gzip.open), (".xz", lzma.open), ("", open)):
         found = Path(f"{path}{suffix}" if not str(path).endswith(suffix) else path)
         if found.exists():
+            check_plain(found, "a file of samples")
             try:
                 with opened(found, "rb") as file:
                     data = bytes(file.read())
@@ -53,6 +55,7 @@ def _idx(data: bytes) -> IntArray:
 def read_npz(path: str | Path, images: str = "inputs", labels: str = "targets") -> Samples:
     """Return two arrays of an npz file by name; raises ModelFileError if they are not there, or not whole numbers."""
     expected = f"an .npz file with arrays {images!r} and {labels!r}"
+    check_plain(path, "a file of samples")
     try:
         with zipfile.ZipFile(path):  # what np.load says of other files is about pickles
             pass

@@ -21,6 +21,7 @@ import numpy as np
 
 from qspec.errors import FormatError, ModelFileError, NetworkError, ShapeError, UnsupportedError
 from qspec.face import RealNetwork, RealSequential
+from qspec.files.atomic import check_plain
 from qspec.network.activations import Linear, Sigmoid
 from qspec.network.real_layers import Activate, RealActivation, RealDense, RealInput, RealLayer, Softmax
 from qspec.network.shapes import MAX_ELEMENTS
@@ -52,6 +53,7 @@ def read_keras(path: str | Path, *, hidden: RealActivation | None = None, logits
     `round_roots` takes the nearest double of each factor. Raises ModelFileError if the file is damaged, UnsupportedError on layers and
     settings that are not read, by name, PackageMissingError without the package `h5py`.
     """
+    check_plain(path, "a file of Keras")
     name = Path(path).name.split(".")[0]
     try:
         with _opened(path) as file:

@@ -9,7 +9,7 @@ import resource
 import subprocess
 import sys
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,9 @@ import pytest
 import qspec as qs
 from qspec.batch.journal import opened as certified
 from qspec.batch.store import opened, read
+from qspec.certificate.file import load as load_certificate
 from qspec.cli import main
+from qspec.files.samples import read_idx, read_npz
 from qspec.solver import Answer, Availability, Limits, Reason, get_solver
 from qspec.support.json_text import parse
 from qspec.verify.result import Verdict
@@ -206,6 +208,16 @@ def test_no_file_takes_the_place_of_a_device_or_a_pipe(tmp_path: Path) -> None:
     assert pipe.is_fifo()
     assert os.read(reader, 1 << 16).startswith(b"/* iris-4bit")
     os.close(reader)
+
+
+@pytest.mark.parametrize("name", ["net.h5", "net.keras", "net.npz", "net.idx", "net.certificate"])
+def test_what_never_ends_is_not_read(name: str, tmp_path: Path) -> None:
+    """Archives are read from their end, which a device that never ends has none of."""
+    path = tmp_path / name
+    path.symlink_to("/dev/zero")
+    reads: dict[str, Callable[[Path], object]] = {".npz": read_npz, ".idx": read_idx, ".certificate": load_certificate}
+    with pytest.raises(qs.SpecError, match="is no file"):
+        reads.get(path.suffix, qs.load)(path)
 
 
 @pytest.mark.parametrize("path", ["", "\0", "a\0b", b"a", 5])
