@@ -68,6 +68,7 @@ from qspec.extremes.radius import largest_radius as largest_radius
 from qspec.extremes.threshold import Threshold as Threshold
 from qspec.extremes.threshold import largest_value as largest_value
 from qspec.extremes.threshold import least_value as least_value
+from qspec.extremes.violations import violations as violations
 from qspec.face import Network as Network
 from qspec.face import Sequential as Sequential
 from qspec.language.cases import in_top as in_top

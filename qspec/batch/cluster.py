@@ -15,6 +15,9 @@ from qspec.errors import SpecError
 from qspec.support import checks
 from qspec.support.optional import need
 
+RETURN = "365 days"
+"""How long a killed worker may take to come back; by default one that needs 15 seconds, as on a busy machine, is given up for good."""
+
 PATIENCE = 30
 """Seconds in which a scheduler has to answer, and to have a worker."""
 
@@ -37,6 +40,12 @@ def dask_executor(address: str = "", workers: int | None = None) -> Generator[tu
             yield client.get_executor(pure=False), threads if workers is None else workers
         return
     count = workers or cores()
+    with import_module("dask").config.set({"distributed.deploy.lost-worker-timeout": RETURN}):
+        yield from _started(dask, count)
+
+
+def _started(dask: Any, count: int) -> Generator[tuple[Executor, int]]:
+    """Yield an executor of a cluster that is started for it."""
     started = dask.LocalCluster(
         n_workers=count,
         threads_per_worker=1,

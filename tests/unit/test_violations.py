@@ -1,0 +1,59 @@
+"""Counterexamples one after the other: all of them, none twice, and a last result that says whether there are more."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import qspec as qs
+from qspec.solver import Reason
+
+THREE = qs.Fixed(3, 0)
+NET = qs.Sequential(qs.Input((2,), THREE), qs.Dense(qs.Tensor(np.array([[1, -1], [-1, 1]]), THREE), activation=qs.ReLU()), name="net")
+X, Y = NET.input("x"), NET.input("y")
+
+
+def truth(bound: int) -> set[tuple[int, ...]]:
+    """The codes for which the first output exceeds a bound, by hand."""
+    return {(a, b) for a in range(-4, 4) for b in range(-4, 4) if max(a - b, 0) > bound}
+
+
+@pytest.mark.parametrize("solver", ["bounds", "bitwuzla"])
+def test_all_are_found_and_none_twice(solver: str) -> None:
+    *found, last = qs.violations(qs.forall(X, then=NET(X)[0] <= 4), solver=solver)
+    points = [tuple(int(c) for c in r.codes["x"]) for r in found if r.codes]
+    assert len(points) == len(set(points)) == len(found)
+    assert set(points) == truth(4)
+    assert (last.verdict, last.codes) == (qs.Verdict.HOLDS, None)
+
+
+def test_witnesses_of_two_variables_differ_in_one_of_them() -> None:
+    pairs = qs.exists(X, Y, given=(qs.all(X.code == [3, -4])), then=NET(Y)[0] >= NET(X)[0] - 1)
+    *found, last = qs.violations(pairs)
+    points = {(tuple(r.codes["x"].tolist()), tuple(r.codes["y"].tolist())) for r in found if r.codes}
+    assert points == {((3, -4), y) for y in truth(5)}
+    assert last.verdict is qs.Verdict.VIOLATED
+
+
+def test_limits_end_the_search() -> None:
+    spec = qs.forall(X, then=NET(X)[0] <= 4)
+    assert [r.verdict.name for r in qs.violations(spec, most=2)] == ["VIOLATED"] * 2
+    (only,) = qs.violations(spec, timeout=1e-9)
+    assert only.reason is Reason.TIMEOUT
+    with qs.Watch() as watch:
+        watch.cancel()
+        (only,) = qs.violations(spec)
+    assert only.reason is Reason.CANCELLED
+
+
+def test_arguments_are_checked_at_once() -> None:
+    real = NET.real()
+    r = real.input("r", lower=0, upper=1)
+    with pytest.raises(qs.UnsupportedError, match="cannot be listed"):
+        qs.violations(qs.forall(r, then=real(r)[0] <= Fraction(1, 2)))
+    with pytest.raises(qs.SpecError, match="how many"):
+        qs.violations(qs.forall(X, then=NET(X)[0] <= 4), most=0)
+    with pytest.raises(qs.SpecError, match="not a property"):
+        qs.violations("spec")  # pyright: ignore[reportArgumentType]
