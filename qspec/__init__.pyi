@@ -28,6 +28,8 @@ from qspec.batch.sweeps import Sweep as Sweep
 from qspec.batch.sweeps import sweep as sweep
 from qspec.conformance.agree import Agreement as Agreement
 from qspec.conformance.agree import agree as agree
+from qspec.conformance.any_order import AnyOrder as AnyOrder
+from qspec.conformance.any_order import any_order as any_order
 from qspec.conformance.flips import Flips as Flips
 from qspec.conformance.flips import flips as flips
 from qspec.conformance.pairing import drift as drift

@@ -49,5 +49,5 @@ def lint(parser: ArgumentParser) -> None:
 
 def semantics(parser: ArgumentParser) -> None:
     """Add the option that names a runtime."""
-    names = "tflm (default), litert-reference, litert-optimized, xnnpack for .tflite; ort-qlinear for .onnx"
+    names = "tflm (default), litert-reference, litert-optimized, xnnpack for .tflite; ort-qlinear (default), ort-qdq for .onnx"
     parser.add_argument("--semantics", metavar="NAME", help=f"whose arithmetic a file of a runtime has: {names}")

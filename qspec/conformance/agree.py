@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from qspec.arithmetic.formats import code_range
 from qspec.arithmetic.integers import IntArray, integers
-from qspec.conformance.runtime import Run, run_tflite, tflite_inputs
+from qspec.conformance.runtime import Run, given_inputs, run_tflite, tflite_inputs
 from qspec.errors import ShapeError, SpecError, UnsupportedError
 from qspec.face import Network
 from qspec.lowering.evaluate import trace
@@ -82,12 +83,20 @@ def _codes(_: int, own: IntArray, found: IntArray) -> tuple[IntArray, IntArray, 
     return own != other, own, other
 
 
+Follow = Callable[[dict[str, object], list[IntArray]], dict[str, object]]
+
+
+def _alone(inputs: dict[str, object], _: list[IntArray]) -> dict[str, object]:
+    return inputs
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """A file in both readings: `tensors` are names, operators and stages of what is compared, the last of them the outputs.
 
     `run` asks the runtime for them all, for codes of the inputs. `compared` says of the codes here and what the runtime gives, by place,
-    which elements differ, and both as codes.
+    which elements differ, and both as codes. `follow` adds to the codes of inputs the rounding errors, within their bounds, with which the
+    network comes to what the runtime found.
     """
 
     network: Network
@@ -95,6 +104,7 @@ class Subject:
     outputs: int
     run: Run
     compared: Compared = field(default=_codes)
+    follow: Follow = field(default=_alone)
 
 
 def agree(
@@ -129,11 +139,12 @@ def agree(
     arrays = _inputs(subject.network, inputs, samples, seed)
     count = len(subject.tensors)
     tally, total, first = [0] * count, [0] * count, dict[int, Difference]()
-    names = [stage.name for stage in subject.network.inputs]
+    names = [stage.name for stage in given_inputs(subject.network)]
     for start in range(0, len(arrays[0]), BLOCK):
         part = [a[start : start + BLOCK] for a in arrays]
-        here = trace(subject.network, dict(zip(names, part, strict=True)))
-        for k, ((tensor, operator, stage), codes) in enumerate(zip(subject.tensors, subject.run(part), strict=True)):
+        theirs = subject.run(part)
+        here = trace(subject.network, subject.follow(dict(zip(names, part, strict=True)), theirs))
+        for k, ((tensor, operator, stage), codes) in enumerate(zip(subject.tensors, theirs, strict=True)):
             differs, own, other = subject.compared(k, here[stage], codes)
             total[k], tally[k] = total[k] + own.size, tally[k] + int(differs.sum())
             if k not in first and differs.any():
@@ -155,14 +166,16 @@ def _tflite(path: str | Path, semantics: str, runtime: str) -> Subject:
 
 
 def _onnx(path: str | Path, semantics: str, runtime: str) -> Subject:
-    from qspec.conformance.ort_runtime import run_onnx
+    from qspec.conformance.ort_runtime import followed, run_onnx
     from qspec.readers.onnx_quantized import expect_semantics, read_quantized_tensors
 
     expect_semantics(semantics)
     expect_semantics(runtime)
-    network, tensors = read_quantized_tensors(path)
+    network, tensors = read_quantized_tensors(path, semantics)
     compared = [(t.name, t.operator, network.stages[o].name) for t, o in zip(tensors, network.outputs, strict=True)]
-    return Subject(network, compared, sum(t.final for t in tensors), run_onnx(path, network, [t.name for t in tensors]))
+    run = run_onnx(path, network, [t.name for t in tensors], runtime)
+    stages = [stage for _, _, stage in compared]
+    return Subject(network, compared, sum(t.final for t in tensors), run, follow=partial(followed, network, stages))
 
 
 def _qonnx(path: str | Path, semantics: str, runtime: str, input: InputFormat) -> Subject:
@@ -185,7 +198,7 @@ def _qonnx(path: str | Path, semantics: str, runtime: str, input: InputFormat) -
 
 
 def _inputs(network: Network, given: object, samples: int, seed: int) -> list[IntArray]:
-    shapes = [stage.type.shape for stage in network.inputs]
+    shapes = [stage.type.shape for stage in given_inputs(network)]
     if given is not None:
         arrays = [np.asarray(a) for a in (cast("Sequence[object]", given) if isinstance(given, list | tuple) else [given])]
         fits = [a.shape[1:] == s and a.dtype.kind in "iu" for a, s in zip(arrays, shapes, strict=False)]
@@ -195,7 +208,7 @@ def _inputs(network: Network, given: object, samples: int, seed: int) -> list[In
         return [integers(a) for a in arrays]
     random = np.random.default_rng(seed)
     drawn: list[IntArray] = []
-    for stage in network.inputs:
+    for stage in given_inputs(network):
         assert isinstance(stage.layer, Input)
         low, high = (int(end[0]) for end in code_range(stage.layer.format, stage.layer.shape))
         codes = random.integers(low, high + 1, (samples, *stage.type.shape))

@@ -16,7 +16,7 @@ import numpy as np
 from qspec.arithmetic.integers import IntArray
 from qspec.errors import UnsupportedError
 from qspec.face import Network
-from qspec.network.graph import Stage
+from qspec.network.graph import ROUNDING, Stage
 from qspec.readers.tflite_file import TYPES, TfliteModel
 from qspec.readers.tflite_write import to_bytes
 from qspec.support.optional import need
@@ -28,7 +28,7 @@ PACKAGES: Mapping[str, tuple[str, str]] = {
     "xnnpack": ("ai_edge_litert", "litert"),
 }
 """The package of each runtime of TensorFlow Lite files, and the extra of qspec that brings it."""
-PACKAGES_ONNX: Mapping[str, tuple[str, str]] = {"ort-qlinear": ("onnxruntime", "onnx")}
+PACKAGES_ONNX: Mapping[str, tuple[str, str]] = {"ort-qlinear": ("onnxruntime", "onnx"), "ort-qdq": ("onnxruntime", "onnx")}
 """The same for quantised ONNX files."""
 PACKAGES_QONNX: Mapping[str, tuple[str, str]] = {"qonnx": ("qonnx", "qonnx")}
 """The same for QONNX files."""
@@ -60,6 +60,11 @@ def run_tflite(model: TfliteModel, runtime: str, tensors: Sequence[int]) -> Run:
         return run_worker(runtime, content, arrays, len(tensors), model.name)
 
     return run
+
+
+def given_inputs(network: Network) -> list[Stage]:
+    """Return the inputs that a runtime is given: all but those that stand for its rounding errors."""
+    return [stage for stage in network.inputs if not stage.name.endswith(ROUNDING)]
 
 
 def tflite_inputs(model: TfliteModel, network: Network, codes: Sequence[IntArray]) -> list[Any]:

@@ -14,6 +14,9 @@ from qspec.network.layers import Input, Layer
 from qspec.network.real_layers import RealInput
 from qspec.network.types import Type, infer
 
+ROUNDING = " rounding"
+"""How inputs are called that stand for the unknown rounding errors of a runtime: the layer's name, and this."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Signal:

@@ -53,6 +53,14 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Bias:
+    """A bias in units of input times weight, one per channel; `aligned` unless it was rounded to them."""
+
+    codes: IntArray
+    aligned: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Pending:
     """A float result of which QuantizeLinear makes codes: `make` takes their quantisation and ends. `limits` were put on it since."""
 

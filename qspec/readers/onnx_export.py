@@ -193,7 +193,7 @@ class _Export:
     def _rule(self, stage: Stage, reach: int, x: Quantized, scales: Sequence[float], out: Quantized, ends: tuple[int, int]) -> Thresholds:
         """Return the staircase by which ONNX Runtime makes codes of the sums of a layer; partial ones reach no further than `reach`."""
         if self.style == "qlinear":
-            return OrtQLinear().sums(x, scales, out, ends)
+            return OrtQLinear().multiplied(x, scales, out, ends)
         powers = all(_power_of_two(s) for s in (x.scale, out.scale, *scales))
         if not powers or reach >= EXACT:
             given = "scales that are no powers of two" if not powers else f"sums up to {reach}"

@@ -14,18 +14,19 @@ from pathlib import Path
 
 from qspec.errors import UnsupportedError
 from qspec.face import Network
-from qspec.network.graph import apply
+from qspec.network.graph import ROUNDING, Stage, apply
 from qspec.network.layers import Input
 from qspec.readers.onnx_codes import Codes, Real, bare, fresh, plain
 from qspec.readers.onnx_file import Port, is_onnx, operators, read_graph
-from qspec.readers.onnx_quantized_layers import ORT
 from qspec.readers.onnx_quantized_moves import MOVES
 from qspec.readers.onnx_quantized_operators import OPERATORS
 from qspec.readers.onnx_quantized_tensors import TYPES, QuantizedTensors
 from qspec.readers.registry import Content, Reader
 from qspec.runtimes.arithmetic import Quantized
+from qspec.runtimes.ort import OrtQLinear
+from qspec.runtimes.ort_qdq import OrtQdq
 
-SEMANTICS = (ORT.name,)
+SEMANTICS = {r.name: r for r in (OrtQLinear(), OrtQdq())}
 """The runtime semantics that a quantised ONNX file can be read under."""
 QUANTISED = ("QuantizeLinear", "DequantizeLinear", "QLinear", "QGemm", "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear")
 STATED = {
@@ -53,18 +54,38 @@ class TensorOfCodes:
 
 
 def read_quantized_onnx(path: str | Path, *, semantics: str = "ort-qlinear") -> Network:
-    """Return the network of a quantised `.onnx` file as ONNX Runtime's integer operators compute it.
+    """Return the network of a quantised `.onnx` file as ONNX Runtime computes it: its integer operators ("ort-qlinear"), or ("ort-qdq") its
+    float operators between DequantizeLinear and QuantizeLinear, if no order of their sums can change a code.
 
     Raises UnsupportedError on operators, types or quantisations that are not read, on a float network and on an unknown semantics,
     ModelFileError on a damaged file, PackageMissingError without the package `onnx`.
     """
+    network = read_enclosed_onnx(path, semantics)
+    if unknown := roundings(network):
+        raise UnsupportedError(
+            f"{Path(path).name}: float32 sums whose order ONNX Runtime chooses",
+            given=", ".join(s.name.removesuffix(ROUNDING) for s in unknown),
+            expected="sums that are exact, as with scales that are powers of two",
+            advice="qs.any_order(path, …) proves what holds for every order; semantics='ort-qlinear' is the fused reading",
+        )
+    return network
+
+
+def read_enclosed_onnx(path: str | Path, semantics: str) -> Network:
+    """Return the network of a file in which rounding errors that are not known are inputs, called as `roundings` finds them."""
     expect_semantics(semantics)
-    return QuantizedReader(read_graph(path), Path(path).name).network()
+    return QuantizedReader(read_graph(path), Path(path).name, SEMANTICS[semantics]).network()
 
 
-def read_quantized_tensors(path: str | Path) -> tuple[Network, list[TensorOfCodes]]:
+def roundings(network: Network) -> list[Stage]:
+    """Return the inputs that stand for rounding errors, in the order of the layers."""
+    return [s for s in network.inputs if s.name.endswith(ROUNDING)]
+
+
+def read_quantized_tensors(path: str | Path, semantics: str) -> tuple[Network, list[TensorOfCodes]]:
     """Return a network that puts out every tensor of codes that nodes of a file make, with these tensors."""
-    return QuantizedReader(read_graph(path), Path(path).name).tensors()
+    expect_semantics(semantics)
+    return QuantizedReader(read_graph(path), Path(path).name, SEMANTICS[semantics]).tensors()
 
 
 def expect_semantics(name: str) -> None:
@@ -87,7 +108,7 @@ class QuantizedReader(QuantizedTensors):
             )
         self._walk()
         made = [self.codes(name).signal for name in self.graph.outputs]
-        return Network.of(made, name=self.graph.name or "network", semantics=ORT.name)
+        return Network.of(made, name=self.graph.name or "network", semantics=self.runtime.name)
 
     def tensors(self) -> tuple[Network, list[TensorOfCodes]]:
         """Return a network that puts out every tensor of codes that nodes make, with these tensors; the outputs of the file are last."""
@@ -131,6 +152,8 @@ class QuantizedReader(QuantizedTensors):
         known = port.sizes
         if known is None:
             raise self.refusal("an input of unknown shape", f"{name!r} of shape {port.shape}", "sizes of all axes but the first")
+        if name.endswith(ROUNDING):
+            raise self.refusal("an input with a name that qspec gives to rounding errors", repr(name), f"a name without {ROUNDING!r}")
         stated = dict.fromkeys(self._stated(name, real=port.type == "FLOAT"))
         if port.type not in (*TYPES, "FLOAT") or (port.type == "FLOAT" and len(stated) != 1):
             given = f"{name!r} of type {port.type}, quantised in {len(stated)} ways"

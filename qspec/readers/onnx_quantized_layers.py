@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from math import prod
 
 import numpy as np
@@ -13,16 +14,19 @@ from qspec.arithmetic.integers import IntArray, integers, rational
 from qspec.arithmetic.tensor import Tensor
 from qspec.errors import UnsupportedError
 from qspec.network.activations import Lookup
-from qspec.network.graph import Signal, apply
+from qspec.network.graph import ROUNDING, Signal, apply
 from qspec.network.kernel_layers import Constant, Reinterpret, Thresholds
-from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, MaxPool2D, Requantize
-from qspec.readers.onnx_codes import Codes, Weights, bare, fresh, from_image, image, moved, plain, rows, through, typed
+from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Input, MaxPool2D, Requantize
+from qspec.readers.onnx_codes import Bias, Codes, Weights, bare, fresh, from_image, image, moved, plain, rows, through, typed
 from qspec.runtimes.arithmetic import Quantized
-from qspec.runtimes.ort import OrtQLinear
+from qspec.runtimes.ort import Enclosed, OrtQLinear, Terms
 
-ORT = OrtQLinear()
 Ends = tuple[int, int]
 Pads = tuple[tuple[int, int], tuple[int, int]]
+
+
+WIDE = Affine(32, True, Fraction(1), 0)
+"""Sums as integers, to which errors are added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,30 +41,31 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What an operator puts out: the quantisation, the ends of its codes, and the name of its layer."""
+    """What an operator puts out: the quantisation, the ends of its codes, the name of its layer, and the kernels that compute it."""
 
     quantized: Quantized
     ends: Ends
     name: str
+    runtime: OrtQLinear
 
 
-def convolution(x: Codes, given: Quantized, kernel: Weights, bias: IntArray | None, windows: Windows, groups: int, out: Output) -> Codes:
+def convolution(x: Codes, given: Quantized, kernel: Weights, bias: Bias | None, windows: Windows, groups: int, out: Output) -> Codes:
     """Return QLinearConv of a tensor (1, channels, height, width) with a kernel (outputs, channels / groups, height, width)."""
-    expect_types([given], out.quantized, kernel.type)
+    expect_types([given], out, kernel.type)
     weights = _kernel(kernel, kernel.codes.transpose(2, 3, 1, 0))
     stored = _bias(bias, given, weights)
-    expect_sums(weights, bias, given)
+    terms = summed(weights, bias, given)
     layer = Conv2D(weights, stored, windows.stride, windows.pads, windows.dilation, groups, name=out.name)
-    stage = ORT.sums(given, _spread(kernel.scales, weights.shape[-1]), out.quantized, out.ends)
-    return from_image(apply(stage, apply(layer, image(typed(x, given)))), out.quantized.signed)
+    rule = out.runtime.sums(given, _spread(kernel.scales, weights.shape[-1]), out.quantized, out.ends, terms)
+    return from_image(_through(rule, apply(layer, image(typed(x, given))), out), out.quantized.signed)
 
 
-def product(x: Codes, given: Quantized, kernel: Weights, bias: IntArray | None, out: Output, alpha: float = 1.0) -> Codes:
+def product(x: Codes, given: Quantized, kernel: Weights, bias: Bias | None, out: Output, alpha: float = 1.0) -> Codes:
     """Return QLinearMatMul or QGemm of a tensor (…, n) with a matrix (n, outputs)."""
-    expect_types([given], out.quantized, kernel.type)
+    expect_types([given], out, kernel.type)
     weights = _kernel(kernel, kernel.codes)
     stored = _bias(bias, given, weights)
-    expect_sums(weights, bias, given)
+    terms = summed(weights, bias, given)
     signal, count = rows(typed(x, given))
     n, outputs = weights.shape
     layer = (
@@ -68,13 +73,13 @@ def product(x: Codes, given: Quantized, kernel: Weights, bias: IntArray | None, 
         if count == 1
         else Conv2D(Tensor(weights.codes.reshape(1, 1, n, outputs), weights.format), stored, name=out.name)
     )
-    stage = ORT.sums(given, _spread(kernel.scales, outputs), out.quantized, out.ends, alpha)
-    return fresh(apply(stage, apply(layer, signal)), (*x.shape[:-1], outputs), out.quantized.signed)
+    rule = out.runtime.sums(given, _spread(kernel.scales, outputs), out.quantized, out.ends, terms, alpha)
+    return fresh(_through(rule, apply(layer, signal), out), (*x.shape[:-1], outputs), out.quantized.signed)
 
 
 def addition(operands: Sequence[Codes | IntArray], given: Sequence[Quantized], out: Output) -> Codes:
     """Return QLinearAdd of two tensors, one of which may be stored."""
-    expect_types(given, out.quantized)
+    expect_types(given, out)
     shape = np.broadcast_shapes(*(o.shape for o in operands))
     if _is_repeated(operands[0].shape, operands[1].shape):  # such an operand is read second
         operands, given = operands[::-1], given[::-1]
@@ -83,7 +88,7 @@ def addition(operands: Sequence[Codes | IntArray], given: Sequence[Quantized], o
         np.arange(q.ends[0], q.ends[1] + 1) if isinstance(o, Codes) else np.unique(o) for o, q in zip(operands, given, strict=True)
     ]
     unsure = len(shapes[0]) != len(shapes[1]) and all(s[-1] == 1 for s in shapes) and prod(shape) > 1
-    rule = ORT.addition(given[0], given[1], out.quantized, out.ends, (known[0], known[1]), either=unsure)
+    rule = out.runtime.addition(given[0], given[1], out.quantized, out.ends, (known[0], known[1]), either=unsure)
     units = [Affine(8, q.signed, rational(f), q.zero) for q, f in zip(given, rule.factors, strict=True)]
     signals = [o for o in operands if isinstance(o, Codes)]
     if not signals or any(s.shape != shape for s in signals):
@@ -113,11 +118,19 @@ def _is_repeated(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
 
 def average(x: Codes, given: Quantized, out: Output) -> Codes:
     """Return QLinearGlobalAveragePool: the mean over a whole image (1, channels, height, width)."""
-    expect_types([given], out.quantized)
+    expect_types([given], out)
     signal = image(typed(x, given))
     window = (signal.shape[0], signal.shape[1])
-    stage = ORT.average(prod(window), given, out.quantized, out.ends)
-    return from_image(apply(stage, apply(AveragePool2D(window, window, name=out.name), signal)), out.quantized.signed)
+    rule = out.runtime.average(prod(window), given, out.quantized, out.ends)
+    return from_image(_through(rule, apply(AveragePool2D(window, window, name=out.name), signal), out), out.quantized.signed)
+
+
+def _through(rule: Enclosed, sums: Signal, out: Output) -> Signal:
+    """Return the codes of sums; where these may be off, another input of the network says by how much."""
+    if not rule.error:
+        return apply(rule.stage, sums)
+    errors = Input(sums.shape, Affine(rule.error.bit_length() + 1, True, WIDE.scale), f"{out.name}{ROUNDING}")
+    return apply(rule.stage, apply(Add(name=f"{out.name}_sum"), apply(Reinterpret(WIDE), sums), apply(errors)))
 
 
 def maximum(x: Codes, windows: Windows, name: str) -> Codes:
@@ -127,8 +140,8 @@ def maximum(x: Codes, windows: Windows, name: str) -> Codes:
 
 def by_table(kind: str, x: Codes, given: Quantized, out: Output, alpha: float = 0.0) -> Codes:
     """Return an operator on single elements: a staircase where it never decreases, else a table; nothing where codes stay what they are."""
-    expect_types([given], out.quantized)
-    table: IntArray = np.clip(ORT.table(kind, given, out.quantized, alpha), *out.ends)
+    expect_types([given], out)
+    table: IntArray = np.clip(out.runtime.table(kind, given, out.quantized, alpha), *out.ends)
     if given == out.quantized and np.array_equal(table, np.arange(given.ends[0], given.ends[1] + 1)):
         return typed(x, given)
     raw = Fixed(8, 0, given.signed)
@@ -169,10 +182,11 @@ def reshape(x: Codes, shape: tuple[int, ...]) -> Codes:
     return fresh(plain(x), shape, x.signed)
 
 
-def expect_types(given: Sequence[Quantized], out: Quantized, weights: str = "") -> None:
-    """Raise UnsupportedError on types of signals and weights that ONNX Runtime has no integer kernel for."""
-    if any(q.signed != out.signed for q in given) or (weights == "UINT8" and out.signed):
-        names = ", ".join("int8" if q.signed else "uint8" for q in (*given, out))
+def expect_types(given: Sequence[Quantized], out: Output, weights: str = "") -> None:
+    """Raise UnsupportedError on types of signals and weights that ONNX Runtime has no integer kernel for, where it uses these."""
+    signed = out.quantized.signed
+    if out.runtime.fused and (any(q.signed != signed for q in given) or (weights == "UINT8" and signed)):
+        names = ", ".join("int8" if q.signed else "uint8" for q in (*given, out.quantized))
         raise UnsupportedError(
             "types that ONNX Runtime has no integer kernel for are not read",
             given=f"{names}{f', weights {weights.lower()}' if weights else ''}",
@@ -180,16 +194,17 @@ def expect_types(given: Sequence[Quantized], out: Quantized, weights: str = "") 
         )
 
 
-def expect_sums(kernel: Tensor, bias: IntArray | None, x: Quantized) -> None:
-    """Raise UnsupportedError if an accumulator can leave int32, where the kernels wrap."""
+def summed(kernel: Tensor, bias: Bias | None, x: Quantized) -> Terms:
+    """Return what the sums of a layer add; raises UnsupportedError if one can leave int32, where the integer kernels wrap."""
     reach = max(x.ends[1] - x.zero, x.zero - x.ends[0])
     zeros = np.array(kernel.format.grid().zeros)
     sums = np.abs(kernel.codes.astype(np.int64) - zeros).reshape(-1, kernel.shape[-1]).sum(axis=0) * reach
-    sums = sums + (0 if bias is None else np.abs(bias.astype(np.int64)))
+    sums = sums + (0 if bias is None else np.abs(bias.codes.astype(np.int64)))
     if np.any(sums >= 2**31):
         channel = int(np.argmax(sums))
         given = f"up to {int(sums[channel])} in channel {channel}"
         raise UnsupportedError("an accumulator that can leave int32 is not read", given=given, expected="less than 2**31, bias and all")
+    return Terms(prod(kernel.shape[:-1]) + 1, sums, bias is None or bias.aligned)
 
 
 def _kernel(weights: Weights, codes: IntArray) -> Tensor:
@@ -197,11 +212,11 @@ def _kernel(weights: Weights, codes: IntArray) -> Tensor:
     return Tensor(integers(codes), Affine(8, weights.type == "INT8", scales, weights.zeros))
 
 
-def _bias(codes: IntArray | None, x: Quantized, kernel: Tensor) -> Tensor | None:
-    if codes is None:
+def _bias(bias: Bias | None, x: Quantized, kernel: Tensor) -> Tensor | None:
+    if bias is None:
         return None
     units = tuple(rational(x.scale) * u for u in kernel.format.grid().units)
-    return Tensor(integers(codes), Affine(32, True, units, (0,) * len(units)))
+    return Tensor(integers(bias.codes), Affine(32, True, units, (0,) * len(units)))
 
 
 def _spread(scales: tuple[float, ...], channels: int) -> tuple[float, ...]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 
-from qspec.arithmetic.integers import IntArray
+from qspec.arithmetic.integers import IntArray, integers
 from qspec.readers import onnx_quantized_layers as layers
-from qspec.readers.onnx_codes import Codes, Limits, Pending, Real, State, Weights
+from qspec.readers.onnx_codes import Bias, Codes, Limits, Pending, Real, State, Weights
 from qspec.readers.onnx_file import OnnxNode
 from qspec.readers.onnx_quantized_layers import Output
 from qspec.readers.onnx_quantized_moves import MOVES, windows_of
@@ -29,6 +30,8 @@ def quantize(r: Reader, n: OnnxNode) -> State:
         raise r.refusal("a QuantizeLinear that is not read", dict(n.attributes), "8 bits, one scale, no blocks")
     state = r.state(n.inputs[0])
     if isinstance(state, Real) and not state.final:
+        if state.quantized != out and not r.runtime.fused:
+            return layers.by_table("Identity", state.codes, state.quantized, r.output(n, out))
         if state.quantized != out:
             what = "codes that are quantised anew (an ONNX Runtime session merges such pairs)"
             raise r.refusal(what, f"{state.quantized} to {out}", "the same scale and zero point")
@@ -36,10 +39,10 @@ def quantize(r: Reader, n: OnnxNode) -> State:
     pending = r.pending(n.inputs[0])
     low, high = out.ends
     for least, most in pending.limits:
-        below = out.ends[0] if least is None else layers.ORT.quantize(least, out)
-        above = out.ends[1] if most is None else layers.ORT.quantize(most, out)
+        below = out.ends[0] if least is None else r.runtime.quantize(least, out)
+        above = out.ends[1] if most is None else r.runtime.quantize(most, out)
         low, high = (min(max(e, below), above) for e in (low, high))
-    if (low, high) != out.ends and pending.what not in ("Relu", "Clip"):
+    if r.runtime.fused and (low, high) != out.ends and pending.what not in ("Relu", "Clip"):
         what = f"a limit behind {pending.what} that QuantizeLinear does not imply (ONNX Runtime leaves such operators in float)"
         raise r.refusal(what, f"codes {low} to {high}", f"codes {out.ends[0]} to {out.ends[1]}: ReLU with the lowest code as zero point")
     return pending.make(out, (low, high))
@@ -97,7 +100,7 @@ def conv(r: Reader, n: OnnxNode) -> State:
     return Pending(lambda q, e: _convolution(r, n, x.codes, x.quantized, kernel, bias, r.output(n, q, e)), n.op)
 
 
-def _convolution(r: Reader, n: OnnxNode, x: Codes, given: Quantized, kernel: Weights, bias: IntArray | None, out: Output) -> Codes:
+def _convolution(r: Reader, n: OnnxNode, x: Codes, given: Quantized, kernel: Weights, bias: Bias | None, out: Output) -> Codes:
     if kernel.codes.ndim != 4 or len(x.shape) != 4 or x.shape[0] != 1:
         raise r.refusal("a convolution of another rank or batch", f"{x.shape} with {kernel.codes.shape}", "2-D, a batch of one")
     size = (kernel.codes.shape[2], kernel.codes.shape[3])
@@ -149,7 +152,7 @@ def gemm(r: Reader, n: OnnxNode) -> State:
     return Pending(lambda q, e: _product(r, x.codes, x.quantized, kernel, bias, r.output(n, q, e)), n.op)
 
 
-def _product(r: Reader, x: Codes, given: Quantized, kernel: Weights, bias: IntArray | None, out: Output, alpha: float = 1.0) -> Codes:
+def _product(r: Reader, x: Codes, given: Quantized, kernel: Weights, bias: Bias | None, out: Output, alpha: float = 1.0) -> Codes:
     if kernel.codes.ndim != 2 or x.shape[-1] != kernel.codes.shape[0]:
         raise r.refusal("a product that does not fit", f"{x.shape} by {kernel.codes.shape}", "(…, n) by a stored matrix (n, outputs)")
     return layers.product(x, given, kernel, bias, out, alpha)
@@ -171,7 +174,7 @@ def _weights(r: Reader, name: str, axis: int) -> Weights:
     return state
 
 
-def _bias(r: Reader, name: str, x: Quantized, kernel: Weights, channels: int) -> IntArray | None:
+def _bias(r: Reader, name: str, x: Quantized, kernel: Weights, channels: int) -> Bias | None:
     if not name:
         return None
     if name in r.constants:
@@ -183,7 +186,16 @@ def _bias(r: Reader, name: str, x: Quantized, kernel: Weights, channels: int) ->
     units = x.scale * np.array(kernel.scales)
     if not np.allclose(np.array(state.scales), units, rtol=1e-5, atol=0.0):
         raise r.refusal("a bias in another unit", state.scales[:4], f"input scale times weight scales: {[float(u) for u in units[:4]]}")
-    return np.broadcast_to(state.codes.reshape(-1), (channels,))
+    codes: IntArray = np.broadcast_to(state.codes.reshape(-1), (channels,))
+    return Bias(codes) if r.runtime.fused else _in_units(codes, state.scales, x, kernel)
+
+
+def _in_units(codes: IntArray, scales: tuple[float, ...], x: Quantized, kernel: Weights) -> Bias:
+    """Return a bias that a session takes in its own scales, rounded to the exact unit of the products."""
+    channels = len(codes)
+    own, products = (s if len(s) == channels else s * channels for s in (scales, kernel.scales))
+    exact = [int(c) * Fraction(s) / (Fraction(x.scale) * Fraction(k)) for c, s, k in zip(codes, own, products, strict=True)]
+    return Bias(integers([round(e) for e in exact]), all(e.denominator == 1 for e in exact))
 
 
 # ---- additions, pools, operators on elements

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from qspec.arithmetic.integers import IntArray
 from qspec.errors import ModelFileError, QspecError, UnsupportedError
-from qspec.readers.onnx_codes import Codes, Pending, State, Weights
+from qspec.readers.onnx_codes import Bias, Codes, Pending, State, Weights
 from qspec.readers.onnx_file import OnnxGraph, OnnxNode, Stored
 from qspec.readers.onnx_quantized_layers import Output
 from qspec.runtimes.arithmetic import Quantized
-from qspec.runtimes.ort import LEAST, MOST
+from qspec.runtimes.ort import LEAST, MOST, OrtQLinear
 
+INTEGER = OrtQLinear()
 TYPES = {"INT8": (-128, 127), "UINT8": (0, 255)}
 """The types of signals and weights."""
 
@@ -22,8 +22,9 @@ TYPES = {"INT8": (-128, 127), "UINT8": (0, 255)}
 class QuantizedTensors:
     """The tensors of a file, as they are made."""
 
-    def __init__(self, graph: OnnxGraph, file: str) -> None:
+    def __init__(self, graph: OnnxGraph, file: str, runtime: OrtQLinear = INTEGER) -> None:
         self.graph = graph
+        self.runtime = runtime
         self.file = file
         self.constants: dict[str, Stored] = dict(graph.constants)
         self.states: dict[str, State] = {}
@@ -125,7 +126,7 @@ class QuantizedTensors:
             raise self.refusal("weights with as many scales", len(scales), f"1 or {stored.values.shape[axis]}")
         return Weights(stored.values.astype(np.int64), stored.type, scales, self.zeros(zero, len(scales), stored.type), axis)
 
-    def bias(self, name: str, channels: int) -> IntArray | None:
+    def bias(self, name: str, channels: int) -> Bias | None:
         """Return int32 codes of a bias, one per channel."""
         if not name:
             return None
@@ -135,11 +136,12 @@ class QuantizedTensors:
             raise self.refusal("a bias that is not read", f"{name!r}: {stored.type}", f"INT32{advice}")
         if stored.values.size not in (1, channels) or stored.values.ndim > 2:
             raise self.refusal("a bias that does not fit", stored.values.shape, f"({channels},)")
-        return np.broadcast_to(stored.values.reshape(-1).astype(np.int64), (channels,))
+        return Bias(np.broadcast_to(stored.values.reshape(-1).astype(np.int64), (channels,)))
 
     def output(self, node: OnnxNode, quantized: Quantized, ends: tuple[int, int] | None = None) -> Output:
         """Return what a node puts out."""
-        return Output(quantized, ends or quantized.ends, self.label(node))
+        integer = "QLinear" in node.op or "QGemm" in node.op
+        return Output(quantized, ends or quantized.ends, self.label(node), INTEGER if integer else self.runtime)
 
     def label(self, node: OnnxNode) -> str:
         """Return the name of the layer of a node."""

@@ -33,26 +33,54 @@ class Sum:
     total: Thresholds
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Terms:
+    """What a sum adds: how many terms at most, and for each channel the most that their absolute values add up to, in its unit.
+
+    `aligned` says that the bias is a whole number of units; one that is not was rounded to one.
+    """
+
+    count: int
+    most: IntArray
+    aligned: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enclosed:
+    """An output stage for sums that may be off by up to `error` units; 0 if they are exact."""
+
+    stage: Thresholds
+    error: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class OrtQLinear:
     """The integer operators of ONNX Runtime; scales are float32 numbers, `ends` the lowest and the highest code that is let through."""
 
     name: str = "ort-qlinear"
     version: str = "onnxruntime 1.31.1 and 1.32.0, CPU, x86-64 with VNNI"
+    fused: bool = True
+    """Whether float operators between DequantizeLinear and QuantizeLinear are the integer operators of the same name."""
 
-    def sums(self, x: Quantized, kernel: Sequence[float], out: Quantized, ends: tuple[int, int], alpha: float = 1.0) -> Thresholds:
-        """Return the output stage of QLinearConv, QLinearMatMul and QGemm, for kernel scales per channel."""
+    def sums(
+        self, x: Quantized, kernel: Sequence[float], out: Quantized, ends: tuple[int, int], terms: Terms, alpha: float = 1.0
+    ) -> Enclosed:
+        """Return the output stage of QLinearConv, QLinearMatMul and QGemm, for kernel scales per channel; these sums are exact."""
+        return Enclosed(self.multiplied(x, kernel, out, ends, alpha))
+
+    def multiplied(self, x: Quantized, kernel: Sequence[float], out: Quantized, ends: tuple[int, int], alpha: float = 1.0) -> Thresholds:
+        """Return the codes of exact sums as one float32 multiplier gives them."""
         factors = np.float32(alpha) * np.float32(x.scale) * np.asarray(kernel, dtype=np.float32) / np.float32(out.scale)
         return _scaled(factors, out, ends)
 
-    def average(self, count: int, x: Quantized, out: Quantized, ends: tuple[int, int]) -> Thresholds:
+    def average(self, count: int, x: Quantized, out: Quantized, ends: tuple[int, int]) -> Enclosed:
         """Return the output stage of QLinearGlobalAveragePool, for the sum of `count` centred codes."""
-        return _scaled(np.array([np.float32(x.scale) / (np.float32(out.scale) * np.float32(count))]), out, ends)
+        return Enclosed(_scaled(np.array([np.float32(x.scale) / (np.float32(out.scale) * np.float32(count))]), out, ends))
 
     def quantize(self, value: float, out: Quantized) -> int:
         """Return the code of a float32: QuantizeLinear."""
         with np.errstate(over="ignore"):
-            return int(_codes(np.array([np.float32(value)]) / np.float32(out.scale), out.zero, out.ends)[0])
+            return int(rounded_codes(np.array([np.float32(value)]) / np.float32(out.scale), out.zero, out.ends)[0])
 
     def table(self, kind: str, x: Quantized, out: Quantized, alpha: float = 0.0) -> IntArray:
         """Return the code that each input code becomes, lowest first: QLinearSigmoid, QLinearLeakyRelu, QLinearConcat ("Identity")."""
@@ -67,7 +95,7 @@ class OrtQLinear:
                 made = np.array([1 / (1 + exp(-v)) if v >= 0 else exp(max(v, -700.0)) / (1 + exp(max(v, -700.0))) for v in doubles])
             case _:
                 raise UnsupportedError(f"{kind} is not read under the semantics {self.name!r}", given=kind, expected="Sigmoid, LeakyRelu")
-        return _codes(made.astype(np.float32) / np.float32(out.scale), out.zero, out.ends)
+        return rounded_codes(made.astype(np.float32) / np.float32(out.scale), out.zero, out.ends)
 
     def sum_of_codes(self, codes: tuple[IntArray, IntArray], kinds: tuple[Quantized, Quantized], out: Quantized) -> IntArray:
         """Return what QLinearAdd makes of two codes, without the ends: two fused multiplications and additions on the codes themselves."""
@@ -110,7 +138,7 @@ class OrtQLinear:
                 base = np.array([int(values[0])])
                 return Sum((one, two), Thresholds(out.format, base, reached))
         raise UnsupportedError(
-            "a QLinearAdd whose float32 roundings are no staircase of a sum is not read",
+            "an addition whose float32 roundings are no staircase of a sum is not read",
             given=f"scales {first.scale}, {second.scale} to {out.scale}, zero points {first.zero}, {second.zero}, {out.zero}",
             expected="scales for which it is one",
         )
@@ -121,7 +149,7 @@ def _fused(a: object, b: object, c: object) -> FloatArray:
     return np.asarray(np.asarray(a, np.float64) * np.asarray(b, np.float64) + np.asarray(c, np.float64)).astype(np.float32)
 
 
-def _codes(values: FloatArray, zero: int, ends: tuple[int, int]) -> IntArray:
+def rounded_codes(values: FloatArray, zero: int, ends: tuple[int, int]) -> IntArray:
     """Return codes of scaled float32 values: ties to even, then the zero point, then the ends."""
     return np.clip(np.rint(np.clip(values, -1024, 1024)).astype(np.int64) + zero, *ends)
 
@@ -129,4 +157,4 @@ def _codes(values: FloatArray, zero: int, ends: tuple[int, int]) -> IntArray:
 def _scaled(factors: FloatArray, out: Quantized, ends: tuple[int, int]) -> Thresholds:
     if not np.all((factors > LEAST) & (factors < MOST)):
         raise UnsupportedError("a multiplier that float32 hardly holds is not read", given=factors, expected=f"{LEAST:g} to {MOST:g}")
-    return staircase(lambda sums: _codes(sums.astype(np.float32) * factors[:, None], out.zero, ends), factors.size, ends, out.format)
+    return staircase(lambda sums: rounded_codes(sums.astype(np.float32) * factors[:, None], out.zero, ends), factors.size, ends, out.format)

@@ -89,7 +89,7 @@ def test_a_network_of_an_onnx_file_is_kept_in_a_file(tmp_path):
 def test_ties_go_to_even_and_the_zero_point_is_added_where_the_kernel_adds_it():
     """Halves of sums round before the zero point is added; in QLinearAdd they round behind it, so that odd zero points show."""
     ort, half, one = OrtQLinear(), Quantized(0.5, 0), Quantized(1.0, 1)
-    stage = ort.sums(Quantized(0.5, 0), [1.0], one, one.ends)
+    stage = ort.multiplied(Quantized(0.5, 0), [1.0], one, one.ends)
     net = qs.Sequential(qs.Input((1,), qs.int8(1)), stage)
     assert net.evaluate([[1], [3], [-1], [-3]]).reshape(-1).tolist() == [1, 3, 1, -1]  # 0 + 1, 2 + 1, 0 + 1, -2 + 1
     codes = ort.sum_of_codes((np.array([1, 3, -1, -3]), np.zeros(4, np.int64)), (half, half), one)
