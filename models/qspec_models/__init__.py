@@ -20,6 +20,9 @@ from qspec_models.card import Monotonicity as Monotonicity
 from qspec_models.card import Origin as Origin
 from qspec_models.card import StandardQuery as StandardQuery
 
+CERTIFIED_INT8 = DIRECTORY / "mnist-certified-int8.tflite"
+"""An int8 file of TensorFlow Lite whose hidden layers compute the codes of `mnist-certified-8bit`, with certificates for its test set."""
+
 
 def names() -> list[str]:
     """Return the names of the shipped models, sorted."""
@@ -65,3 +68,8 @@ mnist_certified_4bit = partial(load, "mnist-certified-4bit")
 mnist_certified_6bit = partial(load, "mnist-certified-6bit")
 mnist_certified_8bit = partial(load, "mnist-certified-8bit")
 mnist_conv_8bit = partial(load, "mnist-conv-8bit")
+
+
+def mnist_certified_int8() -> qs.Network:
+    """Return the network in `CERTIFIED_INT8` as TensorFlow Lite Micro computes it."""
+    return qs.load(CERTIFIED_INT8, kind=qs.Network, semantics="tflm")

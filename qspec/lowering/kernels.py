@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import gcd
 from typing import assert_never
 
 import numpy as np
@@ -85,6 +86,16 @@ def _rows(layer: Multiplier) -> list[tuple[int, int, Scaling]]:
 
 
 def _stages(multiplier: int, shift: int, rule: Scaling, layer: Multiplier) -> tuple[tuple[int, int, int], tuple[int, int]]:
+    """Return both stages with the floor in lowest terms: numbers as small as scales that are powers of two allow.
+
+    `floor((g n a + o) / (g d))` is `floor((n a + floor(o / g)) / d)`, because nested floors merge.
+    """
+    (numerator, offset, denominator), second = _stages_as_stored(multiplier, shift, rule, layer)
+    common = gcd(numerator, denominator)
+    return (numerator // common, offset // common, denominator // common), second
+
+
+def _stages_as_stored(multiplier: int, shift: int, rule: Scaling, layer: Multiplier) -> tuple[tuple[int, int, int], tuple[int, int]]:
     """Return (numerator, offset, denominator) of a floor and (numerator, denominator) of a rounding with ties away from zero after it.
 
     Nested floors merge: with `h = floor((a m + 2**30) / 2**31)` and a shift of `e` to the right, `floor((h + 2**(e-1)) / 2**e)` is

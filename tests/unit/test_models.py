@@ -17,7 +17,9 @@ import pytest
 import qspec as qs
 import qspec_models
 from qspec.arithmetic.integers import IntArray
-from qspec.lowering.evaluate import evaluate
+from qspec.ir.digest import digest
+from qspec.ir.integer import Query, Truth
+from qspec.lowering.evaluate import evaluate, program, trace
 from qspec.network.shapes import padding_pairs
 from qspec.training.layers import Conv, Dense, Layer, Parameters, forward
 from qspec_models import Card, IndividualFairness, LocalRobustness, Monotonicity
@@ -244,3 +246,20 @@ def test_certified_shares_are_what_they_should_be(name: str, least: float, most:
         assert sum(counts) == round(card.samples * card.score)
     assert card.certified[-1].certified >= least
     assert card.certified[-1].undecided <= most
+
+
+def test_the_int8_file_has_the_hidden_codes_of_the_network_it_was_made_of_in_both_reference_runtimes() -> None:
+    digests, hidden = [], list[IntArray]()
+    random = np.random.default_rng(2).integers(0, 256, (12, 28, 28, 1))
+    for semantics in ("tflm", "litert-reference"):
+        net = qs.load(qspec_models.CERTIFIED_INT8, kind=qs.Network, semantics=semantics)
+        digests.append(digest(Query(program(net)[0], Truth(True))))
+        stages = [s.name for s in net.stages if isinstance(s.layer, qs.Multiplier)]
+        hidden = [trace(net, {net.inputs[0].name: random - 128})[name] for name in stages[:-1]]
+    assert digests[0] == digests[1]
+    source = qspec_models.load("mnist-certified-8bit")
+    theirs = trace(source, {source.inputs[0].name: random})
+    for own, name in zip(hidden, ("conv2d_1", "conv2d_2", "dense_1"), strict=True):
+        assert np.array_equal(own.reshape(12, -1) + 128, theirs[name].reshape(12, -1))
+    readme = (ROOT / "models" / "README.md").read_text(encoding="utf-8")
+    assert sha256(qspec_models.CERTIFIED_INT8.read_bytes()).hexdigest() in readme
