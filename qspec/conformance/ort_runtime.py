@@ -89,7 +89,7 @@ def _errors(stage: Thresholds, sums: IntArray, codes: IntArray, errors: Input) -
     rows = np.broadcast_to(stage.thresholds, (sums.shape[-1], stage.thresholds.shape[1]))
     ends = np.pad(rows, ((0, 0), (1, 1)), constant_values=((0, 0), (-(2**40), 2**40)))
     place = np.clip(codes - stage.base, 0, rows.shape[1])
-    channel: IntArray = np.arange(sums.shape[-1])
+    channel: IntArray = np.arange(int(sums.shape[-1]))
     least, most = ends[channel, place] - sums, ends[channel, place + 1] - 1 - sums
     return np.clip(np.clip(0, least, most), errors.format.lower, errors.format.upper)
 
