@@ -14,7 +14,7 @@ from typing import NoReturn, assert_never
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray, shrink, widen
-from qspec.certificate.derive import CELLS, Derivation, slope_multipliers
+from qspec.certificate.derive import Derivation, slope_multipliers
 from qspec.certificate.domain import Domain, Element
 from qspec.certificate.facts import InputFacts
 from qspec.certificate.file import ASSUME, BOUND, CHOOSE, CLOSE, EMPTY, KINDS, LIST, PROPAGATE, SPLIT, TIGHTEN, Certificate
@@ -106,7 +106,7 @@ class _Proof:
         self._assert(first, query.goal)
         self._propagate(first)
         self.stack = [first]
-        self.derivation = Derivation(query.program, first.bounds, deadline)
+        self.derivation = Derivation(query.program, first.bounds, deadline, self.asked)
         width: int = certificate.multipliers.shape[1]
         if width != self.derivation.multipliers:
             raise CertificateError("multipliers do not fit the query", given=width, expected=f"{self.derivation.multipliers} for each step")
@@ -231,7 +231,7 @@ class _Proof:
             domain.empty = domain.empty or bool(np.any(lower > upper))
 
     def _tighten(self, domain: Domain, node: int) -> None:
-        """Bound the elements of a node that matter from below and from above, in blocks of rows of the size that memory allows."""
+        """Bound the elements of a node that matter from below and from above."""
         self._check_node(node)
         low, high = self.certificate.slopes[self.tightened]
         self.tightened += 1
@@ -239,16 +239,9 @@ class _Proof:
             return
         scale = self.certificate.scale
         give = slope_multipliers(low, high, self.certificate.slope_bits)
-        size = self.derivation.sizes[node]
         lower, upper = (end.astype(object) for end in domain.bounds[node])
-        block = max(1, CELLS // max(self.derivation.sizes))
-        open_ = self._open(node, domain.bounds[node])
-        for index in (open_[k : k + block] for k in range(0, open_.size, block)):
-            rows = np.zeros((2 * index.size, size), dtype=np.int64)
-            rows[np.arange(index.size), index] = scale
-            rows[index.size + np.arange(index.size), index] = -scale
-            least = -(self.derivation.bound({node: rows}, domain.bounds, give) // -scale)
-            lower[index], upper[index] = least[: index.size], -least[index.size :]
+        index = self._open(node, domain.bounds[node])
+        lower[index], upper[index] = self.derivation.ends(node, index, scale, domain.bounds, give)
         self._intersect(domain, node, lower, upper, follows=True)
 
     def _open(self, node: int, known: Pair) -> IntArray:

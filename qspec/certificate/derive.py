@@ -7,9 +7,9 @@ Scalable Verification of Deep Networks".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from qspec.certificate.points import (
     MAX_CODES,
     Points,
     clamp_points,
+    corners,
     evenly_spaced,
     period,
     rescale_points,
@@ -30,19 +31,41 @@ from qspec.deadline import NEVER, Deadline
 from qspec.ir import linear
 from qspec.ir.integer import Affine, Input, Maximum, Node, Product, Program, Staircase, Table, Wrap, sizes
 from qspec.ir.linear import LinearMap
+from qspec.ir.live import Live, live
 from qspec.ir.staircase import Rescale, Steps, climb
 
 CELLS = 1 << 20
 """Entries of the largest intermediate array, roughly."""
 
-Multipliers = Callable[[slice, IntArray], IntArray]
+ROWS, MOST = 16, 1 << 22
+"""Rows from which on it pays to find the corners of the points of a staircase, and points of all elements up to which that is done."""
+CACHED = 1 << 15
+"""Entries of arrays that stay near the processor."""
+LEAST, PART = 4096, 0.5
+"""Elements of a program from which on those that the widest bounds fix are left out of derivations, and the part that they must be.
+
+Their multipliers are then 0, whatever the certificate gives: any are sound."""
+
+Multipliers = Callable[[slice | IntArray, IntArray], IntArray]
 """Gives the multipliers of one node, shape (rows, count), from its place in the vector and the coefficient that each of them concerns."""
 
 
-class Derivation:
-    """Derives bounds for one program; `known` may be any bounds within `outer`, the widest that ever occur."""
+class _Part(NamedTuple):
+    """What is left of a program, derivations about that, and which multipliers it takes."""
 
-    def __init__(self, program: Program, outer: Sequence[Pair], deadline: Deadline = NEVER) -> None:
+    live: Live
+    inner: Derivation
+    where: IntArray
+
+
+class Derivation:
+    """Derives bounds for one program; `known` may be any bounds within `outer`, the widest that ever occur.
+
+    Elements that these fix are left out where that pays, except those of nodes that stay `whole` (None: all do): a fact that fixes itself
+    could not be contradicted any more.
+    """
+
+    def __init__(self, program: Program, outer: Sequence[Pair], deadline: Deadline = NEVER, whole: Iterable[int] | None = ()) -> None:
         self.deadline = deadline
         self.program, self.sizes = program, sizes(program)
         self._outer = tuple(outer)  # a copy: points of staircases are made from it later, and must serve every domain
@@ -51,9 +74,35 @@ class Derivation:
         """How many multipliers a derivation takes."""
         self._members: dict[int, LinearMap] = {}
         self._points: dict[int, Points | Rescale] = {}
+        self._corners: dict[int, tuple[Pair, Points]] = {}
+        self._part: _Part | None = None
+        fixed = sum(int(np.count_nonzero(lower == upper)) for lower, upper in outer)
+        if whole is not None and sum(self.sizes) >= LEAST and fixed >= PART * sum(self.sizes):
+            part = live(program, self._outer, whole)
+            where = part.places({k: (at.start, at.stop) for k, at in enumerate(self.places) if at.stop > at.start})
+            self._part = _Part(part, Derivation(part.program, part.bounds(self._outer), deadline, None), where)
+
+    def ends(self, node: int, index: IntArray, scale: int, known: Sequence[Pair], multipliers: Multipliers) -> Pair:
+        """Return bounds of some elements of a node, each derived from two rows of its own, as many at a time as memory allows."""
+        if self._part is not None:
+            part, inner, where = self._part
+            own = np.searchsorted(part.index[node], index)
+            return inner.ends(node, own, scale, part.bounds(known), lambda place, c: multipliers(where[place], c))
+        size, block = self.sizes[node], max(1, CELLS // max(self.sizes))
+        parts: list[IntArray] = []
+        for at in (index[k : k + block] for k in range(0, index.size, block)):
+            rows = np.zeros((2 * at.size, size), dtype=np.int64)
+            rows[np.arange(at.size), at] = scale
+            rows[at.size + np.arange(at.size), at] = -scale
+            least = -(self.bound({node: rows}, known, multipliers) // -scale)
+            parts.append(least.reshape(2, at.size))
+        least = np.concatenate([np.zeros((2, 0), dtype=np.int64), *parts], axis=1)
+        return least[0], -least[1]
 
     def bound(self, coefficients: Mapping[int, IntArray], known: Sequence[Pair], multipliers: Multipliers) -> IntArray:
         """Return a lower bound, shape (rows,), of `Σ c·x` over the nodes, coefficients given by node in shape (rows, size)."""
+        if self._part is not None:
+            return self._bound_part(self._part, coefficients, known, multipliers)
         held = dict(coefficients)
         count: int = next(iter(held.values())).shape[0]
         constant: IntArray = np.zeros(count, dtype=np.int64)
@@ -76,6 +125,13 @@ class Derivation:
                 held[a] = add(held[a], rows) if a in held else rows
         return constant
 
+    def _bound_part(self, own: _Part, coefficients: Mapping[int, IntArray], known: Sequence[Pair], multipliers: Multipliers) -> IntArray:
+        """Return the bound from the elements that are not fixed, and what the others are worth."""
+        part, inner, where = own
+        held = {k: c[:, part.index[k]] for k, c in coefficients.items()}
+        fixed = [linear.apply(linear.Dense(part.values[k][None]), c)[:, 0] for k, c in coefficients.items()]
+        return add(*fixed, inner.bound(held, part.bounds(known), lambda place, c: multipliers(where[place], c)))
+
     def _passed(self, k: int, node: Node, p: IntArray) -> list[tuple[int, IntArray]]:
         """Return what the multipliers of a node add to the coefficients of its arguments."""
         match node:
@@ -97,7 +153,8 @@ class Derivation:
         """Return the numbers q of a node, shape (rows, size)."""
         match node:
             case Staircase(a, steps):
-                found = self._within(k, steps, self._outer[a], known[a])
+                found = self._cornered(k, steps, self._outer[a], known[a]) if c.shape[0] >= ROWS else None
+                found = found or self._within(k, steps, self._outer[a], known[a])
                 return _least_of_rescale(found, *known[a], c, p) if isinstance(found, Rescale) else _least_of(c, p, found)
             case Table(a):
                 return _least_of(c, p, table_points(node, *known[a]))
@@ -111,6 +168,19 @@ class Derivation:
                 return c[:, :0]
             case _:
                 assert_never(node)
+
+    def _cornered(self, k: int, steps: Rescale | Steps, outer: Pair, known: Pair) -> Points | None:
+        """Return the corners of the points of a staircase, kept until its argument has other bounds; None if there are too many points."""
+        kept = self._corners.get(k)
+        if kept is None or not (np.array_equal(kept[0][0], known[0]) and np.array_equal(kept[0][1], known[1])):
+            found = self._within(k, steps, outer, known)
+            if isinstance(found, Rescale):
+                count = int((climb(found, known[1]) - climb(found, known[0])).max(initial=0))
+                if count > MAX_CODES or count * known[0].size > MOST:
+                    return None
+                found = rescale_points(found, *known)
+            kept = self._corners[k] = (known, corners(found))
+        return kept[1]
 
     def _within(self, k: int, steps: Rescale | Steps, outer: Pair, known: Pair) -> Points | Rescale:
         """Return the points of a staircase, or itself if there are too many to keep.
@@ -130,7 +200,7 @@ def slope_multipliers(low: IntArray, high: IntArray, bits: int) -> Multipliers:
     """Return multipliers made of slopes in units of `2^-bits`, rounded to nearest: `low` where a coefficient is positive, else `high`."""
     half = 1 << (bits - 1)
 
-    def give(place: slice, c: IntArray) -> IntArray:
+    def give(place: slice | IntArray, c: IntArray) -> IntArray:
         below, above = low[place], high[place]
         bound = magnitude(c) * (magnitude(below) + magnitude(above)) + half
         c, below, above = widen(c, bound), widen(below, bound), widen(above, bound)
@@ -182,9 +252,12 @@ def _least_of(c: IntArray, p: IntArray, points: Points) -> IntArray:
     x, y = points
     bound = magnitude(c) * magnitude(y) + magnitude(p) * magnitude(x)
     c, p, x, y = (widen(v, bound) for v in (c, p, x, y))
-    block = max(1, CELLS // max(1, x.size))
-    found = [(c[r : r + block, :, None] * y - p[r : r + block, :, None] * x).min(axis=2) for r in range(0, max(1, c.shape[0]), block)]
-    return within(found[0] if len(found) == 1 else np.concatenate(found), bound)
+    least = c * y[:, 0] - p * x[:, 0]
+    block = max(1, CACHED // max(1, c.shape[1]))
+    for rows in (slice(k, k + block) for k in range(0, c.shape[0], block)):
+        for at, value in zip(x.T[1:], y.T[1:], strict=True):
+            np.minimum(least[rows], c[rows] * value - p[rows] * at, out=least[rows])
+    return within(least, bound)
 
 
 def _least_of_rescale(steps: Rescale, lower: IntArray, upper: IntArray, c: IntArray, p: IntArray) -> IntArray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qspec.arithmetic.integers import IntArray, magnitude, shrink, widen
+from qspec.arithmetic.integers import SAFE, IntArray, magnitude, shrink, widen
 from qspec.arithmetic.rounding import Rounding
 from qspec.ir.integer import Table, Wrap
 from qspec.ir.staircase import Rescale, Steps, climb, reach
@@ -97,6 +97,42 @@ def wrap_points(node: Wrap, lower: IntArray, upper: IntArray) -> Points:
     last = least + (high - least) // modulus * modulus
     x = np.clip(np.stack([low, high, first - 1, first, last - 1, last], axis=1), low[:, None], high[:, None])
     return shrink(x), shrink((x - least[:, None]) % modulus[:, None] + least[:, None])
+
+
+def corners(points: Points) -> Points:
+    """Return those points that some line touches: vertices of the convex hull, below and above, padded by others of the same points.
+
+    A linear function is least at a vertex, so none of the rest is needed. Source: Andrew 1979, one chain for all elements at a time.
+    """
+    x, y = points
+    if 8 * max(1, magnitude(x)) * max(1, magnitude(y)) >= SAFE:
+        return points
+    order = np.argsort(x, axis=1, kind="stable")
+    x, y = np.take_along_axis(x, order, axis=1), np.take_along_axis(y, order, axis=1)
+    index = np.concatenate([_chain(x, y), _chain(x, -y)], axis=1)
+    return np.take_along_axis(x, index, axis=1), np.take_along_axis(y, index, axis=1)
+
+
+def _chain(x: IntArray, y: IntArray) -> IntArray:
+    """Return the places (size, most) of the vertices of the hull from below; no row of `x` falls, and where equal, `y` is equal, too."""
+    size, count = int(x.shape[0]), int(x.shape[1])
+    kept: IntArray = np.zeros((size, count), dtype=np.int64)
+    depth: IntArray = np.ones(size, dtype=np.int64)
+    everything: IntArray = np.arange(size)
+    for j in range(1, count):
+        new = np.flatnonzero(x[:, j] > x[everything, kept[everything, depth - 1]])
+        open_ = new[depth[new] > 1]
+        while open_.size:
+            a, b = kept[open_, depth[open_] - 2], kept[open_, depth[open_] - 1]
+            across, up = x[open_, j] - x[open_, a], y[open_, j] - y[open_, a]
+            above = (y[open_, b] - y[open_, a]) * across >= up * (x[open_, b] - x[open_, a])
+            open_ = open_[above]
+            depth[open_] -= 1
+            open_ = open_[depth[open_] > 1]
+        kept[new, depth[new]] = j
+        depth[new] += 1
+    inside: IntArray = np.arange(count) < depth[:, None]
+    return np.where(inside, kept, 0)[:, : int(depth.max(initial=1))]
 
 
 def _with_ends(start: IntArray, lower: IntArray, upper: IntArray) -> IntArray:

@@ -12,7 +12,7 @@ import pytest
 from qspec.arithmetic.integers import IntArray, integers, shrink
 from qspec.arithmetic.rounding import Rounding
 from qspec.certificate import check as checker
-from qspec.certificate import listing
+from qspec.certificate import derive, listing
 from qspec.certificate.check import check
 from qspec.certificate.derive import Derivation, slope_multipliers
 from qspec.certificate.file import BOUND, CHOOSE, CLOSE, LIST, PROPAGATE, SPLIT, TIGHTEN, Certificate
@@ -80,6 +80,13 @@ def derivation_holds(query: Query, rng: np.random.Generator, rows: int = 3) -> b
     total = np.broadcast_to(total, (*inside.shape, rows)).reshape(-1, rows)[np.broadcast_to(inside, inside.shape).reshape(-1)]
     assert np.all(total >= bound.astype(object))
     return bool(total.size)
+
+
+def test_derivations_without_what_is_fixed_are_below_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("LEAST", 0), ("PART", 0), ("ROWS", 1)):
+        monkeypatch.setattr(derive, name, value)
+    rng = np.random.default_rng(16)
+    assert sum(derivation_holds(random_query(rng, max_points=100, max_nodes=5), rng) for _ in range(120)) >= 40
 
 
 @pytest.mark.parametrize("kind", [*KINDS, None])

@@ -12,10 +12,11 @@ import pytest
 
 from qspec.bounds.initial_slopes import SLOPE_BITS
 from qspec.bounds.tighten import SCALE
+from qspec.certificate import derive
 from qspec.certificate.check import check
 from qspec.certificate.file import LIST, Certificate
 from qspec.deadline import Deadline
-from qspec.engines.dual import exhaustive
+from qspec.engines.dual import exhaustive, lifted
 from qspec.engines.dual.branch_and_bound import prove
 from qspec.engines.dual.options import Branching, Options
 from qspec.engines.dual.outcome import Outcome
@@ -120,6 +121,19 @@ def test_verdicts_on_compiled_code_equal_enumeration(branching: Branching) -> No
     for seed in range(3):
         query = example(seed)
         assert judged(query, bool(len(solutions(query))), Options(8, 5, branching, compiled=True), (branching, seed)) != "too wide"
+
+
+def test_verdicts_without_what_bounds_fix_equal_enumeration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However small a program is, engine and checker leave out what is fixed; the checker looks at corners for every row."""
+    for module in (lifted, derive):
+        monkeypatch.setattr(module, "LEAST", 0)
+        monkeypatch.setattr(module, "PART", 0)
+    monkeypatch.setattr(derive, "ROWS", 1)
+    counts: Counter[str] = Counter()
+    for seed in range(42):
+        query = example(seed, (None, *KINDS)[seed % 7])
+        counts[judged(query, bool(len(solutions(query))), Options(branching=BRANCHINGS[seed % 3], compiled=False), seed)] += 1
+    assert min(counts["solution"], counts["proof"]) >= 8
 
 
 @cache

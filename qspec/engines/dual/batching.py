@@ -27,7 +27,7 @@ LISTED = 8
 """Steps of an uneven staircase that the search looks at; the conclusion looks at all."""
 PATIENCE = 1.5
 """Seconds of search after which the ascent is worth compiling for an accelerator."""
-AT_ONCE, CELLS = 128, 1 << 21
+AT_ONCE, CELLS = 128, 1 << 19
 """Domains at once in numpy, and multipliers of all of them together."""
 Target = tuple[int, int, int]
 """An element of a node of which a bound is asked for, and the sign: 1 for a lower one, -1 for an upper one."""

@@ -30,6 +30,7 @@ from qspec.engines.dual.dual_ascent import Found
 from qspec.engines.dual.dual_bound import DualVariables
 from qspec.engines.dual.early import Trace, Turn, attacked, early
 from qspec.engines.dual.integer_closing import close_hopeful, fact_rows, recording
+from qspec.engines.dual.lifted import lifted, smaller
 from qspec.engines.dual.options import Options
 from qspec.engines.dual.outcome import Outcome
 from qspec.engines.dual.proof_tree import Arrays, Proof
@@ -67,20 +68,20 @@ def prove(query: Query, deadline: Deadline, options: Options | None = None, atta
 
     Raises UnsupportedError if a value may reach `2**62`.
     """
-    return _Search(query, deadline, options or Options(), attack).run()
-
-
-def _boxed(query: Query, known: tuple[Interval, ...]) -> Query:
-    """Return the query with the bounds that its inputs have."""
-    program = tuple(Input(n.name, known[k].lower, known[k].upper) if isinstance(n, Input) else n for k, n in enumerate(query.program))
-    return Query(program, query.goal)
+    known = first_bounds(query)
+    part = None if known is None else smaller(query, known)
+    own = query if part is None else Query(part.program, query.goal)
+    if known is not None and part is not None:
+        known = [Interval(*pair) for pair in part.bounds([(x.lower, x.upper) for x in known])]
+    outcome = _Search(own, known, deadline, options or Options(), attack).run()
+    return outcome if part is None else lifted(outcome, part, query)
 
 
 class _Search:
     """One search under way: the proof as it grows, and the domains that are still open."""
 
-    def __init__(self, query: Query, deadline: Deadline, options: Options, attack: Attack | None) -> None:
-        self.query = query
+    def __init__(self, query: Query, known: list[Interval] | None, deadline: Deadline, options: Options, attack: Attack | None) -> None:
+        self.query, self.first = query, known
         self.attack = attack
         self.deadline = deadline
         self.options = options
@@ -106,7 +107,7 @@ class _Search:
         return self._outcome()
 
     def _run(self) -> None:
-        known = first_bounds(self.query)
+        known = self.first
         if known is None:
             self.proof.empty(0)
             return
@@ -126,7 +127,7 @@ class _Search:
             self.apart = Apart(self.query.program, self.view.shape, self.proof)
             self._take_apart(root)
             if self.open and self.solution is None:
-                self.turn = self.turn or (None if self.attack is None else self.attack(_boxed(self.query, root.known)))
+                self.turn = self.turn or (None if self.attack is None else self.attack(domains.boxed(self.query, root.known)))
                 with self.trace.rung("branch and bound") as words:
                     self._search(root)
                     words.append(f"{self.visited} domains bounded, {len(self.open)} open")
@@ -135,7 +136,7 @@ class _Search:
         """Climb the rungs below bounds; returns whether there is nothing to do any more."""
         columns = sum(n.lower.size for n in self.query.program if isinstance(n, Input))
         dear = exhaustive.work(self.query) >= DEAR
-        boxed = _boxed(self.query, tuple(known))
+        boxed = domains.boxed(self.query, tuple(known))
         if self.attack is not None and (self.deadline.left() < HURRY or columns <= COLUMNS or dear):
             self.turn = self.attack(boxed)
             self.solution = None if dear else attacked(self.turn, self.trace)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from qspec.bounds.interval import Interval, bound_node
 from qspec.engines.dual.dual_bound import DualVariables
 from qspec.engines.dual.tensor_program import Shape
-from qspec.ir.integer import Affine, All, And, Any, Formula, Or, Program, Truth, arguments, sizes
+from qspec.ir.integer import Affine, All, And, Any, Formula, Input, Or, Program, Query, Truth, arguments, sizes
 from qspec.ir.linear import take_rows, to_sparse
 
 Mask = npt.NDArray[np.bool_]
@@ -58,6 +58,12 @@ def frontier(program: Program, multipliers: int, room: float, *, by_inputs: bool
     """Return from how many open domains on `room` bytes are short: each has variables, and bounds of the nodes that its cut has moved."""
     moved = sizes(program) if by_inputs else [n.bias.size for n in program if isinstance(n, Affine)]
     return max(1, min(MAX_FRONTIER, int(min(MAX_BYTES, SHARE * room) // (16 * (multipliers + sum(moved)) + 1))))
+
+
+def boxed(query: Query, known: tuple[Interval, ...]) -> Query:
+    """Return the query with the bounds that its inputs have."""
+    program = tuple(Input(n.name, known[k].lower, known[k].upper) if isinstance(n, Input) else n for k, n in enumerate(query.program))
+    return Query(program, query.goal)
 
 
 def asserted(domain: Domain, formula: Formula, shape: Shape) -> Domain:
