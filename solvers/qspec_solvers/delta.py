@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from qspec.deadline import Deadline
 from qspec.errors import UnsupportedError
@@ -16,6 +17,9 @@ from qspec.ir.real import Query
 from qspec.problem import Problem, RealProblem, real_model
 from qspec.solver import Answer, Availability, Limits, Reason
 from qspec_solvers import availability
+
+if TYPE_CHECKING:
+    from qspec.engines.delta.real_search import Outcome
 
 WAITING = 1 << 29
 """Bytes of boxes that wait at most, and the part of the memory limit that they may take."""
@@ -57,14 +61,19 @@ class Delta:
             outcome = search(problem.query, problem.delta, deadline, memory=memory, seed=limits.seed)
         except UnsupportedError as error:
             return Answer("unknown", reason=Reason.TOO_LARGE, detail=str(error), seconds=time.monotonic() - began)
-        seconds = time.monotonic() - began
-        counts: Mapping[str, int] = {"boxes": outcome.boxes, "pruned": outcome.pruned, "open": outcome.open}
-        model = None if outcome.point is None else real_model(outcome.point)
-        if outcome.status != "unknown":
-            return Answer(outcome.status, model, seconds=seconds, statistics=counts)
-        reason = Reason.TIMEOUT if outcome.ended == "time" else Reason.INCOMPLETE
-        detail = f"{outcome.boxes} boxes were bounded, {outcome.open} are open"
-        return Answer("unknown", reason=reason, detail=detail, seconds=seconds, statistics=counts)
+        return _answer(outcome, began)
+
+
+def _answer(outcome: Outcome, began: float) -> Answer:
+    """Return what a search found, as an answer."""
+    seconds = time.monotonic() - began
+    counts: Mapping[str, int] = {"boxes": outcome.parts, "pruned": outcome.closed, "open": outcome.open}
+    model = None if outcome.point is None else real_model(outcome.point)
+    if outcome.status != "unknown":
+        return Answer(outcome.status, model, seconds=seconds, statistics=counts, real_proof=outcome.proof)
+    reason = Reason.TIMEOUT if outcome.ended == "time" else Reason.INCOMPLETE
+    detail = f"{outcome.parts} boxes were bounded, {outcome.open} are open"
+    return Answer("unknown", reason=reason, detail=detail, seconds=seconds, statistics=counts)
 
 
 def _dual(query: Query, deadline: Deadline, seed: int, began: float) -> Answer | None:
@@ -79,12 +88,4 @@ def _dual(query: Query, deadline: Deadline, seed: int, began: float) -> Answer |
         outcome = search(query, deadline if inputs > MANY else deadline.part(SHARE), seed=seed)
     except UnsupportedError:
         return None
-    seconds = time.monotonic() - began
-    counts: Mapping[str, int] = {"boxes": outcome.parts, "pruned": outcome.closed, "open": outcome.open}
-    if outcome.status != "unknown":
-        model = None if outcome.point is None else real_model(outcome.point)
-        return Answer(outcome.status, model, seconds=seconds, statistics=counts, real_proof=outcome.proof)
-    if deadline.passed():
-        detail = f"{outcome.parts} parts were bounded, {outcome.open} are open"
-        return Answer("unknown", reason=Reason.TIMEOUT, detail=detail, seconds=seconds, statistics=counts)
-    return None
+    return _answer(outcome, began) if outcome.status != "unknown" or deadline.passed() else None

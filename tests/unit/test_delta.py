@@ -14,9 +14,10 @@ import pytest
 from qspec.deadline import NEVER
 from qspec.engines.delta import relax
 from qspec.engines.delta.affine import above
-from qspec.engines.delta.branch_and_prune import Outcome, search
+from qspec.engines.delta.branch_and_prune import search
 from qspec.engines.delta.cases import Atom, Case, cases
 from qspec.engines.delta.derivatives import derivatives, enclose
+from qspec.engines.delta.real_search import Outcome
 from qspec.engines.delta.tensor_program import plan
 from qspec.engines.outward import Interval
 from qspec.errors import UnsupportedError

@@ -7,24 +7,22 @@ boxes remain that are so small that no atom varies by more than δ, and a point 
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from qspec.deadline import Deadline, OutOfTime, tell
+from qspec.deadline import Deadline
 from qspec.engines.delta import affine_forms
 from qspec.engines.delta.atoms import Atoms, Bounded, Ints, Pairs, atoms_of, bound, open_pairs
 from qspec.engines.delta.cases import Booleans, Case, cases, every, hold, refuted, some
 from qspec.engines.delta.derivatives import Values, enclose
+from qspec.engines.delta.real_search import Outcome, RealSearch
 from qspec.engines.delta.tensor_program import plan
 from qspec.engines.delta.witness import Judge, climb
 from qspec.engines.outward import Floats, down, up
-from qspec.ir.real import Point, Query
+from qspec.ir.real import Query
 
-Status = Literal["sat", "unsat", "delta-sat", "unknown"]
 BATCH = 256
 """Boxes at once at most."""
 ROW = 1 << 22
@@ -37,19 +35,6 @@ CLIMB, PROMISING = 256, 64
 """After so many boxes it is run again, from the middles of so many of the most promising, and after four times as many each time."""
 PATIENCE = 1000
 """Boxes that are looked at, after one is left undecided for good, for every box seen until then or this many, before δ-sat is said."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
-    """What the search found, and how many boxes it bounded, pruned and left open."""
-
-    status: Status
-    point: Point | None = None
-    boxes: int = 0
-    pruned: int = 0
-    open: int = 0
-    ended: Literal["", "time", "stuck"] = ""
-    """Why the status is unknown."""
 
 
 class Boxes(NamedTuple):
@@ -65,99 +50,52 @@ class Boxes(NamedTuple):
         return Boxes(self.lower[rows], self.upper[rows], self.case[rows], self.slack[rows])
 
 
-@dataclass(slots=True)
-class Frontier:
-    """Boxes to look at, the most promising first; from `most` boxes on the latest first, which keeps their number."""
-
-    most: int
-    heap: list[tuple[float, int, Boxes]] = field(default_factory=list[tuple[float, int, Boxes]])
-    count: int = 0
-
-    def push(self, boxes: Boxes, promise: Floats) -> None:
-        """Add boxes."""
-        deep = len(self.heap) >= self.most
-        for k, p in enumerate(promise.tolist()):
-            self.count += 1
-            row = boxes.take(np.array([k]))  # a copy, for a view would keep the whole batch
-            heapq.heappush(self.heap, (-np.inf if deep else -p, -self.count, row))
-
-    def best(self, count: int) -> Boxes:
-        """Return the next boxes, which stay."""
-        return _together([entry[2] for entry in heapq.nsmallest(count, self.heap)])
-
-    def pop(self, count: int) -> Boxes:
-        """Remove the next boxes."""
-        return _together([heapq.heappop(self.heap)[2] for _ in range(min(count, len(self.heap)))])
-
-
 def _together(rows: Sequence[Boxes]) -> Boxes:
     lower, upper, case, slack = zip(*rows, strict=True)
     return Boxes(np.concatenate(lower), np.concatenate(upper), np.concatenate(case), np.concatenate(slack))
 
 
-class Search:
+class Search(RealSearch[Boxes]):
     """One search; the deadline is looked at between batches."""
 
     def __init__(self, query: Query, delta: float, deadline: Deadline, memory: int, seed: int) -> None:
-        self.query, self.delta, self.deadline, self.seed = query, delta, deadline, seed
+        self.query, self.delta, self.seed = query, delta, seed
         self.plan = plan(query)
         self.cases: tuple[Case, ...] = cases(query.goal, self.plan.sizes)
         self.atoms: Atoms = atoms_of(self.cases)
         self.plain: Booleans = np.array([not c.rest for c in self.cases], dtype=np.bool_)
-        self.judge = Judge(query, self.plan)
         self.root_width = self.plan.upper - self.plan.lower
-        self.frontier = Frontier(max(1024, memory // (32 * (self.plan.lower.size + 16))))
         self.size = max(1, min(BATCH, ROW // max(1, self.plan.width)))
-        self.boxes = self.pruned = 0
-        self.weak: Point | None = None
+        most = max(1024, memory // (32 * (self.plan.lower.size + 16)))
+        judge, first = Judge(query, self.plan), len(self.cases)
+        super().__init__(judge, deadline, most=most, batch=self.size, attack_after=first, attack_least=CLIMB)
+        self.attacked = False
         self.weak_since = 0
-        self.stuck = False
 
-    def run(self) -> Outcome:
-        """Search until all is decided or the deadline has passed."""
+    def begin(self) -> None:
         count = len(self.cases)
         lower, upper = (np.repeat(v[None], count, 0) for v in (self.plan.lower, self.plan.upper))
-        root = Boxes(lower, upper, np.arange(count), np.zeros(count))
-        self.frontier.push(root, np.zeros(count))
-        try:
-            return self._branch()
-        except OutOfTime:
-            return self._outcome("unknown", "time")
+        self._push(Boxes(lower, upper, np.arange(count), np.zeros(count)), np.zeros(count))
 
-    def _branch(self) -> Outcome:
-        again = first = len(self.cases)
-        while self.frontier.heap and not self._patience_is_over():
-            if self.deadline.passed():
-                return self._outcome("unknown", "time")
-            tell("boxes", self.boxes)
-            self._step(self.frontier.pop(self.size))
-            if self.judge.solution is None and self.frontier.heap and self.boxes >= again:
-                self._climb(first=again == first)
-                again = max(4 * self.boxes, CLIMB)
-            if self.judge.solution is not None:
-                return self._outcome("sat")
-        if self.weak is not None:
-            return self._outcome("delta-sat")
-        return self._outcome("unknown", "stuck") if self.stuck else self._outcome("unsat")
+    def _push(self, boxes: Boxes, promise: Floats) -> None:
+        for k, p in enumerate(promise.tolist()):
+            self.frontier.push(boxes.take(np.array([k])), -p)  # a copy, for a view would keep the whole batch
 
-    def _outcome(self, status: Status, ended: Literal["", "time", "stuck"] = "") -> Outcome:
-        point = {"sat": self.judge.solution, "delta-sat": self.weak}.get(status)
-        return Outcome(status, point, self.boxes, self.pruned, len(self.frontier.heap), ended)
+    def gives_up(self) -> bool:
+        return (self.weak is not None or self.stuck) and self.parts > 2 * self.weak_since + PATIENCE
 
-    def _patience_is_over(self) -> bool:
-        return (self.weak is not None or self.stuck) and self.boxes > 2 * self.weak_since + PATIENCE
-
-    def _climb(self, *, first: bool) -> None:
+    def attack(self) -> None:
         """Search for a solution: from points of the whole box for each case that is left, later from the most promising boxes."""
-        lower, upper, case, _ = self.frontier.best(self.size if first else min(PROMISING, self.size))
+        first, self.attacked = not self.attacked, True
+        lower, upper, case, _ = _together(self.frontier.best(self.size if first else min(PROMISING, self.size)))
         if first:
             case: Ints = np.unique(case)
             lower, upper = (np.repeat(v[None], case.size, 0) for v in (self.plan.lower, self.plan.upper))
-        climb(self.judge, self.atoms, case, lower, upper, starts=STARTS if first else 1, seed=self.seed + self.boxes)
+        climb(self.judge, self.atoms, case, lower, upper, starts=STARTS if first else 1, seed=self.seed + self.parts)
 
-    def _step(self, boxes: Boxes) -> None:
-        """Bound a batch, and put what is left of it on the frontier."""
-        self.boxes += boxes.case.size
+    def step(self, parts: list[Boxes]) -> None:
+        boxes = _together(parts)
+        self.parts += boxes.case.size
         values = affine_forms.enclose(self.plan, boxes.lower, boxes.upper, self.deadline)
         alive = ~self._false(boxes, values)
         boxes, values = self._keep(boxes, values, alive)
@@ -176,18 +114,18 @@ class Search:
         boxes, dead = _contracted(boxes, pairs, found)
         lost = refuted(_raised(found.upper, boxes.slack[pairs.row]), self.atoms.strict[pairs.atom])
         dead[pairs.row[lost]] = True
-        self.pruned += int(dead.sum())
+        self.closed += int(dead.sum())
         if bool(dead.all()):
             return
         shrunk = self._fixed(boxes, pairs, found)
         alive = ~dead
         again = alive & some(_divisible(before)) & ~some(_divisible(shrunk))
         if bool(again.any()):  # What is left is a point, of which the bounds so far say too little.
-            self.frontier.push(shrunk.take(again), np.full(int(again.sum()), np.inf))
+            self._push(shrunk.take(again), np.full(int(again.sum()), np.inf))
         self._split(shrunk, pairs, found, alive & ~again)
 
     def _keep(self, boxes: Boxes, values: Values, alive: Booleans) -> tuple[Boxes, Values]:
-        self.pruned += int((~alive).sum())
+        self.closed += int((~alive).sum())
         if bool(alive.all()):
             return boxes, values
         return boxes.take(alive), [type(v)(v.lower[alive], v.upper[alive]) for v in values]
@@ -251,8 +189,8 @@ class Search:
         left, right = parent.upper.copy(), parent.lower.copy()
         each = np.arange(rows.size)
         left[each, axis] = right[each, axis] = middle[rows, axis]
-        self.frontier.push(parent._replace(upper=left), promise[rows])
-        self.frontier.push(parent._replace(lower=right), promise[rows])
+        self._push(parent._replace(upper=left), promise[rows])
+        self._push(parent._replace(lower=right), promise[rows])
 
     def _small(self, boxes: Boxes, pairs: Pairs, found: Bounded | None, small: Booleans, indivisible: Booleans) -> Booleans:
         """Return which small boxes need not be split: a δ-solution is in them, which is remembered, or doubles are at their end."""
@@ -270,9 +208,9 @@ class Search:
         done = small & (reached | indivisible)
         if bool((done & reached).any()) and self.weak is None:
             self.weak = self.judge.point(points[np.flatnonzero(weak & done[rows])[0]])
-            self.weak_since = self.boxes
+            self.weak_since = self.parts
         if bool((done & ~reached).any()) and not self.stuck:
-            self.stuck, self.weak_since = True, self.weak_since or self.boxes
+            self.stuck, self.weak_since = True, self.weak_since or self.parts
         return done
 
 

@@ -7,15 +7,14 @@ arithmetic confirmed.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
-from qspec.deadline import Deadline, OutOfTime
+from qspec.deadline import Deadline
 from qspec.engines.delta.cases import cases
+from qspec.engines.delta.real_search import Outcome, RealSearch
 from qspec.engines.delta.witness import Judge
 from qspec.engines.outward import Floats
 from qspec.engines.piecewise.ascent import Climbed, Multipliers, climb
@@ -25,7 +24,7 @@ from qspec.engines.piecewise.facts import Facts, Ints, facts_of
 from qspec.engines.piecewise.network import network
 from qspec.engines.piecewise.root import bounded
 from qspec.engines.piecewise.tree import Tree
-from qspec.ir.real import Point, Query
+from qspec.ir.real import Query
 from qspec.ir.real_proof import INPUT, RELU, RealProof
 from qspec.ir.relus import with_relus
 
@@ -46,21 +45,6 @@ NARROW = 2.0**-24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
-    """What the search found, and how many parts it bounded, closed, and left open."""
-
-    status: Literal["sat", "unsat", "unknown"]
-    point: Point | None = None
-    parts: int = 0
-    closed: int = 0
-    open: int = 0
-    ended: Literal["", "time", "stuck"] = ""
-    """Why the status is unknown."""
-    proof: RealProof | None = None
-    """Of `unsat`, unless inputs were halved first."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Part:
     """A domain that waits: its box (which parts share), bounds and multipliers as rows, and the case that it is about."""
 
@@ -76,57 +60,32 @@ class Part:
     """Of the proof."""
 
 
-class Search:
+class Search(RealSearch[Part]):
     """One search; the deadline is looked at between steps."""
 
     def __init__(self, query: Query, deadline: Deadline, seed: int) -> None:
         rewritten = with_relus(query)
         self.net = network(rewritten)
-        self.deadline, self.seed = deadline, seed
+        self.seed = seed
         self.cases = cases(rewritten.goal, self.net.plan.sizes)
-        self.supported = all(c.atoms and not c.rest for c in self.cases)
-        self.judge = Judge(rewritten, self.net.plan)
         self.few = self.net.plan.lower.size <= FEW
         self.size = max(8, min(256, ROW // max(1, self.net.plan.width)))
-        self.heap: list[tuple[float, int, Part]] = []
-        self.parts = self.closed = self.count = 0
         self.whole: Domains | None = None
-        self.stuck = False
         self.tree = None if self.few else Tree(len(self.cases))
+        judge, batch = Judge(rewritten, self.net.plan), self.size // 2
+        super().__init__(judge, deadline, most=WAITING, batch=batch, attack_after=AGAIN, attack_least=AGAIN)
 
-    def run(self) -> Outcome:
-        """Search until all is decided or the deadline has passed."""
-        if not self.cases:
-            return Outcome("unsat")
-        if not self.supported:
-            return Outcome("unknown", ended="stuck")
-        self.facts: Facts = facts_of(self.cases, self.net.plan.sizes)
-        try:
-            return self._branch()
-        except OutOfTime:
-            return self._outcome("unknown", "time")
+    def proof(self) -> RealProof | None:
+        if self.tree is None or self.whole is None:
+            return None
+        return self.tree.proof(self.whole.low[0], self.whole.high[0], self.facts.present.shape[1])
 
-    def _outcome(self, status: Literal["sat", "unsat", "unknown"], ended: Literal["", "time", "stuck"] = "") -> Outcome:
-        proof = None
-        if status == "unsat" and self.tree is not None and self.whole is not None:
-            proof = self.tree.proof(self.whole.low[0], self.whole.high[0], self.facts.present.shape[1])
-        return Outcome(status, self.judge.solution, self.parts, self.closed, len(self.heap), ended, proof)
-
-    def _branch(self) -> Outcome:
-        self._root()
-        again = AGAIN
-        while self.heap and self.judge.solution is None:
-            self.deadline.check()
-            self._step([heapq.heappop(self.heap)[2] for _ in range(min(len(self.heap), max(1, self.size // 2)))])
-            if self.parts >= again and self.heap and self.judge.solution is None:
-                again = 4 * self.parts
-                self._attack_again()
-        if self.judge.solution is not None:
-            return self._outcome("sat")
-        return self._outcome("unknown", "stuck") if self.stuck else self._outcome("unsat")
-
-    def _root(self) -> None:
+    def begin(self) -> None:
         """Bound every case on the whole box, attack those that are open, and bound these better."""
+        self.stuck = not all(c.atoms and not c.rest for c in self.cases)
+        if not self.cases or self.stuck:
+            return
+        self.facts: Facts = facts_of(self.cases, self.net.plan.sizes)
         net, facts = self.net, self.facts
         self.whole = whole = bounded(net, net.plan.lower[None], net.plan.upper[None], deadline=self.deadline)
         left = self._open(whole, np.arange(len(self.cases)), 0)
@@ -163,8 +122,7 @@ class Search:
         self.parts += case.size
         return np.concatenate(found)
 
-    def _step(self, parts: Sequence[Part]) -> None:
-        """Bound parts, and put the halves of those that are open on the heap."""
+    def step(self, parts: list[Part]) -> None:
         self.parts += len(parts)
         domains, case, start = _together(parts)
         steps = STEPS
@@ -198,16 +156,12 @@ class Search:
             place = int((pull if by_input else loss).argmax())
             children = (0, 0) if self.tree is None else self.tree.split(int(nodes[k]), INPUT if by_input else RELU, place)
             for side in range(2):
-                self._push(_half(domains, case, climbed, k, place, side, by_input, children[side]), climbed.proved[k])
+                half = _half(domains, case, climbed, k, place, side, by_input, children[side])
+                self.frontier.push(half, float(climbed.proved[k]))
 
-    def _push(self, part: Part, proved: float) -> None:
-        self.count += 1
-        key = proved if len(self.heap) < WAITING else -np.inf
-        heapq.heappush(self.heap, (float(key), -self.count, part))
-
-    def _attack_again(self) -> None:
+    def attack(self) -> None:
         """Attack the cases that are left from the middles of the most promising parts."""
-        best = [entry[2] for entry in heapq.nsmallest(self.size, self.heap)]
+        best = self.frontier.best(self.size)
         case = np.array([p.case for p in best], dtype=np.int64)
         points = np.array([0.5 * p.lower + 0.5 * p.upper for p in best])
         attack(self.net, self.facts, self.judge, case, points, self.deadline)
