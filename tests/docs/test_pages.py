@@ -22,7 +22,7 @@ from tests.unit.malformed_files import FILES
 
 DOCS = Path(__file__).parents[2] / "docs"
 SHOWN = re.compile(r"^```python\n(.*?)^```\n(?:\s*^```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL)
-HELPERS = {"same_label", "decided", "inputs_of"}
+HELPERS = {"same_label", "decided", "inputs_of", "overflowing"}
 """What properties are made of."""
 
 
