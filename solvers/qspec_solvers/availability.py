@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.metadata import version as installed
@@ -48,3 +50,21 @@ def executable(name: str, project: str) -> str | None:
         files = ()
     brought = (Path(os.fspath(f.locate())).resolve() for f in files if f.name == name)
     return next((str(path) for path in brought if os.access(path, os.X_OK)), None) or shutil.which(name)
+
+
+def words(given: tuple[str, ...], variable: str) -> tuple[str, ...]:
+    """Return a command as words: the one that is given, else what an environment variable holds; empty if there is neither."""
+    written = os.environ.get(variable, "")
+    try:
+        return given or tuple(shlex.split(written))
+    except ValueError:  # a quotation mark without its partner
+        return (written,)
+
+
+def command(words: Sequence[str], variable: str, example: str) -> Availability:
+    """Return the availability of a command that `words` returned; `example` shows how the variable is set."""
+    if not words:
+        return Availability(False, missing=f"{variable} is not set", install=f"export {variable}={example}")
+    if shutil.which(words[0]) is None:
+        return Availability(False, missing=f"{words[0]!r} is not an executable", install=f"correct {variable}")
+    return Availability(True, version=shlex.join(words))

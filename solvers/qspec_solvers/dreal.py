@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import shlex
-import shutil
 import subprocess
 import sys
 import time
@@ -28,7 +25,7 @@ from qspec.problem import Model, Problem, RealProblem, Symbol
 from qspec.solver import Answer, Availability, Limits, Reason
 from qspec.theories.nested_terms import Call, Comparison, Junction, Nested, Sum, Tree, Variable, nest
 from qspec.theories.real_monotone import one_sided
-from qspec_solvers.availability import package
+from qspec_solvers import availability
 from qspec_solvers.process import Finished, run, worker
 from qspec_solvers.reply import interpret
 
@@ -57,18 +54,12 @@ class DReal:
 
     def words(self) -> tuple[str, ...]:
         """Return the command as words; empty if the Python package is to be used."""
-        written = os.environ.get(COMMAND_VARIABLE, "")
-        try:
-            return self.command or tuple(shlex.split(written))
-        except ValueError:  # a quotation mark without its partner
-            return (written,)
+        return availability.words(self.command, COMMAND_VARIABLE)
 
     def availability(self) -> Availability:
         words = self.words()
         if words:
-            if shutil.which(words[0]) is None:
-                return Availability(False, missing=f"{words[0]!r} is not an executable", install=f"correct {COMMAND_VARIABLE}")
-            return Availability(True, version=shlex.join(words))
+            return availability.command(words, COMMAND_VARIABLE, "'COMMAND --in'")
         if find_spec("dreal") is None:
             if sys.version_info >= (3, 12):
                 missing = "dReal has no package for Python 3.12 and later"
@@ -140,7 +131,7 @@ def _loaded() -> Availability:
     except (OSError, subprocess.TimeoutExpired) as error:
         return Availability(False, missing=f"dReal cannot be tried: {error}", install="see docs/dreal.md")
     if tried.returncode == 0:
-        return package("dreal", "dreal", "'qspec-verify[dreal]'")
+        return availability.package("dreal", "dreal", "'qspec-verify[dreal]'")
     last = (tried.stderr.strip().splitlines() or ["it said nothing"])[-1]
     if "libibex" in last:
         return Availability(False, missing="the library libibex.so, which the Python package 'dreal' does not bring", install=IBEX)

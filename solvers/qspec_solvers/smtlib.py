@@ -5,15 +5,13 @@ An executable of the user's answers on stdout, since not all take `:regular-outp
 
 from __future__ import annotations
 
-import os
-import shlex
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from qspec.problem import Problem, SmtProblem
 from qspec.solver import Answer, Availability, Limits, Reason
+from qspec_solvers import availability
 from qspec_solvers.process import CHANNEL, run
 from qspec_solvers.reply import interpret
 
@@ -35,19 +33,10 @@ class SmtLib:
 
     def words(self) -> tuple[str, ...]:
         """Return the command as words; empty if there is none."""
-        written = os.environ.get(COMMAND_VARIABLE, "")
-        try:
-            return self.command or tuple(shlex.split(written))
-        except ValueError:  # a quotation mark without its partner
-            return (written,)
+        return availability.words(self.command, COMMAND_VARIABLE)
 
     def availability(self) -> Availability:
-        words = self.words()
-        if not words:
-            return Availability(False, missing=f"{COMMAND_VARIABLE} is not set", install=f"export {COMMAND_VARIABLE}='z3 -in'")
-        if shutil.which(words[0]) is None:
-            return Availability(False, missing=f"{words[0]!r} is not an executable", install=f"correct {COMMAND_VARIABLE}")
-        return Availability(True, version=shlex.join(words))
+        return availability.command(self.words(), COMMAND_VARIABLE, "'z3 -in'")
 
     def solve(self, problem: Problem, limits: Limits) -> Answer:
         words = self.words()

@@ -8,10 +8,8 @@ VNN-COMP on stdout, or in the file `{results}`. Source: https://github.com/VNNLI
 from __future__ import annotations
 
 import math
-import os
 import re
 import shlex
-import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -25,6 +23,7 @@ from qspec.ir.real import FALSE, TRUE, Query
 from qspec.problem import Problem, RealProblem
 from qspec.solver import Answer, Availability, Limits, Reason
 from qspec.theories.real_vnnlib import OPSET, Written, lower
+from qspec_solvers import availability
 from qspec_solvers.process import End, Finished, run
 from qspec_solvers.reply import concluded
 from qspec_solvers.sexpr import Malformed
@@ -55,22 +54,15 @@ class VnnLib:
 
     def words(self) -> tuple[str, ...]:
         """Return the command as words; empty if there is none."""
-        written = os.environ.get(COMMAND_VARIABLE, "")
-        try:
-            return self.command or tuple(shlex.split(written))
-        except ValueError:  # a quotation mark without its partner
-            return (written,)
+        return availability.words(self.command, COMMAND_VARIABLE)
 
     def availability(self) -> Availability:
         words = self.words()
-        if not words:
-            return Availability(False, missing=f"{COMMAND_VARIABLE} is not set", install=f"export {COMMAND_VARIABLE}=qspec-vnnlib")
-        if shutil.which(words[0]) is None:
-            return Availability(False, missing=f"{words[0]!r} is not an executable", install=f"correct {COMMAND_VARIABLE}")
+        found = availability.command(words, COMMAND_VARIABLE, "qspec-vnnlib")
         absent = [p for p in NEEDED if not any(p in word for word in words)]
-        if absent and _templated(words):
+        if found.ok and absent and _templated(words):
             return Availability(False, missing=f"the command has no place for {absent[0]}", install=f"correct {COMMAND_VARIABLE}")
-        return Availability(True, version=shlex.join(words))
+        return found
 
     def solve(self, problem: Problem, limits: Limits) -> Answer:
         """Return a model that the command found, as it printed it, moved into the box; its `unsat` is marked as numerical."""
