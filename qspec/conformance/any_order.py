@@ -65,20 +65,18 @@ def any_order(path: str | Path, claim: Claim, **options: Unpack[LimitOptions]) -
     expect_installed(SEMANTICS)
     subject = _Subject.of(path)
     count = sum(s.type.size for s in roundings(subject.network))
-    about = AnyOrder(Verdict.UNKNOWN, SEMANTICS, count)
-    searched = falsify(subject.property(claim, exact=True), **options)
-    for found in (searched, verify(subject.property(claim), **options) if searched.verdict is not Verdict.VIOLATED else None):
-        if found is None:
-            continue
-        about = replace(about, result=found, detail=found.detail)
-        if found.codes is not None:
-            shown = subject.shown(claim, found.codes)
-            if shown is not None:
-                return replace(about, verdict=Verdict.VIOLATED, codes=shown[0], outputs=shown[1], detail="shown in a session")
-            about = replace(about, detail="rounding errors within their bounds would violate it, but the session does not make them")
-    if about.result is not None and about.result.verdict is Verdict.HOLDS:
+    found = falsify(subject.property(claim, exact=True), **options)
+    if found.verdict is not Verdict.VIOLATED:
+        found = verify(subject.property(claim), **options)
+    about = AnyOrder(Verdict.UNKNOWN, SEMANTICS, count, detail=found.detail, result=found)
+    if found.verdict is Verdict.HOLDS:
         return replace(about, verdict=Verdict.HOLDS, detail="for every order of the sums")
-    return about
+    if found.codes is None:
+        return about
+    shown = subject.shown(claim, found.codes)
+    if shown is None:
+        return replace(about, detail="rounding errors within their bounds would violate it, but the session does not make them")
+    return replace(about, verdict=Verdict.VIOLATED, codes=shown[0], outputs=shown[1], detail="shown in a session")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +118,7 @@ class _Subject:
         for tensor, name, theirs in zip(self.tensors, names, found, strict=True):
             if not (here[name].reshape(-1) == theirs.reshape(-1)).all():
                 raise SoundnessError("a session leaves the bounds of its rounding errors", given=tensor.name, expected="codes within them")
-        whole = {name: here_codes[0] for name, here_codes in ((s.name, here[s.name]) for s in self.network.inputs)}
+        whole = {s.name: here[s.name][0] for s in self.network.inputs}
         if not witnesses(self.property(claim), whole):
             return None
         ends = tuple(own[0] for t, own in zip(self.tensors, found, strict=True) if t.final)
