@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from qspec.errors import SpecError
+from qspec.support import checks
 
 
 def json_schema(name: str) -> dict[str, Any]:
@@ -15,12 +14,6 @@ def json_schema(name: str) -> dict[str, Any]:
 
     Raises SpecError on a name that no document has.
     """
-    every = _every()
-    if name not in every["$defs"]:
-        raise SpecError("no such schema", given=name, expected=", ".join(every["$defs"]))
+    every = json.loads((Path(__file__).parent / "schemas.json").read_text(encoding="utf-8"))
+    checks.choice(name, "schema", every["$defs"])
     return {**every, "$id": name, "$ref": f"#/$defs/{name.replace('/', '~1')}"}
-
-
-@cache
-def _every() -> dict[str, Any]:
-    return json.loads((Path(__file__).parent / "schemas.json").read_text(encoding="utf-8"))
