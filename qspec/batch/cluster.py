@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from qspec.batch.hired import TRIES
 from qspec.batch.many import cores
-from qspec.batch.pool import SINGLE
+from qspec.batch.pool import SINGLE, TRIES
 from qspec.errors import SpecError
 from qspec.support import checks
 from qspec.support.optional import need
@@ -64,7 +63,7 @@ def _connected(dask: Any, address: str) -> Generator[Any]:
     """Yield a client of a scheduler that has workers."""
     try:
         client = dask.Client(address, timeout=PATIENCE)
-    except (OSError, ValueError, TimeoutError) as error:
+    except (OSError, ValueError) as error:
         raise SpecError(
             "no scheduler of Dask answers there",
             given=address,

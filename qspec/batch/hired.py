@@ -15,15 +15,12 @@ from queue import Empty, SimpleQueue
 from threading import Lock
 from uuid import uuid4
 
-from qspec.batch.pool import PAUSE
+from qspec.batch.pool import PAUSE, TRIES
 from qspec.batch.worker import Death, Failure, Job, Reply, Task, Worker
 from qspec.deadline import NEVER, Deadline, OutOfTime
 from qspec.errors import QspecError, SpecError
 from qspec.support.distribution import VERSION
 from qspec.support.watch import stop_if_cancelled
-
-TRIES = 2
-"""How often a query is asked whose worker is lost."""
 
 JOBS = 4
 """Jobs that a worker remembers."""
@@ -85,7 +82,7 @@ class Hired:
     def answers(self, tasks: Iterator[Task]) -> Generator[tuple[Task, Reply | Death]]:
         """Yield what came of each task as it comes; tasks are taken when somebody can do them. Cancels the rest at its end.
 
-        Raises SpecError if the executor takes nothing any more; what was done before has been yielded.
+        Raises SpecError if the executor takes nothing any more; what was done before has been yielded, here as with other errors.
         """
         waiting: deque[Order] = deque()
         try:
@@ -103,6 +100,9 @@ class Hired:
                         waiting.append(again)
                     case reply:
                         yield order.task, reply
+        except Exception:
+            yield from self._done_before()
+            raise
         finally:
             for future in self._under_way:
                 future.cancel()
@@ -114,11 +114,25 @@ class Hired:
             with suppress(Empty):
                 return self._done.get(timeout=PAUSE if self.watched.listeners else None)
 
+    def _done_before(self) -> Iterator[tuple[Task, Reply]]:
+        """Yield the answers that have come, but have not been looked at."""
+        with suppress(Empty):
+            while True:
+                future = self._done.get_nowait()
+                order = self._under_way.pop(future)
+                reply = None if future.cancelled() or future.exception() is not None else future.result()
+                if reply is not None:
+                    yield order.task, reply
+
     def _submit(self, order: Order) -> None:
+        """Hand an order over; some executors say at once that it cannot be sent, others with the future."""
         try:
             future = self.executor.submit(carry_out, order)
-        except (BrokenExecutor, RuntimeError) as error:
-            raise _broken(error) from error
+        except Exception as error:
+            if not _kinds(error) & UNSENT:
+                raise _broken(error) from error
+            future = Future[Reply | None]()
+            future.set_exception(error)
         self._under_way[future] = order
         future.add_done_callback(self._done.put)
 
@@ -130,10 +144,9 @@ class Hired:
             return replace(order, job=self.job) if reply is None else reply
         if isinstance(error, BrokenExecutor):
             raise _broken(error) from error
-        kinds = {c.__name__ for c in type(error).__mro__}
-        if kinds & UNSENT:
+        if _kinds(error) & UNSENT:
             return Reply("", failure=Failure.of(_unsent(error)))
-        if order.tried + 1 < TRIES and LOST not in kinds:
+        if order.tried + 1 < TRIES and LOST not in _kinds(error):
             return replace(order, tried=order.tried + 1)
         return Death(self._key(order.task), f"its workers were lost: {type(error).__name__}: {error}")
 
@@ -145,9 +158,9 @@ class Hired:
             return ""
 
 
-def size_of(executor: Executor) -> int | None:
-    """Return how many calls an executor runs at once, if it is one of the standard library; None if nobody knows."""
-    return getattr(executor, "_max_workers", None)
+def _kinds(error: BaseException) -> set[str]:
+    """Return the names of everything that an error is."""
+    return {c.__name__ for c in type(error).__mro__}
 
 
 def _unsent(error: BaseException) -> QspecError:

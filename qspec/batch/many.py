@@ -168,15 +168,16 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _size(executor: Executor) -> int:
-    """Return how many queries an executor can do at once; raises SpecError if it is none, or does not say."""
-    from qspec.batch.hired import size_of
-
+def _size(workers: int | None, executor: Executor | None) -> int:
+    """Return how many queries are asked at once; raises SpecError on an executor that is none, or does not say how many it can do."""
+    size = checks.workers(workers)
+    if executor is None:
+        return size or cores()
     if not isinstance(executor, Executor):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpecError(
             "not an executor", given=executor, expected="a concurrent.futures.Executor", advice="client.get_executor(pure=False)"
         )
-    size = size_of(executor)
+    size = size or getattr(executor, "_max_workers", None)  # those of the standard library say it there
     if size is None:
         raise SpecError(
             "nobody knows how many workers this executor has", given=executor, expected="workers=…: how many queries it has at once"
@@ -217,7 +218,7 @@ class Batch:
         self._stamp = _stamp(settings)
         self._limits = settings.limits
         self._over = over
-        self._workers = checks.workers(workers) or (cores() if executor is None else _size(executor))
+        self._workers = _size(workers, executor)
         self._executor = executor
         self._watched = Deadline.after()
         self._tags = tags

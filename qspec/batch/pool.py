@@ -30,7 +30,7 @@ SINGLE = {
 """Cores are shared out by the batch, and so is a GPU's memory; what the user has set stays."""
 
 TRIES = 2
-"""Processes that a query may take with it before it is given up."""
+"""How often a query is asked whose worker dies or is lost."""
 
 PAUSE = 0.1
 """Seconds between looks at whether a watch was cancelled."""

@@ -77,10 +77,15 @@ def test_threads_say_what_processes_say_and_a_store_resumes(honest: Honest, tmp_
 
 
 def test_the_job_travels_only_to_those_who_do_not_know_it(honest: Honest) -> None:
-    executor = Fated(lambda order, n: None)
+    """The worker that is asked for the fourth time is a new one."""
+
+    def fate(order: hired.Order, n: int) -> None:
+        if order.task.index == 3 and order.job is None:
+            hired._workers.clear()
+
+    executor = Fated(fate)
     assert [f.verdict for f in ask(executor, honest, workers=1)] == [truth(v) for v in VALUES]
-    assert [o.task.index for o in executor.given if o.job is not None] == [0]
-    hired._desks.clear()  # a worker that is new
+    assert [o.task.index for o in executor.given if o.job is not None] == [0, 3]
 
 
 def test_a_query_is_asked_again_once_and_no_other_is_lost(honest: Honest) -> None:
@@ -106,10 +111,12 @@ def test_a_query_that_is_lost_twice_is_unknown(honest: Honest, tmp_path: Path, l
     assert [(f.verdict, f.resumed) for f in again] == [(truth(7), True), (truth(8), False), (truth(9), True)]
 
 
-def test_a_broken_executor_is_an_error_and_what_is_done_is_kept(honest: Honest, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_broken_executor_is_an_error_and_what_is_done_is_kept(honest: Honest, tmp_path: Path, workers: int) -> None:
+    """With three at once, two are done when it breaks, and nobody has looked at them."""
     kept = tmp_path / "results.jsonl"
     executor = Fated(lambda order, n: BrokenProcessPool("dead") if order.task.index == 2 else None)
-    many = qs.verify_many(MISSED, {"value": [7, 8, 9]}, solver=honest, attack=False, executor=executor, workers=1, store=kept)
+    many = qs.verify_many(MISSED, {"value": [7, 8, 9]}, solver=honest, attack=False, executor=executor, workers=workers, store=kept)
     assert [next(many).index for _ in range(2)] == [0, 1]
     with pytest.raises(SpecError, match="takes no more queries"):
         next(many)
@@ -120,11 +127,36 @@ def test_a_broken_executor_is_an_error_and_what_is_done_is_kept(honest: Honest, 
         ask(shut, honest, [7])
 
 
-def test_what_cannot_travel_belongs_to_its_query(honest: Honest) -> None:
-    executor = Fated(lambda order, n: TypeError("cannot pickle it") if order.task.index == 0 else None)
+class Hasty(Fated):
+    """Raises at once what becomes of an order, as a client of Dask does that cannot pickle it, or has no scheduler any more."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future = super().submit(fn, *args, **kwargs)
+        if error := future.exception():
+            raise error
+        return future
+
+
+@pytest.mark.parametrize("kind", [Fated, Hasty])
+def test_what_cannot_travel_belongs_to_its_query(honest: Honest, kind: type[Fated]) -> None:
+    executor = kind(lambda order, n: TypeError("cannot pickle it") if order.task.index == 0 else None)
     done = ask(executor, honest, [7, 8])
     assert "cannot be sent" in str(done[0].error)
     assert done[1].verdict is truth(8)
+
+
+def test_an_executor_that_refuses_a_query_takes_no_more(honest: Honest) -> None:
+    many = qs.verify_many(
+        MISSED,
+        {"value": [7, 8, 9]},
+        solver=honest,
+        attack=False,
+        workers=2,
+        executor=Hasty(lambda order, n: Exception("closed") if order.task.index == 2 else None),
+    )
+    assert {next(many).index, next(many).index} == {0, 1}
+    with pytest.raises(SpecError, match="takes no more queries"):
+        next(many)
 
 
 def test_other_versions_are_refused(honest: Honest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +185,7 @@ def test_closing_early_cancels_what_is_waiting(honest: Honest) -> None:
 
 def test_executors_are_checked(honest: Honest) -> None:
     with pytest.raises(SpecError, match="not an executor"):
-        ask("threads", honest, workers=None)  # pyright: ignore[reportArgumentType]
+        ask("threads", honest)  # pyright: ignore[reportArgumentType]
     with pytest.raises(SpecError, match="how many workers"):
         ask(Fated(lambda order, n: None), honest, workers=None)
 
