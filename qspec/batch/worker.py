@@ -19,7 +19,8 @@ from qspec.solver import Reason
 from qspec.verify.decide import falsify, verify
 from qspec.verify.identity import identity
 from qspec.verify.options import Settings
-from qspec.verify.result import Evidence, Result, Verdict
+from qspec.verify.result import Result
+from qspec.verify.session import Session, unknown
 
 SEARCH = "falsify"
 """The solver of batches in which nothing is proved."""
@@ -120,7 +121,7 @@ class Worker:
             try:
                 key = self.key(task, deadline)
             except (OutOfTime, MemoryError) as error:
-                return Reply(key, _text(self._unasked(task, error)))
+                return Reply(key, _text(self._unasked(task, error, deadline)))
             announce(key)
             if key in self._job.settled:
                 return Reply(key)
@@ -138,19 +139,11 @@ class Worker:
     def _spec(self, task: Task) -> Property:
         return self._job.properties[task.position].at(**task.parameters)
 
-    def _unasked(self, task: Task, error: Exception) -> Result:
-        """Return that a limit was met before the query was known."""
+    def _unasked(self, task: Task, error: Exception, deadline: Deadline) -> Result:
+        """Return that a limit was met, or nobody wanted the verdict any more, before the query was known."""
         spec, settings = self._job.properties[task.position], self._job.settings
-        return Result(
-            Verdict.UNKNOWN,
-            spec.kind,
-            spec.name,
-            Evidence.NONE,
-            reason=Reason.TIMEOUT if isinstance(error, OutOfTime) else Reason.MEMORY,
-            detail=str(error),
-            solver=settings.name,
-            limits=settings.limits,
-        )
+        begun = Session(spec=spec, limits=settings.limits, deadline=deadline, solver=settings.name)
+        return unknown(begun, Reason.TIMEOUT if isinstance(error, OutOfTime) else Reason.MEMORY, str(error))
 
 
 def _text(result: Result) -> str:

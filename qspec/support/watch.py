@@ -68,4 +68,7 @@ class Watch:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        LISTENERS.set(LISTENERS.get()[:-1])
+        there = list(LISTENERS.get())
+        if self in there:  # blocks of generators need not end in the order in which they began, nor in the context
+            del there[len(there) - 1 - there[::-1].index(self)]
+        LISTENERS.set(tuple(there))

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
-from threading import Timer
+from threading import Thread
 from typing import Any
 
-import numpy as np
 import pytest
 
 import qspec as qs
@@ -20,6 +19,7 @@ from qspec.batch import store
 from qspec.deadline import LISTENERS, Deadline
 from qspec.solver import Reason
 from qspec_models import samples
+from qspec_solvers.smtlib import SmtLib
 from tests.unit.fake_solvers.many import Honest, Stuck
 from tests.unit.test_many import MISSED, VALUES, truth
 
@@ -74,19 +74,39 @@ def test_every_long_call_can_be_cancelled(name: str) -> None:
     assert not Deadline.after().cancelled
 
 
-@pytest.mark.parametrize("solver", ["stuck", "process"])
-def test_what_runs_in_other_processes_is_stopped_at_once(solver: str, tmp_path: Path) -> None:
-    """Workers and solvers are killed in the middle of what they do."""
-    hard = qs.properties.local_robustness(qs.load("digits-8bit"), np.full(64, 16), 15, 3)
-    since = time.monotonic()
-    with qs.Watch() as watch:
-        Timer(1.0, watch.cancel).start()
-        if solver == "process":
-            assert qs.verify(hard, solver="bitwuzla", attack=False, timeout=600).reason is Reason.CANCELLED
-        else:
-            with pytest.raises(qs.CancelledError):
-                many(solver=Stuck(tmp_path), workers=2, timeout=600)
-    assert time.monotonic() - since < 60
+def cancelled_in_the_middle(pipe: Path, call: Callable[[], Any]) -> Any:
+    """Return what a call returns that is cancelled as soon as a process which it has started says so; asserts that none lives on."""
+    os.mkfifo(pipe)
+    watch = qs.Watch()
+
+    def listen() -> None:
+        with pipe.open() as told:
+            told.readline()
+            watch.cancel()
+            told.read()  # ends when all have ended that hold the pipe open
+
+    listener = Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        with watch:
+            return call()
+    finally:
+        listener.join(300)
+        assert not listener.is_alive()
+
+
+def test_workers_are_stopped_at_once(tmp_path: Path) -> None:
+    """Both never answer; they are killed in the middle of what they do."""
+    with pytest.raises(qs.CancelledError):
+        cancelled_in_the_middle(tmp_path / "stuck", lambda: many(solver=Stuck(tmp_path), workers=2, timeout=600))
+
+
+def test_a_solver_is_stopped_at_once(tmp_path: Path) -> None:
+    never = SmtLib(("sh", "-c", 'exec 9> "$0"; echo started >&9; exec sleep 600', str(tmp_path / "started")))
+    found = cancelled_in_the_middle(
+        tmp_path / "started", lambda: qs.verify(MISSED.at(value=7), solver=never, theory="QF_BV", attack=False, timeout=600)
+    )
+    assert found.reason is Reason.CANCELLED
 
 
 def test_a_batch_that_is_cancelled_goes_on_later(tmp_path: Path) -> None:
@@ -103,6 +123,23 @@ def test_a_batch_that_is_cancelled_goes_on_later(tmp_path: Path) -> None:
     again = many(solver=honest, store=kept)
     assert [f.verdict for f in again] == [truth(v) for v in VALUES[:6]]
     assert sum(f.resumed for f in again) == 3
+
+
+def test_a_query_that_is_cancelled_before_it_is_known_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch, kept = qs.Watch(), tmp_path / "results.jsonl"
+
+    def compiling(*_: object, deadline: Deadline) -> str:
+        watch.cancel()
+        deadline.check()
+        raise AssertionError
+
+    monkeypatch.setattr("qspec.batch.worker.identity", compiling)
+    with watch:
+        done = qs.verify_many(MISSED, {"value": VALUES[:2]}, workers=1, store=kept)
+        assert next(done).reason is Reason.CANCELLED
+        with pytest.raises(qs.CancelledError):
+            next(done)
+    assert store.read(kept) == []
 
 
 def test_executors_are_watched() -> None:
@@ -145,6 +182,21 @@ def test_watches_are_nested_and_end_with_their_block() -> None:
     assert set(heard) == {"outer", "inner"}
     assert LISTENERS.get() == ()
     assert qs.verify(ROBUST).verdict is qs.Verdict.HOLDS
+
+
+def test_watches_of_generators_end_in_any_order() -> None:
+    def watched(watch: qs.Watch) -> Iterator[None]:
+        with watch:
+            yield
+
+    first, second = qs.Watch(), qs.Watch()
+    blocks = [watched(first), watched(second)]
+    for block in blocks:
+        next(block)
+    assert [*blocks[0]] == []
+    assert LISTENERS.get() == (second,)
+    assert [*blocks[1]] == []
+    assert LISTENERS.get() == ()
 
 
 def test_what_a_report_raises_ends_the_call() -> None:
