@@ -26,6 +26,10 @@ class _Front(ModuleType):
         if not (name in _PLACES and isinstance(value, ModuleType) and value.__name__ != ".".join(_PLACES[name])):
             super().__setattr__(name, value)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Be found by name where a function that uses it is sent, as plain modules are."""
+        return import_module, (self.__name__,)
+
 
 sys.modules[__name__].__class__ = _Front
 

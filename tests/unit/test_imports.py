@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import copy
 import subprocess
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import cloudpickle
 import grimp
 import pytest
 
@@ -65,6 +67,12 @@ def test_every_public_name_is_loaded_when_asked_for() -> None:
 def test_a_public_name_is_no_module_that_is_called_alike() -> None:
     program = "import qspec.verify.result, qspec.lint.lint, qspec as qs; print(qs.verify.__module__, qs.lint.__module__, qs.real.__name__)"
     assert printed(program) == ["qspec.verify.decide", "qspec.lint.lint", "qspec.real"]
+
+
+def test_a_function_that_uses_it_can_be_sent_elsewhere() -> None:
+    """As those of `__main__` are to the workers of a Dask cluster."""
+    assert cloudpickle.loads(cloudpickle.dumps(lambda: qspec))() is qspec
+    assert copy.copy(qspec) is copy.deepcopy(qspec) is qspec
 
 
 def test_a_name_that_there_is_not_is_an_attribute_error() -> None:
