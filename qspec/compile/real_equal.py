@@ -117,6 +117,8 @@ class _Join:
     nodes: list[Node] = field(default_factory=list[Node])
     first: dict[Element, Element] = field(default_factory=dict[Element, Element])
     """The element that stands for another one."""
+    alike: dict[Element, list[Element]] = field(default_factory=dict[Element, list[Element]])
+    """The others that an element stands for."""
     place: dict[int, int] = field(default_factory=dict[int, int])
     """Where a node is now; of an input that has lost elements, where those are that it has left."""
     column: dict[Element, int] = field(default_factory=dict[Element, int])
@@ -129,6 +131,8 @@ class _Join:
             roots = sorted(map(self._root, pair))
             if roots[0] != roots[1]:
                 self.first[roots[1]] = roots[0]
+        for element in self.first:
+            self.alike.setdefault(self._root(element), []).append(element)
         for k, node in enumerate(self.query.program):
             if isinstance(node, Input):
                 self._input(k, node)
@@ -191,8 +195,7 @@ class _Join:
             self.place[k] = self._add(Input(node.name, exact(list(low)), exact(list(high))))
 
     def _ends(self, element: Element) -> tuple[Fraction, Fraction]:
-        same = [element, *(e for e in self.first if self._root(e) == element)]
-        boxes = [(self.query.program[k], j) for k, j in same]
+        boxes = [(self.query.program[k], j) for k, j in (element, *self.alike.get(element, ()))]
         ends = [(Fraction(n.lower[j]), Fraction(n.upper[j])) for n, j in boxes if isinstance(n, Input)]
         return max(low for low, _ in ends), min(high for _, high in ends)
 
