@@ -87,8 +87,8 @@ def _start(objective: Objective, step: object, settings: Settings) -> _Run:
     if not isinstance(objective, Objective):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpecError("not an objective", given=objective, expected="qs.maximize(…) or qs.minimize(…)")
     deadline = settings.limits.deadline()
-    settings = settings.resolved(default_solver(objective.property()))
-    spec = bind(objective.property())
+    asked = objective.property()
+    settings, spec = settings.resolved(default_solver(asked)), bind(asked)
     value = cast(Comparison, spec.then).difference
     value = value if objective.sense == "maximize" else -value
     best = Optimum(objective.sense, objective.name, Fraction(0), Fraction(0), solver=settings.name, parameters=dict(spec.values))
@@ -176,11 +176,11 @@ class _Run:
         if not self.deadline.passed():
             yield None, Constantly(True), self.deadline.granted(4)
         for k, seconds in questions(self.bracket, self.deadline):
-            yield k, self._reaches(k), seconds
+            yield k, self._reaches(k * self.unit), seconds
 
-    def _reaches(self, k: int) -> Formula:
-        """Return that the value `k` is reached: not that it is missed, a form that the compiler splits into cases."""
-        return ~(self.value.reshape() < k * self.unit)
+    def _reaches(self, least: Fraction) -> Formula:
+        """Return that a value is reached: not that it is missed, a form that the compiler splits into cases."""
+        return ~(self.value.reshape() < least)
 
     def _learn(self, k: int | None, result: Result) -> None:
         low, high = self.ends
@@ -220,7 +220,7 @@ class _Run:
 
     def _contradiction(self, result: Result, found: Fraction) -> NoReturn:
         facts = {"solver": self.best.solver, "proved": f"no point above {self.ends[1]}", "found": str(found)}
-        asked = replace(self.spec, then=~(self.value.reshape() < found))
+        asked = replace(self.spec, then=self._reaches(found))
         where = write_reproducer(asked, facts, {**(result.codes or {}), **(result.point or {})})
         raise SoundnessError("a point lies beyond a proved bound", given=facts["found"], expected=facts["proved"], advice=f"report {where}")
 
