@@ -151,9 +151,7 @@ def _certify(parser: Parser) -> None:
     parser.add_argument("--workers", metavar="N", type=int, default=1, help="processes of the native engine (default: 1)")
     parser.add_argument("--plot", metavar="FILE.svg", help="draw the shares of each class")
     parser.add_argument("--certificates", metavar="FOLDER", help="prove samples that hold again, one by one, and keep checked certificates")
-    parser.add_argument("--timeout", metavar="SECONDS", type=number, default=60.0, help="limit for each open sample, or none (default: 60)")
-    parser.add_argument("--memory", metavar="MIB", type=_whole, default=8192, help="limit for what is held, or none (default: 8192)")
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of searches (default: 0)")
+    _limits(parser, "each open sample")
     _gate(parser)
 
 
@@ -322,7 +320,7 @@ def _param(parser: Parser) -> None:
 
 def _limits(parser: Parser, what: str = "each verdict") -> None:
     parser.add_argument("--timeout", metavar="SECONDS", type=number, default=60.0, help=f"limit for {what}, or none (default: 60)")
-    parser.add_argument("--memory", metavar="MIB", type=_whole, default=8192, help="limit for a solver, or none (default: 8192)")
+    parser.add_argument("--memory", metavar="MIB", type=_whole, default=8192, help="limit for what is held, or none (default: 8192)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of searches and solvers (default: 0)")
 
 

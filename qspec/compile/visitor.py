@@ -125,7 +125,7 @@ class Visitor(ABC, Generic[Goal]):
             case Constant(values):
                 return self.constant(values)
             case Parameter(name):
-                raise SpecError("a parameter has no value", given=name, expected=f"verify(spec, {name}=…), or --param {name}=…")
+                raise SpecError("a parameter has no value", given=name, expected=f"spec.at({name}=…), or --param {name}=…")
             case Variable() | Output() | Code():
                 return self.leaf(e)
             case Sum(left, right):

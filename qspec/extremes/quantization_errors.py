@@ -44,8 +44,9 @@ def largest_error(
 ) -> LargestError:
     """Close the interval around the largest error of some outputs to at most `gap`, as far as `timeout` seconds allow; see `error_bounds`.
 
-    The lower end is attained at the codes returned, in exact arithmetic; the upper end is proved by branch and bound. Raises SpecError on
-    a gap below 0, SoundnessError if the reference does not confirm the lower end.
+    The lower end is attained at the codes returned, in exact arithmetic; the upper end is proved by branch and bound. `options` are
+    `timeout`, `memory` and `seed`, or `limits`, which is all three. Raises SpecError on a gap below 0, SoundnessError if the reference
+    does not confirm the lower end.
     """
     from qspec.engines.difference.largest import exact_errors
 

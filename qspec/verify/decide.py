@@ -26,9 +26,9 @@ def verify(spec: Property, **options: Unpack[Options]) -> Result:
     """Decide a property: presolve by exact bounds, attack, then ask a solver; replay what it finds.
 
     `options` are those of `qs.Options`: `solver`, `theory`, `timeout` (60 seconds of wall-clock time for everything), `memory` (8192 MiB
-    for the solver process), `seed`, `attack`, `without`, `split`, `presolve`, `delta`. Parameters of the property get their values by
-    `spec.at(…)`. The solver is the native engine if none is named, and `delta` for properties in which reals occur. For these there is no
-    presolve and no attack.
+    for what the solver's process and this one hold), `seed` (these three also as one value, `limits=qs.Limits(…)`), `attack`, `without`,
+    `split`, `presolve`, `delta`. Parameters of the property get their values by `spec.at(…)`. The solver is the native engine if none is
+    named, and `delta` for properties in which reals occur. For these there is no presolve and no attack.
 
     Raises SpecError on a malformed specification or option, SolverMissingError or UnsupportedError if the solver cannot be asked,
     SoundnessError if an answer is refuted by the reference integers; limits and crashes are UNKNOWN.
@@ -57,7 +57,8 @@ def default_solver(spec: Property) -> str:
 def falsify(spec: Property, **options: Unpack[LimitOptions]) -> Result:
     """Search for a counterexample (or witness) only: VIOLATED (HOLDS) with one, else UNKNOWN.
 
-    `options` are `timeout` (10 seconds unless given; without a limit the search ends as well), `memory` and `seed`.
+    `options` are `timeout` (10 seconds unless given; without a limit the search ends as well), `memory` and `seed`, or
+    `limits`, which is all three.
     """
     settings = Settings.of(options, LimitOptions, timeout=10.0)
     session = start(spec, settings.limits, "falsify")

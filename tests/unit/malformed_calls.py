@@ -345,6 +345,7 @@ SAID: dict[str, tuple[type[QspecError], str, Callable[[], object]]] = {
     "optimising by words": (SpecError, "the time limit is not a number", lambda: qs.optimize(qs.maximize(NET(X)[0], X), timeout="1")),
     "an export that may presolve": (SpecError, "presolve is yes or no", lambda: qs.to_smtlib(NEAR.at(radius=1), presolve="no")),
     "a parameter as an option": (SpecError, "no such option", lambda: qs.verify(NEAR, radius=1)),
+    "limits and one of them": (SpecError, "limits are given twice", lambda: qs.verify(NEAR, limits=qs.Limits(), seed=1)),
     "a value for no parameter": (SpecError, "the specification has no such parameter", lambda: NEAR.at(size=1)),
     "a second value": (SpecError, "the parameter 'radius' has a value already", lambda: NEAR.at(radius=1).at(radius=2)),
     "a value that is given too late": (SpecError, "a parameter has no value", lambda: qs.verify(NEAR)),
