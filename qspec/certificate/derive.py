@@ -210,13 +210,15 @@ def slope_multipliers(low: IntArray, high: IntArray, bits: int) -> Multipliers:
 
 
 def _kept(steps: Rescale | Steps, outer: Pair) -> Points | Rescale:
-    """Return the points of a staircase on its widest bounds; of a `Rescale` only if they are few and not evenly spaced."""
+    """Return the points of a staircase on its widest bounds; of a `Rescale` only if they are few, not even, and those of all steps.
+
+    Where steps repeat, the first and the last period are others within narrower bounds.
+    """
     if isinstance(steps, Steps):
         return steps_points(steps, *outer)
-    if evenly_spaced(steps):
-        return steps
-    count = min(2 * period(steps, MAX_CODES), int((climb(steps, outer[1]) - climb(steps, outer[0])).max(initial=0)))
-    return steps if count > MAX_CODES or count * outer[0].size > CELLS else rescale_points(steps, *outer)
+    count = int((climb(steps, outer[1]) - climb(steps, outer[0])).max(initial=0))
+    few = count <= min(MAX_CODES, 2 * period(steps, count)) and count * outer[0].size <= CELLS
+    return rescale_points(steps, *outer) if few and not evenly_spaced(steps) else steps
 
 
 def places(program: Program) -> list[slice]:
