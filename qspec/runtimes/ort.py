@@ -21,6 +21,8 @@ from qspec.runtimes.arithmetic import FloatArray, Quantized, staircase
 
 LEAST, MOST = 2.0**-100, 2.0**100
 """Scales and multipliers within which float32 neither underflows nor overflows here."""
+SIGMOID = 2.0**-21
+"""How far ONNX Runtime's sigmoid, a quotient of polynomials, may lie from the function: three times the most that was measured."""
 FINEST = 40
 """Binary digits that the factors of an addition may have, at most."""
 
@@ -83,16 +85,18 @@ class OrtQLinear:
             return int(rounded_codes(np.array([np.float32(value)]) / np.float32(out.scale), out.zero, out.ends)[0])
 
     def table(self, kind: str, x: Quantized, out: Quantized, alpha: float = 0.0) -> IntArray:
-        """Return the code that each input code becomes, lowest first: QLinearSigmoid, QLinearLeakyRelu, QLinearConcat ("Identity")."""
-        values = np.float32(x.scale) * (np.arange(x.ends[0], x.ends[1] + 1) - x.zero).astype(np.float32)
+        """Return the code that each input code becomes, lowest first: QLinearSigmoid, QLinearLeakyRelu, QLinearConcat ("Identity").
+
+        Raises UnsupportedError on another kind, and on a sigmoid that lies so near to a tie that ONNX Runtime's may be on either side.
+        """
+        values = np.float32(x.scale) * x.centred.astype(np.float32)
         match kind:
             case "Identity":
                 made = values
             case "LeakyRelu":
                 made = np.where(values >= 0, values, values * np.float32(alpha))
             case "Sigmoid":
-                doubles = [float(v) for v in values]
-                made = np.array([1 / (1 + exp(-v)) if v >= 0 else exp(max(v, -700.0)) / (1 + exp(max(v, -700.0))) for v in doubles])
+                return _sigmoid(values, x, out)
             case _:
                 raise UnsupportedError(f"{kind} is not read under the semantics {self.name!r}", given=kind, expected="Sigmoid, LeakyRelu")
         return rounded_codes(made.astype(np.float32) / np.float32(out.scale), out.zero, out.ends)
@@ -147,6 +151,25 @@ class OrtQLinear:
 def _fused(a: object, b: object, c: object) -> FloatArray:
     """Return `a * b + c` of float32 numbers, rounded once; exact in doubles because a factor has 8 bits."""
     return np.asarray(np.asarray(a, np.float64) * np.asarray(b, np.float64) + np.asarray(c, np.float64)).astype(np.float32)
+
+
+def _sigmoid(values: FloatArray, x: Quantized, out: Quantized) -> IntArray:
+    """Return the codes of a sigmoid; raises UnsupportedError where one depends on how ONNX Runtime computes it. At 0 it is exact."""
+    doubles = [float(v) for v in values]
+    made = np.array([1 / (1 + exp(-v)) if v >= 0 else exp(max(v, -700.0)) / (1 + exp(max(v, -700.0))) for v in doubles])
+    error = np.where(values == 0, 0.0, SIGMOID)
+    codes, low, high = (
+        rounded_codes(m.astype(np.float32) / np.float32(out.scale), out.zero, out.ends) for m in (made, made - error, made + error)
+    )
+    if np.any(low != high):
+        k = int(np.argmax(low != high))
+        raise UnsupportedError(
+            "a code of a sigmoid depends on how ONNX Runtime computes it",
+            given=f"code {int(x.centred[k]) + x.zero}, which becomes {int(low[k])} or {int(high[k])}",
+            expected="scales at which no value lies next to a tie",
+            advice="a scale that is changed in its last digits is enough",
+        )
+    return codes
 
 
 def rounded_codes(values: FloatArray, zero: int, ends: tuple[int, int]) -> IntArray:

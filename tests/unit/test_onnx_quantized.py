@@ -149,6 +149,26 @@ def test_a_relu_that_the_quantisation_does_not_imply_is_refused(tmp_path):
         qs.load(write(chain(limit=True), tmp_path / "a.onnx"))
 
 
+@pytest.mark.parametrize("form", ["QLinearSigmoid", "Sigmoid"])
+def test_a_sigmoid_next_to_a_tie_is_refused(form, tmp_path):
+    """The function is 10.500009 steps at code -49, and ONNX Runtime's quotient of polynomials 10.499993, where the CPU has AVX512."""
+    f = File(np.random.default_rng(0))
+    f.inputs["x"] = ((1, 256), np.dtype(np.int8))
+    x, y = f.scale("x", 1 / 16, np.int8(0)), f.scale("y", 0.004255317617207766, np.int8(0))
+    if form == "Sigmoid":
+        f.quantized("y", f.node("Sigmoid", [f.real("x", x)], "value"), y)
+    else:
+        f.node("com.microsoft.QLinearSigmoid", ["x", *x, *y], "y")
+    model = f.model({"y": TensorProto.INT8})
+    save(model, tmp_path / "a.onnx")
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (made,) = session.run(None, {"x": np.arange(-128, 128, dtype=np.int8)[None]})
+    assert np.asarray(made)[0, 128 - 49] in (10, 11)
+    for semantics in ("ort-qlinear", "ort-qdq"):
+        with pytest.raises(qs.UnsupportedError, match="code -49, which becomes 10 or 11"):
+            qs.load(tmp_path / "a.onnx", semantics=semantics)
+
+
 def test_an_input_that_is_read_as_a_float_is_refused(tmp_path):
     f = chain()
     next(n for n in f.nodes if n.output[0] == "sums").input[0] = "image"
