@@ -73,6 +73,11 @@ class Pending:
         return replace(self, limits=(*self.limits, limits))
 
 
+def is_bias(shape: Shape, channels: int) -> bool:
+    """Return whether a stored bias of this shape is one number, or one for each channel: not one for each row."""
+    return prod(shape) == 1 or (prod(shape) == channels == shape[-1])
+
+
 State = Codes | Real | Weights | Pending
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.readers import onnx_quantized_layers as layers
-from qspec.readers.onnx_codes import Bias, Codes, Limits, Pending, Real, State, Weights
+from qspec.readers.onnx_codes import Bias, Codes, Limits, Pending, Real, State, Weights, is_bias
 from qspec.readers.onnx_file import OnnxNode
 from qspec.readers.onnx_quantized_layers import Output
 from qspec.readers.onnx_quantized_moves import MOVES, windows_of
@@ -181,7 +181,7 @@ def _bias(r: Reader, name: str, x: Quantized, kernel: Weights, channels: int) ->
         advice = "INT32 behind DequantizeLinear (an ONNX Runtime session quantises float biases itself)"
         raise r.refusal("a float bias between DequantizeLinear and QuantizeLinear", f"{name!r}: {r.constants[name].type}", advice)
     state = r.state(name)
-    if not isinstance(state, Weights) or state.type != "INT32" or state.codes.size not in (1, channels):
+    if not isinstance(state, Weights) or state.type != "INT32" or not is_bias(state.codes.shape, channels):
         raise r.refusal("a bias that is not read", repr(name), f"{channels} stored INT32 codes behind DequantizeLinear")
     units = x.scale * np.array(kernel.scales)
     if not np.allclose(np.array(state.scales), units, rtol=1e-5, atol=0.0):

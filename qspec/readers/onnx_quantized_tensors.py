@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from qspec.errors import ModelFileError, QspecError, UnsupportedError
-from qspec.readers.onnx_codes import Bias, Codes, Pending, State, Weights
+from qspec.readers.onnx_codes import Bias, Codes, Pending, State, Weights, is_bias
 from qspec.readers.onnx_file import OnnxGraph, OnnxNode, Stored
 from qspec.readers.onnx_quantized_layers import Output
 from qspec.runtimes.arithmetic import Quantized
@@ -134,7 +134,7 @@ class QuantizedTensors:
         if stored.type != "INT32":
             advice = " (an ONNX Runtime session quantises float biases itself)" if stored.type == "FLOAT" else ""
             raise self.refusal("a bias that is not read", f"{name!r}: {stored.type}", f"INT32{advice}")
-        if stored.values.size not in (1, channels) or stored.values.ndim > 2:
+        if not is_bias(stored.values.shape, channels) or stored.values.ndim > 2:
             raise self.refusal("a bias that does not fit", stored.values.shape, f"({channels},)")
         return Bias(np.broadcast_to(stored.values.reshape(-1).astype(np.int64), (channels,)))
 

@@ -169,6 +169,28 @@ def test_a_sigmoid_next_to_a_tie_is_refused(form, tmp_path):
             qs.load(tmp_path / "a.onnx", semantics=semantics)
 
 
+@pytest.mark.parametrize("form", ["com.microsoft.QGemm", "Gemm"])
+@pytest.mark.parametrize(("shape", "read"), [((3,), True), ((1, 3), True), ((1,), True), ((3, 1), False)])
+def test_a_bias_is_one_for_each_column(form, shape, read, tmp_path):
+    """With three rows and three columns, three codes of shape (3, 1) are one for each row."""
+    random = np.random.default_rng(0)
+    f = File(random)
+    f.inputs["x"] = ((3, 2), np.dtype(np.int8))
+    x, w, y = f.scale("x", 0.5, np.int8(0)), f.scale("w", 0.25, np.int8(0)), f.scale("y", 16, np.int8(0))
+    f.keep(w=random.integers(-128, 128, (2, 3)).astype(np.int8), b=np.array([1000, -2000, 3000], np.int32)[: prod(shape)].reshape(shape))
+    if form == "Gemm":
+        b = f.real("b", f.scale("b", 0.125, np.int32(0)))
+        f.quantized("y", f.node("Gemm", [f.real("x", x), f.real("w", w), b], "sum"), y)
+    else:
+        f.node(form, ["x", *x, "w", *w, "b", *y], "y")
+    model = f.model({"y": TensorProto.INT8})
+    if read:
+        assert beside(model, tmp_path, 8, random) == (72, 0)
+    else:
+        with pytest.raises(qs.UnsupportedError, match="a bias that"):
+            beside(model, tmp_path, 8, random)
+
+
 def test_an_input_that_is_read_as_a_float_is_refused(tmp_path):
     f = chain()
     next(n for n in f.nodes if n.output[0] == "sums").input[0] = "image"
