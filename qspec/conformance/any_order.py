@@ -35,8 +35,8 @@ Claim = Callable[..., Property]
 class AnyOrder:
     """What came of a claim: `HOLDS` for every order, `VIOLATED` in a real session, or `UNKNOWN`.
 
-    `codes` are the inputs of the counterexample, `outputs` what the session put out for them. `roundings` says how many rounding errors
-    are not known; `result` is that of the network in which they are inputs.
+    `codes` are the inputs of the counterexample, `outputs` the codes that the session put out for them, both in the shapes of the network.
+    `roundings` says how many rounding errors are not known; `result` is that of the network in which they are inputs.
     """
 
     verdict: Verdict
@@ -121,5 +121,6 @@ class _Subject:
         whole = {s.name: here[s.name][0] for s in self.network.inputs}
         if not witnesses(self.property(claim), whole):
             return None
-        ends = tuple(own[0] for t, own in zip(self.tensors, found, strict=True) if t.final)
+        own = trace(self.network, dict[str, object](whole))
+        ends = tuple(own[self.network.stages[o].name] for o in self.network.outputs)
         return {s.name: whole[s.name] for s in given_inputs(self.network)}, ends

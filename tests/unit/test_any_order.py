@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from onnx import save
+from onnx import TensorProto, save
 
 import qspec as qs
 from qspec.conformance.ort_runtime import run_onnx
@@ -13,7 +13,7 @@ from qspec.readers.onnx_quantized import read_enclosed_onnx, read_quantized_tens
 from qspec.runtimes.arithmetic import Quantized
 from qspec.runtimes.ort import Terms
 from qspec.runtimes.ort_qdq import OrtQdq
-from tests.unit.onnx_files import gemm
+from tests.unit.onnx_files import File, gemm
 
 f32 = np.float32
 
@@ -119,6 +119,22 @@ def test_claims_hold_for_every_order_or_are_violated_in_a_session_or_stay_open(r
     shown = verdicts["violated"]
     assert np.array_equal(np.asarray(shown.outputs[0]).reshape(-1), session[sure])
     assert "does not make them" in verdicts["open"].detail
+
+
+def test_outputs_of_a_counterexample_are_those_of_the_file(tmp_path):
+    """They are not the last codes of a node of the file, where floats are pooled after these."""
+    f = File(np.random.default_rng(0))
+    x, y = f.scale("x", 0.5, np.int8(0)), f.scale("y", 0.25, np.int8(0))
+    f.inputs["x"] = ((1, 1, 2, 4), np.dtype(np.int8))
+    f.keep(w=np.array([[[[1]]]], np.int8))
+    w = f.scale("w", 1.0, np.int8(0))
+    made = f.real(f.quantized("made", f.node("Conv", [f.real("x", x), f.real("w", w)], "sum"), y), y)
+    f.node("MaxPool", [made], "y", kernel_shape=[2, 2], strides=[2, 2])
+    save(f.model({"y": TensorProto.FLOAT}), tmp_path / "pooled.onnx")
+    codes = np.array([[[1], [-2], [3], [4]], [[5], [6], [-7], [8]]]).transpose(2, 0, 1)
+    found = qs.any_order(tmp_path / "pooled.onnx", _robust(codes, np.zeros((1, 1, 2), np.int64)), timeout=20)
+    assert found.verdict is qs.Verdict.VIOLATED
+    assert [y.tolist() for y in found.outputs] == [[[[12, 16]]]]
 
 
 def test_a_claim_is_a_function_that_returns_a_property_of_all_inputs(rounded):
