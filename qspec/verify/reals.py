@@ -261,8 +261,10 @@ def _meant(spec: Property, codes: Mapping[str, IntArray], point: Point) -> bool 
 
 def _absent(run: RealRun, evidence: Evidence) -> Result:
     """Return that there is no solution, with the proof if the one question that was asked is the query itself."""
-    whole = len(run.said) == 1 and run.compiled.fidelity is Fidelity.EXACT and joined(run.compiled.query).query is run.compiled.query
-    proof = run.real_proof if whole and run.theory == "real" else None
+    query, once = run.compiled.query, len(run.said) == 1 and run.compiled.fidelity is Fidelity.EXACT and run.theory == "real"
+    proof = run.real_proof if once else None
+    if proof is not None and joined(query).query is not query:
+        proof = None
     return replace(absent(run, evidence, lambda: _vacuous(run)), real_proof=proof)
 
 
