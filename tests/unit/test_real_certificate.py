@@ -66,3 +66,11 @@ def test_a_violation_has_no_certificate() -> None:
     result = qs.verify(most("11.5"))
     assert result.verdict is qs.Verdict.VIOLATED
     assert result.real_certificate is None
+
+
+def test_a_proof_about_fewer_inputs_is_none_of_the_property() -> None:
+    """Inputs that are equated become one before anybody is asked, so what is proved is another query."""
+    y = NET.input("y", lower=-1, upper=1)
+    result = qs.verify(qs.forall(y, given=y[0] == y[1], then=qs.all(NET(y) <= "12.5")))
+    assert result.verdict is qs.Verdict.HOLDS
+    assert result.real_certificate is None
