@@ -92,11 +92,11 @@ class Checker:
 
     def check(self) -> int:
         """Check everything; return the number of leaves. Raises CertificateError."""
-        _shapes(self)
-        self._root()
         cases = _cases(self.query.goal, self.sizes)
-        if len(cases) != len(self.proof.roots):
-            _wrong("a tree for each case of the goal", len(self.proof.roots), len(cases))
+        _shapes(self.proof, self.elements, cases)
+        if not all(cases):
+            _wrong("a case that facts can exclude", "one that is always true", "facts in each")
+        self._root()
         seen, leaves = set[int](), list[tuple[int, list[Fact], Box, Floats, Floats]]()
         for facts, root in zip(cases, self.proof.roots.tolist(), strict=True):
             pending: list[tuple[int, Box, Floats, Floats]] = [(root, self.box, self.proof.low, self.proof.high)]
@@ -319,10 +319,17 @@ def _cases(goal: Formula, size: Sequence[int]) -> list[list[Fact]]:
             return found
 
 
-def _shapes(checker: Checker) -> None:
-    proof, n = checker.proof, checker.elements
-    leaves = len(proof.weights)
-    wanted = {"low": (n,), "high": (n,), "slopes": (leaves, n), "shifts": (leaves, n), "tree": (len(proof.tree), 4)}
+def _shapes(proof: RealProof, elements: int, cases: Sequence[Sequence[Fact]]) -> None:
+    leaves, nodes = (len(array) if array.ndim else 0 for array in (proof.weights, proof.tree))
+    wanted = {
+        "low": (elements,),
+        "high": (elements,),
+        "tree": (nodes, 4),
+        "roots": (len(cases),),
+        "slopes": (leaves, elements),
+        "shifts": (leaves, elements),
+        "weights": (leaves, max(map(len, cases), default=0)),
+    }
     for name, shape in wanted.items():
         if getattr(proof, name).shape != shape:
             _wrong(f"the array {name!r}", getattr(proof, name).shape, shape)
@@ -341,4 +348,8 @@ def check(proof: RealProof, query: Query, deadline: Deadline = NEVER) -> int:
     Maxima are written as ReLUs first (qspec.ir.relus), which is trusted. Raises CertificateError where the proof is wrong, OutOfTime at
     the deadline.
     """
-    return Checker(with_relus(query), proof, deadline).check()
+    try:
+        with np.errstate(over="ignore"):
+            return Checker(with_relus(query), proof, deadline).check()
+    except OverflowError as error:
+        _wrong("numbers", str(error), "numbers that doubles come near to")

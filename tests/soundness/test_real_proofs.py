@@ -13,7 +13,7 @@ from qspec.certificate.real_check import check
 from qspec.certificate.whole import Whole, parts, product
 from qspec.engines.piecewise import search as searching
 from qspec.errors import CertificateError
-from qspec.ir.real import Affine, Any, Apply, Function, Input, Matrix, Query, exact, fractions
+from qspec.ir.real import TRUE, Affine, Any, Apply, Function, Input, Matrix, Query, exact, fractions
 from qspec.ir.real_proof import CLOSE, RELU, RealProof
 from tests.soundness.piecewise_agreement import steps
 from tests.soundness.piecewise_queries import random_network, truth
@@ -90,6 +90,11 @@ def forged(proof: RealProof) -> dict[str, RealProof]:
         "no cases": replace(proof, roots=proof.roots[:0]),
         "a slope that is no number": replace(proof, slopes=nan),
         "arrays of another query": replace(proof, low=proof.low[:-1], high=proof.high[:-1]),
+        "weights of no fact": replace(proof, weights=proof.weights[:, :0]),
+        "weights of facts that there are not": replace(proof, weights=np.repeat(proof.weights, 2, axis=1)),
+        "numbers instead of arrays": replace(proof, weights=np.array(1.0), tree=np.array(1)),
+        "a root instead of roots": replace(proof, roots=proof.roots[0]),
+        "bounds as wide as doubles": replace(proof, low=proof.low - 1.7e308, high=proof.high + 1.7e308),
     }
 
 
@@ -99,6 +104,12 @@ def test_forged_proofs_are_refused() -> None:
     for wrong in forged(proof).values():
         with pytest.raises(CertificateError):
             check(wrong, query)
+
+
+def test_what_is_always_true_has_no_proof() -> None:
+    query, proof = with_splits()
+    with pytest.raises(CertificateError, match="always true"):
+        check(replace(proof, weights=proof.weights[:, :0]), Query(query.program, TRUE))
 
 
 def test_any_multipliers_prove_nothing_that_is_false() -> None:
