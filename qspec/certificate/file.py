@@ -13,7 +13,8 @@ import re
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -93,26 +94,60 @@ class Certificate:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the certificate to a file, atomically: the file is there and complete, or as it was before. Raises CertificateError."""
-        place = Path(path)
-        try:
-            with replacing(place) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-                _fill(archive, self)
-        except (OSError, ValueError) as error:
-            raise CertificateError(
-                "cannot write the certificate", given=str(place), expected="a path in a directory that can be written", advice=str(error)
-            ) from None
+        words = {
+            "schema": PARTIAL if self.assumed else SCHEMA,
+            "query": self.query,
+            "property": self.property,
+            "kind": self.kind,
+            "parameters": dict(self.parameters),
+            "networks": list(self.networks),
+            "scale": self.scale,
+            "slope_bits": self.slope_bits,
+            **({"assumed": [asdict(a) for a in self.assumed]} if self.assumed else {}),
+        }
+        write(path, words, {name: getattr(self, name) for name in ARRAYS})
 
 
 def load(path: str | os.PathLike[str]) -> Certificate:
     """Return the certificate in a file; raises CertificateError on anything but a complete, consistent one, SpecError on a device."""
+    with reading(path, ARRAYS) as (words, arrays):
+        return _certificate(words, arrays)
+
+
+def write(path: str | os.PathLike[str], words: Mapping[str, object], arrays: Mapping[str, IntArray]) -> None:
+    """Write a description and arrays of int64, atomically, in a fixed order with a fixed date, so that equal certificates give equal bytes.
+
+    Raises CertificateError where that cannot be done.
+    """
+    place = Path(path)
+    try:
+        with replacing(place) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            with archive.open(_member(DESCRIPTION), "w") as text:
+                text.write(json.dumps(words, indent=1, sort_keys=True, allow_nan=False).encode())
+            for name, values in arrays.items():
+                array = np.ascontiguousarray(values, dtype="<i8")
+                with archive.open(_member(f"{name}.npy"), "w", force_zip64=array.nbytes > 2**30) as stored:
+                    np.lib.format.write_array(stored, array, version=(1, 0), allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise CertificateError(
+            "cannot write the certificate", given=str(place), expected="a path in a directory that can be written", advice=str(error)
+        ) from None
+
+
+@contextmanager
+def reading(path: str | os.PathLike[str], names: Sequence[str]) -> Generator[tuple[Cursor, dict[str, IntArray]]]:
+    """Read the description and the arrays of a certificate for a block that makes sense of them.
+
+    Raises CertificateError with the file's name on what is not complete, here and in the block, and SpecError on a device.
+    """
     place = Path(path)
     check_plain(place, "a certificate")
     try:
         with zipfile.ZipFile(place) as archive:
-            check_members(archive.infolist())
+            _check_members(archive.infolist(), names)
             words = parse(archive.read(DESCRIPTION), DESCRIPTION)
-            arrays = {name: read_array(archive, f"{name}.npy") for name in ARRAYS}
-        return _certificate(words, arrays)
+            arrays = {name: _array(archive, f"{name}.npy") for name in names}
+        yield words, arrays
     except (CertificateError, ModelFileError) as error:
         raise CertificateError(f"{place}: {error.what}", given=error.given, expected=error.expected, advice=error.advice) from None
     except (*BROKEN, RecursionError) as error:
@@ -121,35 +156,14 @@ def load(path: str | os.PathLike[str]) -> Certificate:
         ) from None
 
 
-def _fill(archive: zipfile.ZipFile, certificate: Certificate) -> None:
-    """Write the members in a fixed order with a fixed date, so that equal certificates give equal bytes."""
-    words = {
-        "schema": PARTIAL if certificate.assumed else SCHEMA,
-        "query": certificate.query,
-        "property": certificate.property,
-        "kind": certificate.kind,
-        "parameters": dict(certificate.parameters),
-        "networks": list(certificate.networks),
-        "scale": certificate.scale,
-        "slope_bits": certificate.slope_bits,
-        **({"assumed": [asdict(a) for a in certificate.assumed]} if certificate.assumed else {}),
-    }
-    with archive.open(member(DESCRIPTION), "w") as stream:
-        stream.write(json.dumps(words, indent=1, sort_keys=True, allow_nan=False).encode())
-    for name in ARRAYS:
-        array = np.ascontiguousarray(getattr(certificate, name), dtype="<i8")
-        with archive.open(member(f"{name}.npy"), "w", force_zip64=array.nbytes > 2**30) as stream:
-            np.lib.format.write_array(stream, array, version=(1, 0), allow_pickle=False)
-
-
-def member(name: str) -> zipfile.ZipInfo:
+def _member(name: str) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
     info.create_system, info.external_attr, info.compress_type = 3, 0o644 << 16, zipfile.ZIP_DEFLATED
     return info
 
 
-def check_members(members: list[zipfile.ZipInfo], arrays: Sequence[str] = ARRAYS) -> None:
-    """Check names, sizes and methods before anything is unpacked; raises CertificateError."""
+def _check_members(members: list[zipfile.ZipInfo], arrays: Sequence[str]) -> None:
+    """Check names, sizes and methods before anything is unpacked."""
     wanted = [DESCRIPTION, *(f"{name}.npy" for name in arrays)]
     names = Counter(m.filename for m in members)
     if twice := sorted(n for n, count in names.items() if count > 1):
@@ -172,7 +186,7 @@ def check_members(members: list[zipfile.ZipInfo], arrays: Sequence[str] = ARRAYS
         raise CertificateError("the file unpacks to too much", given=f"{total} bytes", expected=f"at most {MAX_BYTES} bytes")
 
 
-def read_array(archive: zipfile.ZipFile, name: str) -> IntArray:
+def _array(archive: zipfile.ZipFile, name: str) -> IntArray:
     """Return the array in a member, whose length must be what its header says."""
     with archive.open(name) as stream:
         magic = stream.read(len(MAGIC))

@@ -5,23 +5,19 @@ What the numbers mean is for the checker (real_check.py) to judge; reading trust
 
 from __future__ import annotations
 
-import json
 import os
-import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
-from qspec.certificate.file import BROKEN, DESCRIPTION, check_members, member, read_array
+from qspec.certificate.file import reading, write
 from qspec.certificate.real_check import check
 from qspec.compile.real_query import compile_real
 from qspec.deadline import NEVER, Deadline
-from qspec.errors import CertificateError, ModelFileError
-from qspec.files.atomic import replacing
-from qspec.files.json_cursor import Cursor, parse
+from qspec.errors import CertificateError
+from qspec.files.json_cursor import Cursor
 from qspec.ir.digest import digest
 from qspec.ir.real_proof import RealProof
 from qspec.language.formulas import Property
@@ -41,37 +37,14 @@ class RealCertificate:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the certificate to a file, atomically; raises CertificateError where that cannot be done."""
-        place = Path(path)
         words = {"schema": SCHEMA, "query": self.query, "property": self.property, "kind": self.kind}
-        try:
-            with replacing(place) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-                with archive.open(member(DESCRIPTION), "w") as text:
-                    text.write(json.dumps(words, indent=1, sort_keys=True).encode())
-                for name in WHOLE + DOUBLES:
-                    array = np.ascontiguousarray(getattr(self.proof, name))
-                    with archive.open(member(f"{name}.npy"), "w", force_zip64=array.nbytes > 2**30) as stored:
-                        np.lib.format.write_array(stored, array.view("<i8"), version=(1, 0), allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise CertificateError(
-                "cannot write the certificate", given=str(place), expected="a path in a directory that can be written", advice=str(error)
-            ) from None
+        write(path, words, {name: np.ascontiguousarray(getattr(self.proof, name)).view(np.int64) for name in WHOLE + DOUBLES})
 
 
 def load_real(path: str | os.PathLike[str]) -> RealCertificate:
-    """Return the certificate in a file; raises CertificateError on anything but a complete one."""
-    place = Path(path)
-    try:
-        with zipfile.ZipFile(place) as archive:
-            check_members(archive.infolist(), WHOLE + DOUBLES)
-            words = parse(archive.read(DESCRIPTION), DESCRIPTION)
-            arrays = {name: read_array(archive, f"{name}.npy") for name in WHOLE + DOUBLES}
+    """Return the certificate in a file; raises CertificateError on anything but a complete one, SpecError on a device."""
+    with reading(path, WHOLE + DOUBLES) as (words, arrays):
         return _certificate(words, arrays)
-    except (CertificateError, ModelFileError) as error:
-        raise CertificateError(f"{place}: {error.what}", given=error.given, expected=error.expected, advice=error.advice) from None
-    except (*BROKEN, RecursionError) as error:
-        raise CertificateError(
-            f"{place}: the file cannot be read", given=f"{type(error).__name__}: {error}", expected="a complete certificate, a zip archive"
-        ) from None
 
 
 def _certificate(words: Cursor, arrays: dict[str, IntArray]) -> RealCertificate:

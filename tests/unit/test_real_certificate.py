@@ -10,7 +10,7 @@ import pytest
 
 import qspec as qs
 from qspec.certificate.real_file import check_real_property, load_real
-from qspec.errors import CertificateError
+from qspec.errors import CertificateError, SpecError
 
 NET = qs.real.Sequential(
     qs.real.Input((12,)),
@@ -60,6 +60,8 @@ def test_a_damaged_file_is_refused(saved: Path, tmp_path: Path) -> None:
             check_real_property(load_real(place), most("12.5"))
     with pytest.raises(CertificateError):
         load_real(tmp_path / "nowhere.certificate")
+    with pytest.raises(SpecError, match="is no file"):
+        load_real("/dev/zero")
 
 
 def test_a_violation_has_no_certificate() -> None:
