@@ -32,9 +32,9 @@ ROBUST = qs.properties.local_robustness(IRIS, FLOWERS[20], 2, int(CLASSES[20]))
 GROWING = qs.properties.local_robustness(IRIS, FLOWERS[20], qs.parameter("radius"), int(CLASSES[20]))
 
 
-def many(**options: Any) -> list[qs.Finished]:
+def many(number: int = 6, **options: Any) -> list[qs.Finished]:
     chosen: dict[str, Any] = {"solver": "bounds", "workers": 1, **options}
-    return list(qs.verify_many(MISSED, {"value": VALUES[:6]}, attack=False, **chosen))
+    return list(qs.verify_many(MISSED, {"value": VALUES[:number]}, attack=False, **chosen))
 
 
 CALLS: dict[str, Callable[[], Any]] = {
@@ -43,7 +43,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "enumerate": lambda: qs.verify(MISSED.at(value=7), solver="enumerate"),
     "radius": lambda: qs.largest_radius(GROWING),
     "optimize": lambda: qs.optimize(qs.maximize(IRIS(X)[0], X, given=qs.linf(X.code - FLOWERS[0]) <= 1)),
-    "many": many,
+    "many": lambda: many(2),
     "certify": lambda: qs.certify(DIGITS, IMAGES[:2], LABELS[:2], 1),
     "flips": lambda: qs.bit_flips(IRIS, FLOWERS[:2]),
 }
