@@ -15,6 +15,7 @@ from typing import Unpack
 from qspec.arithmetic.integers import IntArray
 from qspec.conformance.ort_runtime import followed, run_onnx
 from qspec.conformance.runtime import expect_installed, given_inputs
+from qspec.deadline import Deadline
 from qspec.errors import SoundnessError, SpecError
 from qspec.face import Network
 from qspec.language.formulas import Property
@@ -22,12 +23,15 @@ from qspec.language.inputs import Variable
 from qspec.language.interpret import witnesses
 from qspec.lowering.evaluate import trace
 from qspec.readers.onnx_quantized import TensorOfCodes, read_enclosed_onnx, read_quantized_tensors, roundings
+from qspec.solver import Limits
 from qspec.support import checks
 from qspec.verify.decide import falsify, verify
-from qspec.verify.options import LimitOptions
+from qspec.verify.options import LimitOptions, limits_of
 from qspec.verify.result import Result, Verdict
 
 SEMANTICS = "ort-qdq"
+SEARCH = 4
+"""One part in so many of the time is for a search without rounding errors, at most."""
 Claim = Callable[..., Property]
 
 
@@ -56,18 +60,20 @@ def any_order(path: str | Path, claim: Claim, **options: Unpack[LimitOptions]) -
     """Decide a claim about a quantised `.onnx` file as ONNX Runtime computes it without graph optimisation, whatever the order of its sums.
 
     `claim` takes a variable for each input of the file and then its outputs, and returns a `qs.forall(…)` about the inputs; `options` are
-    those of `qs.verify`. A counterexample is one that the real session shows. Raises what `qs.load` raises, SpecError on another claim,
-    PackageMissingError without onnxruntime, SoundnessError if a session leaves the proved bounds.
+    those of `qs.verify`, `timeout` for all but the session. A counterexample is one that the real session shows. Raises what `qs.load`
+    raises, SpecError on another claim, PackageMissingError without onnxruntime, SoundnessError if a session leaves the proved bounds.
     """
     checks.path(path, "a file")
     if not callable(claim):
         raise SpecError("a claim is of the wrong kind", given=repr(claim), expected="a function of inputs and outputs")
     expect_installed(SEMANTICS)
+    timeout, memory, seed = limits_of(options)
+    deadline = Deadline.after(checks.seconds(timeout))
     subject = _Subject.of(path)
     count = sum(s.type.size for s in roundings(subject.network))
-    found = falsify(subject.property(claim, exact=True), **options)
+    found = falsify(subject.property(claim, exact=True), limits=Limits(deadline.granted(SEARCH), memory, seed))
     if found.verdict is not Verdict.VIOLATED:
-        found = verify(subject.property(claim), **options)
+        found = verify(subject.property(claim), limits=Limits(deadline.granted(), memory, seed))
     about = AnyOrder(Verdict.UNKNOWN, SEMANTICS, count, detail=found.detail, result=found)
     if found.verdict is Verdict.HOLDS:
         return replace(about, verdict=Verdict.HOLDS, detail="for every order of the sums")

@@ -7,6 +7,7 @@ import pytest
 from onnx import TensorProto, save
 
 import qspec as qs
+from qspec.conformance import any_order as module
 from qspec.conformance.ort_runtime import run_onnx
 from qspec.lowering.evaluate import trace
 from qspec.readers.onnx_quantized import read_enclosed_onnx, read_quantized_tensors, roundings
@@ -119,6 +120,18 @@ def test_claims_hold_for_every_order_or_are_violated_in_a_session_or_stay_open(r
     shown = verdicts["violated"]
     assert np.array_equal(np.asarray(shown.outputs[0]).reshape(-1), session[sure])
     assert "does not make them" in verdicts["open"].detail
+
+
+def test_one_limit_is_for_the_search_and_the_proof(rounded, monkeypatch):
+    given = []
+    for name in ("falsify", "verify"):
+        ask = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda spec, ask=ask, *, limits: given.append(limits) or ask(spec, limits=limits))
+    found = qs.any_order(rounded, lambda x, y: qs.forall(x, then=qs.all(y.code <= 127)), timeout=8, memory=4000, seed=3)
+    assert found.verdict is qs.Verdict.HOLDS
+    assert [(limits.memory, limits.seed) for limits in given] == [(4000, 3)] * 2
+    assert 0 < given[0].seconds <= 2
+    assert 0 < given[1].seconds <= 8
 
 
 def test_outputs_of_a_counterexample_are_those_of_the_file(tmp_path):
