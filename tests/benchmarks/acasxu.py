@@ -67,6 +67,13 @@ def instances(folder: Path, options: argparse.Namespace) -> list[tuple[str, str,
     return sorted(r for r in rows if r[0] in kept and r[1] in properties)
 
 
+def kept(options: argparse.Namespace) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the answers of a solver within a limit that are in the file, by network and property."""
+    lines = options.answers.read_text().splitlines() if options.answers.exists() else []
+    found = [json.loads(line) for line in lines]
+    return {(a["network"], a["property"]): a for a in found if (a["solver"], a["timeout"]) == (options.solver, options.timeout)}
+
+
 def rows(asked: list[tuple[str, str, str]], answers: dict[tuple[str, str], dict[str, Any]]) -> list[list[object]]:
     """Return one row for each property, and one for all."""
     result: list[list[object]] = []
@@ -98,9 +105,7 @@ def main() -> None:
     parser.add_argument("--markdown", type=Path, help="write the table here, too")
     options = parser.parse_args()
     asked = instances(options.data, options)
-    lines = options.answers.read_text().splitlines() if options.answers.exists() else []
-    kept = [json.loads(line) for line in lines]
-    answers = {(a["network"], a["property"]): a for a in kept if (a["solver"], a["timeout"]) == (options.solver, options.timeout)}
+    answers = kept(options)
     todo = [] if options.report_only else [(n, p) for n, p, _ in asked if (n, p) not in answers]
     with options.answers.open("a") as file:
         for network, prop in track(todo, "ACAS Xu", disable=not sys.stderr.isatty()):

@@ -56,10 +56,11 @@ def patches(path: Path, side: int, radius: int, limit: float, count: int) -> lis
         rows, columns = np.linspace(0, cells - 1, height), np.linspace(0, cells - 1, width)
         smooth = np.stack([_smooth(coarse[..., c], rows, columns) for c in range(channels)], axis=-1)
         image = np.clip(np.rint(smooth), -128, 127).astype(np.int64)
-        outputs = np.sort(network.evaluate(image[None])[0])
-        if outputs[-1] - outputs[-2] < MARGIN:
+        outputs = network.evaluate(image[None])[0]
+        second, first = np.sort(outputs)[-2:]
+        if first - second < MARGIN:
             continue
-        label = int(network.evaluate(image[None])[0].argmax())
+        label = int(outputs.argmax())
         top, left = (height - side) // 2, (width - side) // 2
         where = np.s_[top : top + side, left : left + side]
         found.append(asked(qs.sensors.region_robustness(network, image, label, where=where, radius=radius), limit))

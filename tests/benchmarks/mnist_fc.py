@@ -25,7 +25,7 @@ from qspec.readers.vnnlib import read_vnnlib
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _report import header, table
-from acasxu import ask, rows
+from acasxu import ask, kept, rows
 
 
 def checked(folder: Path, network: str, prop: str, timeout: float) -> dict[str, Any]:
@@ -54,8 +54,7 @@ def main() -> None:
         listed = [(r["network"], r["property"], r["expected"]) for r in csv.DictReader(file)]
     wanted = {f"prop_{name}.vnnlib" for name in options.only.split(",")}
     asked = [row for row in listed if not options.only or row[1] in wanted]
-    lines = options.answers.read_text().splitlines() if options.answers.exists() else []
-    answers = {(a["network"], a["property"]): a for a in map(json.loads, lines)}
+    answers = kept(options)
     with options.answers.open("a") as file:
         for network, prop, _ in asked:
             if (network, prop) not in answers:
