@@ -25,7 +25,7 @@ from qspec.engines.boxes.search import search as boxes
 from qspec.engines.dual.batching import Runner
 from qspec.engines.dual.branch_and_bound import _Search, prove
 from qspec.engines.dual.options import Options
-from qspec.engines.dual.root_bounds import root_domain
+from qspec.engines.dual.root_bounds import first_bounds, root_domain
 from qspec.engines.enumerate.enumerate import enumerate_query
 from qspec.ir import reference
 from qspec.ir.integer import Query, Staircase
@@ -132,11 +132,13 @@ def test_theories_look_at_both_limits(lower: object) -> None:
 
 def test_the_engine_takes_smaller_batches_and_then_none() -> None:
     query = question()
-    search = _Search(query, room(1 << 20), Options(), None)
+    known = first_bounds(query)
+    assert known is not None
+    search = _Search(query, known, room(1 << 20), Options(), None)
     search.run()
     assert 1 <= search.most < (1 << 20) / (16 * search.layout.total)
-    fresh = _Search(query, Deadline(), Options(), None)
-    root = root_domain(query, interval.bound(query.program), fresh.view, fresh.layout, fresh.proof, Deadline())
+    fresh = _Search(query, known, Deadline(), Options(), None)
+    root = root_domain(query, known, fresh.view, fresh.layout, fresh.proof, Deadline())
     assert root is not None
     needed = Runner(fresh.view, query.program, root, Options()).bytes
     assert Runner(fresh.view, query.program, root, Options(), room(7.5 * needed)).size == 7
