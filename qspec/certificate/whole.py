@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from math import lcm
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from qspec.ir.real import ExactArray, fractions
+from qspec.ir.real import ExactArray, whole
 
 Ints = npt.NDArray[Any]
 """Whole numbers (dtype object)."""
@@ -33,11 +32,7 @@ class Whole:
     @classmethod
     def of(cls, array: ExactArray) -> Whole:
         """Return exact numbers over one denominator."""
-        flat: list[Fraction] = fractions(array).reshape(-1).tolist()
-        unit = lcm(*{v.denominator for v in flat})
-        found = np.empty(len(flat), dtype=object)
-        found[:] = [v.numerator * (unit // v.denominator) for v in flat]
-        return cls(found.reshape(array.shape), unit)
+        return cls(*whole(array))
 
     def plus(self, other: Whole) -> Whole:
         """Return the sum, elementwise."""

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal, Overflow, localcontext
 from fractions import Fraction
-from math import lcm
 from typing import assert_never
 
 import numpy as np
@@ -22,7 +21,6 @@ from qspec.ir.real import (
     And,
     Any,
     Apply,
-    ExactArray,
     Formula,
     Function,
     Input,
@@ -36,6 +34,7 @@ from qspec.ir.real import (
     Truth,
     entries,
     fractions,
+    whole,
 )
 
 DIGITS = (24, 60, 200)
@@ -166,34 +165,17 @@ def _affine_at(node: Affine, values: Sequence[Values]) -> Values:
     """Return an affine node at a point: whole numbers over one denominator are multiplied and added, and every sum is divided once."""
     total: list[Fraction] = fractions(node.bias).tolist()
     for m, a in node.terms:
-        point, unit = _whole(np.array([x.lower for x in values[a]], dtype=object))
+        point, unit = whole(np.array([x.lower for x in values[a]], dtype=object))
         if isinstance(m, Matrix):
-            matrix, part = _whole(m.matrix)
+            matrix, part = whole(m.matrix)
             sums = (matrix @ point).tolist()
         else:
-            coefficients, part = _whole(m.coefficients)
+            coefficients, part = whole(m.coefficients)
             added = np.zeros(m.outputs, dtype=object)
             np.add.at(added, m.rows, coefficients * point[m.columns])
             sums = added.tolist()
         total = [t + Fraction(s, unit * part) for t, s in zip(total, sums, strict=True)]
     return [Enclosure(t, t) for t in total]
-
-
-def _whole(array: ExactArray) -> tuple[ExactArray, int]:
-    """Return whole numbers (dtype object) and the one denominator that they have."""
-    if array.dtype == object:
-        flat: list[Fraction] = array.reshape(-1).tolist()
-        unit = lcm(*{v.denominator for v in flat})
-        found = np.empty(len(flat), dtype=object)
-        found[:] = [v.numerator * (unit // v.denominator) for v in flat]
-        return found.reshape(array.shape), unit
-    with np.errstate(over="ignore"):
-        bits = 24 if bool(np.all(array == array.astype(np.float32))) else 53
-    mantissa, exponent = np.frexp(array)
-    exponent = np.where(array == 0, 0, exponent - bits)
-    least = min(0, int(exponent.min(initial=0)))
-    whole = np.ldexp(mantissa, bits).astype(np.int64).astype(object)
-    return whole << (exponent - least).astype(object), 1 << -least
 
 
 def times(x: Enclosure, y: Enclosure) -> Enclosure:

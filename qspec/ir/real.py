@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
+from math import lcm
 from typing import Any as AnyType
 from typing import assert_never
 
@@ -22,6 +23,8 @@ from qspec.errors import InternalError
 
 ExactArray = npt.NDArray[AnyType]
 """An array of finite doubles (float64), each meant exactly, or of Fractions (dtype object)."""
+BITS = 53
+"""Of the mantissa of a double."""
 
 
 class Function(Enum):
@@ -192,6 +195,22 @@ def fractions(array: ExactArray) -> ExactArray:
     result = np.empty(array.size, dtype=object)
     result[:] = [v if isinstance(v, Fraction) else Fraction(v) for v in array.reshape(-1).tolist()]
     return result.reshape(array.shape)
+
+
+def whole(array: ExactArray) -> tuple[ExactArray, int]:
+    """Return whole numbers (dtype object) over the least denominator that all have in common, and that."""
+    if array.dtype == object:
+        flat: list[Fraction] = array.reshape(-1).tolist()
+        unit = lcm(*{v.denominator for v in flat})
+        found = np.empty(len(flat), dtype=object)
+        found[:] = [v.numerator * (unit // v.denominator) for v in flat]
+        return found.reshape(array.shape), unit
+    mantissa, exponent = np.frexp(array)
+    numbers = np.ldexp(mantissa, BITS).astype(np.int64)
+    lowest = np.frexp((numbers & -numbers).astype(np.float64))[1] - 1
+    shift, power = np.where(numbers == 0, 0, lowest), np.where(numbers == 0, 0, exponent - BITS + lowest)
+    least = min(0, int(power.min(initial=0)))
+    return (numbers >> shift).astype(object) << (power - least).astype(object), 1 << -least
 
 
 def arguments(node: Node) -> tuple[int, ...]:

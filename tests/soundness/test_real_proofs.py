@@ -13,7 +13,7 @@ from qspec.certificate.real_check import check
 from qspec.certificate.whole import Whole, parts, product
 from qspec.engines.piecewise import search as searching
 from qspec.errors import CertificateError
-from qspec.ir.real import TRUE, Affine, Any, Apply, Function, Input, Matrix, Query, exact, fractions
+from qspec.ir.real import TRUE, Affine, Any, Apply, Function, Input, Matrix, Query, exact, fractions, whole
 from qspec.ir.real_proof import CLOSE, RELU, RealProof
 from tests.soundness.piecewise_agreement import steps
 from tests.soundness.piecewise_queries import random_network, truth
@@ -139,3 +139,16 @@ def test_products_of_long_whole_numbers_are_exact() -> None:
     right = np.array([[int(v) * 12345678901 + 1 for v in row] for row in rng.integers(-(10**9), 10**9, (5, 2))], dtype=object)
     assert np.array_equal(product(left, parts(right)), left @ right)
     assert Whole.of(exact([Fraction(1, 3), Fraction(-5, 4)])).unit == 12
+
+
+def test_doubles_are_whole_numbers_over_their_least_common_denominator() -> None:
+    rng = np.random.default_rng(2)
+    for least, most in ((-1074, 900), (-60, 3), (0, 1)):
+        drawn = np.ldexp(rng.integers(-(2**53), 2**53, (3, 4)).astype(np.float64), rng.integers(least, most, (3, 4)))
+        short = (drawn % 1).astype(np.float32).astype(np.float64)
+        for values in (drawn, short, np.array([0.0, -0.0, 5e-324, 1.75, -1.7e308]), np.zeros((2, 0)), np.ones(3)):
+            numbers, unit = whole(values)
+            expected, least_unit = whole(fractions(values))
+            assert unit == least_unit
+            assert numbers.shape == values.shape
+            assert numbers.tolist() == expected.tolist()
