@@ -111,7 +111,7 @@ class RealSearch(ABC, Generic[Part]):
             return self._outcome("sat")
         if self.weak is not None:
             return self._outcome("delta-sat")
-        return self._outcome("unknown", "stuck") if self.stuck else self._outcome("unsat")
+        return self._outcome("unknown", "stuck") if self.stuck or waiting else self._outcome("unsat")
 
     def _outcome(self, status: Status, ended: Literal["", "time", "stuck"] = "") -> Outcome:
         point = {"sat": self.judge.solution, "delta-sat": self.weak}.get(status)
