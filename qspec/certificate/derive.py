@@ -31,8 +31,8 @@ from qspec.deadline import NEVER, Deadline
 from qspec.ir import linear
 from qspec.ir.integer import Affine, Input, Maximum, Node, Product, Program, Staircase, Table, Wrap, sizes
 from qspec.ir.linear import LinearMap
-from qspec.ir.live import Live, live
-from qspec.ir.staircase import Rescale, Steps, climb
+from qspec.ir.live import Live, live, pays
+from qspec.ir.staircase import Rescale, Steps, climb, restricted
 
 CELLS = 1 << 20
 """Entries of the largest intermediate array, roughly."""
@@ -41,10 +41,6 @@ ROWS, MOST = 16, 1 << 22
 """Rows from which on it pays to find the corners of the points of a staircase, and points of all elements up to which that is done."""
 CACHED = 1 << 15
 """Entries of arrays that stay near the processor."""
-LEAST, PART = 4096, 0.5
-"""Elements of a program from which on those that the widest bounds fix are left out of derivations, and the part that they must be.
-
-Their multipliers are then 0, whatever the certificate gives: any are sound."""
 
 Multipliers = Callable[[slice | IntArray, IntArray], IntArray]
 """Gives the multipliers of one node, shape (rows, count), from its place in the vector and the coefficient that each of them concerns."""
@@ -62,7 +58,7 @@ class Derivation:
     """Derives bounds for one program; `known` may be any bounds within `outer`, the widest that ever occur.
 
     Elements that these fix are left out where that pays, except those of nodes that stay `whole` (None: all do): a fact that fixes itself
-    could not be contradicted any more.
+    could not be contradicted any more. Their multipliers are then 0, whatever the certificate gives: any are sound.
     """
 
     def __init__(self, program: Program, outer: Sequence[Pair], deadline: Deadline = NEVER, whole: Iterable[int] | None = ()) -> None:
@@ -76,8 +72,7 @@ class Derivation:
         self._points: dict[int, Points | Rescale] = {}
         self._corners: dict[int, tuple[Pair, Points]] = {}
         self._part: _Part | None = None
-        fixed = sum(int(np.count_nonzero(lower == upper)) for lower, upper in outer)
-        if whole is not None and sum(self.sizes) >= LEAST and fixed >= PART * sum(self.sizes):
+        if whole is not None and pays(self._outer):
             part = live(program, self._outer, whole)
             where = part.places({k: (at.start, at.stop) for k, at in enumerate(self.places) if at.stop > at.start})
             self._part = _Part(part, Derivation(part.program, part.bounds(self._outer), deadline, None), where)
@@ -271,19 +266,14 @@ def _least_of_rescale(steps: Rescale, lower: IntArray, upper: IntArray, c: IntAr
     columns = np.flatnonzero(few)
     block = max(1, CELLS // MAX_CODES)
     for at in (columns[k : k + block] for k in range(0, columns.size, block)):
-        result[:, at] = _least_of(c[:, at], p[:, at], rescale_points(_taken(steps, at), lower[at], upper[at]))
+        result[:, at] = _least_of(c[:, at], p[:, at], rescale_points(restricted(steps, at), lower[at], upper[at]))
     at = np.flatnonzero(~few)
-    some, d = _taken(steps, at), steps.denominator[at]
+    some, d = restricted(steps, at), steps.denominator[at]
     bound = magnitude(p) * magnitude(d)
     scaled = widen(p[:, at], bound) * widen(d, bound)
     below, above = (_least_of(c[:, at], scaled, clamp_points(some, lower[at], upper[at], sign)) for sign in (-1, 1))
     result[:, at] = -(np.where(c[:, at] >= 0, below, above) // -d)
     return shrink(result)
-
-
-def _taken(steps: Rescale, at: IntArray) -> Rescale:
-    lower, upper = (None if end is None else end[at] for end in (steps.lower, steps.upper))
-    return Rescale(steps.numerator[at], steps.offset[at], steps.denominator[at], steps.rounding, lower, upper)
 
 
 def _least_of_product(left: Pair, right: Pair, c: IntArray, p: IntArray) -> IntArray:

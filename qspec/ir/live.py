@@ -16,8 +16,10 @@ from qspec.arithmetic.integers import IntArray, magnitude, shrink, widen
 from qspec.ir import linear
 from qspec.ir.integer import Affine, Input, Maximum, Node, Product, Program, Staircase, Table, Wrap
 from qspec.ir.linear import Convolution, LinearMap, Sparse
-from qspec.ir.staircase import Rescale, Steps
+from qspec.ir.staircase import restricted
 
+LEAST, PART = 4096, 0.5
+"""Elements of a program from which on it pays to leave out what bounds fix, and the part of them that it must be."""
 Bounds = Sequence[tuple[IntArray, IntArray]]
 Extent = tuple[int, int, int, int]
 """Rows from and below, columns from and below."""
@@ -42,6 +44,12 @@ class Live:
             elementwise = isinstance(self.program[k], Staircase | Table | Wrap)
             found.append(first + self.index[k] if elementwise else np.arange(first, end))
         return np.concatenate(found)
+
+
+def pays(known: Bounds) -> bool:
+    """Return whether bounds of all nodes fix so much that a program without it is worth making."""
+    total = sum(lower.size for lower, _ in known)
+    return total >= LEAST and sum(int(np.count_nonzero(lower == upper)) for lower, upper in known) >= PART * total
 
 
 def live(program: Program, known: Bounds, whole: Iterable[int] = ()) -> Live:
@@ -164,7 +172,7 @@ def _taken(node: Node, k: int, index: list[IntArray], values: list[IntArray], im
             maps = [(_window(m, a, k, images) or _entries(m, index[a], at), a) for m, a in terms]
             return Affine(tuple(maps), shrink(total[at]))
         case Staircase(a, steps):
-            return Staircase(a, _steps(steps, at))
+            return Staircase(a, restricted(steps, at))
         case Table(a, first, entries):
             return Table(a, first[at], entries[at])
         case Wrap(a, width, signed):
@@ -173,13 +181,6 @@ def _taken(node: Node, k: int, index: list[IntArray], values: list[IntArray], im
             return node
         case _:
             assert_never(node)
-
-
-def _steps(steps: Rescale | Steps, at: IntArray) -> Rescale | Steps:
-    if isinstance(steps, Steps):
-        return Steps(steps.base[at], steps.thresholds[at])
-    lower, upper = (None if end is None else end[at] for end in (steps.lower, steps.upper))
-    return Rescale(steps.numerator[at], steps.offset[at], steps.denominator[at], steps.rounding, lower, upper)
 
 
 def _window(m: LinearMap, a: int, k: int, images: _Images) -> LinearMap | None:

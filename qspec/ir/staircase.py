@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import assert_never
+from typing import assert_never, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +74,22 @@ class Steps:
         ends = np.pad(rows, ((0, 0), (1, 1)), constant_values=((0, 0), (limit.min, limit.max)))
         first, span = rows[:, 0].astype(np.float64), np.maximum(1, rows[:, -1] - rows[:, 0])
         return ends.reshape(-1), which * ends.shape[1], first[which], ((rows.shape[1] - 1) / span)[which]
+
+
+@overload
+def restricted(steps: Rescale, index: IntArray) -> Rescale: ...
+@overload
+def restricted(steps: Rescale | Steps, index: IntArray) -> Rescale | Steps: ...
+def restricted(steps: Rescale | Steps, index: IntArray) -> Rescale | Steps:
+    """Return the staircases of the elements in `index`."""
+    match steps:
+        case Rescale(numerator, offset, denominator, rounding, lower, upper):
+            ends = [None if end is None else end[index] for end in (lower, upper)]
+            return Rescale(numerator[index], offset[index], denominator[index], rounding, ends[0], ends[1])
+        case Steps(base, thresholds):
+            return Steps(base[index], thresholds[index])
+        case _:
+            assert_never(steps)
 
 
 def climb(steps: Rescale | Steps, x: IntArray) -> IntArray:

@@ -9,10 +9,10 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray, shrink, widen
 from qspec.arithmetic.rounding import wrap
+from qspec.ir import staircase
 from qspec.ir.integer import Staircase, Table, Wrap
 from qspec.ir.integer_builder import Builder
 from qspec.ir.linear import LinearMap, diagonal, placement
-from qspec.ir.staircase import Rescale, Steps, climb
 
 Elementwise = Staircase | Table | Wrap
 """Nodes whose every element is a function of the same element of one argument."""
@@ -22,7 +22,7 @@ def restricted(node: Elementwise, argument: int, index: IntArray) -> Elementwise
     """Return the node on the elements in `index` only, reading `argument`, which has just these elements."""
     match node:
         case Staircase(_, steps):
-            return Staircase(argument, restricted_steps(steps, index))
+            return Staircase(argument, staircase.restricted(steps, index))
         case Table(_, first, values):
             return Table(argument, first[index], values[index])
         case Wrap(_, width, signed):
@@ -31,23 +31,11 @@ def restricted(node: Elementwise, argument: int, index: IntArray) -> Elementwise
             assert_never(node)
 
 
-def restricted_steps(steps: Rescale | Steps, index: IntArray) -> Rescale | Steps:
-    """Return the staircases of the elements in `index`."""
-    match steps:
-        case Rescale(numerator, offset, denominator, rounding, lower, upper):
-            ends = [None if b is None else b[index] for b in (lower, upper)]
-            return Rescale(numerator[index], offset[index], denominator[index], rounding, ends[0], ends[1])
-        case Steps(base, thresholds):
-            return Steps(base[index], thresholds[index])
-        case _:
-            assert_never(steps)
-
-
 def value(node: Elementwise, x: IntArray) -> IntArray:
     """Return the node's values at arguments `x`, shape (..., size); a table must cover them."""
     match node:
         case Staircase(_, steps):
-            return climb(steps, x)
+            return staircase.climb(steps, x)
         case Table(_, first, values):
             return values[np.arange(values.shape[0]), (x - first).astype(np.int64)]
         case Wrap(_, width, signed):

@@ -9,9 +9,8 @@ import numpy as np
 from qspec.deadline import NEVER, Deadline
 from qspec.engines.difference.dual import Both, Bound, Goal, Known, Part, evaluate, gradient, through
 from qspec.engines.difference.joint_bounds import Region
-from qspec.engines.difference.vertices import part
 from qspec.engines.outward import Floats
-from qspec.ir.staircase import climb
+from qspec.ir.staircase import climb, restricted
 
 
 class Climb(NamedTuple):
@@ -40,7 +39,7 @@ def start(known: tuple[Known, ...], regions: tuple[Region, ...], goal: Goal) -> 
 
 
 def _slopes(k: Known, r: Region, c: Both) -> Both:
-    steps, scale = part(k.layer.steps, k.free), k.layer.scale[k.free]
+    steps, scale = restricted(k.layer.steps, k.free), k.layer.scale[k.free]
     rate = steps.numerator / steps.denominator
     low, high = (climb(steps, v.astype(np.int64)).astype(np.float64) for v in (r.fixed_low, r.fixed_high))
     chord = (high - low) / np.maximum(r.fixed_high - r.fixed_low, 1.0)

@@ -21,9 +21,8 @@ from qspec.engines.difference.dual import Both, Goal, Known, Part, Trace, tables
 from qspec.engines.difference.joint_bounds import Region, consistent
 from qspec.engines.difference.root import free_regions, root
 from qspec.engines.difference.vertices import FEW
-from qspec.engines.difference.vertices import part as some_steps
 from qspec.engines.outward import Floats
-from qspec.ir.staircase import climb, reach
+from qspec.ir.staircase import climb, reach, restricted
 
 FEW_INPUTS = 8
 """With at most so many inputs that vary, inputs are cut and no pairs."""
@@ -196,7 +195,7 @@ def _together(pieces: list[tuple[Both, ...]]) -> tuple[Both, ...]:
 def _costs(known: Known, region: Region, trace: Trace, sums: Both) -> Floats:
     """Return by how much the functions of free pairs lie above their relaxations at these sums; nothing where nothing can be cut."""
     layer, free = known.layer, known.free
-    steps = some_steps(layer.steps, free)
+    steps = restricted(layer.steps, free)
     a = np.clip(np.rint(sums[0]), region.fixed_low, region.fixed_high)
     b = np.clip(sums[1], region.real_low, region.real_high)
     codes, signal = climb(steps, a.astype(np.int64)), np.maximum(b, 0.0) if layer.relu else b
@@ -209,7 +208,7 @@ def _costs(known: Known, region: Region, trace: Trace, sums: Both) -> Floats:
 
 def _threshold(known: Known, element: int, region: Region, at: float) -> int:
     """Return where a quantised sum is cut: at the end of saturation, else at the end of a step that is nearest."""
-    steps = some_steps(known.layer.steps, known.free[[element]])
+    steps = restricted(known.layer.steps, known.free[[element]])
     low, high = int(region.fixed_low[0, 0]), int(region.fixed_high[0, 0])
     first, last = (int(climb(steps, np.array([v]))[0]) for v in (low, high))
     near = int(climb(steps, np.array([min(max(round(at), low), high)]))[0])

@@ -17,7 +17,7 @@ from qspec.arithmetic.rounding import Rounding
 from qspec.engines.difference.aligned_layers import Layer
 from qspec.engines.difference.joint_bounds import Region
 from qspec.engines.outward import Floats
-from qspec.ir.staircase import Rescale, climb, reach
+from qspec.ir.staircase import Rescale, climb, reach, restricted
 
 FEW = 3
 """Steps up to which a staircase is taken as it is."""
@@ -56,12 +56,6 @@ def half(steps: Rescale) -> tuple[Floats, Floats]:
     return np.where(rounds, low, 0.0), np.where(rounds, high, 0.0)
 
 
-def part(steps: Rescale, index: IntArray) -> Rescale:
-    """Return the steps of some elements."""
-    lower, upper = (None if e is None else e[index] for e in (steps.lower, steps.upper))
-    return Rescale(steps.numerator[index], steps.offset[index], steps.denominator[index], steps.rounding, lower, upper)
-
-
 def straight(layer: Layer, region: Region) -> tuple[np.ndarray, Line]:
     """Return which pairs are linear all over a region, up to rounding, and the lines of the quantised elements of these."""
     steps = layer.steps
@@ -80,7 +74,7 @@ def straight(layer: Layer, region: Region) -> tuple[np.ndarray, Line]:
 
 def corners(layer: Layer, region: Region, index: IntArray) -> Corners:
     """List the candidates of the elements `index` of a layer in a region, which has bounds of these elements only."""
-    steps, scale = part(layer.steps, index), layer.scale[index][:, None]
+    steps, scale = restricted(layer.steps, index), layer.scale[index][:, None]
     f0, f1, r0, r1, d0, d1 = (v[..., None] for v in region)
     ends, low, high = _ends(steps, region)
     turn = np.concatenate([r0 + d0, r0 + d1, r1 + d0, r1 + d1, d0, d1], axis=-1) / scale

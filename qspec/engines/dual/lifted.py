@@ -12,11 +12,8 @@ from qspec.bounds.interval import Interval
 from qspec.bounds.layout import Layout
 from qspec.engines.dual.outcome import Outcome
 from qspec.engines.dual.proof_tree import BOUND, SPLIT, Arrays
-from qspec.ir.integer import Input, Query, formula_nodes, sizes
-from qspec.ir.live import Live, live
-
-LEAST, PART = 4096, 0.5
-"""Elements from which on a program is made smaller, and the part of them that must be fixed."""
+from qspec.ir.integer import Input, Query, formula_nodes
+from qspec.ir.live import Live, live, pays
 
 
 def smaller(query: Query, known: list[Interval]) -> Live | None:
@@ -24,11 +21,8 @@ def smaller(query: Query, known: list[Interval]) -> Live | None:
 
     The nodes of the goal stay as they are.
     """
-    total = sum(sizes(query.program))
-    fixed = sum(int(np.count_nonzero(x.lower == x.upper)) for x in known)
-    if total < LEAST or fixed < PART * total:
-        return None
-    return live(query.program, [(x.lower, x.upper) for x in known], formula_nodes(query.goal))
+    bounds = [(x.lower, x.upper) for x in known]
+    return live(query.program, bounds, formula_nodes(query.goal)) if pays(bounds) else None
 
 
 def lifted(outcome: Outcome, part: Live, query: Query) -> Outcome:
