@@ -243,11 +243,12 @@ class _Certifier:
         return np.array([k for k in every if k not in self.outcomes and label in (None, self.work.labels[k])], dtype=np.int64)
 
     def _settle(self, found: dict[int, Outcome], *, new: bool = True) -> None:
-        self.outcomes |= found
-        tell("samples", len(self.outcomes), len(self.work.labels))
+        """Keep outcomes, then tell of them; raises CancelledError before, since what is open may be so for that reason alone."""
         stop_if_cancelled(self.deadline)
+        self.outcomes |= found
         if new:
             self.journal.write(found)
+        tell("samples", len(self.outcomes), len(self.work.labels))
         if self.count is not None:
             for o in found.values():
                 self.count(o.verdict.name, *(["resumed"] * (not new)))

@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from pathlib import Path
 from threading import Thread
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 import qspec as qs
-from qspec.batch import store
+from qspec.batch import journal, store
 from qspec.deadline import LISTENERS, Deadline
 from qspec.solver import Reason
 from qspec_models import samples
@@ -123,6 +124,23 @@ def test_a_batch_that_is_cancelled_goes_on_later(tmp_path: Path) -> None:
     again = many(solver=honest, store=kept)
     assert [f.verdict for f in again] == [truth(v) for v in VALUES[:6]]
     assert sum(f.resumed for f in again) == 3
+
+
+def test_samples_that_a_watch_has_heard_of_are_kept(tmp_path: Path) -> None:
+    heard: list[int] = []
+
+    def report(progress: qs.Progress) -> None:
+        if progress.what == "samples" and progress.done:
+            heard.append(progress.done)
+            watch.cancel()
+
+    watch, kept = qs.Watch(report), tmp_path / "samples.jsonl"
+    with watch, suppress(qs.CancelledError):
+        qs.certify(DIGITS, IMAGES[:6], LABELS[:6], 1, store=kept)
+    assert len(heard) == 1
+    _, verdicts = journal.verdicts(kept)
+    assert len(verdicts) == heard[0]
+    assert "UNKNOWN" not in verdicts.values()
 
 
 def test_a_query_that_is_cancelled_before_it_is_known_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
