@@ -30,7 +30,7 @@ def robust() -> qs.Property:
     second = qs.quantize([[-1.75, -2.0], [-1.5, 1.25], [0.5, 1.5]], q4)
     hidden = qs.Dense(first, None, qs.ReLU(), qs.Fixed(6, 2, signed=False))
     net = qs.Sequential(qs.Input((2,), q4), hidden, qs.Dense(second, output=qs.Fixed(8, 2)), name="small")
-    return qs.properties.local_robustness(net, [4, -4], 2, 1)
+    return qs.properties.local_robustness(net, [-2, -2], 1, 1)
 
 
 def test_a_right_proof_is_accepted_and_a_wrong_one_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
