@@ -18,7 +18,7 @@ from qspec.arithmetic.shapes import batch_axes
 from qspec.arithmetic.tensor import Tensor
 from qspec.batch.certify import winners
 from qspec.deadline import tell
-from qspec.errors import ShapeError, SpecError
+from qspec.errors import NetworkError, ShapeError, SpecError
 from qspec.face import Network
 from qspec.ir.integer import Program, sizes
 from qspec.ir.integer_builder import Builder
@@ -121,7 +121,7 @@ def bit_flips(network: Network, samples: object, *, layers: Sequence[str] | None
     """Return which stored bits change the decision on which samples when they alone flip, of the named layers or of all.
 
     `samples` are codes of shape (samples, *input shape). Decisions are the first class with the greatest value. Raises SpecError on a
-    network with several inputs or without classes, ShapeError on samples that do not fit.
+    network with several inputs or without classes, NetworkError on one that stores nothing, ShapeError on samples that do not fit.
     """
     checks.kind(network, Network, "a network", "qs.load(…)")
     size = network.output_types[0].size
@@ -130,6 +130,8 @@ def bit_flips(network: Network, samples: object, *, layers: Sequence[str] | None
         raise SpecError("flips are judged by the decisions of a classifier", given=given, expected="one input, two classes or more")
     codes = _flat(network, samples)
     names = flip_names(network, layers=layers)
+    if not names:
+        raise NetworkError("the network stores no parameters", given=network.name, expected="a Dense or Conv2D layer")
     before = winners(network, outputs_of(network, codes.reshape(-1, *network.inputs[0].type.shape)).reshape(len(codes), size))
     after = np.concatenate([_decided(network, key, tensor, codes) for key, tensor in stored_parameters(network, layers).items()])
     found: list[Flip] = []

@@ -15,7 +15,7 @@ from qspec.arithmetic.integers import IntArray, integers
 from qspec.conformance.runtime import Run, given_inputs, run_tflite, tflite_inputs
 from qspec.errors import ShapeError, SpecError, UnsupportedError
 from qspec.face import Network
-from qspec.lowering.evaluate import trace
+from qspec.lowering.evaluate import check_input_codes, trace
 from qspec.network.layers import Input
 from qspec.readers.onnx_file import has_quantizers
 from qspec.readers.qonnx import SEMANTICS as QONNX
@@ -205,6 +205,8 @@ def _inputs(network: Network, given: object, samples: int, seed: int) -> list[In
         if len(arrays) != len(shapes) or not all(fits):
             shown = [(a.shape, str(a.dtype)) for a in arrays]
             raise ShapeError("inputs do not fit", given=shown, expected=f"integer codes (samples, *shape) for the shapes {shapes}")
+        for stage, codes in zip(given_inputs(network), arrays, strict=True):
+            check_input_codes(stage.name, stage.layer, codes.reshape(len(codes), -1))
         return [integers(a) for a in arrays]
     random = np.random.default_rng(seed)
     drawn: list[IntArray] = []

@@ -44,7 +44,7 @@ class PerturbedNetwork:
 
 
 def stored_parameters(network: Graph, layers: Sequence[str] | None = None) -> dict[ParameterName, Tensor]:
-    """Return the stored tensors of the named layers, or of all; raises NetworkError on a layer that stores nothing, or if none does."""
+    """Return the stored tensors of the named layers, or of all; raises NetworkError on a layer that stores nothing, or if none is named."""
     found: dict[ParameterName, Tensor] = {}
     for stage in network.stages if layers is None else [network.stage(n) for n in checks.names(layers, "layers")]:
         if isinstance(stage.layer, Dense | Conv2D):
@@ -53,8 +53,8 @@ def stored_parameters(network: Graph, layers: Sequence[str] | None = None) -> di
                 found[stage.name, "bias"] = stage.layer.bias
         elif layers is not None:
             raise NetworkError("this layer stores no parameters", given=stage.name, expected="a Dense or Conv2D layer")
-    if not found:
-        given = f"the layers {', '.join(s.name for s in network.stages)}" if layers is None else f"layers={list(layers)!r}"
+    if layers is not None and not found:
+        given = f"layers={list(layers)!r}"
         raise NetworkError("no stored parameters are chosen", given=given, expected="at least one Dense or Conv2D layer")
     return found
 

@@ -81,11 +81,12 @@ def _values(nodes: Program, assignment: dict[str, IntArray], outputs: Sequence[i
 def _flat(stage: Stage, codes: IntArray) -> IntArray:
     """Return the codes of an input as shape (..., size); they may come in its shape or flat."""
     flat = codes.reshape(*batch_axes(codes.shape, stage.type.shape, f"codes for input {stage.name!r}"), stage.type.size)
-    _check_codes(stage.name, stage.layer, flat)
+    check_input_codes(stage.name, stage.layer, flat)
     return flat
 
 
-def _check_codes(name: str, layer: object, codes: IntArray) -> None:
+def check_input_codes(name: str, layer: object, codes: IntArray) -> None:
+    """Raise ShapeError unless codes of an input, flat in their last axis, lie in its format."""
     assert isinstance(layer, Input)
     low, high = code_range(layer.format, layer.shape)
     if np.any(codes < low) or np.any(codes > high):

@@ -78,7 +78,7 @@ def test_every_rounding_and_overflow_has_an_example(mode: qs.Rounding | qs.Overf
     assert any(p is mode for p in parts)
 
 
-HELPERS = {"inputs_of"}
+HELPERS = {"inputs_of", "overflowing"}
 """What named properties are made of."""
 
 

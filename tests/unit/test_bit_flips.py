@@ -118,3 +118,9 @@ def test_no_layers_have_no_bits() -> None:
     for call in (lambda: qs.bit_flips(DENSE, [[1, 2]], layers=[]), lambda: DENSE.perturb(weights=1, layers=[])):
         with pytest.raises(qs.NetworkError, match="no stored parameters"):
             call()
+
+
+def test_a_network_that_stores_nothing_has_no_bits_to_flip() -> None:
+    net = qs.Sequential(qs.Input((2,), qs.Fixed(4, 0)), qs.Requantize(qs.Fixed(4, 0)), name="bare")
+    with pytest.raises(qs.NetworkError, match="stores no parameters"):
+        qs.bit_flips(net, [[1, 2]])
