@@ -24,7 +24,7 @@ def test_the_demonstration_and_the_specification_it_ends_with(
     out, err = capsys.readouterr()
     assert err == ""
     assert "3. Do different solvers agree?" in out
-    assert "All 3 reach the same verdict on" in out
+    assert "All 3 reach the same verdict on 5 of 5 properties" in out
     assert "4. A counterexample" in out
     assert "Replayed on the reference integers" in out
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
