@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from math import gcd
 from typing import assert_never
 
 import numpy as np
@@ -190,7 +191,7 @@ def rounding_error(n: int, o: int, d: int, rounding: Rounding, low: int, high: i
 
     It depends on the remainder r of the division: r / d less is lost by rounding down, (d - r) / d more is gained by rounding up.
     """
-    step = int(np.gcd(n, d))
+    step = gcd(n, d)
     first = o % step
     last = d - step + first
     half_below = first + (d // 2 - first) // step * step if 2 * first <= d else None

@@ -99,3 +99,8 @@ def test_models_are_rounded_to_the_grid_and_errors_are_left_out() -> None:
     assert [s.text for s in problem.symbols] == ["x_0"]
     assert problem.decode({"x_0": Fraction(19, 3)})["x"].tolist() == [6, 3]
     assert problem.decode({"x_0": Fraction(19, 3)})["x"].dtype == np.int64
+
+
+def test_a_rounding_error_of_numbers_beyond_64_bits() -> None:
+    """What is lost by rounding `2^70 (x + 1/2)` down to multiples of 2^70 is a half."""
+    assert rounding_error(2**71, 2**70, 2**71, Rounding.TRN, 0, 5) == (Fraction(-1, 2), Fraction(-1, 2))
