@@ -16,7 +16,7 @@ from qspec.passes import ALL_PASSES, Pass, Pipeline, Reduced
 from qspec.passes.fuse_clamps import Fuse
 from tests.soundness.random_queries import ROUNDINGS, assignment, random_query, solutions
 
-SEEDS = range(200)
+SEEDS = range(100)
 COUNTED = tuple(p for p in ALL_PASSES if p.name != "split")
 Rows = frozenset[tuple[int, ...]]
 

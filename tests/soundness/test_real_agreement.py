@@ -12,7 +12,7 @@ from tests.soundness.real_agreement import check_seed
 CHUNK = 50
 
 
-@pytest.mark.parametrize("first", range(0, 300, CHUNK))
+@pytest.mark.parametrize("first", range(150, 300, CHUNK))
 def test_delta_agrees_with_z3_and_sampling(first: int) -> None:
     counts: Counter[str] = Counter()
     for seed in range(first, first + CHUNK):

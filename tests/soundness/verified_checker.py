@@ -67,7 +67,7 @@ def test_no_proof_of_a_satisfiable_query_is_accepted() -> None:
 def test_what_the_other_checker_accepts_is_accepted() -> None:
     """Mutants of right proofs may happen to be proofs. The verified checker takes some more: it narrows more, and takes weights of zero."""
     rng = np.random.default_rng(1)
-    cases = [(query, mutant) for query, right in examples(False) for change in MUTATIONS.values() if (mutant := change(right, rng))]
+    cases = [(query, mutant) for query, right in examples(False) for change in MUTATIONS.values() if (mutant := change(right, rng))][::3]
     other = np.array([accepted(mutant, query) for query, mutant in cases])
     ours = np.array(verdicts(cases))
     assert np.sum(other & ~ours) < 0.02 * len(cases)
