@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from typing import assert_never
 
 import numpy as np
 
@@ -13,24 +12,19 @@ from qspec.ir.real import (
     Affine,
     All,
     And,
-    Any,
-    Apply,
     Entries,
     ExactArray,
     Formula,
     Input,
-    Maximum,
-    Node,
-    Or,
-    Product,
     Query,
-    Truth,
     arguments,
     check,
     conjunction,
     exact,
     formula_nodes,
     fractions,
+    moved,
+    moved_goal,
 )
 
 Box = dict[str, tuple[ExactArray, ExactArray]]
@@ -46,7 +40,7 @@ def trimmed(query: Query) -> Query:
     inputs = [k for k, node in enumerate(query.program) if isinstance(node, Input)]
     kept = [*inputs, *sorted(wanted - set(inputs))]
     place = {old: new for new, old in enumerate(kept)}
-    return check(Query(tuple(_moved(query.program[k], place) for k in kept), _renumbered(query.goal, place)))
+    return check(Query(tuple(moved(query.program[k], place) for k in kept), moved_goal(query.goal, place)))
 
 
 def narrowed(query: Query) -> Query:
@@ -90,35 +84,3 @@ def _bounds(query: Query, part: Formula) -> _Bounds | None:
         return None
     biases: list[Fraction] = fractions(found.bias)[m.rows].tolist()
     return list(zip([target.name] * m.outputs, m.columns.tolist(), fractions(m.coefficients).tolist(), biases, strict=True))
-
-
-def _moved(node: Node, place: dict[int, int]) -> Node:
-    match node:
-        case Input():
-            return node
-        case Affine(terms, bias):
-            return Affine(tuple((m, place[a]) for m, a in terms), bias)
-        case Apply(a, function):
-            return Apply(place[a], function)
-        case Product(left, right):
-            return Product(place[left], place[right])
-        case Maximum(a, groups):
-            return Maximum(place[a], groups)
-        case _:
-            assert_never(node)
-
-
-def _renumbered(formula: Formula, place: dict[int, int]) -> Formula:
-    match formula:
-        case Truth():
-            return formula
-        case All(node, strict):
-            return All(place[node], strict)
-        case Any(node, strict):
-            return Any(place[node], strict)
-        case And(children):
-            return And(tuple(_renumbered(c, place) for c in children))
-        case Or(children):
-            return Or(tuple(_renumbered(c, place) for c in children))
-        case _:
-            assert_never(formula)

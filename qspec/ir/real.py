@@ -265,6 +265,40 @@ def formula_nodes(formula: Formula) -> set[int]:
             assert_never(formula)
 
 
+def moved(node: Node, place: Mapping[int, int] | Sequence[int]) -> Node:
+    """Return a node that reads what stands at these places."""
+    match node:
+        case Input():
+            return node
+        case Affine(terms, bias):
+            return Affine(tuple((m, place[a]) for m, a in terms), bias)
+        case Apply(a, function):
+            return Apply(place[a], function)
+        case Product(left, right):
+            return Product(place[left], place[right])
+        case Maximum(a, groups):
+            return Maximum(place[a], groups)
+        case _:
+            assert_never(node)
+
+
+def moved_goal(formula: Formula, place: Mapping[int, int] | Sequence[int]) -> Formula:
+    """Return a formula that reads the nodes at these places."""
+    match formula:
+        case Truth():
+            return formula
+        case All(node, strict):
+            return All(place[node], strict)
+        case Any(node, strict):
+            return Any(place[node], strict)
+        case And(children):
+            return And(tuple(moved_goal(c, place) for c in children))
+        case Or(children):
+            return Or(tuple(moved_goal(c, place) for c in children))
+        case _:
+            assert_never(formula)
+
+
 def conjunction(children: Sequence[Formula]) -> Formula:
     """Return the conjunction, flattened, with constants removed."""
     flat = [g for c in children for g in (c.children if isinstance(c, And) else (c,))]

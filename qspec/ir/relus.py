@@ -9,21 +9,17 @@ import numpy as np
 from qspec.arithmetic.integers import IntArray
 from qspec.ir.real import (
     Affine,
-    All,
-    And,
-    Any,
     Apply,
     Entries,
-    Formula,
     Function,
     Input,
     Maximum,
     Node,
-    Or,
     Product,
     Query,
-    Truth,
     check,
+    moved,
+    moved_goal,
     sizes,
 )
 
@@ -54,21 +50,12 @@ def with_relus(query: Query) -> Query:
         return query
     size, place, nodes = sizes(query.program), list[int](), list[Node]()
     for node in query.program:
-        match node:
-            case Input():
-                nodes.append(node)
-            case Affine(terms, bias):
-                nodes.append(Affine(tuple((m, place[a]) for m, a in terms), bias))
-            case Apply(a, function):
-                nodes.append(Apply(place[a], function))
-            case Maximum(a, groups):
-                _tournament(nodes, place[a], size[a], groups)
-            case Product(left, right):
-                nodes.append(Product(place[left], place[right]))
-            case _:
-                assert_never(node)
+        if isinstance(node, Maximum):
+            _tournament(nodes, place[node.argument], size[node.argument], node.groups)
+        else:
+            nodes.append(moved(node, place))
         place.append(len(nodes) - 1)
-    return check(Query(tuple(nodes), _moved(query.goal, place)))
+    return check(Query(tuple(nodes), moved_goal(query.goal, place)))
 
 
 def _tournament(nodes: list[Node], source: int, size: int, groups: IntArray) -> None:
@@ -95,19 +82,3 @@ def _tournament(nodes: list[Node], source: int, size: int, groups: IntArray) -> 
 
 def _selection(columns: IntArray, size: int) -> Entries:
     return Entries(columns.size, size, np.arange(columns.size), columns, np.ones(columns.size))
-
-
-def _moved(goal: Formula, place: list[int]) -> Formula:
-    match goal:
-        case Truth():
-            return goal
-        case All(node, strict):
-            return All(place[node], strict)
-        case Any(node, strict):
-            return Any(place[node], strict)
-        case And(children):
-            return And(tuple(_moved(c, place) for c in children))
-        case Or(children):
-            return Or(tuple(_moved(c, place) for c in children))
-        case _:
-            assert_never(goal)
