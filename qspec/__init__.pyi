@@ -78,16 +78,13 @@ from qspec.language.cases import indicator as indicator
 from qspec.language.cases import ranking as ranking
 from qspec.language.cases import where as where
 from qspec.language.euclidean import l2 as l2
-from qspec.language.formulas import Property as Property
+from qspec.language.expressions import dot as dot
 from qspec.language.formulas import argmax as argmax
-from qspec.language.formulas import exists as exists
-from qspec.language.formulas import forall as forall
 from qspec.language.formulas import iff as iff
 from qspec.language.formulas import implies as implies
 from qspec.language.formulas import same as same
 from qspec.language.formulas import xor as xor
 from qspec.language.functions import clip as clip
-from qspec.language.functions import dot as dot
 from qspec.language.functions import exp as exp
 from qspec.language.functions import join as join
 from qspec.language.functions import l0 as l0
@@ -100,6 +97,9 @@ from qspec.language.functions import sigmoid as sigmoid
 from qspec.language.functions import softmax as softmax
 from qspec.language.functions import softplus as softplus
 from qspec.language.functions import tanh as tanh
+from qspec.language.property import Property as Property
+from qspec.language.property import exists as exists
+from qspec.language.property import forall as forall
 from qspec.language.python_names import all as all
 from qspec.language.python_names import any as any
 from qspec.language.python_names import max as max

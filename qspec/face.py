@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from qspec.arithmetic.formats import Fixed, Format
     from qspec.arithmetic.integers import IntArray
     from qspec.ir.real import ExactArray
-    from qspec.language.expressions import Operand, Output, Tap, Variable
+    from qspec.language.expressions import Operand
     from qspec.language.perturbation import PerturbedNetwork
-    from qspec.language.real_expressions import RealOutput, RealVariable
     from qspec.language.real_perturbation import PerturbedRealNetwork, Rounded
+    from qspec.language.variables import Output, RealOutput, RealVariable, Tap, Variable
     from qspec.network.real_graph import Reals, RealStage
     from qspec.quantization.calibrate import Calibration, Per, Weights
     from qspec.quantization.scales import Scales

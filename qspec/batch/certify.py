@@ -28,8 +28,8 @@ from qspec.face import Network
 from qspec.files.qspec_file import content_hash
 from qspec.ir.digest import digest
 from qspec.ir.integer import Program, Query, Truth, sizes
-from qspec.language.formulas import Property
 from qspec.language.functions import parameter
+from qspec.language.property import Property
 from qspec.lowering.evaluate import evaluate, program
 from qspec.named.properties import local_robustness
 from qspec.network.layers import Input

@@ -8,7 +8,7 @@ from typing import Unpack
 
 from qspec.errors import SoundnessError, SpecError
 from qspec.language.bind import bind
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.solver import Reason, Solver
 from qspec.support.checks import listed
 from qspec.support.plain import document

@@ -16,7 +16,7 @@ from qspec.batch.store import Store, opened
 from qspec.batch.worker import Death, Job, Reply, Task, Worker
 from qspec.deadline import Deadline, tell
 from qspec.errors import QspecError, SolverMissingError, SoundnessError, SpecError
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.language.traversal import networks
 from qspec.solver import Reason
 from qspec.support import checks

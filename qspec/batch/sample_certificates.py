@@ -15,7 +15,7 @@ import numpy as np
 from qspec.arithmetic.integers import IntArray
 from qspec.certificate.file import Certificate
 from qspec.errors import SoundnessError
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.solver import Limits
 from qspec.verify.decide import verify
 from qspec.verify.result import Verdict

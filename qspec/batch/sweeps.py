@@ -26,8 +26,8 @@ from qspec.errors import SolverMissingError, SpecError
 from qspec.face import Network
 from qspec.ir.real import fractions
 from qspec.language.bind import bind
-from qspec.language.formulas import Property
 from qspec.language.interpret import witnesses
+from qspec.language.property import Property
 from qspec.language.traversal import is_real, real_networks
 from qspec.quantization.accuracy import Labelled, accuracy, real_accuracy
 from qspec.quantization.agreement import LEAST, Agreement

@@ -16,7 +16,7 @@ from qspec.files.qspec_file import content_hash
 from qspec.ir.digest import digest
 from qspec.ir.integer import Query
 from qspec.language.bind import bind
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.language.traversal import networks
 from qspec.support.plain import document
 

@@ -20,7 +20,7 @@ from qspec.errors import CertificateError
 from qspec.files.json_cursor import Cursor
 from qspec.ir.digest import digest
 from qspec.ir.real_proof import RealProof
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 
 SCHEMA = "qspec.real-certificate/1"
 WHOLE, DOUBLES = ("tree", "roots"), ("low", "high", "slopes", "shifts", "weights")

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from qspec.files.qspec_file import content_hash
-from qspec.language.bind import parameter_names
+from qspec.language.connectives import Constantly
 from qspec.language.expressions import constant
-from qspec.language.formulas import Constantly, Property
+from qspec.language.property import Property, parameter_names
 from qspec.language.traversal import networks
 
 LETTERS = 16

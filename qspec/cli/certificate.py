@@ -14,7 +14,7 @@ from qspec.cli.specs import read_specs
 from qspec.cli.terminal import painted
 from qspec.errors import CertificateError, SpecError
 from qspec.files.qspec_file import content_hash
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.language.traversal import networks
 from qspec.readers.load import load as load_network
 from qspec.verify.cube_and_conquer import confirm

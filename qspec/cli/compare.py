@@ -12,7 +12,7 @@ from qspec.cli.solvers import installed
 from qspec.cli.specs import read_specs
 from qspec.cli.terminal import Report, painted, progress, table
 from qspec.errors import SolverMissingError
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.verify.options import SearchOptions
 from qspec.verify.result import Result, Verdict
 

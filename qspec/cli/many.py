@@ -23,7 +23,7 @@ from qspec.cli.specs import choose, read_file, setting, split_target
 from qspec.cli.terminal import painted, table
 from qspec.errors import InternalError, SpecError
 from qspec.files.atomic import check_plain
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.support.json_text import parse
 from qspec.verify.result import Verdict
 

@@ -21,8 +21,8 @@ from qspec.ir.real import ExactArray, fractions
 from qspec.language import real_interpret
 from qspec.language.bind import bind
 from qspec.language.expressions import constant
-from qspec.language.formulas import Property
 from qspec.language.interpret import witnesses
+from qspec.language.property import Property
 from qspec.language.traversal import is_real
 from qspec.support.json_text import parse
 from qspec.verify.decide import query

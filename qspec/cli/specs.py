@@ -16,7 +16,7 @@ from qspec.cli.arrays import load_npy
 from qspec.errors import QspecError, SpecError
 from qspec.face import Network
 from qspec.files.atomic import check_plain
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.support.json_text import parse
 
 

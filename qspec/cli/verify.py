@@ -13,7 +13,7 @@ from qspec.cli.report import caveat, check_writable, document, solutions, steps,
 from qspec.cli.specs import read_specs
 from qspec.cli.terminal import painted, progress
 from qspec.errors import QspecError, SpecError, UnsupportedError
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.solver import get_solver
 from qspec.verify.decide import default_solver, verify
 from qspec.verify.options import DEFAULT_SOLVER, Presolve

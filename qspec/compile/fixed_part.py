@@ -18,9 +18,10 @@ from qspec.ir import integer, reference
 from qspec.ir.real import All, And, Point, conjunction, fractions
 from qspec.ir.real import Formula as Goal
 from qspec.ir.real_builder import RealBuilder
-from qspec.language.expressions import Code, Output, Variable
-from qspec.language.formulas import Conjunction, Formula, Property
+from qspec.language.connectives import Conjunction, Formula
+from qspec.language.property import Property
 from qspec.language.traversal import is_real
+from qspec.language.variables import Code, Output, Variable
 from qspec.passes.absorb_box import Box
 
 Leaf = Variable | Output | Code

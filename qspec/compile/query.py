@@ -20,12 +20,14 @@ from qspec.ir.integer import All, Any, Assignment, Query, Truth, conjunction, di
 from qspec.ir.integer import Formula as Goal
 from qspec.ir.integer_builder import Builder
 from qspec.ir.reference import evaluate
-from qspec.language import bind
-from qspec.language.domains import extremes, lower_domain, part
-from qspec.language.expressions import Application, Code, Constant, Expression, Floor, Gather, NonZero, Output, RationalArray, Variable
-from qspec.language.formulas import Conjunction, Formula, Property, Same
-from qspec.language.real_expressions import RealOnly
+from qspec.language.bind import bind
+from qspec.language.connectives import Conjunction, Formula
+from qspec.language.domains import extremes, lower_domain, part, shareable
+from qspec.language.expressions import Constant, Expression, Floor, Gather, NonZero, RationalArray
+from qspec.language.formulas import Same
+from qspec.language.property import Property
 from qspec.language.traversal import is_real
+from qspec.language.variables import Application, Code, Output, RealOnly, Variable
 from qspec.lowering.layers import Taps, lower
 from qspec.network.layers import Input
 
@@ -53,7 +55,7 @@ def compile_property(spec: Property, *, deadline: Deadline = NEVER) -> Compiled:
 
     The deadline is looked at before each node; raises OutOfTime and OutOfMemory.
     """
-    spec = bind.bind(spec)
+    spec = bind(spec)
     if is_real(spec):
         raise UnsupportedError(
             "a property about reals is no query of integers",
@@ -304,7 +306,7 @@ def _equalities(given: Formula, variables: tuple[Variable, ...]) -> dict[str, tu
     for conjunct in _conjuncts(given):
         if isinstance(conjunct, Same) and conjunct.left.name in order and conjunct.right.name in order:
             first, second = sorted((conjunct.left, conjunct.right), key=lambda v: order[v.name])
-            positions = bind.shareable(first.domain, second.domain, conjunct.positions)
+            positions = shareable(first.domain, second.domain, conjunct.positions)
             if second.name not in found and first.name not in found and first is not second and positions.size:
                 found[second.name] = (first, positions)
     return found

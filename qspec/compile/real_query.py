@@ -20,9 +20,9 @@ from qspec.ir.real import TRUE, All, Any, Query, Truth, conjunction, disjunction
 from qspec.ir.real import Formula as Goal
 from qspec.ir.real_builder import RealBuilder, placement
 from qspec.language import bind
-from qspec.language.expressions import Code, Expression, Floor, NonZero, Output, RationalArray, Variable
-from qspec.language.formulas import Property
-from qspec.language.real_expressions import Applied, RealApplication, RealOnly, RealOutput, RealVariable, SoftmaxOf
+from qspec.language.expressions import Expression, Floor, NonZero, RationalArray
+from qspec.language.property import Property
+from qspec.language.variables import Applied, Code, Output, RealApplication, RealOnly, RealOutput, RealVariable, SoftmaxOf, Variable
 from qspec.lowering.real_layers import lower, softmax
 from qspec.problem import Fidelity
 

@@ -12,39 +12,36 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray
 from qspec.errors import SpecError
+from qspec.language.connectives import Conjunction, Constantly, Disjunction, Formula, Negation
 from qspec.language.expressions import (
     Absolute,
-    AnyExpression,
-    Code,
+    Comparison,
     Constant,
     Expression,
     Floor,
     Gather,
     Join,
     NonZero,
-    Output,
     Parameter,
     Product,
     RationalArray,
     Reduce,
+    Relation,
     Sum,
+)
+from qspec.language.formulas import AnyFormula, ClassIn, Quantified, Same, SameClass
+from qspec.language.variables import (
+    AnyExpression,
+    Applied,
+    Code,
+    EveryExpression,
+    Output,
+    RealOnly,
+    RealOutput,
+    RealVariable,
+    SoftmaxOf,
     Variable,
 )
-from qspec.language.formulas import (
-    AnyFormula,
-    ClassIn,
-    Comparison,
-    Conjunction,
-    Constantly,
-    Disjunction,
-    Formula,
-    Negation,
-    Quantified,
-    Relation,
-    Same,
-    SameClass,
-)
-from qspec.language.real_expressions import Applied, EveryExpression, RealOnly, RealOutput, RealVariable, SoftmaxOf
 
 Ties = Literal["first", "last"]
 Goal = TypeVar("Goal")

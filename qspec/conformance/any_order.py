@@ -18,9 +18,9 @@ from qspec.conformance.runtime import expect_installed, given_inputs
 from qspec.deadline import Deadline
 from qspec.errors import SoundnessError, SpecError
 from qspec.face import Network
-from qspec.language.formulas import Property
 from qspec.language.inputs import Variable
 from qspec.language.interpret import witnesses
+from qspec.language.property import Property
 from qspec.lowering.evaluate import trace
 from qspec.readers.onnx_quantized import TensorOfCodes, read_enclosed_onnx, read_quantized_tensors, roundings
 from qspec.solver import Limits

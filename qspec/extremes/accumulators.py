@@ -20,8 +20,8 @@ from qspec.face import Network
 from qspec.ir import linear
 from qspec.ir.integer import Input as Free
 from qspec.language.domains import extremes
-from qspec.language.formulas import forall
 from qspec.language.functions import between
+from qspec.language.property import forall
 from qspec.lowering.evaluate import program
 from qspec.lowering.layers import constant_sum
 from qspec.lowering.summary import aligned, signed_width

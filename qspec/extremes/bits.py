@@ -13,7 +13,7 @@ from typing import Unpack, cast, overload
 from qspec.errors import SpecError
 from qspec.extremes.layer_bits import LayerWidths, descend, why_unknown
 from qspec.face import Network
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.quantization.accuracy import Labelled
 from qspec.solver import Reason
 from qspec.support import checks

@@ -20,10 +20,13 @@ from qspec.errors import SpecError
 from qspec.extremes.optimize import maximize
 from qspec.extremes.optimum import Objective
 from qspec.face import Network, RealNetwork
+from qspec.language.connectives import Conjunction, Constantly, Disjunction, Formula
 from qspec.language.domains import Domain, OneHot, Piece, Range
-from qspec.language.expressions import Expression, Operand, Variable, expression
-from qspec.language.formulas import Conjunction, Constantly, Disjunction, Formula, Property, Requirement, argmax, forall, requiring, same
+from qspec.language.expressions import Expression, Operand, expression
+from qspec.language.formulas import argmax, same
 from qspec.language.functions import maximum
+from qspec.language.property import Property, Requirement, forall, requiring
+from qspec.language.variables import Variable
 from qspec.named.schema import Categorical, Column, Link, Schema, Whole, Word
 from qspec.network.layers import Input
 from qspec.network.types import Type

@@ -24,9 +24,10 @@ from qspec.extremes.bisection import Bracket, questions, why_open
 from qspec.extremes.optimum import Objective, Optimum, Sense, Step, empty, summed
 from qspec.ir.integer import FALSE, Query
 from qspec.language.bind import bind
-from qspec.language.expressions import Expression, Operand, expression
-from qspec.language.formulas import Comparison, Constantly, Formula, Property, exists
+from qspec.language.connectives import Constantly, Formula
+from qspec.language.expressions import Comparison, Expression, Operand, expression
 from qspec.language.interpret import Interpreter
+from qspec.language.property import Property, exists
 from qspec.language.traversal import is_real
 from qspec.passes import Pipeline
 from qspec.solver import Reason

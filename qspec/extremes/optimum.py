@@ -10,9 +10,10 @@ from typing import Literal, NamedTuple, NoReturn
 from qspec.arithmetic.integers import IntArray
 from qspec.arithmetic.text import exact
 from qspec.errors import SpecError
-from qspec.language.expressions import Expression, Variable
-from qspec.language.formulas import Comparison, Formula, Property
-from qspec.language.real_expressions import RealVariable
+from qspec.language.connectives import Formula
+from qspec.language.expressions import Comparison, Expression
+from qspec.language.property import Property
+from qspec.language.variables import RealVariable, Variable
 from qspec.solver import Reason
 from qspec.support.plain import document
 from qspec.verify.result import Times

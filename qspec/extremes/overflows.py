@@ -14,7 +14,7 @@ from qspec.errors import SpecError
 from qspec.face import Network
 from qspec.ir import reference
 from qspec.ir.integer_builder import Builder
-from qspec.language.expressions import Tap
+from qspec.language.variables import Tap
 from qspec.lowering.layers import lower
 from qspec.lowering.summary import signed_width
 from qspec.named.properties import inputs_of, overflowing

@@ -21,7 +21,7 @@ from qspec.extremes.bisection import Bracket, questions, why_open
 from qspec.language import interpret
 from qspec.language.bind import bind
 from qspec.language.expressions import Parameter
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.language.traversal import is_real, occurrences
 from qspec.solver import Reason
 from qspec.support import checks

@@ -14,7 +14,7 @@ from qspec.arithmetic.integers import IntArray, rational
 from qspec.arithmetic.text import exact
 from qspec.errors import SpecError
 from qspec.extremes.bisection import Bracket, questions, why_open
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.solver import Reason
 from qspec.support import checks
 from qspec.support.plain import document

@@ -9,7 +9,9 @@ from typing import Unpack
 from qspec.arithmetic.integers import IntArray
 from qspec.deadline import tell
 from qspec.errors import SpecError, UnsupportedError
-from qspec.language.formulas import Formula, Property, some
+from qspec.language.connectives import Formula
+from qspec.language.formulas import some
+from qspec.language.property import Property
 from qspec.language.traversal import is_real
 from qspec.support import checks
 from qspec.verify.decide import verify

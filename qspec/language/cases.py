@@ -10,19 +10,9 @@ from typing import Literal, cast
 import numpy as np
 
 from qspec.errors import ShapeError, SpecError
-from qspec.language.expressions import Expression, NonZero, Operand, Parameter, broadcast, constant, expression
-from qspec.language.formulas import (
-    ClassIn,
-    Comparison,
-    Conjunction,
-    Constantly,
-    Disjunction,
-    Formula,
-    Negation,
-    Quantified,
-    SameClass,
-    argmax,
-)
+from qspec.language.connectives import Conjunction, Constantly, Disjunction, Formula, Negation
+from qspec.language.expressions import Comparison, Expression, NonZero, Operand, Parameter, broadcast, constant, expression
+from qspec.language.formulas import ClassIn, Quantified, SameClass, argmax
 from qspec.language.functions import join, maximum, minimum, total
 from qspec.support import checks
 

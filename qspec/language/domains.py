@@ -141,3 +141,21 @@ def _equals_position(builder: Builder, node: int, size: int) -> int:
     reached = builder.steps(node, 0, np.arange(size)[:, None])
     passed = builder.steps(node, 0, np.arange(size)[:, None] + 1)
     return builder.difference(reached, passed)
+
+
+def shareable(first: Domain, second: Domain, positions: IntArray) -> IntArray:
+    """Return the positions among these at which both domains have the same free integers."""
+    wanted = set(positions.tolist())
+    shared: set[int] = set()
+    for a in first.pieces:
+        for b in second.pieces:
+            if isinstance(a, Range) and isinstance(b, Range):
+                ours = {int(p): k for k, p in enumerate(a.positions)}
+                for k, p in enumerate(b.positions.tolist()):
+                    j = ours.get(p)
+                    if j is not None and (a.start[j], a.stride[j], a.count[j]) == (b.start[k], b.stride[k], b.count[k]):
+                        shared.add(p)
+            elif isinstance(a, OneHot) and isinstance(b, OneHot) and np.array_equal(a.positions, b.positions):
+                alike = np.array_equal(a.on, b.on) and np.array_equal(a.off, b.off) and wanted.issuperset(a.positions.tolist())
+                shared.update(a.positions.tolist() if alike else ())
+    return np.array(sorted(shared & wanted), dtype=np.int64)

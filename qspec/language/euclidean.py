@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qspec.language.connectives import Formula
 from qspec.language.expressions import Expression, Operand, expression
-from qspec.language.formulas import Formula
 from qspec.language.functions import linf, total
 
 

@@ -6,27 +6,24 @@ expressions gives a formula, elementwise; `qs.all` and `qs.any` say what an arra
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from qspec.arithmetic.integers import IntArray, exact_array, rationals
 from qspec.errors import ShapeError, SpecError
-from qspec.language.array import Array
-from qspec.language.domains import Domain
-from qspec.network.graph import Graph
-from qspec.network.types import Type
-
-if TYPE_CHECKING:
-    from qspec.language.formulas import Comparison
+from qspec.language.connectives import Formula
+from qspec.language.protocols import Array
+from qspec.support import checks
 
 RationalArray = npt.NDArray[Any]
 """An array of dtype object whose elements are Fractions or Python integers."""
-Tap = Literal["output", "accumulator", "held", "rounded"]
+Relation = Literal[">=", ">", "==", "!="]
+Axis = Literal["last", "all"]
 MOST_FACTORS = 8
 """The greatest exponent of a power."""
 
@@ -104,8 +101,6 @@ class Expression(Array):
         return Gather(self, np.asarray(taken))
 
     def __rmatmul__(self, matrix: object) -> Expression:
-        from qspec.language.functions import dot
-
         return dot(matrix, self)
 
     def reshape(self, *shape: int) -> Expression:
@@ -114,6 +109,21 @@ class Expression(Array):
             return Gather(self, np.arange(self.size).reshape(shape))
         except ValueError:
             raise ShapeError("cannot reshape", given=shape, expected=f"{self.size} elements") from None
+
+    def __iter__(self) -> Iterator[Expression]:
+        return super().__iter__()
+
+    def sum(self, axis: Axis = "all") -> Expression:
+        """Return the sum of all elements, or along the last axis."""
+        return Reduce(_rows(self, axis), "sum")
+
+    def max(self, axis: Axis = "all") -> Expression:
+        """Return the greatest element, or those along the last axis."""
+        return Reduce(_rows(self, axis), "max")
+
+    def min(self, axis: Axis = "all") -> Expression:
+        """Return the least element, or those along the last axis."""
+        return Reduce(_rows(self, axis), "min")
 
     def flatten(self) -> Expression:
         """Return the elements as one axis."""
@@ -164,93 +174,6 @@ class Parameter(Expression):
     @property
     def shape(self) -> tuple[int, ...]:
         return self.array_shape
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Variable(Expression):
-    """A quantified array: its values are `unit * (code - zero)` for every code array in its domain."""
-
-    name: str
-    type: Type
-    domain: Domain
-    features: tuple[tuple[str, int, int], ...] = ()
-    """Name, first and last-plus-one column of each named feature."""
-    words: Mapping[str, Sequence[str | int]] = field(default_factory=dict[str, Sequence[str | int]])
-    """What the values of a feature are called, in the order of its domain; one that is not here is called by its numbers."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.type.shape
-
-    @property
-    def code(self) -> Expression:
-        """The stored integers, in LSB."""
-        return Code(self)
-
-    def columns(self, feature: str) -> slice:
-        """Return the columns of a named feature; raises SpecError if there is none."""
-        for name, start, stop in self.features:
-            if name == feature:
-                return slice(start, stop)
-        raise SpecError(
-            f"variable {self.name!r} has no such feature",
-            given=feature,
-            expected=", ".join(n for n, _, _ in self.features) or "no features",
-        )
-
-    def __getitem__(self, index: object) -> Expression:
-        if isinstance(index, str):
-            where = self.columns(index)
-            return Expression.__getitem__(self, where if where.stop - where.start > 1 else where.start)
-        return Expression.__getitem__(self, index)
-
-    __hash__ = object.__hash__
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Application:
-    """A network applied to expressions, with some stored parameters replaced by variables."""
-
-    network: Graph
-    arguments: tuple[Expression, ...]
-    parameters: tuple[tuple[tuple[str, str], Expression], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Output(Expression):
-    """The signal of one stage of an applied network, or its accumulator, or its code before overflow."""
-
-    application: Application
-    stage: str
-    tap: Tap = "output"
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.application.network.stage(self.stage).type.shape
-
-    def layer(self, name: str, tap: Tap = "output") -> Output:
-        """Return the signal of a layer of the same applied network, as `Network.signal` has it; raises NetworkError if there is none."""
-        self.application.network.stage(name)
-        return Output(self.application, name, tap)
-
-    def __getitem__(self, index: object) -> Expression:
-        return self.layer(index) if isinstance(index, str) else Expression.__getitem__(self, index)
-
-    @property
-    def code(self) -> Expression:
-        """The stored integers, in LSB."""
-        return Code(self)
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Code(Expression):
-    """The codes of a variable or of a signal, as integers."""
-
-    argument: Variable | Output
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.argument.shape
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -345,7 +268,18 @@ class Floor(Expression):
         return self.argument.shape
 
 
-AnyExpression = Constant | Parameter | Variable | Output | Code | Sum | Product | Absolute | Gather | Join | Reduce | NonZero | Floor
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Comparison(Formula):
+    """`difference relation 0`, elementwise; an array of comparisons needs `qs.all` or `qs.any`."""
+
+    difference: Expression
+    relation: Relation
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.difference.shape
+
+
 Operand = Expression | int | Fraction | str | Sequence[object] | npt.NDArray[np.generic]
 
 
@@ -384,9 +318,23 @@ def broadcast(left: Expression, right: Expression) -> tuple[Expression, Expressi
     return expand(left, shape), expand(right, shape)
 
 
-def _compare(left: Expression, relation: Literal[">=", ">", "==", "!="], right: Operand) -> Comparison:
-    from qspec.language.formulas import Comparison
+def dot(matrix: object, vector: Expression) -> Expression:
+    """Return `matrix @ vector` for a constant matrix (or vector) and an expression with one axis."""
+    weights, vector = constant(matrix), expression(vector)
+    if len(weights.shape) not in (1, 2) or len(vector.shape) != 1 or weights.shape[-1] != vector.shape[0]:
+        raise ShapeError("matrix and vector do not fit", given=(weights.shape, vector.shape), expected="(m, n) and (n,)")
+    repeated = Gather(vector, np.broadcast_to(np.arange(vector.size), weights.shape))
+    return Reduce(Product(weights, repeated), "sum")
 
+
+def _rows(array: Expression, axis: Axis) -> Expression:
+    checks.choice(axis, "axis", ("last", "all"))
+    if array.size == 0:
+        raise ShapeError("nothing to reduce", given=array.shape, expected="at least one element")
+    return array if axis == "last" and array.shape else array.flatten()
+
+
+def _compare(left: Expression, relation: Relation, right: Operand) -> Comparison:
     return Comparison(Sum(*broadcast(left, -expression(right))), relation)
 
 

@@ -10,8 +10,10 @@ import numpy as np
 
 from qspec.errors import ShapeError, SpecError
 from qspec.ir.real import Function
+from qspec.language.connectives import Formula
 from qspec.language.expressions import (
     Absolute,
+    Axis,
     Constant,
     Expression,
     Gather,
@@ -19,14 +21,13 @@ from qspec.language.expressions import (
     NonZero,
     Operand,
     Parameter,
-    Product,
     Reduce,
     constant,
     expand,
     expression,
 )
-from qspec.language.formulas import Formula, every
-from qspec.language.real_expressions import Applied, SoftmaxOf
+from qspec.language.formulas import every
+from qspec.language.variables import Applied, SoftmaxOf
 from qspec.support import checks
 from qspec.support.checks import listed
 
@@ -46,31 +47,22 @@ def parameter(name: str, shape: int | tuple[int, ...] = ()) -> Parameter:
     return Parameter(name, tuple(int(n) for n in axes))
 
 
-def dot(matrix: object, vector: Expression) -> Expression:
-    """Return `matrix @ vector` for a constant matrix (or vector) and an expression with one axis."""
-    weights, vector = constant(matrix), expression(vector)
-    if len(weights.shape) not in (1, 2) or len(vector.shape) != 1 or weights.shape[-1] != vector.shape[0]:
-        raise ShapeError("matrix and vector do not fit", given=(weights.shape, vector.shape), expected="(m, n) and (n,)")
-    repeated = Gather(vector, np.broadcast_to(np.arange(vector.size), weights.shape))
-    return Reduce(Product(weights, repeated), "sum")
-
-
 def join(parts: Sequence[Operand]) -> Expression:
     """Return several arrays flattened into one."""
     return Join(tuple(expression(p) for p in listed(parts, "parts")))
 
 
-def total(value: Operand, axis: Literal["last", "all"] = "all") -> Expression:
+def total(value: Operand, axis: Axis = "all") -> Expression:
     """Return the sum of all elements, or along the last axis."""
-    return Reduce(_rows(value, axis), "sum")
+    return expression(value).sum(axis)
 
 
-def maximum(*values: Operand, axis: Literal["last", "all"] = "all") -> Expression:
+def maximum(*values: Operand, axis: Axis = "all") -> Expression:
     """Return the greatest element of one array, or the elementwise maximum of several."""
     return _extreme(values, "max", axis)
 
 
-def minimum(*values: Operand, axis: Literal["last", "all"] = "all") -> Expression:
+def minimum(*values: Operand, axis: Axis = "all") -> Expression:
     """Return the least element of one array, or the elementwise minimum of several."""
     return _extreme(values, "min", axis)
 
@@ -128,17 +120,9 @@ def relu(value: Operand) -> Expression:
     return maximum(expression(value), 0)
 
 
-def _rows(value: Operand, axis: Literal["last", "all"]) -> Expression:
-    array = expression(value)
-    checks.choice(axis, "axis", ("last", "all"))
-    if array.size == 0:
-        raise ShapeError("nothing to reduce", given=array.shape, expected="at least one element")
-    return array if axis == "last" and array.shape else array.flatten()
-
-
-def _extreme(values: tuple[Operand, ...], kind: Literal["max", "min"], axis: Literal["last", "all"]) -> Expression:
+def _extreme(values: tuple[Operand, ...], kind: Literal["max", "min"], axis: Axis) -> Expression:
     if len(values) == 1:
-        return Reduce(_rows(values[0], axis), kind)
+        return expression(values[0]).max(axis) if kind == "max" else expression(values[0]).min(axis)
     if checks.choice(axis, "axis", ("last", "all")) != "all":
         raise SpecError("several arrays are compared elementwise, not along an axis", given=axis, expected="one array, or no axis")
     arrays = [expression(v) for v in values]

@@ -11,7 +11,8 @@ from qspec.arithmetic.integers import integers
 from qspec.arithmetic.shapes import check_one
 from qspec.errors import SpecError
 from qspec.language.domains import Domain, OneHot, Piece, Range, box
-from qspec.language.expressions import Application, Expression, Operand, Output, Variable, expression
+from qspec.language.expressions import Expression, Operand, expression
+from qspec.language.variables import Application, Output, Variable
 from qspec.network.graph import Graph, Stage
 from qspec.network.layers import Feature, Input
 from qspec.support import checks

@@ -12,39 +12,26 @@ from typing import TypeVar, assert_never, cast
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray, integers
+from qspec.language.connectives import Conjunction, Constantly, Disjunction, Formula, Negation
 from qspec.language.domains import AtMost, Domain, OneHot, Piece, Range
 from qspec.language.expressions import (
     Absolute,
-    AnyExpression,
-    Code,
+    Comparison,
     Constant,
     Expression,
     Floor,
     Gather,
     Join,
     NonZero,
-    Output,
     Parameter,
     Product,
     RationalArray,
     Reduce,
     Sum,
-    Variable,
 )
-from qspec.language.formulas import (
-    AnyFormula,
-    ClassIn,
-    Comparison,
-    Conjunction,
-    Constantly,
-    Disjunction,
-    Formula,
-    Negation,
-    Property,
-    Quantified,
-    Same,
-    SameClass,
-)
+from qspec.language.formulas import AnyFormula, ClassIn, Quantified, Same, SameClass
+from qspec.language.property import Property
+from qspec.language.variables import AnyExpression, Code, Output, Variable
 from qspec.network.graph import Graph
 from qspec.semantics import fixed
 from qspec.semantics.exact import Numbers, spread

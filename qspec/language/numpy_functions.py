@@ -9,9 +9,11 @@ import numpy as np
 
 from qspec.errors import ShapeError, SpecError
 from qspec.language.cases import where
-from qspec.language.expressions import Expression, Operand, expression
-from qspec.language.formulas import Argmax, Formula, argmax, every, some
-from qspec.language.functions import clip, dot, join, maximum, minimum, total
+from qspec.language.connectives import Formula
+from qspec.language.expressions import Expression, Operand, dot, expression
+from qspec.language.formulas import Argmax, argmax, every, some
+from qspec.language.functions import clip, join, maximum, minimum, total
+from qspec.language.protocols import Part
 from qspec.support.checks import listed
 
 OPERATORS: Mapping[str, str] = {
@@ -104,7 +106,7 @@ WHOLE: Mapping[Any, Callable[..., Any]] = {
 REDUCED: Mapping[str, Callable[..., Expression]] = {"add": _sum, "maximum": _max, "minimum": _min}
 
 
-def ufunc(function: np.ufunc, method: str, arguments: Sequence[object], options: Mapping[str, object]) -> Any:
+def ufunc(_: Expression, function: np.ufunc, method: str, *arguments: object, **options: object) -> Any:
     """Return what a ufunc means of operands one of which is an expression; raises SpecError if the language has no such function."""
     name = function.__name__
     if method == "reduce" and name in REDUCED and set(options) <= {"axis"}:
@@ -117,7 +119,7 @@ def ufunc(function: np.ufunc, method: str, arguments: Sequence[object], options:
     return getattr(first, OPERATORS[name])(*rest) if name in OPERATORS else ELEMENTWISE[name](first, *rest)
 
 
-def function(called: Callable[..., Any], arguments: Sequence[object], options: Mapping[str, object]) -> Any:
+def function(_: Part, called: Callable[..., Any], types: object, arguments: Sequence[object], options: Mapping[str, object]) -> Any:
     """Return what a function of numpy means of expressions; raises SpecError if the language has none."""
     if called not in WHOLE:
         _refuse(called.__name__, {})
@@ -127,10 +129,12 @@ def function(called: Callable[..., Any], arguments: Sequence[object], options: M
         _refuse(called.__name__, options)
 
 
-def of_formula(called: Callable[..., Any], arguments: Sequence[object], options: Mapping[str, object]) -> Formula | Expression:
+def of_formula(
+    formula: Formula, called: Callable[..., Any], types: object, arguments: Sequence[object], options: Mapping[str, object]
+) -> Formula | Expression:
     """Return what np.all, np.any and np.where mean of a formula; raises SpecError on others."""
     if called is np.where:
-        return function(called, arguments, options)
+        return function(formula, called, types, arguments, options)
     meaning: Mapping[Any, Callable[[Formula], Formula]] = {np.all: every, np.any: some}
     if called not in meaning or len(arguments) != 1:
         raise SpecError("not a formula of the language", given=f"np.{called.__name__}", expected="np.all, np.any, np.where, &, |, ~")
@@ -145,3 +149,8 @@ def _refuse(name: str, options: Mapping[str, object]) -> NoReturn:
         expected=", ".join(known),
         advice="qs.sum, qs.max, qs.min, qs.clip, qs.where, qs.join, abs and the operators",
     )
+
+
+Expression.__array_ufunc__ = ufunc
+Expression.__array_function__ = function
+Formula.__array_function__ = of_formula

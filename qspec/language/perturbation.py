@@ -13,8 +13,9 @@ from qspec.arithmetic.integers import IntArray, integers, widen
 from qspec.arithmetic.tensor import Tensor
 from qspec.errors import NetworkError
 from qspec.language.domains import AtMost, Domain, box
-from qspec.language.expressions import Expression, Operand, Output, Reduce, Tap, Variable
+from qspec.language.expressions import Expression, Operand, Reduce
 from qspec.language.inputs import apply_network, input_variable, output
+from qspec.language.variables import Output, Tap, Variable
 from qspec.lowering.layers import ParameterName
 from qspec.network.graph import Graph
 from qspec.network.layers import Conv2D, Dense

@@ -16,40 +16,38 @@ import numpy as np
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.errors import UnsupportedError
 from qspec.ir.real import Function, Point, fractions
+from qspec.language.connectives import Conjunction, Constantly, Disjunction, Formula, Negation
 from qspec.language.expressions import (
     Absolute,
-    Code,
+    Comparison,
     Constant,
     Expression,
     Floor,
     Gather,
     Join,
     NonZero,
-    Output,
     Parameter,
     Product,
     RationalArray,
     Reduce,
+    Relation,
     Sum,
+)
+from qspec.language.formulas import AnyFormula, ClassIn, Quantified, Same, SameClass
+from qspec.language.interpret import Interpreter, in_domain
+from qspec.language.property import Property
+from qspec.language.variables import (
+    Applied,
+    Code,
+    EveryExpression,
+    Output,
+    RealApplication,
+    RealOnly,
+    RealOutput,
+    RealVariable,
+    SoftmaxOf,
     Variable,
 )
-from qspec.language.formulas import (
-    AnyFormula,
-    ClassIn,
-    Comparison,
-    Conjunction,
-    Constantly,
-    Disjunction,
-    Formula,
-    Negation,
-    Property,
-    Quantified,
-    Relation,
-    Same,
-    SameClass,
-)
-from qspec.language.interpret import Interpreter, in_domain
-from qspec.language.real_expressions import Applied, EveryExpression, RealApplication, RealOnly, RealOutput, RealVariable, SoftmaxOf
 from qspec.semantics import reals, series
 from qspec.semantics.series import Enclosure
 

@@ -13,8 +13,8 @@ from qspec.arithmetic.integers import rational
 from qspec.errors import NetworkError
 from qspec.ir.real import ExactArray, exact, fractions
 from qspec.language.expressions import Expression, Operand
-from qspec.language.real_expressions import RealOutput, RealVariable
 from qspec.language.real_inputs import apply_real, real_input_variable, real_output, real_variable
+from qspec.language.variables import RealOutput, RealVariable
 from qspec.network.real_graph import RealGraph
 from qspec.network.real_layers import RealConv2D, RealDense
 from qspec.support import checks

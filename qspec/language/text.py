@@ -10,41 +10,38 @@ from typing import assert_never, cast
 import numpy as np
 
 from qspec.arithmetic.text import shape_text, summary
-from qspec.language.bind import parameter_names
+from qspec.language.connectives import Conjunction, Constantly, Disjunction, Formula, Negation
 from qspec.language.expressions import (
     Absolute,
-    Application,
-    Code,
+    Comparison,
     Constant,
     Expression,
     Floor,
     Gather,
     Join,
     NonZero,
-    Output,
     Parameter,
     Product,
     Reduce,
     Sum,
-    Variable,
     constant,
 )
-from qspec.language.formulas import (
-    AnyFormula,
-    Argmax,
-    ClassIn,
-    Comparison,
-    Conjunction,
-    Constantly,
-    Disjunction,
-    Formula,
-    Negation,
-    Property,
-    Quantified,
-    Same,
-    SameClass,
+from qspec.language.formulas import AnyFormula, Argmax, ClassIn, Quantified, Same, SameClass
+from qspec.language.property import Property, parameter_names
+from qspec.language.protocols import shown
+from qspec.language.variables import (
+    Application,
+    Applied,
+    Code,
+    EveryExpression,
+    Output,
+    RealApplication,
+    RealOnly,
+    RealOutput,
+    RealVariable,
+    SoftmaxOf,
+    Variable,
 )
-from qspec.language.real_expressions import Applied, EveryExpression, RealApplication, RealOnly, RealOutput, RealVariable, SoftmaxOf
 
 DEPTH = 14
 """Expressions nested deeper than this are cut."""
@@ -54,7 +51,8 @@ LONGEST = 240
 """Lines of a property longer than this are cut."""
 
 
-def shown(part: Expression | Formula | Argmax) -> str:
+@shown.register
+def _(part: Expression | Formula | Argmax) -> str:
     """Return an expression or a formula as Python shows it: on one line, cut where it is long, with the shape of an array."""
     try:
         match part:
@@ -63,7 +61,7 @@ def shown(part: Expression | Formula | Argmax) -> str:
             case Argmax(scores, ties):
                 text, shape = argmax_text(scores, ties), ()
             case Formula():
-                text, shape = formula_text(part), part.shape if isinstance(part, Comparison) else ()
+                text, shape = formula_text(part), part.shape
     except RecursionError:
         return f"a deep {type(part).__name__}"
     return f"{_cut(text)} ({shape_text(shape)})" if shape else _cut(text)
@@ -73,6 +71,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
+@shown.register
 def describe(spec: Property, *, name: str = "") -> str:
     """Return a property as a few lines of text: what is quantified, assumed and claimed, which values it has, and which are to be given."""
     quantifier = "for all" if spec.kind == "forall" else "there are"

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import TypeVar, cast
 
-from qspec.language.expressions import Application, Expression
-from qspec.language.formulas import Formula, Property
-from qspec.language.real_expressions import Applied, RealApplication, RealVariable, SoftmaxOf
+from qspec.language.connectives import Formula
+from qspec.language.expressions import Expression
+from qspec.language.property import Property
+from qspec.language.variables import Application, Applied, RealApplication, RealVariable, SoftmaxOf
 from qspec.network.graph import Graph
 from qspec.network.real_graph import RealGraph
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from qspec.arithmetic.formats import code_range
 from qspec.errors import SpecError
-from qspec.language.expressions import Application, Output, Tap
-from qspec.language.formulas import Conjunction, Formula, Property
+from qspec.language.connectives import Conjunction, Formula
 from qspec.language.functions import between
+from qspec.language.property import Property
 from qspec.language.traversal import occurrences
+from qspec.language.variables import Application, Output, Tap
 from qspec.network.graph import Stage
 from qspec.network.layers import Conv2D, Dense
 from qspec.support import checks

@@ -14,23 +14,15 @@ from qspec.arithmetic.formats import Format, code_range
 from qspec.arithmetic.rounding import Overflow
 from qspec.errors import SpecError
 from qspec.face import Network
+from qspec.language.connectives import Conjunction, Formula
 from qspec.language.domains import extremes
-from qspec.language.expressions import Expression, Operand, Parameter, Tap, Variable, expression
-from qspec.language.formulas import (
-    Conjunction,
-    Formula,
-    Property,
-    Requirement,
-    argmax,
-    exists,
-    forall,
-    iff,
-    requiring,
-    same,
-)
+from qspec.language.expressions import Expression, Operand, Parameter, expression
+from qspec.language.formulas import argmax, iff, same
 from qspec.language.functions import between, linf
 from qspec.language.inputs import fit
 from qspec.language.perturbation import PerturbedNetwork
+from qspec.language.property import Property, Requirement, exists, forall, requiring
+from qspec.language.variables import Tap, Variable
 from qspec.network.graph import Stage
 from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, Requantize

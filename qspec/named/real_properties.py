@@ -17,11 +17,13 @@ from collections.abc import Sequence
 
 from qspec.errors import ShapeError
 from qspec.face import Network, RealNetwork
+from qspec.language.connectives import Conjunction, Disjunction, Formula
 from qspec.language.domains import extremes
 from qspec.language.expressions import Expression, Operand, expression
-from qspec.language.formulas import Conjunction, Disjunction, Formula, Property, Requirement, argmax, every, forall, iff, requiring
+from qspec.language.formulas import argmax, every, iff
 from qspec.language.functions import linf
 from qspec.language.inputs import fit
+from qspec.language.property import Property, Requirement, forall, requiring
 from qspec.language.real_perturbation import PerturbedRealNetwork
 from qspec.support import checks
 

@@ -19,9 +19,11 @@ from qspec.arithmetic.shapes import check_one
 from qspec.arithmetic.tensor import Tensor
 from qspec.errors import ShapeError, SpecError, UnsupportedError
 from qspec.face import Network, Sequential
-from qspec.language.expressions import Absolute, NonZero, Operand, Parameter, Variable, expression
-from qspec.language.formulas import Property, Requirement, argmax, forall, requiring
+from qspec.language.expressions import Absolute, NonZero, Operand, Parameter, expression
+from qspec.language.formulas import argmax
 from qspec.language.functions import linf, maximum, total
+from qspec.language.property import Property, Requirement, forall, requiring
+from qspec.language.variables import Variable
 from qspec.named.properties import inputs_of
 from qspec.network.kernel_layers import Reshape
 from qspec.network.layers import Dense, Input

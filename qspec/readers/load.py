@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast, overload
 
 from qspec.errors import ModelFileError
 from qspec.face import Network, RealNetwork
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.support import checks
 
 ENTRY_POINTS = "qspec.models"

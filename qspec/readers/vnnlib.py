@@ -18,9 +18,11 @@ from qspec.arithmetic.integers import IntArray
 from qspec.deadline import NEVER, Deadline
 from qspec.errors import SpecError
 from qspec.face import RealNetwork
+from qspec.language.connectives import Conjunction, Constantly, Disjunction, Formula, Negation
 from qspec.language.expressions import Constant, Expression, Gather, Join, Product, Reduce
-from qspec.language.formulas import Conjunction, Constantly, Disjunction, Formula, Negation, Property, every, forall, some
-from qspec.language.real_expressions import RealVariable
+from qspec.language.formulas import every, some
+from qspec.language.property import Property, forall
+from qspec.language.variables import RealVariable
 from qspec.readers import vnnlib2_text, vnnlib_text
 from qspec.readers.content import read_text
 from qspec.readers.registry import Content, Reader

@@ -17,22 +17,12 @@ import numpy as np
 from qspec.errors import UnsupportedError
 from qspec.ir.real import fractions
 from qspec.language.bind import bind
-from qspec.language.expressions import Absolute, Constant, Expression, Gather, Join, Product, Reduce, Sum
-from qspec.language.formulas import (
-    ClassIn,
-    Comparison,
-    Conjunction,
-    Constantly,
-    Disjunction,
-    Formula,
-    Negation,
-    Property,
-    Quantified,
-    Relation,
-    SameClass,
-)
-from qspec.language.real_expressions import RealApplication, RealOutput, RealVariable
+from qspec.language.connectives import Conjunction, Constantly, Disjunction, Formula, Negation
+from qspec.language.expressions import Absolute, Comparison, Constant, Expression, Gather, Join, Product, Reduce, Relation, Sum
+from qspec.language.formulas import ClassIn, Quantified, SameClass
+from qspec.language.property import Property
 from qspec.language.traversal import occurrences
+from qspec.language.variables import RealApplication, RealOutput, RealVariable
 from qspec.network.real_graph import RealGraph
 from qspec.readers.vnnlib_conditions import FALSE, TRUE, Condition, Kind, Linear, combined, compared, conjunction, disjunction, negation
 

@@ -8,7 +8,7 @@ from math import lcm
 from typing import Literal, assert_never
 
 from qspec.errors import SpecError, UnsupportedError
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.network.real_graph import RealGraph
 from qspec.readers.vnnlib_conditions import And, Atom, Condition, Kind, Linear, Name, Or, Tensor, conjuncts
 from qspec.readers.vnnlib_lowering import Lowering

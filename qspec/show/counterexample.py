@@ -10,11 +10,13 @@ import numpy as np
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.arithmetic.text import exact, shape_text
 from qspec.language.domains import AtMost, OneHot, Range
-from qspec.language.expressions import Code, Constant, Output, RationalArray, Sum, Variable
-from qspec.language.formulas import ClassIn, Property, SameClass
+from qspec.language.expressions import Constant, RationalArray, Sum
+from qspec.language.formulas import ClassIn, SameClass
 from qspec.language.interpret import Interpreter
+from qspec.language.property import Property
 from qspec.language.text import argmax_text, seen_through, text_of
 from qspec.language.traversal import occurrences
+from qspec.language.variables import Code, Output, Variable
 from qspec.show.picture import Block, beside, change, grey, is_image
 from qspec.verify.feature_rows import in_words
 

@@ -12,12 +12,12 @@ from qspec.arithmetic.integers import IntArray
 from qspec.arithmetic.text import exact, shape_text
 from qspec.ir.enclosure import Enclosure
 from qspec.ir.real import ExactArray, fractions
-from qspec.language.expressions import Expression, Output
-from qspec.language.formulas import Property
-from qspec.language.real_expressions import RealOutput
+from qspec.language.expressions import Expression
+from qspec.language.property import Property
 from qspec.language.real_interpret import RealInterpreter
 from qspec.language.text import text_of
 from qspec.language.traversal import occurrences
+from qspec.language.variables import Output, RealOutput
 
 LONGEST = 100
 """Vectors with more elements are cut."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from qspec.language.bind import bind
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.verify.result import Verdict
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from qspec.arithmetic.integers import IntArray
 from qspec.errors import SpecError
 from qspec.language.domains import AtMost, Domain, OneHot, Piece, Range
-from qspec.language.formulas import Property
 from qspec.language.interpret import Interpreter
+from qspec.language.property import Property
 from qspec.verify.result import Verdict
 
 LIMIT = 1 << 17

@@ -19,7 +19,7 @@ from qspec.certificate.file import ASSUME, Assumption, Certificate
 from qspec.deadline import OutOfTime
 from qspec.errors import SpecError, UnsupportedError
 from qspec.ir.integer import Assignment, Query
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.problem import Fidelity
 from qspec.solver import Reason, Solver
 from qspec.support.distribution import versions

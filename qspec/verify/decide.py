@@ -6,7 +6,7 @@ from typing import Unpack
 
 from qspec.compile.query import compile_property
 from qspec.ir.integer import Query
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.language.traversal import is_real
 from qspec.solver import Reason, get_solver
 from qspec.support.threads import single_threaded

@@ -9,7 +9,7 @@ from typing import Any
 from qspec.compile.query import compile_property
 from qspec.errors import SolverMissingError, UnsupportedError
 from qspec.ir.integer import Query
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.language.traversal import is_real
 from qspec.passes import Pipeline
 from qspec.problem import Fidelity, MilpProblem, SmtProblem

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.arithmetic.text import exact
 from qspec.language.domains import OneHot, Range
-from qspec.language.expressions import Variable
+from qspec.language.variables import Variable
 
 if TYPE_CHECKING:
     from qspec.named.schema import Word

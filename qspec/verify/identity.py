@@ -8,7 +8,7 @@ import json
 from qspec.compile.query import compile_property
 from qspec.deadline import NEVER, Deadline
 from qspec.ir.digest import digest
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.language.traversal import is_real
 
 

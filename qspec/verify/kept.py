@@ -21,7 +21,7 @@ from qspec.files.atomic import replacing, writing
 from qspec.ir.digest import digest
 from qspec.ir.real import ExactArray, fractions
 from qspec.language.expressions import constant
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.language.traversal import is_real
 from qspec.solver import Limits
 from qspec.support.threads import single_threaded

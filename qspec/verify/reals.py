@@ -20,7 +20,7 @@ from qspec.errors import SpecError, UnsupportedError
 from qspec.ir.enclosure import satisfies
 from qspec.ir.real import FALSE, TRUE, ExactArray, Point, Query, exact, fractions
 from qspec.language import real_interpret
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.problem import Fidelity, Problem, RealProblem
 from qspec.solver import Reason, Solver, Status
 from qspec.theories import real_smtlib

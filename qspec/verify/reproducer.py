@@ -17,7 +17,7 @@ from qspec.ir.digest import digest
 from qspec.ir.integer import Query
 from qspec.ir.real import ExactArray
 from qspec.ir.real import Query as RealQuery
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.language.traversal import is_real, networks
 
 

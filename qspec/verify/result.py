@@ -20,6 +20,7 @@ from qspec.network.graph import Graph
 from qspec.problem import Fidelity
 from qspec.solver import Limits, Reason, Rung, Status
 from qspec.support.plain import plain as json_values
+from qspec.verify.shown import html, shown
 
 if TYPE_CHECKING:
     from qspec.certificate.real_file import RealCertificate
@@ -207,14 +208,10 @@ class Result:
         return " ".join(parts)
 
     def __repr__(self) -> str:
-        from qspec.verify.shown import shown
-
-        return shown(self)
+        return shown(str(self), "counterexample" if self.kind == "forall" else "witness", self._solution or {})
 
     def _repr_html_(self) -> str:
-        from qspec.verify.shown import html
-
-        return html(self)
+        return html(self.verdict.name, str(self), self._solution or {}, self.rows, self.parameters)
 
     def to_dict(self) -> dict[str, object]:
         """Return the result as JSON values, schema `qspec.result/1`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,37 +12,31 @@ from qspec.ir.real import fractions
 from qspec.support.notebook import picture, table, text, verdict
 from qspec.verify.feature_rows import reference
 
-if TYPE_CHECKING:
-    from qspec.verify.result import Result
-
 MOST = 16
 """Numbers of an array that are written out."""
 SIDES = range(4, 65)
 """Heights and widths of what is drawn."""
 
 
-def shown(result: Result) -> str:
-    """Return the result on a line, and its counterexample or witness on a second one."""
-    found = "; ".join(f"{name} = {_numbers(values)}" for name, values in _solution(result).items())
-    word = "counterexample" if result.kind == "forall" else "witness"
-    return f"{result}\n{word}: {found}" if found else str(result)
+def shown(line: str, word: str, solution: Mapping[str, Any]) -> str:
+    """Return the line of a result, and on a second one its counterexample or witness."""
+    found = "; ".join(f"{name} = {_numbers(values)}" for name, values in solution.items())
+    return f"{line}\n{word}: {found}" if found else line
 
 
-def html(result: Result) -> str:
-    """Return the result for a notebook: features in words, images drawn beside the parameter that they are a change of, else numbers."""
-    parts = [verdict(result.verdict.name, str(result).removeprefix(result.verdict.name).strip())]
-    if result.rows:
-        names = list(dict.fromkeys(name for row in result.rows.values() for name in row))
-        body = [[name, *(row.get(name, "") for row in result.rows.values())] for name in names]
-        parts.append(table(body, header=["feature", *result.rows]))
-    for name, values in _solution(result).items():
-        if name not in result.rows:
-            parts.append(_drawn(name, values, result.parameters) if _is_image(values) else text(f"{name} = {_numbers(values)}"))
+def html(name: str, line: str, solution: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], parameters: Mapping[str, Any]) -> str:
+    """Return a result for a notebook: the name of its verdict, its line, and its solution.
+
+    Features are in words, images drawn beside the parameter that they are a change of, everything else is numbers.
+    """
+    parts = [verdict(name, line.removeprefix(name).strip())]
+    if rows:
+        features = list(dict.fromkeys(f for row in rows.values() for f in row))
+        parts.append(table([[f, *(row.get(f, "") for row in rows.values())] for f in features], header=["feature", *rows]))
+    for variable, values in solution.items():
+        if variable not in rows:
+            parts.append(_drawn(variable, values, parameters) if _is_image(values) else text(f"{variable} = {_numbers(values)}"))
     return "\n".join(parts)
-
-
-def _solution(result: Result) -> Mapping[str, Any]:
-    return {**(result.codes or {}), **(result.point or {})}
 
 
 def _numbers(values: Any) -> str:

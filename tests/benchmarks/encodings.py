@@ -17,7 +17,7 @@ from qspec.arithmetic.integers import IntArray
 from qspec.bounds.interval import bound
 from qspec.compile.query import compile_property
 from qspec.ir.integer import FALSE, Input, Query
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.passes import Pipeline
 from qspec.solver import Answer, Limits
 from qspec.theories import bitvector

@@ -22,7 +22,7 @@ from qspec.bounds.tighten import bound
 from qspec.compile.query import compile_property
 from qspec.ir.integer import Affine, Query
 from qspec.ir.linear import to_sparse
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.passes import Pipeline
 from qspec.problem import SmtProblem
 from qspec.theories import bitvector, integer

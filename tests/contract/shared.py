@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from qspec.ir.integer import Query
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.passes.pipeline import Pipeline, Reduction
 from qspec.testing import Example
 from qspec.theories import lowering

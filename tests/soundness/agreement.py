@@ -24,8 +24,8 @@ from qspec.compile.query import Compiled, compile_property
 from qspec.errors import QspecError, UnsupportedError
 from qspec.ir.integer import FALSE, TRUE, Query
 from qspec.ir.reference import evaluate, holds, satisfies
-from qspec.language.formulas import Property
 from qspec.language.interpret import witnesses
+from qspec.language.property import Property
 from qspec.passes import Pipeline
 from qspec.passes.base import Reduced
 from qspec.problem import SmtProblem

@@ -17,10 +17,11 @@ import qspec as qs
 from qspec.arithmetic.formats import code_range
 from qspec.errors import SpecError
 from qspec.face import Network
+from qspec.language.connectives import Formula
 from qspec.language.domains import Range
-from qspec.language.expressions import Expression, Variable
-from qspec.language.formulas import Formula
+from qspec.language.expressions import Expression
 from qspec.language.interpret import Interpreter
+from qspec.language.variables import Variable
 from qspec.network.layers import Conv2D, Dense, Input
 from qspec.testing.examples.parts import mlp
 from tests.unit.random_networks import Dice, random_network

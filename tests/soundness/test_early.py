@@ -24,7 +24,7 @@ from qspec.ir.integer_builder import Builder
 from qspec.ir.linear import Dense
 from qspec.ir.reference import satisfies
 from qspec.language.domains import extremes
-from qspec.language.formulas import Property
+from qspec.language.property import Property
 from qspec.language.traversal import networks
 from qspec.named import sensors
 from tests.soundness.random_queries import KINDS, Kind, random_query, solutions

@@ -14,9 +14,9 @@ from qspec.arithmetic.rounding import Overflow, Rounding
 from qspec.arithmetic.tensor import Tensor, quantize
 from qspec.face import Network, Sequential
 from qspec.language.domains import Range
-from qspec.language.expressions import Code
 from qspec.language.interpret import Interpreter
 from qspec.language.perturbation import stored_parameters
+from qspec.language.variables import Code
 from qspec.lowering.evaluate import trace
 from qspec.network.activations import Activation, HardSigmoid, HardTanh, LeakyReLU, Linear, Lookup, ReLU, Sigmoid, Sign, Tanh
 from qspec.network.graph import apply

@@ -14,8 +14,8 @@ import qspec as qs
 from qspec.compile.real_query import compile_real
 from qspec.ir.enclosure import satisfies
 from qspec.ir.real import exact
+from qspec.language.connectives import Formula
 from qspec.language.expressions import Expression
-from qspec.language.formulas import Formula
 from qspec.language.real_interpret import RealInterpreter, witnesses
 from qspec.language.text import describe
 

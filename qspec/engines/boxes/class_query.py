@@ -13,7 +13,8 @@ from qspec.compile.query import compile_property
 from qspec.errors import UnsupportedError
 from qspec.face import Network
 from qspec.ir.integer import All, And, Any, Formula, Input, Or, Query, Truth, formula_nodes
-from qspec.language.formulas import argmax, forall
+from qspec.language.formulas import argmax
+from qspec.language.property import forall
 from qspec.passes import Pipeline
 
 if TYPE_CHECKING:

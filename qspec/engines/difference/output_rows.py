@@ -12,10 +12,12 @@ from qspec.compile.visitor import split_concave
 from qspec.engines.difference.aligned_layers import Pair, pair
 from qspec.engines.difference.dual import Goal
 from qspec.ir.real import ExactArray, fractions
-from qspec.language.expressions import Constant, Expression, Gather, Join, Output, Product, Reduce, Sum, Variable
-from qspec.language.formulas import AnyFormula, Comparison, Conjunction, Formula, Property, Quantified
-from qspec.language.real_expressions import RealOutput
+from qspec.language.connectives import Conjunction, Formula
+from qspec.language.expressions import Comparison, Constant, Expression, Gather, Join, Product, Reduce, Sum
+from qspec.language.formulas import AnyFormula, Quantified
+from qspec.language.property import Property
 from qspec.language.traversal import occurrences
+from qspec.language.variables import Output, RealOutput, Variable
 
 
 @dataclass(frozen=True, slots=True, eq=False)

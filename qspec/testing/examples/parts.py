@@ -10,7 +10,8 @@ import numpy as np
 import qspec as qs
 from qspec.arithmetic.formats import Format
 from qspec.arithmetic.integers import integers
-from qspec.language.expressions import Expression, Variable
+from qspec.language.expressions import Expression
+from qspec.language.variables import Variable
 from qspec.testing.example import Example, Mark
 from qspec.verify.result import Verdict
 
