@@ -11,11 +11,10 @@ import numpy as np
 from qspec.arithmetic.formats import Affine, Fixed
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.arithmetic.tensor import Tensor
-from qspec.errors import UnsupportedError
 from qspec.network.activations import Lookup
 from qspec.network.graph import Signal, apply
 from qspec.network.kernel_layers import Multiplier, Reinterpret, Reshape, Scaling, Thresholds, Transpose
-from qspec.network.layers import Add, Concat, Conv2D, MaxPool2D, Requantize
+from qspec.network.layers import Add, Concat, Conv2D, Requantize
 from qspec.runtimes.arithmetic import Quantized, multiplier
 from qspec.runtimes.tflm import WIDE
 
@@ -83,39 +82,17 @@ def by_channel(stored: IntArray, shape: tuple[int, ...]) -> IntArray | None:
     return np.broadcast_to(stored.reshape(-1), (shape[-1],)).astype(np.int64)
 
 
-def nearest(x: Signal, size: tuple[int, ...], *, align: bool, half: bool, name: str) -> Signal:
-    """Return an image resized to the nearest places, where these are whole multiples; raises UnsupportedError where they are not."""
-    if len(x.shape) != 3 or len(size) != 2:
-        raise UnsupportedError("a resize of what is no image", given=(x.shape, size), expected="height, width and channels; two sizes")
-    height, width, channels = x.shape
-    factors = [_factor(n, m, align=align, half=half) for n, m in zip((height, width), size, strict=True)]
-    down = max(1, -factors[0]), max(1, -factors[1])
-    if down != (1, 1):
-        x = apply(MaxPool2D((1, 1), down, "valid", name=f"{name}_every"), x)
-        height, width = x.shape[0], x.shape[1]
-    rows, columns = (max(1, f) for f in factors)
-    if columns > 1:
-        wide = apply(Concat(name=f"{name}_columns"), *[x] * columns)  # beside each pixel its copies, in C order
-        x = apply(Reshape((height, width * columns, channels)), wide)
-    if rows > 1:
-        flat = apply(Reshape((height, 1, width * columns * channels)), x)
-        x = apply(Reshape((height * rows, width * columns, channels)), apply(Concat(name=f"{name}_rows"), *[flat] * rows))
-    return x
+def resized(x: Signal, rows: IntArray, columns: IntArray, name: str) -> Signal:
+    """Return the exact sums of an image's codes with whole weights along height and width, each of shape (places, new places)."""
+    high = apply(Transpose((2, 1, 0)), _along_last(apply(Transpose((2, 1, 0)), x), rows, f"{name}_rows"))
+    return apply(Transpose((0, 2, 1)), _along_last(apply(Transpose((0, 2, 1)), high), columns, f"{name}_columns"))
 
 
-def _factor(n: int, m: int, *, align: bool, half: bool) -> int:
-    """Return by what an axis grows, or shrinks (negative), if the runtimes' places are those of copies or of every k-th element.
+def _along_last(x: Signal, weights: IntArray, name: str) -> Signal:
+    kernel = Tensor(integers(weights[None, None]), Fixed(13, 0))
+    return apply(Conv2D(kernel, name=name), x)
 
-    Source of the places: TensorFlow Lite, `GetNearestNeighbor`, float32 numbers; with aligned corners they are rounded, else cut off.
-    """
-    if m < 1:
-        raise UnsupportedError("an image resized to nothing", given=m, expected="at least 1")
-    scale = np.float32(n - 1) / np.float32(m - 1) if align and m > 1 else np.float32(n) / np.float32(m)
-    place = (np.arange(m).astype(np.float32) + np.float32(0.5 * half)) * scale
-    index: IntArray = np.clip(np.floor(place + np.float32(0.5)) if align else np.floor(place), 0, n - 1).astype(np.int64)
-    if m % n == 0 and np.array_equal(index, np.arange(m) // (m // n)):
-        return m // n
-    if n % m == 0 and np.array_equal(index, np.arange(m) * (n // m)):
-        return -(n // m)
-    given = f"{n} to {m} places: {index[:8].tolist()}"
-    raise UnsupportedError("a RESIZE_NEAREST_NEIGHBOR by no whole factor", given=given, expected="copies, or every k-th element")
+
+def one_hot(places: IntArray, n: int) -> IntArray:
+    """Return the weights that put each of these places of `n` where it stands: 1 in every column."""
+    return (np.arange(n)[:, None] == places).astype(np.int64)

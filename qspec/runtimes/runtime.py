@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from qspec.arithmetic.formats import Affine
+from qspec.arithmetic.integers import IntArray
 from qspec.network.kernel_layers import Multiplier, Thresholds
 from qspec.runtimes.arithmetic import Quantized
 
@@ -35,6 +37,16 @@ class Averaging:
     centred: bool
     result: Stage
     relabel: Quantized | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Interpolation:
+    """How an image is resized: exact sums of codes with whole weights along height and width, each of shape (places, new places), and
+    `total`, which makes codes of the sums."""
+
+    rows: IntArray
+    columns: IntArray
+    total: Stage
 
 
 class Runtime(Protocol):
@@ -75,6 +87,10 @@ class Runtime(Protocol):
 
     def average(self, count: int, x: Quantized, out: Quantized, *, image: bool, keep: bool, channels: int) -> Averaging:
         """Return how MEAN over `count` places works; `image` means over height and width of a batch of images."""
+        ...
+
+    def bilinear(self, given: Sequence[int], made: Sequence[int], fmt: Affine, *, align: bool, half: bool) -> Interpolation:
+        """Return how RESIZE_BILINEAR works from one height and width to others, on codes of `fmt`, whose zero point is 0."""
         ...
 
     def requantize(self, x: Quantized, out: Quantized, size: int) -> Stage:

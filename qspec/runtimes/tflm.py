@@ -16,7 +16,8 @@ from qspec.arithmetic.formats import Affine
 from qspec.errors import UnsupportedError
 from qspec.network.kernel_layers import Multiplier, Scaling
 from qspec.runtimes.arithmetic import Quantized, away, multiplier, quantize_multiplier
-from qspec.runtimes.runtime import Addition, Averaging, Stage
+from qspec.runtimes.resize import BITS, integer_weights
+from qspec.runtimes.runtime import Addition, Averaging, Interpolation, Stage
 from qspec.runtimes.smooth import elu, hard_swish, logistic, tanh
 
 WIDE = Affine(32, True, Fraction(1), 0)
@@ -53,6 +54,10 @@ class Tflm:
         stored, shift = quantize_multiplier(x.scale / out.scale)
         spare = min(count.bit_length() - 1, 32, 31 + shift)
         return Averaging(True, Multiplier(out.format, ((stored << spare) // count,), (shift - spare,), (Scaling.AWAY,), *out.ends))
+
+    def bilinear(self, given: Sequence[int], made: Sequence[int], fmt: Affine, *, align: bool, half: bool) -> Interpolation:
+        rows, columns = (integer_weights(n, m, align=align, half=half) for n, m in zip(given, made, strict=True))
+        return Interpolation(rows, columns, Multiplier(fmt, (1 << 30,), (1 - 2 * BITS,), (Scaling.ONCE_AWAY,)))
 
     def requantize(self, x: Quantized, out: Quantized, size: int) -> Stage:
         if not x.signed and not out.signed:

@@ -12,11 +12,13 @@ from math import frexp, gcd
 
 import numpy as np
 
+from qspec.arithmetic.formats import Affine
 from qspec.arithmetic.integers import IntArray
 from qspec.network.kernel_layers import Multiplier, Scaling
 from qspec.runtimes.arithmetic import Quantized, staircase
 from qspec.runtimes.litert_optimized import LiteRtOptimized
-from qspec.runtimes.runtime import Addition, Averaging, Stage
+from qspec.runtimes.resize import FLOAT_BITS, float_weights
+from qspec.runtimes.runtime import Addition, Averaging, Interpolation, Stage
 from qspec.runtimes.tflm import fused_ends
 
 LEAST_SLOPE = -32767 / 256
@@ -66,6 +68,10 @@ class Xnnpack(LiteRtOptimized):
             return np.rint(sums.astype(np.float32) * factor + offset).astype(np.int64)
 
         return Averaging(False, staircase(codes, 1, out.ends, out.format))
+
+    def bilinear(self, given: Sequence[int], made: Sequence[int], fmt: Affine, *, align: bool, half: bool) -> Interpolation:
+        rows, columns = (float_weights(n, m, align=align, half=half) for n, m in zip(given, made, strict=True))
+        return Interpolation(rows, columns, Multiplier(fmt, (1 << 30,), (1 - 2 * FLOAT_BITS,), (Scaling.ONCE_UP,)))
 
     def requantize(self, x: Quantized, out: Quantized, size: int) -> Stage:
         ratio = float(np.float32(x.scale) / np.float32(out.scale))

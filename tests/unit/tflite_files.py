@@ -126,16 +126,16 @@ def prelu(random: Random) -> TfliteModel:
     return TfliteModel("prelu", tensors, (TfliteOperator("PRELU", 1, (0, 1), (2,), {}),), (0,), (2,))
 
 
-def resize(random: Random) -> TfliteModel:
-    """Return a RESIZE_NEAREST_NEIGHBOR by whole factors, up or down; half pixels are centres, sometimes."""
+def resize(random: Random, kind: str) -> TfliteModel:
+    """Return a RESIZE_NEAREST_NEIGHBOR or RESIZE_BILINEAR, up, down or by no whole factor; corners are aligned, or half pixels centres."""
     scale, point = scales(random)[0], zero(random)
-    height, width, depth, rows, columns = (int(n) for n in random.integers(1, 5, 5))
-    big, small = (1, height * rows, width * columns, depth), (1, height, width, depth)
-    given, made = (small, big) if random.random() < 0.7 else (big, small)
+    height, width, depth = (int(n) for n in random.integers(1, 8, 3))
+    made = (1, *(int(n) for n in random.integers(1, 15, 2)), depth)
     size = TfliteTensor("size", (2,), "INT32", (), (), 0, np.array(made[1:3], dtype=np.int32))
-    options = {"AlignCorners": False, "HalfPixelCenters": bool(random.integers(2)) and given == small}
-    tensors = (signal("x", given, scale, point), size, signal("y", made, scale, point))
-    return TfliteModel("resize", tensors, (TfliteOperator("RESIZE_NEAREST_NEIGHBOR", 2, (0, 1), (2,), options),), (0,), (2,))
+    which = int(random.integers(3))
+    options = {"AlignCorners": which == 1, "HalfPixelCenters": which == 2}
+    tensors = (signal("x", (1, height, width, depth), scale, point), size, signal("y", made, scale, point))
+    return TfliteModel(kind.lower(), tensors, (TfliteOperator(kind, 2, (0, 1), (2,), options),), (0,), (2,))
 
 
 def on_elements(random: Random, kind: str) -> TfliteModel:
@@ -169,6 +169,6 @@ FAMILIES = {
     "SUB": lambda r: addition(r, int(r.choice([0, 1, 3])), False, "SUB"),
     "MUL": lambda r: product(r, int(r.choice([0, 1, 3]))),
     "PRELU": prelu,
-    "RESIZE_NEAREST_NEIGHBOR": resize,
+    **{kind: (lambda r, kind=kind: resize(r, kind)) for kind in ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")},
     **{kind: (lambda r, kind=kind: on_elements(r, kind)) for kind in ON_ELEMENTS},
 }
