@@ -22,7 +22,7 @@ from qspec.ir.integer_builder import Builder
 from qspec.ir.reference import evaluate
 from qspec.language.bind import bind
 from qspec.language.connectives import Conjunction, Formula
-from qspec.language.domains import extremes, lower_domain, part, shareable
+from qspec.language.domains import extremes, free_of, lower_domain, part, shareable
 from qspec.language.expressions import Constant, Expression, Floor, Gather, NonZero, RationalArray
 from qspec.language.formulas import Same
 from qspec.language.property import Property
@@ -69,6 +69,21 @@ def compile_property(spec: Property, *, deadline: Deadline = NEVER) -> Compiled:
     goal = conjunction([given, then])
     program = compiler.builder.program
     return Compiled(Query(program, goal), Query(program, given), dict(compiler.variables))
+
+
+def free_integers(spec: Property, codes: Assignment) -> dict[str, IntArray]:
+    """Return the inputs of the query of a bound property for flat codes of its variables; `Compiled.lift` takes them back.
+
+    The codes must lie in the domains and meet the assumption, or some inputs stand for other codes.
+    """
+    merged = _equalities(spec.given, spec.variables)
+    found: dict[str, IntArray] = {}
+    for v in spec.variables:
+        everywhere = np.arange(v.size)
+        rest = np.setdiff1d(everywhere, merged[v.name][1]) if v.name in merged else everywhere
+        if rest.size:
+            found |= free_of(v.name, part(v.domain, rest), codes[v.name][rest])
+    return found
 
 
 class Compiler(Visitor[Goal]):

@@ -136,6 +136,25 @@ def _lower_piece(builder: Builder, name: str, piece: Piece) -> int:
             assert_never(piece)
 
 
+def free_of(name: str, domain: Domain, codes: IntArray) -> dict[str, IntArray]:
+    """Return the free integers that make flat codes of a domain, by the names of inputs: the way back from `lower_domain`."""
+    found: dict[str, IntArray] = {}
+    for piece in domain.pieces:
+        own = codes[piece.positions]
+        match piece:
+            case Range(_, start, stride, _):
+                found[name] = own if np.all(stride == 1) else (own - start) // np.maximum(stride, 1)
+            case OneHot(label, _, _, on):
+                found[f"{name}.{label}"] = np.flatnonzero(own == on)[:1]
+            case AtMost(label, positions, count):
+                chosen = np.flatnonzero(own)
+                for k in range(count):
+                    found[f"{name}.{label}.{k}"] = chosen[k : k + 1] if k < chosen.size else np.array([positions.size])
+            case _:
+                assert_never(piece)
+    return found
+
+
 def _equals_position(builder: Builder, node: int, size: int) -> int:
     """Add the indicator of `node[k] == k` for each position k."""
     reached = builder.steps(node, 0, np.arange(size)[:, None])

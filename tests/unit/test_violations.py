@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +28,42 @@ def test_all_are_found_and_none_twice(solver: str) -> None:
     assert len(points) == len(set(points)) == len(found)
     assert set(points) == truth(4)
     assert (last.verdict, last.codes) == (qs.Verdict.HOLDS, None)
+
+
+def test_the_solver_is_asked_only_where_nothing_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The inputs for which the output is 7 or more lie in two corners that no single step joins."""
+    asked: list[qs.Property] = []
+
+    def counted(spec: qs.Property, **options: Any) -> qs.Result:
+        asked.append(spec)
+        return qs.verify(spec, **options)
+
+    monkeypatch.setattr("qspec.extremes.violations.verify", counted)
+    either = qs.forall(X, then=qs.max(NET(X)) <= 6)
+    *whole, last = qs.violations(either)
+    assert (len(asked), len(whole), last.verdict, last.hashes) == (1, 2, qs.Verdict.HOLDS, {})
+    monkeypatch.setattr("qspec.extremes.neighbours.FEW", 1)
+    *found, last = qs.violations(either, solver="bitwuzla")
+    assert {tuple(r.codes["x"].tolist()) for r in found if r.codes} == {(3, -4), (-4, 3)}
+    assert (len(asked), last.verdict) == (4, qs.Verdict.HOLDS)
+
+
+@pytest.mark.parametrize(("few", "solver"), [(1, "bitwuzla"), (1 << 14, "bounds")])
+def test_features_are_moved_as_a_whole(few: int, solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One-hot columns, strides and shared variables: the witnesses are those of a count by enumeration."""
+    monkeypatch.setattr("qspec.extremes.neighbours.FEW", few)
+    features = (qs.Feature("job", categories=("a", "b", "c")), qs.Feature("age", lower=-3, upper=3))
+    net = qs.Sequential(
+        qs.Input((4,), THREE, features=features),
+        qs.Dense(qs.Tensor(np.array([[1, -1], [2, 0], [3, 1], [1, -2]]), THREE), output=qs.Fixed(6, 0)),
+    )
+    a, b = net.input("a"), net.input("b")
+    pairs = qs.exists(a, b, given=qs.same(a, b, except_for=["job"]), then=net(a)[0] - net(b)[0] >= 1)
+    *found, last = qs.violations(pairs, solver=solver)
+    points = {(tuple(r.codes["a"].tolist()), tuple(r.codes["b"].tolist())) for r in found if r.codes}
+    assert len(points) == len(found) == qs.verify(pairs, solver="enumerate").violations == 21
+    assert last.verdict is qs.Verdict.VIOLATED
+    assert all(r.rows["a"]["age"] == r.rows["b"]["age"] for r in found)
 
 
 def test_witnesses_of_two_variables_differ_in_one_of_them() -> None:
