@@ -173,6 +173,10 @@ class Deadline:
         """Return the deadline so many seconds from now, or this one if it is earlier."""
         return self if seconds == inf else replace(self, end=min(self.end, self.clock() + seconds))
 
+    def timeless(self) -> Deadline:
+        """Return the same limit of memory, without one of time."""
+        return replace(self, end=inf, listeners=())
+
     def part(self, share: float) -> Deadline:
         """Return the deadline by which this share of what is left is over."""
         return self.within(share * self.left())

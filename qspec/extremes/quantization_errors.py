@@ -46,7 +46,7 @@ def largest_error(
 
     The lower end is attained at the codes returned, in exact arithmetic; the upper end is proved by branch and bound. `options` are
     `timeout`, `memory` and `seed`, or `limits`, which is all three. Raises SpecError on a gap below 0, SoundnessError if the reference
-    does not confirm the lower end.
+    does not confirm the lower end, OutOfMemory (a MemoryError) if `memory` has no room for first bounds.
     """
     from qspec.engines.difference.largest import exact_errors
 
@@ -79,4 +79,4 @@ def narrowing_error(
     """Yield the interval of `largest_error` after the attack and the first bounds, and after each round of cuts, until it is closed."""
     from qspec.engines.difference.largest import Question, narrow
 
-    return narrow(Question.of(fixed, real, lower, upper, outputs), checks.seed(seed), deadline)
+    return narrow(Question.of(fixed, real, lower, upper, outputs, deadline), checks.seed(seed), deadline)

@@ -14,6 +14,7 @@ from typing import assert_never
 
 import numpy as np
 
+from qspec.deadline import NEVER, Deadline
 from qspec.errors import ShapeError, UnsupportedError
 from qspec.ir.real import (
     Affine,
@@ -34,11 +35,14 @@ from qspec.ir.real import (
     Truth,
     entries,
     fractions,
+    listed,
     whole,
 )
 
 DIGITS = (24, 60, 200)
 """Digits that are tried one after the other, until a question is decided."""
+ENTRY = 300
+"""Bytes that a number takes about while a node is bounded."""
 LARGEST = 10**6
 """Arguments of exp beyond this are refused: the numbers would be longer than anything exact needs."""
 
@@ -65,19 +69,21 @@ def evaluate(program: Program, point: Point, digits: int = DIGITS[0]) -> list[Va
     return _enclose(program, inputs, digits)
 
 
-def bound(program: Program, digits: int = DIGITS[0]) -> list[Values]:
+def bound(program: Program, digits: int = DIGITS[0], deadline: Deadline = NEVER) -> list[Values]:
     """Return enclosures of what every element of every node can be on the whole box; raises UnsupportedError as `apply` does.
 
-    Interval arithmetic (Moore 1966) in exact rationals: for queries that are written as text, not for search.
+    Interval arithmetic (Moore 1966) in exact rationals: for queries that are written as text, not for search. Raises OutOfTime, and
+    OutOfMemory before a node is bounded for which there is no room.
     """
     nodes = [n for n in program if isinstance(n, Input)]
     boxes = {n.name: [Enclosure(a, b) for a, b in zip(fractions(n.lower), fractions(n.upper), strict=True)] for n in nodes}
-    return _enclose(program, boxes, digits)
+    return _enclose(program, boxes, digits, deadline)
 
 
-def _enclose(program: Program, inputs: Mapping[str, Values], digits: int) -> list[Values]:
+def _enclose(program: Program, inputs: Mapping[str, Values], digits: int, deadline: Deadline = NEVER) -> list[Values]:
     values: list[Values] = []
     for node in program:
+        deadline.check(ENTRY * listed(node))
         match node:
             case Input(name):
                 values.append(inputs[name])
@@ -150,10 +156,10 @@ def _affine(node: Affine, values: Sequence[Values]) -> Values:
     lower: list[Fraction] = fractions(node.bias).tolist()
     upper = list(lower)
     for m, a in node.terms:
-        listed = entries(m)
-        rows: list[int] = listed.rows.tolist()
-        columns: list[int] = listed.columns.tolist()
-        coefficients: list[Fraction] = fractions(listed.coefficients).tolist()
+        found = entries(m)
+        rows: list[int] = found.rows.tolist()
+        columns: list[int] = found.columns.tolist()
+        coefficients: list[Fraction] = fractions(found.coefficients).tolist()
         for row, column, c in zip(rows, columns, coefficients, strict=True):
             x = values[a][column]
             lower[row] += c * (x.lower if c >= 0 else x.upper)

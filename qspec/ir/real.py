@@ -325,6 +325,21 @@ def entries(m: RealMap) -> Entries:
     return Entries(m.outputs, m.inputs, rows, columns, m.matrix[rows, columns])
 
 
+def listed(node: Node) -> int:
+    """Return how many numbers a node lists, about: the entries of its maps, or what its groups are made of."""
+    match node:
+        case Input(_, lower, _):
+            return lower.size
+        case Affine(terms, bias):
+            return bias.size + sum(m.coefficients.size if isinstance(m, Entries) else int(np.count_nonzero(m.matrix)) for m, _ in terms)
+        case Apply() | Product():
+            return 1
+        case Maximum(_, groups):
+            return groups.size
+        case _:
+            assert_never(node)
+
+
 def check(query: Query) -> Query:
     """Return the query; raises InternalError if it is malformed."""
     size: list[int] = []

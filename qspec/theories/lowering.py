@@ -50,7 +50,7 @@ def lower_query(part: Query, theory: str, *, linear: bool = True, deadline: Dead
         case "milp":
             return milp.lower(part, bounds(tuple(formula_nodes(part.goal))), deadline)
         case "QF_LRA" | "QF_NRA":
-            return real_smtlib.lower(relax(part, bounds(), deadline), tuple(part.inputs))
+            return real_smtlib.lower(relax(part, bounds(), deadline), tuple(part.inputs), deadline)
         case "real":
             return RealProblem(relax(part, bounds(), deadline), fidelity=Fidelity.OVER, whole=tuple(part.inputs))
         case _:

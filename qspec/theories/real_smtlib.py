@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Literal, assert_never
 
 from qspec.arithmetic.integers import integers
+from qspec.deadline import NEVER, Deadline
 from qspec.ir.enclosure import Enclosure, Values, bound
 from qspec.ir.real import (
     Affine,
@@ -29,8 +30,10 @@ from qspec.ir.real import (
     Truth,
     entries,
     fractions,
+    listed,
 )
 from qspec.problem import Fidelity, SmtProblem, Symbol
+from qspec.theories.rows import ENTRY
 from qspec.theories.smtlib_text import Script, apply, symbol_name
 
 Element = str | Fraction
@@ -40,13 +43,14 @@ LOGICS = ("QF_LRA", "QF_NRA", "QF_NRAT")
 """Each contains those before it."""
 
 
-def lower(query: Query, relaxed: Collection[str] | None = None) -> SmtProblem:
+def lower(query: Query, relaxed: Collection[str] | None = None, deadline: Deadline = NEVER) -> SmtProblem:
     """Return a query as an SMT problem; raises UnsupportedError where it cannot be bounded (`qspec.ir.enclosure`).
 
-    `relaxed` are the inputs that stand for the integers of another query, of which this is a relaxation: models tell these alone.
+    `relaxed` are the inputs that stand for the integers of another query, of which this is a relaxation: models tell these alone. Raises
+    OutOfTime and OutOfMemory.
     """
-    bounds = bound(query.program)
-    lowering = _Lowering(bounds)
+    bounds = bound(query.program, deadline=deadline)
+    lowering = _Lowering(bounds, deadline)
     for position, node in enumerate(query.program):
         lowering.add(position, node)
     for formula in _conjuncts(query.goal, bounds, lowering):
@@ -72,7 +76,8 @@ def number(value: Fraction) -> str:
 class _Lowering:
     """The script, and the elements of the nodes written so far."""
 
-    def __init__(self, bounds: Sequence[Values]) -> None:
+    def __init__(self, bounds: Sequence[Values], deadline: Deadline) -> None:
+        self._deadline = deadline
         self.script = Script("QF_LRA")
         self.symbols: list[Symbol] = []
         self._bounds = bounds
@@ -88,7 +93,8 @@ class _Lowering:
         return f"({'>' if strict else '>='} {_text(x)} 0.0)"
 
     def add(self, position: int, node: Node) -> None:
-        """Write the terms of one node; an element that its bounds fix needs none."""
+        """Write the terms of one node; an element that its bounds fix needs none. Raises OutOfTime and OutOfMemory."""
+        self._deadline.check(ENTRY * listed(node))
         if isinstance(node, Affine):
             self._nodes.append(self._affine(position, node))
             return
@@ -129,9 +135,9 @@ class _Lowering:
         constants: list[Fraction] = fractions(node.bias).tolist()
         rows: list[dict[str, Fraction]] = [{} for _ in constants]
         for m, a in node.terms:
-            listed = entries(m)
-            coefficients: list[Fraction] = fractions(listed.coefficients).tolist()
-            places: list[tuple[int, int]] = list(zip(listed.rows.tolist(), listed.columns.tolist(), strict=True))
+            found = entries(m)
+            coefficients: list[Fraction] = fractions(found.coefficients).tolist()
+            places: list[tuple[int, int]] = list(zip(found.rows.tolist(), found.columns.tolist(), strict=True))
             for (row, column), c in zip(places, coefficients, strict=True):
                 x = self._nodes[a][column]
                 if isinstance(x, Fraction):

@@ -84,7 +84,7 @@ def _compared(run: RealRun) -> Result | None:
 
     None if it is not one, or for another solver than the native one, or if this cannot tell.
     """
-    claim = read(run.spec) if run.theory == "real" and run.solver == NATIVE else None
+    claim = read(run.spec, run.deadline) if run.theory == "real" and run.solver == NATIVE else None
     box = None if claim is None or run.compiled.fixed is None else run.compiled.fixed.box(claim.variable.name)
     if claim is None or box is None:
         return None
@@ -175,7 +175,7 @@ def _problem(run: RealRun, query: Query, fidelity: Fidelity) -> Problem:
     """Return the problem of a query; raises UnsupportedError if its logic is beyond what the solver was asked for."""
     if run.theory == "real":
         return RealProblem(query, delta=run.delta, fidelity=fidelity)
-    problem = replace(real_smtlib.lower(query), fidelity=fidelity)
+    problem = replace(real_smtlib.lower(query, deadline=run.deadline), fidelity=fidelity)
     if problem.logic not in run.asked.theories:
         raise UnsupportedError(
             f"{run.asked.name} does not decide {problem.logic}",

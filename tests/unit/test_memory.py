@@ -19,19 +19,25 @@ from qspec.attack.greedy import first_solution
 from qspec.bounds import interval, tighten
 from qspec.bounds.breakpoints import points, points_bytes
 from qspec.compile.query import compile_property
+from qspec.compile.real_query import compile_real
 from qspec.deadline import LIBRARY, MEBIBYTE, Deadline, OutOfMemory, OutOfTime, compiled
 from qspec.engines.boxes.class_query import Question
 from qspec.engines.boxes.search import search as boxes
+from qspec.engines.difference import largest as difference
+from qspec.engines.difference.aligned_layers import pair_bytes
+from qspec.engines.difference.dual import NUMBERS, row_bytes
+from qspec.engines.difference.root import SIDES, root
 from qspec.engines.dual.batching import Runner
 from qspec.engines.dual.branch_and_bound import _Search, prove
 from qspec.engines.dual.options import Options
 from qspec.engines.dual.root_bounds import first_bounds, root_domain
 from qspec.engines.enumerate.enumerate import enumerate_query
+from qspec.face import RealNetwork
 from qspec.ir import reference
 from qspec.ir.integer import Query, Staircase
 from qspec.passes import Pipeline
 from qspec.solver import Reason, get_solver
-from qspec.theories import bitvector, integer, milp
+from qspec.theories import bitvector, integer, milp, real_smtlib
 from qspec.theories.rows import ENTRY
 from qspec_models import samples
 from tests.clocks import looks
@@ -191,3 +197,61 @@ def test_whenever_memory_ends_the_verdict_is_right_or_unknown(solver: str, monke
         assert result.verdict is qs.Verdict.HOLDS or result.reason is Reason.MEMORY, (number, result)
         full += result.reason is Reason.MEMORY
     assert full >= 1
+
+
+def compared() -> tuple[qs.Network, RealNetwork]:
+    """Return a quantised network with two hidden layers, and the real one that it stands for."""
+    random = np.random.default_rng(0)
+    layers = [qs.real.Dense(random.normal(0, 1, (a, b)), activation=qs.ReLU()) for a, b in ((6, 12), (12, 12), (12, 3))]
+    real = qs.real.Sequential(qs.real.Input((6,)), *layers, name="deep")
+    return real.quantize(input=qs.Fixed(5, 3), weights=qs.Fixed(8, 4), activations=qs.Fixed(12, 4)), real
+
+
+def test_bounds_of_a_difference_are_taken_in_blocks_and_then_not_at_all() -> None:
+    both = difference.Question.of(*compared(), None, None, None).pair
+    low, high = (np.full(6, v, dtype=np.float64) for v in (-16, 15))
+    whole = root(both, low, high)
+    blocks = root(both, low, high, deadline=room(3 * SIDES * (row_bytes(whole[:2], 6) + 8 * NUMBERS * 12)))
+    assert all(np.allclose(a, b) for k, o in zip(whole, blocks, strict=True) for a, b in zip(k.region, o.region, strict=True))
+    with pytest.raises(OutOfMemory):
+        root(both, low, high, deadline=room(1000))
+
+
+def test_the_largest_error_is_as_far_as_memory_went() -> None:
+    """The end that is attained and the end that is proved are kept; there is nothing to keep before the first bounds."""
+    question, held = difference.Question.of(*compared(), None, None, None), [0]
+    intervals = difference.narrow(question, 0, Deadline(most=1 << 30, held=lambda: held[-1]))
+    first = next(intervals)
+    held.append(1 << 40)
+    (last,) = intervals
+    assert (first.reason, last.reason) == (Reason.INCOMPLETE, Reason.MEMORY)
+    assert 0 < last.lower < last.upper
+    assert (last.lower, last.upper) == (first.lower, first.upper)
+    with pytest.raises(OutOfMemory):
+        next(difference.narrow(question, 0, room(1000)))
+
+
+def test_a_pair_is_not_read_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    fixed, real = compared()
+    x = fixed.input("x")
+    spec = qs.forall(x, then=abs(fixed(x)[0] - real(x)[0]) <= 100)
+    assert qs.verify(spec).verdict is qs.Verdict.HOLDS
+    assert pair_bytes(real) > 6 * 12 + 12 * 12 + 12 * 3
+    monkeypatch.setattr("qspec.engines.difference.aligned_layers.ENTRY", 1 << 50)
+    found = qs.verify(spec, memory=4096)
+    assert (found.verdict, found.reason) == (qs.Verdict.UNKNOWN, Reason.MEMORY)
+
+
+def test_text_about_reals_is_not_written_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, real = compared()
+    x = real.input("x", lower=0, upper=1)
+    spec = qs.forall(x, then=real(x)[0] <= 1)
+    query = compile_real(spec).query
+    with pytest.raises(OutOfMemory):
+        real_smtlib.lower(query, deadline=room(ENTRY))
+    with pytest.raises(OutOfTime):
+        real_smtlib.lower(query, deadline=looks(9))
+    assert real_smtlib.lower(query, deadline=room(1 << 30)).text == real_smtlib.lower(query).text
+    monkeypatch.setattr("qspec.theories.real_smtlib.ENTRY", 1 << 50)
+    found = qs.verify(spec, solver="z3", memory=4096)
+    assert (found.verdict, found.reason) == (qs.Verdict.UNKNOWN, Reason.MEMORY)

@@ -35,6 +35,8 @@ EXACT = 1 << 52
 """Integers below it, and their halves, are doubles."""
 CELLS = 1 << 24
 """Entries of one matrix above which networks are left alone."""
+ENTRY, FIRST_ENTRY = 64, 400
+"""Bytes that an entry takes about, in both networks and while they are read; more in the first layer, which may pass through Fractions."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +75,13 @@ class Pair:
     def terms(self) -> int:
         """The length of the longest sum."""
         return max(max(layer.size, layer.fixed.value.shape[1]) for layer in self.layers)
+
+
+def pair_bytes(real: RealGraph) -> int:
+    """Return how many bytes `pair` takes about; none where a matrix is too large for it."""
+    layers = [(s.size, real.stages[s.arguments[0]].size) for s in real.stages if isinstance(s.layer, RealDense | RealConv2D)]
+    entries = [outputs * inputs for outputs, inputs in layers]
+    return 0 if not entries or max(entries) > CELLS else FIRST_ENTRY * entries[0] + ENTRY * sum(entries[1:])
 
 
 @lru_cache(maxsize=16)

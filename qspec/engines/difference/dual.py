@@ -26,12 +26,14 @@ import numpy as np
 from qspec.arithmetic.integers import IntArray
 from qspec.engines.difference.aligned_layers import Layer
 from qspec.engines.difference.joint_bounds import Region
-from qspec.engines.difference.vertices import Corners, Line, corners, straight
+from qspec.engines.difference.vertices import POINTS, Corners, Line, corners, straight
 from qspec.engines.outward import UNIT, Floats
 from qspec.ir.staircase import climb
 
 FLUSHED = 2.0**-900
 """More than all numbers that are flushed to zero."""
+NUMBERS, FREE, SHARED, OWN = 20, 40, 5, 16
+"""Doubles that a row of an ascent takes about: of each element, of each free pair, and of each candidate, shared by all rows or its own."""
 Both = tuple[Floats, Floats]
 """Coefficients, multipliers or values of the quantised and of the real network, (rows, elements) each."""
 
@@ -62,6 +64,12 @@ def know(layer: Layer, region: Region, weights: Both) -> Known:
     real = np.maximum(np.abs(region.real_low), np.abs(region.real_high))[0]
     passes = ((region.real_low[0] >= 0) | (not layer.relu)).astype(np.float64)
     return Known(layer, region, np.flatnonzero(~linear), line, passes, (fixed, real), (np.maximum(*ends) + 1, real), weights)
+
+
+def row_bytes(known: tuple[Known, ...], inputs: int, candidates: int = SHARED) -> int:
+    """Return how many bytes an ascent takes about for each row."""
+    free = sum(k.free.size for k in known)
+    return 8 * (NUMBERS * (inputs + sum(k.layer.size for k in known)) + free * (FREE + candidates * POINTS))
 
 
 class Part(NamedTuple):

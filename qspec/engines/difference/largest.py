@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import count
 from time import perf_counter
@@ -13,7 +13,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.deadline import NEVER, Deadline, OutOfTime
-from qspec.engines.difference.aligned_layers import Pair, pair
+from qspec.engines.difference.aligned_layers import Pair, pair, pair_bytes
 from qspec.engines.difference.attack import FIRST, LATER, Effort, attack, values
 from qspec.engines.difference.dual import Goal
 from qspec.engines.difference.output_rows import errors
@@ -75,6 +75,8 @@ class LargestError:
     parts: int
     """Parts of the box that were bounded."""
     seconds: float
+    limit: Reason | None = None
+    """MEMORY if the search ended because there was no room for more."""
 
     def to_dict(self) -> dict[str, object]:
         """Return everything as JSON values, schema `qspec.largest-error/1`; exact numbers stay exact."""
@@ -87,8 +89,8 @@ class LargestError:
 
     @property
     def reason(self) -> Reason | None:
-        """INCOMPLETE if the interval is open: time or the gap allowed ended it."""
-        return None if self.closed else Reason.INCOMPLETE
+        """INCOMPLETE if the interval is open because time or the gap allowed ended the search, MEMORY if memory did."""
+        return None if self.closed else self.limit or Reason.INCOMPLETE
 
     @property
     def closed(self) -> bool:
@@ -111,11 +113,17 @@ class Question:
     outputs: tuple[int, ...]
 
     @classmethod
-    def of(cls, fixed: Graph, real: RealGraph, lower: object, upper: object, outputs: Sequence[int] | None) -> Question:
-        """Check a question; raises UnsupportedError if the networks are no pair, SpecError on an empty box or on missing outputs."""
+    def of(
+        cls, fixed: Graph, real: RealGraph, lower: object, upper: object, outputs: Sequence[int] | None, deadline: Deadline = NEVER
+    ) -> Question:
+        """Check a question; raises UnsupportedError if the networks are no pair, SpecError on an empty box or on missing outputs.
+
+        Raises OutOfMemory where there is no room for the pair.
+        """
         if not isinstance(fixed, Graph) or not isinstance(real, RealGraph):  # pyright: ignore[reportUnnecessaryIsInstance]
             given = f"{type(fixed).__name__} and {type(real).__name__}"
             raise SpecError("an error is that of a quantised network against a real one", given=given, expected="Network and RealNetwork")
+        deadline.portion(pair_bytes(real), 1)
         both, first = pair(fixed, real), fixed.stages[0].layer
         if both is None or not isinstance(first, Input) or first.features:
             raise UnsupportedError(
@@ -149,20 +157,24 @@ def first_bounds(question: Question) -> ErrorBounds:
 def narrow(question: Question, seed: int, deadline: Deadline = NEVER) -> Iterator[LargestError]:
     """Yield the interval after the attack and the first bounds, after better ones, and after each round of cuts, until it is closed.
 
-    At the deadline it ends; the first interval, without a search for better multipliers if there is no time, comes in any case.
+    At the deadline it ends; the first interval, without a search for better multipliers if there is no time, comes in any case. Where
+    memory is short the last interval comes again with that reason; raises OutOfMemory where it is short for the first one.
     """
     began = perf_counter()
     goal = question.goal()
     run = _Largest(question, goal)
     run.attack(seed, deadline=deadline)
-    known = False
+    found = None
     try:
         for found in _narrowed(run, seed, deadline, began):
-            known = True
             yield found
     except OutOfTime:
-        if not known:
-            yield run.interval(*run.begin(0, climb=0), began)
+        if found is None:
+            yield run.interval(*run.begin(0, deadline.timeless(), climb=0), began)
+    except MemoryError:
+        if found is None:
+            raise
+        yield replace(found, limit=Reason.MEMORY)
 
 
 def _narrowed(run: _Largest, seed: int, deadline: Deadline, began: float) -> Iterator[LargestError]:

@@ -9,7 +9,8 @@ from typing import cast
 import numpy as np
 
 from qspec.compile.visitor import split_concave
-from qspec.engines.difference.aligned_layers import Pair, pair
+from qspec.deadline import NEVER, Deadline
+from qspec.engines.difference.aligned_layers import Pair, pair, pair_bytes
 from qspec.engines.difference.dual import Goal
 from qspec.ir.real import ExactArray, fractions
 from qspec.language.connectives import Conjunction, Formula
@@ -44,10 +45,11 @@ class Claim:
     strict: bool
 
 
-def read(spec: Property) -> Claim | None:
+def read(spec: Property, deadline: Deadline = NEVER) -> Claim | None:
     """Return what a property claims of two networks' outputs; None if it is about anything else, or they are no `Pair`.
 
-    The assumption is left to the box of the variable's codes, which it may only narrow.
+    The assumption is left to the box of the variable's codes, which it may only narrow. Raises OutOfTime, and OutOfMemory where there is no
+    room for the pair.
     """
     ours, theirs = occurrences((spec.then,), Output), occurrences((spec.then,), RealOutput)
     if spec.kind != "forall" or spec.reals or len(spec.variables) != 1 or not ours or not theirs:
@@ -58,7 +60,10 @@ def read(spec: Property) -> Claim | None:
     plain = all(len(o.application.arguments) == 1 and not o.application.parameters for o in (*ours, *theirs))
     same = plain and all(o.application.arguments[0] is variable for o in (*ours, *theirs))
     last = all(o.stage == fixed.stages[-1].name for o in ours) and all(o.stage == real.stages[-1].name for o in theirs)
-    found = pair(fixed, real) if alike and same and last else None
+    if not (alike and same and last):
+        return None
+    deadline.check(pair_bytes(real))
+    found = pair(fixed, real)
     rows = None if found is None else _formula(spec.then, found)
     if found is None or rows is None:
         return None

@@ -8,7 +8,7 @@ from qspec.arithmetic.integers import IntArray
 from qspec.deadline import NEVER, Deadline
 from qspec.engines.difference.aligned_layers import EXACT, Layer, Pair
 from qspec.engines.difference.ascent import ascend, start
-from qspec.engines.difference.dual import Both, Goal, Known, Part, know, tables, through
+from qspec.engines.difference.dual import NUMBERS, Both, Goal, Known, Part, know, row_bytes, tables, through
 from qspec.engines.difference.joint_bounds import Region, join
 from qspec.engines.difference.vertices import straight
 from qspec.engines.outward import Floats
@@ -16,6 +16,9 @@ from qspec.errors import UnsupportedError
 
 STAGES = (0, 12, 60)
 """Steps of ascent for the bounds of deep layers: first, if that leaves something open, and before anything is cut."""
+
+SIDES = 6
+"""Rows for each element: both ends of the quantised sum, of the real one, and of their difference."""
 
 
 def stages(pair: Pair) -> tuple[int, ...]:
@@ -27,7 +30,7 @@ def root(pair: Pair, low: Floats, high: Floats, steps: int = 0, deadline: Deadli
     """Return what is known of every layer for input codes from `low` to `high`, (inputs,).
 
     Bounds that the linear pieces of an activation depend on climb so many `steps`; of all others the first ones are good enough. Raises
-    UnsupportedError on sums of codes of 2^52 or more, OutOfTime at the deadline.
+    UnsupportedError on sums of codes of 2^52 or more, OutOfTime at the deadline, OutOfMemory where there is no room for a single element.
     """
     known: tuple[Known, ...] = ()
     reach = np.maximum(np.abs(low), np.abs(high))
@@ -53,8 +56,19 @@ def free_regions(known: tuple[Known, ...]) -> tuple[Region, ...]:
 def _bounds(
     pair: Pair, known: tuple[Known, ...], layer: Layer, weights: Both, box: Part, index: IntArray, steps: int, deadline: Deadline
 ) -> Region:
+    """Return bounds of the sums of some elements, of as many together as there is room for."""
+    each = SIDES * (row_bytes(known, box.low.shape[1]) + 8 * NUMBERS * layer.size)
+    count = deadline.portion(each, max(1, index.size))
+    parts = [index[k : k + count] for k in range(0, max(1, index.size), count)]
+    found = [_bounds_together(pair, known, layer, weights, box, part, steps, deadline) for part in parts]
+    return found[0] if len(found) == 1 else Region(*(np.concatenate(v, axis=1) for v in zip(*found, strict=True)))
+
+
+def _bounds_together(
+    pair: Pair, known: tuple[Known, ...], layer: Layer, weights: Both, box: Part, index: IntArray, steps: int, deadline: Deadline
+) -> Region:
     """Return bounds of the sums of some elements, each the minimum of one row of the dual."""
-    one, scale = np.eye(layer.size)[index], layer.scale[index][:, None]
+    one, scale = (np.arange(layer.size) == index[:, None]).astype(np.float64), layer.scale[index][:, None]
     none = np.zeros(one.shape)
     fixed, real = np.concatenate([one, none, one * scale]), np.concatenate([none, one, -one])
     rows = (np.concatenate([fixed, -fixed]), np.concatenate([real, -real]))

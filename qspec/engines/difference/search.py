@@ -17,7 +17,7 @@ import numpy as np
 from qspec.deadline import NEVER, Deadline
 from qspec.engines.difference.aligned_layers import Pair
 from qspec.engines.difference.ascent import ascend, start
-from qspec.engines.difference.dual import Both, Goal, Known, Part, Trace, tables
+from qspec.engines.difference.dual import OWN, Both, Goal, Known, Part, Trace, row_bytes, tables
 from qspec.engines.difference.joint_bounds import Region, consistent
 from qspec.engines.difference.root import free_regions, root
 from qspec.engines.difference.vertices import FEW
@@ -73,6 +73,7 @@ class Search:
     def __post_init__(self) -> None:
         regions = free_regions(self.known)
         rows = self.goal.constant.size
+        self.deadline.check(rows * row_bytes(self.known, self.low.size))
         box = Part(self.low[None], self.high[None], tables(self.known, regions))
         climbed = ascend(self.known, box, self.goal, start(self.known, regions, self.goal), self.climb, deadline=self.deadline)
         for row in range(rows):
@@ -96,9 +97,13 @@ class Search:
         return found
 
     def step(self, target: float) -> bool:
-        """Cut the worst parts below `target` and bound the halves; return whether any were left to cut."""
+        """Cut the worst parts below `target` and bound the halves; return whether any were left to cut.
+
+        Raises OutOfMemory if there is no room for the halves of one.
+        """
         worst: list[tuple[float, Piece]] = []
-        while self.heap and len(worst) < BATCH // 2 and self.heap[0][0] < target:
+        count = self.deadline.portion(2 * row_bytes(self.known, self.low.size, OWN), BATCH // 2)
+        while self.heap and len(worst) < count and self.heap[0][0] < target:
             bound, _, piece = heapq.heappop(self.heap)
             worst.append((bound, piece))
         if not worst:
@@ -176,7 +181,7 @@ class Search:
     def _inside(self, piece: Piece, low: Floats, high: Floats) -> Piece:
         """Return a piece with a smaller box, and what that says of its pairs."""
         regions: list[Region] = []
-        for old, own, now in zip(piece.regions, self.known, root(self.pair, low, high), strict=True):
+        for old, own, now in zip(piece.regions, self.known, root(self.pair, low, high, deadline=self.deadline.timeless()), strict=True):
             new = now.region.take(own.free)
             regions.append(Region(*((np.maximum, np.minimum)[k % 2](a, b) for k, (a, b) in enumerate(zip(old, new, strict=True)))))
         return piece._replace(low=low, high=high, regions=tuple(regions))

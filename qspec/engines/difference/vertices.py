@@ -21,6 +21,8 @@ from qspec.ir.staircase import Rescale, climb, reach, restricted
 
 FEW = 3
 """Steps up to which a staircase is taken as it is."""
+POINTS = 3 * (2 + 2 * FEW + 6)
+"""Candidates of an element."""
 CLOSE = 2.0**-30
 """Corners that are this close to an integer, relatively, belong to the steps on both sides of it."""
 
