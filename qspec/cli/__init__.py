@@ -15,7 +15,7 @@ from qspec.errors import InternalError, QspecError, SoundnessError
 if TYPE_CHECKING:
     from qspec.cli.outcome import Outcome
 
-MODULES = {"import": "import_", "verify-many": "many", "check-certificate": "certificate", "report": "page"}
+MODULES = {"import": "import_", "verify-many": "many", "check-certificate": "certificate", "report": "page", "any-order": "any_order"}
 """Where the code of a command is, if not in the module of its name."""
 FAILURE, USAGE, INTERRUPTED, CLOSED_PIPE = 4, 2, 130, 141
 

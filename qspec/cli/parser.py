@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from qspec.cli import runtime_options
-from qspec.cli.runtime_options import number
+from qspec.cli.runtime_options import limits, number
 
 STATUS = """\
 exit status:
@@ -99,7 +99,7 @@ def _verify(parser: Parser) -> None:
     )
     _presolve(parser)
     _query(parser)
-    _limits(parser)
+    limits(parser)
     _vacuous(parser)
 
 
@@ -128,7 +128,7 @@ def _verify_many(parser: Parser) -> None:
     parser.add_argument("--no-attack", dest="attack", action="store_false", help="do not search for a counterexample first")
     _presolve(parser)
     _query(parser)
-    _limits(parser)
+    limits(parser)
     _vacuous(parser)
     _gate(parser)
 
@@ -151,7 +151,7 @@ def _certify(parser: Parser) -> None:
     parser.add_argument("--workers", metavar="N", type=int, default=1, help="processes of the native engine (default: 1)")
     parser.add_argument("--plot", metavar="FILE.svg", help="draw the shares of each class")
     parser.add_argument("--certificates", metavar="FOLDER", help="prove samples that hold again, one by one, and keep checked certificates")
-    _limits(parser, "each open sample")
+    limits(parser, "each open sample")
     _gate(parser)
 
 
@@ -164,7 +164,7 @@ def _radius(parser: Parser) -> None:
     parser.add_argument("--solver", metavar="NAME", help="who decides; see `qspec solvers` (default: as for verify)")
     parser.add_argument("--no-attack", dest="attack", action="store_false", help="do not search for counterexamples first")
     _query(parser)
-    _limits(parser, "all verdicts on a property together")
+    limits(parser, "all verdicts on a property together")
     _vacuous(parser)
 
 
@@ -173,7 +173,7 @@ def _compare(parser: Parser) -> None:
     parser.add_argument("--solvers", metavar="A,B,…", default="", help="who is asked (default: every SMT solver that is installed)")
     parser.add_argument("--attack", action="store_true", help="search for a counterexample first; may leave solvers nothing to do")
     _query(parser)
-    _limits(parser)
+    limits(parser)
     _vacuous(parser)
 
 
@@ -184,7 +184,7 @@ def _sweep(parser: Parser) -> None:
     parser.add_argument("--store", metavar="FILE.jsonl", help="keep every result there at once, and do not ask again what it settles")
     parser.add_argument("--plot", "--figure", dest="figure", metavar="FILE.svg", help="draw verdicts and accuracy against bits")
     parser.add_argument("--workers", metavar="N", type=int, help="processes that share the queries (default: one for each core)")
-    _limits(parser)
+    limits(parser)
     _vacuous(parser)
 
 
@@ -219,7 +219,7 @@ def _vnnlib(parser: Parser) -> None:
     parser.add_argument("--solver", metavar="NAME", default="delta", help="who decides reals; see `qspec solvers` (default: delta)")
     parser.add_argument("--theory", metavar="T", help="real, QF_LRA, … (default: what suits the solver best)")
     parser.add_argument("--delta", metavar="D", type=float, default=1e-3, help="by how much UNKNOWN may miss the property (default: 0.001)")
-    _limits(parser)
+    limits(parser)
     _vacuous(parser)
 
 
@@ -318,21 +318,9 @@ def _param(parser: Parser) -> None:
     )
 
 
-def _limits(parser: Parser, what: str = "each verdict") -> None:
-    parser.add_argument("--timeout", metavar="SECONDS", type=number, default=60.0, help=f"limit for {what}, or none (default: 60)")
-    parser.add_argument("--memory", metavar="MIB", type=_whole, default=8192, help="limit for what is held, or none (default: 8192)")
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of searches and solvers (default: 0)")
-
-
 def _json(parser: Parser) -> None:
     parser.add_argument("--json", metavar="FILE", help="write what was found as JSON too; - for stdout, the text then goes to stderr")
 
-
-def _whole(text: str) -> int | None:
-    return None if text == "none" else int(text)
-
-
-_whole.__name__ = "number of MiB"  # argparse: "invalid number of MiB value: …"
 
 COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "verify": ("decide properties; the first line printed is the verdict", _verify),
@@ -348,6 +336,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "check-certificate": ("check a proof again, with integers alone; status 0 if it is right", _check_certificate),
     "agree": ("run a quantised file in its real runtime and here, and compare every tensor", runtime_options.agree),
     "flips": ("decide whether two runtimes of a file can part near each input", runtime_options.flips),
+    "any-order": ("decide a claim about an ONNX file for every order of its float32 sums", runtime_options.any_order),
     "lint": ("say what is wrong with a quantised file, or likely to be", runtime_options.lint),
     "import": ("write a network of another format as a .qspec file", _import),
     "evaluate": ("run codes through a network", _evaluate),
@@ -388,6 +377,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "net.tflite --inputs images.npy --radius 0 1",
         "net.tflite --between tflm xnnpack --inputs x.npz --tolerance 2",
     ),
+    "any-order": ("net.onnx claim.py", "net.onnx claims.py:robust --timeout 300"),
     "lint": ("net.tflite", "net.tflite --twin net.h5 --inputs images.npy --json findings.json"),
     "import": ("net.onnx -o net.qspec", "net.tflite --semantics xnnpack -o net.qspec"),
     "evaluate": ("net.qspec images.npy -o outputs.npy", "net.tflite images.npy --semantics xnnpack -o outputs.npy"),

@@ -1,4 +1,4 @@
-"""The options of commands about files of runtimes: `agree`, `flips`, `lint`."""
+"""The options of commands about files of runtimes: `agree`, `flips`, `any-order`, `lint`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,20 @@ def number(text: str) -> float | None:
 
 
 number.__name__ = "number of seconds"  # argparse: "invalid number of seconds value: …"
+
+
+def whole(text: str) -> int | None:
+    return None if text == "none" else int(text)
+
+
+whole.__name__ = "number of MiB"  # argparse: "invalid number of MiB value: …"
+
+
+def limits(parser: ArgumentParser, what: str = "each verdict") -> None:
+    """Add the options of what a run may use."""
+    parser.add_argument("--timeout", metavar="SECONDS", type=number, default=60.0, help=f"limit for {what}, or none (default: 60)")
+    parser.add_argument("--memory", metavar="MIB", type=whole, default=8192, help="limit for what is held, or none (default: 8192)")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of searches and solvers (default: 0)")
 
 
 def agree(parser: ArgumentParser) -> None:
@@ -37,6 +51,13 @@ def flips(parser: ArgumentParser) -> None:
     parser.add_argument("--layers", action="store_true", help="also show how far each tensor can drift near the first input")
     parser.add_argument("--timeout", metavar="SECONDS", type=number, default=5.0, help="limit for each input, or none (default: 5)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of searches (default: 0)")
+
+
+def any_order(parser: ArgumentParser) -> None:
+    """Add the options of `qspec any-order`."""
+    parser.add_argument("file", metavar="FILE.onnx", help="quantised .onnx file")
+    parser.add_argument("claim", metavar="FILE.py[:NAME]", help="defines a function of inputs and outputs that returns a qs.forall(…)")
+    limits(parser, "the claim")
 
 
 def lint(parser: ArgumentParser) -> None:

@@ -25,6 +25,7 @@ from qspec.lowering.evaluate import trace
 from qspec.readers.onnx_quantized import TensorOfCodes, read_enclosed_onnx, read_quantized_tensors, roundings
 from qspec.solver import Limits
 from qspec.support import checks
+from qspec.support.plain import document
 from qspec.verify.decide import falsify, verify
 from qspec.verify.options import LimitOptions, limits_of
 from qspec.verify.result import Result, Verdict
@@ -50,6 +51,10 @@ class AnyOrder:
     outputs: tuple[IntArray, ...] = ()
     detail: str = ""
     result: Result | None = field(default=None, repr=False)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return everything but the result as JSON values, schema `qspec.any-order/1`; exact numbers stay exact."""
+        return document(replace(self, result=None), "qspec.any-order/1")
 
     def __str__(self) -> str:
         about = f"{self.verdict.name} under {self.semantics}, {self.roundings} rounding errors not known"

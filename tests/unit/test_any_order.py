@@ -7,6 +7,7 @@ import pytest
 from onnx import TensorProto, save
 
 import qspec as qs
+from qspec.cli import main
 from qspec.conformance import any_order as module
 from qspec.conformance.ort_runtime import run_onnx
 from qspec.lowering.evaluate import trace
@@ -155,3 +156,18 @@ def test_a_claim_is_a_function_that_returns_a_property_of_all_inputs(rounded):
         qs.any_order(rounded, 3)  # pyright: ignore[reportArgumentType]
     with pytest.raises(qs.SpecError, match=r"qs.forall"):
         qs.any_order(rounded, lambda x, y: qs.exists(x, then=qs.linf(y.code) <= 3))
+
+
+def test_the_command_asks_the_function_that_is_named(rounded, tmp_path, capsys):
+    (tmp_path / "claims.py").write_text(
+        "import qspec as qs\n"
+        "def within(x, y): return qs.forall(x, then=qs.all(y.code <= 127))\n"
+        "def beyond(x, y): return qs.forall(x, then=qs.all(y.code <= -128))\n"
+    )
+    asked = ["any-order", str(rounded), f"{tmp_path}/claims.py:within", "--timeout", "20"]
+    assert main(asked) == 0
+    assert capsys.readouterr().out.startswith("HOLDS\n")
+    assert main([*asked[:2], f"{tmp_path}/claims.py:beyond"]) == 1
+    assert "outputs = " in capsys.readouterr().out
+    assert main([*asked[:2], f"{tmp_path}/claims.py"]) == 2
+    assert "within, beyond" in capsys.readouterr().err

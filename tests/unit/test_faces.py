@@ -175,6 +175,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "check-certificate": ("proof", "net.qspec", "spec.py"),
     "agree": ("net.tflite", "--samples", "2", "--runtime", "litert-reference", "--semantics", "litert-reference"),
     "flips": ("net.tflite", "--inputs", "codes.npy", "--radius", "0", "--no-replay"),
+    "any-order": ("qdq.onnx", "claim.py"),
     "lint": ("net.tflite",),
     "import": ("net.onnx", "-o", "other.qspec"),
     "evaluate": ("net.tflite", "codes.npy", "--semantics", "xnnpack", "-o", "out.npy"),
@@ -201,6 +202,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         + "(assert (>= Y_0 3))"
     )
     qs.to_tflite(qs.quantize_int8(REAL, [[1.0, 2.0], [-3.0, 4.0]]), folder / "net.tflite")
+    to_even = qs.Fixed(8, 3, rounding=qs.Rounding.RND_CONV)
+    small = qs.Dense(qs.Tensor(np.array([[3, -2], [1, 5]]), qs.Fixed(4, 2)), output=to_even)
+    qs.to_onnx(qs.Sequential(qs.Input((2,), qs.Fixed(4, 2)), small), folder / "qdq.onnx", style="qdq")
+    (folder / "claim.py").write_text("import qspec as qs\ndef bounded(x, y): return qs.forall(x, then=qs.linf(y.code) <= 200)\n")
     return folder
 
 
