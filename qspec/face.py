@@ -239,9 +239,9 @@ class RealNetwork(RealGraph):
         another, each making up on `values` for what those before it lost ("compensated"). Raises ShapeError if values do not fit,
         FormatError on no format, and SpecError on other malformed arguments. See `qspec.quantization.calibrate`.
         """
-        from qspec.quantization.calibrate import Settings, calibrated
+        from qspec.quantization.calibrate import CalibrationSettings, calibrated
 
-        return calibrated(self, values, input, Settings(per, scales, headroom, rounding, overflow, weights), Network)
+        return calibrated(self, values, input, CalibrationSettings(per, scales, headroom, rounding, overflow, weights), Network)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the network to a file (see `qspec.files.real_file`); raises ModelFileError if that fails."""

@@ -16,7 +16,7 @@ from data import Dataset
 from qspec import Fixed
 from qspec.training import Architecture, Augmentation, Phase, train
 from qspec.training.checkpoint import Row
-from qspec.training.layers import Layer, Parameters, Scaling, forward, initial, stored
+from qspec.training.layers import DataScaling, Layer, Parameters, forward, initial, stored
 from qspec_models import StandardQuery
 
 Task = Literal["classification", "regression"]
@@ -103,7 +103,7 @@ def real_parameters(recipe: Recipe, dataset: Dataset, key: jax.Array) -> Paramet
     return stored(recipe.layers, _real(recipe, dataset, scaling, start, first), scaling, quantized=False)
 
 
-def _real(recipe: Recipe, dataset: Dataset, scaling: Scaling | None, start: jax.Array, draws: jax.Array) -> Parameters:
+def _real(recipe: Recipe, dataset: Dataset, scaling: DataScaling | None, start: jax.Array, draws: jax.Array) -> Parameters:
     return _phase(recipe, dataset, scaling, initial(recipe.layers, dataset.train[0].shape[1:], start), draws, quantized=False)
 
 
@@ -127,15 +127,15 @@ def _by_phases(recipe: Recipe, dataset: Dataset, file: Path | None) -> Fitted:
     return Fitted(done.values, None, done.history)
 
 
-def standardization(recipe: Recipe, dataset: Dataset) -> Scaling:
+def standardization(recipe: Recipe, dataset: Dataset) -> DataScaling:
     """Return the mean and deviation of flat training inputs, and the deviation of what is regressed."""
     inputs = dataset.train[0] * 2.0**-recipe.format.frac
     unit = float(dataset.train[1].std()) if recipe.task == "regression" else 1.0
-    return Scaling(inputs.mean(axis=0).astype(np.float32), inputs.std(axis=0).astype(np.float32), unit)
+    return DataScaling(inputs.mean(axis=0).astype(np.float32), inputs.std(axis=0).astype(np.float32), unit)
 
 
 def _phase(
-    recipe: Recipe, dataset: Dataset, scaling: Scaling | None, parameters: Parameters, key: jax.Array, *, quantized: bool
+    recipe: Recipe, dataset: Dataset, scaling: DataScaling | None, parameters: Parameters, key: jax.Array, *, quantized: bool
 ) -> Parameters:
     """Run one phase: Adam with decoupled weight decay (Loshchilov & Hutter 2019) and a cosine schedule down to zero."""
     inputs, targets = jnp.asarray(dataset.train[0], jnp.float32), jnp.asarray(dataset.train[1])

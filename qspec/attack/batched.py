@@ -14,7 +14,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray
 from qspec.attack.compiled import Attack
-from qspec.attack.gradient import FIRST_STEP, MOMENTUM, Arrays, Target, gradient_of, judged
+from qspec.attack.gradient import FIRST_STEP, MOMENTUM, ClimbArrays, Target, gradient_of, judged
 from qspec.bounds.interval import bound
 from qspec.deadline import NEVER, Deadline
 from qspec.evaluate import device, sharding
@@ -35,7 +35,7 @@ class Ascent(NamedTuple):
 
 
 @device.compiled
-def projected_gradient(target: Target, arrays: Arrays, points: jax.Array, aims: jax.Array, total: jax.Array) -> Ascent:
+def projected_gradient(target: Target, arrays: ClimbArrays, points: jax.Array, aims: jax.Array, total: jax.Array) -> Ascent:
     """Take `total` gradient steps from points (batch, size), within the boxes of `arrays`, of the same shape."""
 
     def one(number: jax.Array, r: Ascent) -> Ascent:

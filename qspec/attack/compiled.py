@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from qspec.arithmetic.integers import IntArray
 from qspec.attack.aims import FREE, disjunctions
-from qspec.attack.flat_inputs import Box
-from qspec.attack.gradient import Arrays, Climb, Target, ascend, draw_moves, leaders, polish, start
+from qspec.attack.flat_inputs import FlatBox
+from qspec.attack.gradient import Climb, ClimbArrays, Target, ascend, draw_moves, leaders, polish, start
 from qspec.attack.greedy import draw
 from qspec.attack.smooth_program import cut, relax
 from qspec.bounds.interval import Interval
@@ -39,16 +39,16 @@ _compiled: set[tuple[Target, int]] = set()
 class Attack:
     """A query made ready for the device."""
 
-    box: Box
+    box: FlatBox
     target: Target
-    arrays: Arrays
+    arrays: ClimbArrays
     options: list[IntArray]
     """For each disjunction of the goal the members that bounds leave open."""
 
     @classmethod
     def prepare(cls, query: Query, known: Sequence[Interval]) -> Attack:
         """Plan the exact and the relaxed programs; raises UnsupportedError where exact evaluation does not fit 64 bits."""
-        box = Box.of(query)
+        box = FlatBox.of(query)
         nodes = tuple(sorted(formula_nodes(query.goal)))
         frontier, rest = cut(query.program, nodes, known)
         exact = make_plan(query.program, nodes + frontier)
@@ -63,7 +63,7 @@ class Attack:
             ends = box.lower.astype(dtype), box.upper.astype(dtype)
             groups = device.all_to_device([*exact.parameters, *tail_arrays, *relaxed_arrays, ends, scales])
         first, second = len(exact.parameters), len(exact.parameters) + len(tail_arrays)
-        arrays = Arrays(groups[:first], groups[first:second], groups[second:-2], groups[-2][0], groups[-2][1], groups[-1])
+        arrays = ClimbArrays(groups[:first], groups[first:second], groups[second:-2], groups[-2][0], groups[-2][1], groups[-1])
         return cls(box, target, arrays, disjunctions(query.goal, known))
 
     def is_compiled(self, restarts: int) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray, shrink
 from qspec.attack.descents import DEAR
-from qspec.attack.flat_inputs import Box
+from qspec.attack.flat_inputs import FlatBox
 from qspec.attack.greedy import draw, first_solution, greedy_walk
 from qspec.attack.hunt import Hunt
 from qspec.bounds.interval import bound, decide
@@ -48,7 +48,7 @@ def falsify(
     The deadline is looked at between batches; without one equal seeds give equal answers.
     Every answer has been checked by the reference evaluator; raises SoundnessError if that finds a solution of the device to be none.
     """
-    search = Search(query, seed, deadline)
+    search = Falsification(query, seed, deadline)
     found = search.simply(SIMPLE_WORK)
     if found is None:
         found = search.compiled(restarts, rounds)
@@ -63,7 +63,7 @@ def turns(query: Query, deadline: Deadline, *, seed: int) -> Callable[..., dict[
     What it spends on simple means grows with the time since this call; once that is long, and enough is left, an attack is compiled.
     """
     began = deadline.clock()
-    search = Search(query, seed, deadline)
+    search = Falsification(query, seed, deadline)
     spent, fresh = 0.0, True
 
     def turn(seconds: float | None = None) -> dict[str, IntArray] | None:
@@ -83,12 +83,12 @@ def turns(query: Query, deadline: Deadline, *, seed: int) -> Callable[..., dict[
     return turn
 
 
-class Search:
+class Falsification:
     """A search of one query under way."""
 
     def __init__(self, query: Query, seed: int, deadline: Deadline) -> None:
         self.query, self.seed, self.deadline = query, seed, deadline
-        self.box = Box.of(query)
+        self.box = FlatBox.of(query)
         self.known = bound(query.program)
         self.work = sum(multiplications(query.program))
         self.attacked = False
@@ -133,7 +133,7 @@ class Search:
         return greedy_walk(self.query, self.box, rng, walkers=16, moves=16, steps=64, deadline=deadline) if point is None else point
 
 
-def _listed(query: Query, box: Box) -> IntArray | None:
+def _listed(query: Query, box: FlatBox) -> IntArray | None:
     """Look at all points of a small box, those far apart first, in portions that grow."""
     order = np.argsort(np.arange(box.points) * GOLDEN % 1, kind="stable")
     first, size = 0, FEW
@@ -145,7 +145,7 @@ def _listed(query: Query, box: Box) -> IntArray | None:
     return None
 
 
-def _checked(query: Query, box: Box, point: IntArray | None) -> dict[str, IntArray] | None:
+def _checked(query: Query, box: FlatBox, point: IntArray | None) -> dict[str, IntArray] | None:
     if point is None:
         return None
     assignment = box.split(shrink(point))

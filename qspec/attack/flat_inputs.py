@@ -13,7 +13,7 @@ from qspec.ir.integer import Query
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Box:
+class FlatBox:
     """All assignments of a query: `lower <= x <= upper` for the elements of every input in the order of the program."""
 
     names: tuple[str, ...]
@@ -22,7 +22,7 @@ class Box:
     upper: IntArray
 
     @classmethod
-    def of(cls, query: Query) -> Box:
+    def of(cls, query: Query) -> FlatBox:
         inputs = query.inputs.values()
         lower, upper = (
             shrink(np.concatenate([np.zeros(0, dtype=object), *(end.astype(object) for end in ends)]))

@@ -21,7 +21,7 @@ from jax import lax
 from qspec.attack.margin import score, truth
 from qspec.evaluate import device
 from qspec.evaluate.jax_kernels import execute
-from qspec.evaluate.kernels import Plan
+from qspec.evaluate.kernels import KernelPlan
 from qspec.ir.integer import Formula
 
 HostArray = npt.NDArray[Any]
@@ -45,14 +45,14 @@ class Target:
     `goal` reads the nodes of the goal by place, and `slots` says where each input lies in the vector of free integers.
     """
 
-    exact: Plan
-    tail: Plan
-    relaxed: Plan
+    exact: KernelPlan
+    tail: KernelPlan
+    relaxed: KernelPlan
     goal: Formula
     slots: tuple[tuple[int, int], ...]
 
 
-class Arrays(NamedTuple):
+class ClimbArrays(NamedTuple):
     """What does not shape it: the parameters of the plans, the box, and one scale per node of the goal."""
 
     exact: Sequence[Sequence[jax.Array]]
@@ -105,7 +105,7 @@ def draw_moves(rng: np.random.Generator, steps: int, climb: Climb) -> Draws:
 
 
 @device.compiled
-def ascend(target: Target, arrays: Arrays, climb: Climb, until: jax.Array, total: jax.Array) -> Climb:
+def ascend(target: Target, arrays: ClimbArrays, climb: Climb, until: jax.Array, total: jax.Array) -> Climb:
     """Take gradient steps up to step number `until` of `total`, or until a point makes the goal true; steps shrink to single codes."""
 
     def one(c: Climb) -> Climb:
@@ -121,7 +121,7 @@ def ascend(target: Target, arrays: Arrays, climb: Climb, until: jax.Array, total
 
 
 @device.compiled
-def polish(target: Target, arrays: Arrays, climb: Climb, until: jax.Array, draws: Draws) -> Climb:
+def polish(target: Target, arrays: ClimbArrays, climb: Climb, until: jax.Array, draws: Draws) -> Climb:
     """Move every best point to the best of its neighbours, up to step number `until`, or until a point makes the goal true.
 
     Neighbours differ in coordinates that the gradient ranks first (one, two or the first few of them at a bound, or one by a single
@@ -156,7 +156,7 @@ def _neighbourhood(count: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.
 
 
 def _ranked_moves(
-    arrays: Arrays, points: jax.Array, gradient: jax.Array, masks: npt.NDArray[np.float32], near: npt.NDArray[np.bool_]
+    arrays: ClimbArrays, points: jax.Array, gradient: jax.Array, masks: npt.NDArray[np.float32], near: npt.NDArray[np.bool_]
 ) -> jax.Array:
     room = (jnp.where(gradient > 0, arrays.upper, arrays.lower) - points).astype(jnp.float32)
     _, ranked = lax.top_k(jnp.abs(gradient * room), masks.shape[1])
@@ -166,7 +166,7 @@ def _ranked_moves(
     return jnp.round(device.contract("bnk,bks->bns", moves, places)).astype(points.dtype)
 
 
-def _random_moves(arrays: Arrays, points: jax.Array, draws: Draws, row: jax.Array) -> jax.Array:
+def _random_moves(arrays: ClimbArrays, points: jax.Array, draws: Draws, row: jax.Array) -> jax.Array:
     coordinate = draws.coordinates[row]
     width = (arrays.upper - arrays.lower)[coordinate]
     goal = arrays.lower[coordinate] + jnp.round(draws.places[row] * width).astype(points.dtype)
@@ -178,7 +178,7 @@ def _inputs(target: Target, points: jax.Array) -> tuple[jax.Array, ...]:
     return tuple(points[:, first:last] for first, last in target.slots)
 
 
-def gradient_of(target: Target, arrays: Arrays, points: jax.Array, aims: jax.Array) -> jax.Array:
+def gradient_of(target: Target, arrays: ClimbArrays, points: jax.Array, aims: jax.Array) -> jax.Array:
     """Return the slope of the relaxed score of each point."""
 
     def total(x: jax.Array) -> jax.Array:
@@ -188,7 +188,7 @@ def gradient_of(target: Target, arrays: Arrays, points: jax.Array, aims: jax.Arr
     return jnp.nan_to_num(device.slope(total, points.astype(jnp.float32)))
 
 
-def judged(target: Target, arrays: Arrays, points: jax.Array, aims: jax.Array) -> tuple[jax.Array, jax.Array]:
+def judged(target: Target, arrays: ClimbArrays, points: jax.Array, aims: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Return score and truth of the goal at each point."""
     values = _full(execute(target.exact, arrays.exact, _inputs(target, points)), len(points))
     frontier = [v.astype(jnp.float32) for v in values[len(arrays.scales) :]]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qspec.arithmetic.integers import IntArray
-from qspec.attack.flat_inputs import Box
+from qspec.attack.flat_inputs import FlatBox
 from qspec.deadline import Deadline
 from qspec.ir.integer import All, And, Any, Formula, Or, Query, Truth
 from qspec.ir.reference import blocks, evaluate, holds
@@ -17,7 +17,7 @@ from qspec.ir.reference import blocks, evaluate, holds
 Floats = npt.NDArray[np.float64]
 
 
-def draw(box: Box, rng: np.random.Generator, count: int) -> IntArray:
+def draw(box: FlatBox, rng: np.random.Generator, count: int) -> IntArray:
     """Return random points of a box, half of them corners, after its centre, its lower and its upper corner; shape (count, size)."""
     lower, upper = box.lower, box.upper
     corners = np.where(rng.random((count, box.size)) < 0.5, lower, upper)
@@ -35,14 +35,14 @@ def _uniform(rng: np.random.Generator, lower: IntArray, upper: IntArray, shape: 
     return lower + (upper.astype(object) - lower) * ticks // (2**62 - 1)
 
 
-def first_solution(query: Query, box: Box, points: IntArray) -> IntArray | None:
+def first_solution(query: Query, box: FlatBox, points: IntArray) -> IntArray | None:
     """Return the first of some points, shape (count, size), that makes the goal true."""
     found = np.flatnonzero(_judge(query, box, points)[1])
     return points[found[0]] if found.size else None
 
 
 def greedy_walk(
-    query: Query, box: Box, rng: np.random.Generator, *, walkers: int, moves: int, steps: int, deadline: Deadline
+    query: Query, box: FlatBox, rng: np.random.Generator, *, walkers: int, moves: int, steps: int, deadline: Deadline
 ) -> IntArray | None:
     """Return a solution met on greedy random walks, or None.
 
@@ -65,7 +65,7 @@ def greedy_walk(
     return at[np.flatnonzero(solved)[0]] if np.any(solved) else None
 
 
-def _neighbours(box: Box, rng: np.random.Generator, at: IntArray, moves: int) -> IntArray:
+def _neighbours(box: FlatBox, rng: np.random.Generator, at: IntArray, moves: int) -> IntArray:
     """Return points (walkers, moves, size) that differ from each walker in one or two coordinates."""
     walkers, size = at.shape
     around = np.repeat(at[:, None, :], moves, axis=1)
@@ -81,7 +81,7 @@ def _neighbours(box: Box, rng: np.random.Generator, at: IntArray, moves: int) ->
     return around
 
 
-def _judge(query: Query, box: Box, points: IntArray) -> tuple[Floats, IntArray]:
+def _judge(query: Query, box: FlatBox, points: IntArray) -> tuple[Floats, IntArray]:
     """Return score and truth of the goal at each point."""
     scores, solved = np.zeros(len(points)), np.zeros(len(points), dtype=np.bool_)
     for rows in blocks(query.program, len(points)):

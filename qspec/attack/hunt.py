@@ -8,7 +8,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray, shrink
 from qspec.attack.descents import DEAR, descents
-from qspec.attack.flat_inputs import Box
+from qspec.attack.flat_inputs import FlatBox
 from qspec.attack.linear_floats import Floats
 from qspec.attack.means import Scene, Stream, climbs, pointed, rows, walks
 from qspec.attack.smooth import Smooth
@@ -49,7 +49,7 @@ class Hunt:
     @classmethod
     def of(cls, query: Query, known: list[Interval], work: int, seed: int) -> Hunt | None:
         """Make a query ready, one evaluation of which takes so many multiplications; None if floats do not hold its values."""
-        box = Box.of(query)
+        box = FlatBox.of(query)
         smooth = Smooth.of(query, known, box)
         return cls(query, Scene(smooth, box, max(1, work), np.random.default_rng(seed))) if smooth.exact and box.size else None
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray
 from qspec.attack.aims import FREE
-from qspec.attack.flat_inputs import Box
+from qspec.attack.flat_inputs import FlatBox
 from qspec.attack.linear_floats import Floats
-from qspec.attack.smooth import Looked, Smooth
+from qspec.attack.smooth import Smooth, SmoothScores
 
 MOMENTUM = 0.75
 STEPS = 16
@@ -42,7 +42,7 @@ class Scene:
     """What all means share: the query in floats, its box, a source of chance, the work done, and the best points so far."""
 
     smooth: Smooth
-    box: Box
+    box: FlatBox
     work: int
     """Multiplications of one evaluation, about."""
     rng: np.random.Generator
@@ -58,7 +58,7 @@ class Scene:
         self.lower, self.upper = (e.astype(self.smooth.dtype) for e in (self.box.lower, self.box.upper))
         self.best, self.scores = np.zeros((0, self.box.size), self.smooth.dtype), np.zeros(0)
 
-    def look(self, points: Floats, aims: IntArray | None = None, *, slopes: bool = False) -> Looked:
+    def look(self, points: Floats, aims: IntArray | None = None, *, slopes: bool = False) -> SmoothScores:
         """Evaluate points and keep account."""
         self.spent += (LOOK + len(points) * (self.work + ELEMENT * self.box.size)) * (3 if slopes else 1)
         self.looks += len(points)
@@ -103,7 +103,7 @@ class Scene:
         return aims
 
 
-def hits(points: Floats, looked: Looked) -> Floats | None:
+def hits(points: Floats, looked: SmoothScores) -> Floats | None:
     """Return the points that make the goal true, if there are any."""
     return points[looked.solved] if np.any(looked.solved) else None
 
@@ -213,6 +213,6 @@ def _neighbours(scene: Scene, at: Floats) -> Floats:
     return around
 
 
-def _slopes(looked: Looked) -> Floats:
+def _slopes(looked: SmoothScores) -> Floats:
     assert looked.slopes is not None
     return looked.slopes

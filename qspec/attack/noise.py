@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from qspec.attack.aims import FREE
-from qspec.attack.flat_inputs import Box
+from qspec.attack.flat_inputs import FlatBox
 from qspec.attack.smooth import Smooth
 from qspec.bounds.interval import Interval
 from qspec.ir.integer import Query, Staircase
@@ -23,7 +23,7 @@ def noise(query: Query, known: list[Interval]) -> float:
 
     `known` are bounds of all nodes: codes that they fix make no noise. The result is 0 where nothing rounds, and infinite without a margin.
     """
-    box = Box.of(query)
+    box = FlatBox.of(query)
     smooth = Smooth.of(query, known, box)
     lower, upper = (e.astype(smooth.dtype) for e in (box.lower, box.upper))
     centre = np.floor((lower + upper) / 2)[None]

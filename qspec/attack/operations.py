@@ -45,13 +45,13 @@ def in_numpy(node: Node, place: slice, dtype: npt.DTypeLike) -> Operation:
         case Input():
             return Read(place)
         case Affine(terms, bias):
-            return Sum(tuple(in_floats(m, dtype) for m, _ in terms), bias.astype(dtype), bool(np.any(bias)))
+            return AffineSum(tuple(in_floats(m, dtype) for m, _ in terms), bias.astype(dtype), bool(np.any(bias)))
         case Staircase(_, steps):
-            return Ramp.of(steps, dtype) if isinstance(steps, Rescale) else Listed.climbing(steps, dtype)
+            return EvenSteps.of(steps, dtype) if isinstance(steps, Rescale) else Listed.climbing(steps, dtype)
         case Table(_, first, values):
             return Listed.of(first, values, dtype)
         case Product():
-            return Times()
+            return Multiply()
         case Maximum():
             return Greatest(node.members)
         case Wrap(_, width, signed):
@@ -81,7 +81,7 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sum:
+class AffineSum:
     """A bias and maps of arguments."""
 
     maps: tuple[Map, ...]
@@ -105,7 +105,7 @@ class Sum:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ramp:
+class EvenSteps:
     """An even staircase, `clip(round(rate * a + offset))`; codes are computed in doubles, lines and slopes in floats of one kind."""
 
     rate: Floats
@@ -117,7 +117,7 @@ class Ramp:
     upper: Floats | None
 
     @classmethod
-    def of(cls, steps: Rescale, dtype: npt.DTypeLike) -> Ramp:
+    def of(cls, steps: Rescale, dtype: npt.DTypeLike) -> EvenSteps:
         d = steps.denominator.astype(np.float64)
         ends = (None if e is None else e.astype(dtype) for e in (steps.lower, steps.upper))
         fine = (steps.numerator / d).astype(np.float64), (steps.offset / d).astype(np.float64)
@@ -195,7 +195,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Times:
+class Multiply:
     """A product of two arguments."""
 
     def values(self, x: Sequence[Floats]) -> Floats:

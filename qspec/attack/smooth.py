@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from qspec.arithmetic.integers import IntArray, magnitude
 from qspec.attack.aims import FREE, Pull, disjunctions, scored
-from qspec.attack.flat_inputs import Box
+from qspec.attack.flat_inputs import FlatBox
 from qspec.attack.inner import inner
 from qspec.attack.linear_floats import Floats
 from qspec.attack.operations import Operation, in_numpy
@@ -30,7 +30,7 @@ ROUGH = 2**28
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Looked:
+class SmoothScores:
     """What was seen at points: their scores (batch,), whether the goal is true there, and the slopes of the scores if asked for."""
 
     scores: Floats
@@ -57,7 +57,7 @@ class Smooth:
     """Nodes of the program."""
 
     @classmethod
-    def of(cls, query: Query, known: list[Interval], box: Box) -> Smooth:
+    def of(cls, query: Query, known: list[Interval], box: FlatBox) -> Smooth:
         """Prepare the part of a goal that bounds leave open."""
         goal = conjunction([c for c in conjuncts(query.goal) if decide(c, known) is not True])
         nodes = tuple(sorted(formula_nodes(goal)))
@@ -80,13 +80,13 @@ class Smooth:
         """Return whether the goal is true at points, (batch, size), and nothing more."""
         return self._truth(self._values(points))
 
-    def look(self, points: Floats, aims: IntArray | None = None, *, slopes: bool = False) -> Looked:
+    def look(self, points: Floats, aims: IntArray | None = None, *, slopes: bool = False) -> SmoothScores:
         """Evaluate points, (batch, size), each with an aim for every disjunction, (batch, disjunctions), if told."""
         aims = np.full((len(points), len(self.options)), FREE) if aims is None else aims
         values = self._values(points)
         lines = self._lines(values)
         scores, pull = scored(self.goal, {**values, **lines}, self.scales, aims)
-        return Looked(scores, self._truth(values), self._slopes(values, lines, pull, points) if slopes else None)
+        return SmoothScores(scores, self._truth(values), self._slopes(values, lines, pull, points) if slopes else None)
 
     def sensitivities(self, points: Floats, aims: IntArray) -> tuple[float, dict[int, Floats]]:
         """Return the score of one point, (1, size), and its slopes by node, (1, size of the node)."""

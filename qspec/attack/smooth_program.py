@@ -12,7 +12,18 @@ from qspec.arithmetic.rounding import Rounding
 from qspec.attack.inner import inner
 from qspec.bounds.interval import Interval
 from qspec.evaluate.choose_kernels import HostParameters
-from qspec.evaluate.kernels import Add, Greatest, Kernel, Multiply, Plan, Polyline, Ramp, Read, Step, Turn
+from qspec.evaluate.kernels import (
+    AddKernel,
+    ClampKernel,
+    InputKernel,
+    Kernel,
+    KernelPlan,
+    KernelStep,
+    MaximumKernel,
+    Multiply,
+    Polyline,
+    WrapKernel,
+)
 from qspec.evaluate.maps import real_map
 from qspec.ir.integer import Affine, Input, Maximum, Product, Program, Staircase, Table, Wrap, arguments, needed
 from qspec.ir.staircase import Rescale, Steps, climb
@@ -23,18 +34,18 @@ LEAK = 0.05
 """Slope of a saturated element, as a share of its slope elsewhere."""
 
 
-def relax(program: Program, nodes: tuple[int, ...], known: Sequence[Interval]) -> tuple[Plan, tuple[HostParameters, ...]]:
+def relax(program: Program, nodes: tuple[int, ...], known: Sequence[Interval]) -> tuple[KernelPlan, tuple[HostParameters, ...]]:
     """Return a plan of relaxed kernels for these nodes, reading float32 inputs, and its arrays.
 
     `known` are the intervals of all nodes, below `2**62`. Staircases become ramps or polylines, in the manner of straight-through
     estimators (Bengio, Léonard, Courville 2013) with a small slope outside saturation.
     """
-    steps: list[Step] = []
+    steps: list[KernelStep] = []
     parameters: list[HostParameters] = []
     place: dict[int, int] = {}
 
     def add(kernel: Kernel, arrays: HostParameters, read: tuple[int, ...]) -> int:
-        steps.append(Step(kernel, read))
+        steps.append(KernelStep(kernel, read))
         parameters.append(tuple(a if a.dtype.kind == "i" else a.astype(np.float32) for a in arrays))
         return len(steps) - 1
 
@@ -45,16 +56,16 @@ def relax(program: Program, nodes: tuple[int, ...], known: Sequence[Interval]) -
         read = tuple(place[a] for a in arguments(node))
         match node:
             case Input():
-                place[position] = add(Read(slots, False), (), ())
+                place[position] = add(InputKernel(slots, False), (), ())
                 slots += 1
             case Affine(terms, bias):
                 maps = (real_map(m) for m, _ in terms)
                 added = tuple(add(kernel, arrays, (at,)) for (kernel, arrays), at in zip(maps, read, strict=True))
-                place[position] = add(Add(), (bias.astype(np.float32),), added)
+                place[position] = add(AddKernel(), (bias.astype(np.float32),), added)
             case _:
                 kernel, arrays = _relaxed(node, known, position in inside)
                 place[position] = add(kernel, arrays, read)
-    return Plan(tuple(steps), tuple(place[n] for n in nodes)), tuple(parameters)
+    return KernelPlan(tuple(steps), tuple(place[n] for n in nodes)), tuple(parameters)
 
 
 def cut(program: Program, nodes: tuple[int, ...], known: Sequence[Interval]) -> tuple[tuple[int, ...], Program]:
@@ -78,16 +89,16 @@ def _relaxed(node: Staircase | Table | Product | Maximum | Wrap, known: Sequence
         case Staircase(a, steps):
             if isinstance(steps, Steps):
                 return Polyline(), _polyline(known[a], lambda x: climb(steps, x))
-            return Ramp(rounded), _ramp(steps)
+            return ClampKernel(rounded), _ramp(steps)
         case Table(a, first, values):
             return Polyline(), _polyline(known[a], lambda x: values[np.arange(first.size), (x - first).astype(np.int64)])
         case Product():
             return Multiply("float32"), ()
         case Maximum():
-            return Greatest(), (node.members.astype(np.int32),)
+            return MaximumKernel(), (node.members.astype(np.int32),)
         case Wrap(_, width, signed):
             modulus = 2.0 ** width.astype(np.float64)
-            return Turn(), (-modulus / 2 if signed else 0 * modulus, modulus)
+            return WrapKernel(), (-modulus / 2 if signed else 0 * modulus, modulus)
         case _:
             assert_never(node)
 

@@ -38,7 +38,7 @@ SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Flip:
+class BitFlip:
     """One stored bit: the layer, "kernel" or "bias", the index of the integer, the bit (0 is the lowest), and the code before and after.
 
     `number` is its place among all stored bits, as `flips` of `Network.flip_bits` counts them. `changed` are the samples whose decision it
@@ -70,7 +70,7 @@ class BitFlips:
     network: str
     bits: int
     decisions: IntArray
-    flips: tuple[Flip, ...]
+    flips: tuple[BitFlip, ...]
 
     @property
     def samples(self) -> int:
@@ -106,14 +106,14 @@ class BitFlips:
     __repr__ = __str__
 
 
-def flip_names(network: Network, *, layers: Sequence[str] | None = None) -> list[Flip]:
+def flip_names(network: Network, *, layers: Sequence[str] | None = None) -> list[BitFlip]:
     """Return every stored bit in the order in which `flips` of `Network.flip_bits` counts them."""
-    found: list[Flip] = []
+    found: list[BitFlip] = []
     for (layer, kind), tensor in stored_parameters(network, layers).items():
         for (place, bit), change in np.ndenumerate(flip_effects(tensor)):
             index = tuple(int(k) for k in np.unravel_index(int(place), tensor.shape))
             before = int(tensor.codes[index])
-            found.append(Flip(len(found), layer, kind, index, bit, before, before + int(change)))
+            found.append(BitFlip(len(found), layer, kind, index, bit, before, before + int(change)))
     return found
 
 
@@ -134,12 +134,12 @@ def bit_flips(network: Network, samples: object, *, layers: Sequence[str] | None
         raise NetworkError("the network stores no parameters", given=network.name, expected="a Dense or Conv2D layer")
     before = winners(network, outputs_of(network, codes.reshape(-1, *network.inputs[0].type.shape)).reshape(len(codes), size))
     after = np.concatenate([_decided(network, key, tensor, codes) for key, tensor in stored_parameters(network, layers).items()])
-    found: list[Flip] = []
+    found: list[BitFlip] = []
     for flip, classes in zip(names, after, strict=True):
         changed = np.flatnonzero(classes != before)
         if changed.size:
             told = tuple(changed.tolist()), tuple(classes[changed].tolist())
-            found.append(Flip(flip.number, flip.layer, flip.tensor, flip.index, flip.bit, flip.before, flip.after, *told))
+            found.append(BitFlip(flip.number, flip.layer, flip.tensor, flip.index, flip.bit, flip.before, flip.after, *told))
     return BitFlips(network.name, len(names), before, tuple(sorted(found, key=lambda f: (-len(f.changed), f.number))))
 
 

@@ -19,7 +19,7 @@ from qspec.verify.result import Verdict, all_hold
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
+class SampleOutcome:
     """The verdict for one sample, the stage that reached it, and the codes of a counterexample (the image if it is misclassified)."""
 
     verdict: Verdict
@@ -41,7 +41,7 @@ class Certification:
     labels: IntArray
     right: IntArray
     """Which samples are classified right."""
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[SampleOutcome, ...]
     seconds: Mapping[str, float]
     certificates: Mapping[int, Certificate] = field(default_factory=dict[int, Certificate])
     """Certificates by sample, if they were asked for; each was checked."""

@@ -16,13 +16,13 @@ from qspec.arithmetic.formats import check_codes, code_range
 from qspec.arithmetic.integers import IntArray, in_common_unit, integers
 from qspec.arithmetic.shapes import check_labelled
 from qspec.batch import sample_certificates
-from qspec.batch.certification import Certification, Outcome
+from qspec.batch.certification import Certification, SampleOutcome
 from qspec.batch.journal import Journal, about, opened
 from qspec.batch.progress import tally
 from qspec.batch.sample_certificates import SECONDS, Certificates
 from qspec.certificate.file import Certificate
 from qspec.deadline import LEAST, Deadline, OutOfTime, compiled, memory_errors, tell
-from qspec.engines.boxes.class_query import Question, question
+from qspec.engines.boxes.class_query import ClassQuery, question
 from qspec.errors import QspecError, SoundnessError, SpecError, UnsupportedError
 from qspec.face import Network
 from qspec.files.qspec_file import content_hash
@@ -89,7 +89,7 @@ def certify(
     checks.flag(progress, "progress")
     checks.choice(certificates, "certificates", get_args(Certificates))
     limit = Deadline.after(None, checks.memory(memory))
-    work = _Work.of(network, images, labels, radius, branching, timeout, workers, seed)
+    work = _CertifyWork.of(network, images, labels, radius, branching, timeout, workers, seed)
     deadline = limit.within(timeout * len(work.labels)) if timeout else limit
     with ExitStack() as stack:
         journal = stack.enter_context(opened(store, work.key(), about(work.images, work.labels, work.radius), work.shape, timeout))
@@ -98,7 +98,7 @@ def certify(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Work:
+class _CertifyWork:
     """What is to be decided; images (samples, size) with the ends of their boxes."""
 
     network: Network
@@ -124,7 +124,7 @@ class _Work:
         timeout: float | None,
         workers: int,
         seed: int,
-    ) -> _Work:
+    ) -> _CertifyWork:
         if not isinstance(network, Network):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise SpecError("certify takes a network", given=network, expected="a Network", advice="qs.load(…) reads a file")
         if len(network.inputs) != 1 or len(network.output_types) != 1:
@@ -186,9 +186,11 @@ def _by_reference(network: Network, images: IntArray) -> IntArray:
 class _Certifier:
     """A certification under way."""
 
-    def __init__(self, work: _Work, journal: Journal, count: Callable[..., None] | None, deadline: Deadline, memory: int | None) -> None:
+    def __init__(
+        self, work: _CertifyWork, journal: Journal, count: Callable[..., None] | None, deadline: Deadline, memory: int | None
+    ) -> None:
         self.work, self.journal, self.count, self.deadline, self.memory = work, journal, count, deadline, memory
-        self.outcomes: dict[int, Outcome] = {}
+        self.outcomes: dict[int, SampleOutcome] = {}
         self.seconds: dict[str, float] = {}
         self.rng = np.random.default_rng(work.seed)
         self._name = content_hash(work.network)
@@ -228,7 +230,7 @@ class _Certifier:
         """Return whether the time that is left pays for the compilation of what samples share, if that has to be compiled."""
         return self._name in _compiled or self.deadline.affords(COMPILATION)
 
-    def _share(self, asked: Question, label: int) -> None:
+    def _share(self, asked: ClassQuery, label: int) -> None:
         """Bound and attack all samples of a class together; raises OutOfTime and OutOfMemory between stages."""
         self._intervals(asked, label)
         for ascent, climb, starts in ROUNDS:
@@ -242,7 +244,7 @@ class _Certifier:
         every = np.arange(len(self.work.labels))
         return np.array([k for k in every if k not in self.outcomes and label in (None, self.work.labels[k])], dtype=np.int64)
 
-    def _settle(self, found: dict[int, Outcome], *, new: bool = True) -> None:
+    def _settle(self, found: dict[int, SampleOutcome], *, new: bool = True) -> None:
         """Keep outcomes, then tell of them; raises CancelledError before, since what is open may be so for that reason alone."""
         stop_if_cancelled(self.deadline)
         self.outcomes |= found
@@ -256,7 +258,7 @@ class _Certifier:
     def _spend(self, stage: str, since: float) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - since
 
-    def _confirm(self, k: int, point: IntArray) -> Outcome:
+    def _confirm(self, k: int, point: IntArray) -> SampleOutcome:
         """Return the outcome of a counterexample, after the reference integers and the independent semantics have confirmed it."""
         work = self.work
         near = bool(np.all((work.lower[k] <= point) & (point <= work.upper[k])))
@@ -265,7 +267,9 @@ class _Certifier:
         meant = fixed.evaluate(work.network, [point])[stage].output.codes.reshape(1, -1)
         if not near or int(winners(work.network, outputs)[0]) == int(work.labels[k]) or not np.array_equal(outputs, meant):
             raise SoundnessError("a counterexample does not replay", given=f"sample {k}", expected="another class within the radius")
-        return Outcome(Verdict.VIOLATED, "misclassified" if np.array_equal(point, work.images[k]) else "attack", point.reshape(work.shape))
+        return SampleOutcome(
+            Verdict.VIOLATED, "misclassified" if np.array_equal(point, work.images[k]) else "attack", point.reshape(work.shape)
+        )
 
     def _clean(self) -> IntArray:
         """Settle what is misclassified as it is, and return which samples are classified right."""
@@ -277,22 +281,22 @@ class _Certifier:
         self._spend("clean", since)
         return right
 
-    def _intervals(self, asked: Question, label: int) -> None:
+    def _intervals(self, asked: ClassQuery, label: int) -> None:
         since, rows = time.perf_counter(), self._open(label)
         self.deadline.check()
         proved = asked.absent(self.work.lower[rows], self.work.upper[rows])
-        self._settle({int(k): Outcome(Verdict.HOLDS, "intervals") for k in rows[proved.astype(bool)]})
+        self._settle({int(k): SampleOutcome(Verdict.HOLDS, "intervals") for k in rows[proved.astype(bool)]})
         self._spend("intervals", since)
 
-    def _duals(self, asked: Question, label: int, steps: int) -> None:
+    def _duals(self, asked: ClassQuery, label: int, steps: int) -> None:
         """Prove what linear bounds can prove, with multipliers searched for on the device and rounded to integers."""
         since, rows = time.perf_counter(), self._open(label)
         if rows.size and asked.boxes is not None:
             proved = asked.boxes.absent(self.work.lower[rows], self.work.upper[rows], steps, self.deadline)
-            self._settle({int(k): Outcome(Verdict.HOLDS, "duals") for k in rows[proved.astype(bool)]})
+            self._settle({int(k): SampleOutcome(Verdict.HOLDS, "duals") for k in rows[proved.astype(bool)]})
         self._spend("duals", since)
 
-    def _attack(self, asked: Question, label: int, steps: int, starts: int) -> None:
+    def _attack(self, asked: ClassQuery, label: int, steps: int, starts: int) -> None:
         """Attack what is open, aiming at some other classes, from the image itself, or from several random points."""
         since, rows = time.perf_counter(), self._open(label)
         if rows.size:
@@ -306,7 +310,7 @@ class _Certifier:
             self._settle({k: self._confirm(k, point) for k, point in hits.items()})
         self._spend("attack", since)
 
-    def _boxes(self, asked: Question, label: int) -> None:
+    def _boxes(self, asked: ClassQuery, label: int) -> None:
         from qspec.engines.boxes.search import search
 
         if not asked.batched:
@@ -321,10 +325,10 @@ class _Certifier:
         if self._batch_bytes(nodes) > self.deadline.room():
             short = Reason.MEMORY.value
         if short:
-            self._settle({int(k): Outcome(Verdict.UNKNOWN, "open", None, short) for k in rows})
+            self._settle({int(k): SampleOutcome(Verdict.UNKNOWN, "open", None, short) for k in rows})
             return
 
-        def confirm(place: int, point: IntArray) -> Outcome:
+        def confirm(place: int, point: IntArray) -> SampleOutcome:
             return self._confirm(int(rows[place]), point)
 
         lower, upper = self.work.lower[rows], self.work.upper[rows]
@@ -335,7 +339,7 @@ class _Certifier:
             else:
                 verdict = Verdict.HOLDS if decided else Verdict.UNKNOWN
                 ended = f", {Reason.MEMORY.value}" if s.full else ""
-                found = Outcome(verdict, "boxes" if decided else "open", None, f"{s.visited} boxes, {len(s.open)} open{ended}")
+                found = SampleOutcome(verdict, "boxes" if decided else "open", None, f"{s.visited} boxes, {len(s.open)} open{ended}")
             self._settle({k: found})
         self._spend("boxes", since)
 
@@ -345,7 +349,7 @@ class _Certifier:
 
         since, rows, work = time.perf_counter(), self._open(), self.work
         if work.timeout == 0:
-            self._settle({int(k): Outcome(Verdict.UNKNOWN, "open", None, "left by bounds and attacks") for k in rows})
+            self._settle({int(k): SampleOutcome(Verdict.UNKNOWN, "open", None, "left by bounds and attacks") for k in rows})
         if not rows.size or work.timeout == 0:
             return
         specs = self._robustness()
@@ -360,7 +364,7 @@ class _Certifier:
             if result.verdict is Verdict.VIOLATED and result.codes is not None:
                 found = replace(self._confirm(k, result.codes["x"].reshape(-1)), stage="engine")
             else:
-                found = Outcome(result.verdict, "engine" if result.verdict is Verdict.HOLDS else "open", None, result.detail)
+                found = SampleOutcome(result.verdict, "engine" if result.verdict is Verdict.HOLDS else "open", None, result.detail)
             self._settle({k: found})
         self._spend("engine", since)
 

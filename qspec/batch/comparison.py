@@ -20,7 +20,7 @@ from qspec.verify.result import Result, Verdict
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Comparison:
+class SolverComparison:
     """The results of several solvers on one property; none contradict each other."""
 
     results: tuple[Result, ...]
@@ -86,12 +86,12 @@ def compare(
     *,
     solvers: Sequence[str | Solver],
     **options: Unpack[SearchOptions],
-) -> Comparison:
+) -> SolverComparison:
     """Ask several solvers the same; by default without an attack before, so that solvers are compared. Options are those of `verify`.
 
     Raises SoundnessError, with a reproducer written, if two verdicts contradict each other.
     """
-    return Comparison(tuple(compare_each(spec, solvers=solvers, **options)))
+    return SolverComparison(tuple(compare_each(spec, solvers=solvers, **options)))
 
 
 def compare_each(spec: Property, *, solvers: Sequence[str | Solver], **options: Unpack[SearchOptions]) -> Iterator[Result]:

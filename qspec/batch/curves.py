@@ -34,7 +34,7 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class BitStep:
     """From one number of bits to the next: what was lost and gained on the way, by exact verdicts, and by how much the accuracy changed."""
 
     before: Bits
@@ -102,12 +102,12 @@ def truths(records: Iterable[Record]) -> dict[tuple[Bits, str], Verdict]:
     return {key: r.verdict for key, r in found.items()}
 
 
-def steps(records: Sequence[Record]) -> list[Step]:
+def steps(records: Sequence[Record]) -> list[BitStep]:
     """Return what happens from each number of bits to the next one that was tried."""
     true = truths(records)
     accuracy = {s.bits: s.accuracy for s in shares(records) if s.method != REAL and s.accuracy is not None}
     subjects = list(dict.fromkeys(r.subject for r in records))
-    found: list[Step] = []
+    found: list[BitStep] = []
     order = [b for b in widths(records) if isinstance(b, int)]
     for a, b in pairwise(order):
 
@@ -115,7 +115,7 @@ def steps(records: Sequence[Record]) -> list[Step]:
             return tuple(s for s in subjects if true.get((a, s)) is before and true.get((b, s)) is after)
 
         gain = accuracy[b] - accuracy[a] if a in accuracy and b in accuracy else None
-        found.append(Step(a, b, changed(Verdict.HOLDS, Verdict.VIOLATED), changed(Verdict.VIOLATED, Verdict.HOLDS), gain))
+        found.append(BitStep(a, b, changed(Verdict.HOLDS, Verdict.VIOLATED), changed(Verdict.VIOLATED, Verdict.HOLDS), gain))
     return found
 
 

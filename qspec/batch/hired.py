@@ -33,7 +33,7 @@ UNSENT = frozenset({"PicklingError", "UnpicklingError", "TypeError", "AttributeE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Order:
+class WorkOrder:
     """What a worker is sent: a query, the name of its job, and the job itself if the worker has said that it does not know it."""
 
     name: str
@@ -48,7 +48,7 @@ _workers: OrderedDict[str, Worker] = OrderedDict()
 _lock = Lock()
 
 
-def carry_out(order: Order) -> Reply | None:
+def carry_out(order: WorkOrder) -> Reply | None:
     """Decide a query, wherever this runs; returns None if the job is not known here. Never raises but for interruptions."""
     if order.version != VERSION:
         other = SpecError(
@@ -76,7 +76,7 @@ class Hired:
     size: int
     watched: Deadline = NEVER
     _name: str = field(default_factory=lambda: uuid4().hex)
-    _under_way: dict[Future[Reply | None], Order] = field(default_factory=dict[Future[Reply | None], Order])
+    _under_way: dict[Future[Reply | None], WorkOrder] = field(default_factory=dict[Future[Reply | None], WorkOrder])
     _done: SimpleQueue[Future[Reply | None]] = field(default_factory=SimpleQueue[Future[Reply | None]])
 
     def answers(self, tasks: Iterator[Task]) -> Generator[tuple[Task, Reply | Death]]:
@@ -84,11 +84,11 @@ class Hired:
 
         Raises SpecError if the executor takes nothing any more; what was done before has been yielded, here as with other errors.
         """
-        waiting: deque[Order] = deque()
+        waiting: deque[WorkOrder] = deque()
         try:
             while True:
                 while len(self._under_way) + len(waiting) < self.size and (task := next(tasks, None)) is not None:
-                    waiting.append(Order(self._name, task, 0))
+                    waiting.append(WorkOrder(self._name, task, 0))
                 while waiting:
                     self._submit(waiting.popleft())
                 if not self._under_way:
@@ -96,7 +96,7 @@ class Hired:
                 future = self._next()
                 order = self._under_way.pop(future)
                 match self._outcome(future, order):
-                    case Order() as again:
+                    case WorkOrder() as again:
                         waiting.append(again)
                     case reply:
                         yield order.task, reply
@@ -124,7 +124,7 @@ class Hired:
                 if reply is not None:
                     yield order.task, reply
 
-    def _submit(self, order: Order) -> None:
+    def _submit(self, order: WorkOrder) -> None:
         """Hand an order over; some executors say at once that it cannot be sent, others with the future."""
         try:
             future = self.executor.submit(carry_out, order)
@@ -136,7 +136,7 @@ class Hired:
         self._under_way[future] = order
         future.add_done_callback(self._done.put)
 
-    def _outcome(self, future: Future[Reply | None], order: Order) -> Order | Reply | Death:
+    def _outcome(self, future: Future[Reply | None], order: WorkOrder) -> WorkOrder | Reply | Death:
         """Return what a future has come to: an answer, or the order that is to be given next."""
         error = CancelledError("the executor cancelled it") if future.cancelled() else future.exception()
         if error is None:

@@ -16,9 +16,9 @@ from typing import Any, cast
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
-from qspec.batch.certification import Outcome
+from qspec.batch.certification import SampleOutcome
 from qspec.errors import SpecError
-from qspec.files.lines import Lines, appending
+from qspec.files.lines import AppendedLines, appending
 from qspec.support.json_text import parse
 from qspec.verify.result import Verdict
 
@@ -36,18 +36,18 @@ def about(images: IntArray, labels: IntArray, radius: int) -> str:
 class Journal:
     """A file that is open for one run; made by `opened`."""
 
-    def __init__(self, lines: Lines | None, kept: dict[int, Outcome], limit: float | None) -> None:
+    def __init__(self, lines: AppendedLines | None, kept: dict[int, SampleOutcome], limit: float | None) -> None:
         self._lines = lines
         self.kept = kept
         self._limit = limit
 
-    def write(self, outcomes: Mapping[int, Outcome]) -> None:
+    def write(self, outcomes: Mapping[int, SampleOutcome]) -> None:
         """Write outcomes by the index of their sample; they are on the disk when this returns."""
         if self._lines is not None and outcomes:
             self._lines.append(b"".join(_line(k, o, self._limit) for k, o in outcomes.items()))
 
 
-def _line(index: int, o: Outcome, limit: float | None) -> bytes:
+def _line(index: int, o: SampleOutcome, limit: float | None) -> bytes:
     codes = None if o.codes is None else o.codes.reshape(-1).tolist()
     line = {"index": index, "verdict": o.verdict.name, "stage": o.stage, "codes": codes, "detail": o.detail}
     return (json.dumps(line | ({"limit": limit} if o.verdict is Verdict.UNKNOWN else {})) + "\n").encode()
@@ -93,7 +93,7 @@ def _whole(data: bytes) -> list[bytes]:
     return [line for line in data.splitlines(keepends=True) if line.endswith(b"\n")]
 
 
-def _read(path: Path, data: bytes, key: str, shape: tuple[int, ...], limit: float | None) -> tuple[dict[int, Outcome], int]:
+def _read(path: Path, data: bytes, key: str, shape: tuple[int, ...], limit: float | None) -> tuple[dict[int, SampleOutcome], int]:
     """Return the outcomes in a file, and where its last whole line ends."""
     whole = _whole(data)
     if not whole:
@@ -133,6 +133,6 @@ def _stray(path: Path) -> SpecError:
     )
 
 
-def _outcome(line: dict[str, Any], shape: tuple[int, ...]) -> Outcome:
+def _outcome(line: dict[str, Any], shape: tuple[int, ...]) -> SampleOutcome:
     codes: IntArray | None = None if line["codes"] is None else np.array(line["codes"], np.int64).reshape(shape)
-    return Outcome(Verdict[line["verdict"]], str(line["stage"]), codes, str(line["detail"]))
+    return SampleOutcome(Verdict[line["verdict"]], str(line["stage"]), codes, str(line["detail"]))

@@ -23,7 +23,7 @@ LONGEST = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class RegressionCase:
     """One question of a run: what it is known by in another run, how it is called, what came of it, and why."""
 
     identity: str
@@ -53,7 +53,7 @@ class Changes:
         return bool(self.refuted or self.opened)
 
 
-def changes(before: Mapping[str, str], now: Sequence[Case]) -> Changes:
+def changes(before: Mapping[str, str], now: Sequence[RegressionCase]) -> Changes:
     """Return what differs between verdicts by identity and the questions of a run."""
     known = [c for c in now if c.identity in before]
 
@@ -67,17 +67,17 @@ def changes(before: Mapping[str, str], now: Sequence[Case]) -> Changes:
     return Changes(refuted, opened, proved, len(known) - changed, len(now) - len(known), len(set(before) - {c.identity for c in known}))
 
 
-def of_certification(found: Certification) -> list[Case]:
+def of_certification(found: Certification) -> list[RegressionCase]:
     """Return the samples of a certification, known by their index."""
     return [
-        Case(str(k), f"sample {k} (label {label})", o.verdict.name, f"{o.stage} {o.detail}".strip())
+        RegressionCase(str(k), f"sample {k} (label {label})", o.verdict.name, f"{o.stage} {o.detail}".strip())
         for k, (label, o) in enumerate(zip(found.labels.tolist(), found.outcomes, strict=True))
     ]
 
 
-def of_batch(done: Iterable[Finished]) -> list[Case]:
+def of_batch(done: Iterable[Finished]) -> list[RegressionCase]:
     """Return the queries of a batch, known by property and parameters."""
-    found: list[Case] = []
+    found: list[RegressionCase] = []
     for f in sorted(done, key=lambda f: f.index):
         values = {k: plain(v) for k, v in f.parameters.items()}
         short = ", ".join(f"{k}={v}" for k, v in values.items() if len(str(v)) <= LONGEST)
@@ -85,13 +85,13 @@ def of_batch(done: Iterable[Finished]) -> list[Case]:
         if isinstance(f.outcome, Result):
             r = f.outcome
             why = r.reason.value if r.reason else r.evidence.value
-            found.append(Case(_identity(f.name, values), title, r.verdict.name, why, r.times.total))
+            found.append(RegressionCase(_identity(f.name, values), title, r.verdict.name, why, r.times.total))
         else:
-            found.append(Case(_identity(f.name, values), title, FAILED, str(f.outcome)))
+            found.append(RegressionCase(_identity(f.name, values), title, FAILED, str(f.outcome)))
     return found
 
 
-def share(cases: Sequence[Case]) -> float:
+def share(cases: Sequence[RegressionCase]) -> float:
     """Return the percentage of questions whose answer is that the property holds."""
     return 100 * sum(c.verdict == HELD for c in cases) / len(cases)
 
@@ -116,7 +116,7 @@ def baseline(where: str | os.PathLike[str], about: str = "") -> dict[str, str]:
     return {str(k): verdict for k, verdict in found.items()}
 
 
-def junit(cases: Sequence[Case], suite: str) -> bytes:
+def junit(cases: Sequence[RegressionCase], suite: str) -> bytes:
     """Return the questions as JUnit's XML: a violation is a failure, what is undecided is skipped, what could not be asked is an error."""
     count = Counter(c.verdict for c in cases)
     totals = {"tests": len(cases), "failures": count[FELL], "skipped": count[OPEN], "errors": count[FAILED]}

@@ -20,7 +20,7 @@ from typing import Any, cast
 
 from qspec.errors import SpecError
 from qspec.files.atomic import check_plain
-from qspec.files.lines import Lines, appending
+from qspec.files.lines import AppendedLines, appending
 from qspec.solver import Limits, Reason
 from qspec.support.json_text import parse
 from qspec.verify.result import Result
@@ -75,7 +75,7 @@ class Entry:
 class Store:
     """A file of results that is open for one run; made by `opened`."""
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: AppendedLines) -> None:
         self._lines = lines
         self._entries, end = _scan(lines.path)
         lines.cut(end)

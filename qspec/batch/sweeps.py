@@ -17,7 +17,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.arithmetic.rounding import Rounding, round_ratio
-from qspec.batch.curves import Judged, Share, Step, judged, shares, steps, truths
+from qspec.batch.curves import BitStep, Judged, Share, judged, shares, steps, truths
 from qspec.batch.many import Batch, Finished, Values
 from qspec.batch.progress import tally
 from qspec.batch.records import ERROR, REAL, Bits, Record, of_line
@@ -30,7 +30,7 @@ from qspec.language.interpret import witnesses
 from qspec.language.property import Property
 from qspec.language.traversal import is_real, real_networks
 from qspec.quantization.accuracy import Labelled, accuracy, real_accuracy
-from qspec.quantization.agreement import LEAST, Agreement
+from qspec.quantization.agreement import LEAST, DecisionAgreement
 from qspec.quantization.calibrate import kept, quietly
 from qspec.solver import Reason, Solver
 from qspec.support import checks
@@ -54,7 +54,7 @@ class Level:
     network: Network = field(repr=False)
     specs: Mapping[str, Property] = field(repr=False)
     accuracy: float | None = None
-    agreement: Agreement | None = None
+    agreement: DecisionAgreement | None = None
     """How far the network agrees with the real one on the samples of its calibration, if it comes from one."""
 
 
@@ -87,8 +87,8 @@ class Sweep:
         return shares(self.records)
 
     @cached_property
-    def steps(self) -> list[Step]:
-        """What is lost and gained from each number of bits to the next; `Step.monotone` is False where more bits have cost something."""
+    def steps(self) -> list[BitStep]:
+        """What is lost and gained from each number of bits to the next; `BitStep.monotone` is False where more bits have cost something."""
         return steps(self.records)
 
     @cached_property

@@ -15,7 +15,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray, shrink, widen
 from qspec.certificate.derive import Derivation, slope_multipliers
-from qspec.certificate.domain import Domain, Element
+from qspec.certificate.domain import Element, ProofDomain
 from qspec.certificate.facts import InputFacts
 from qspec.certificate.file import ASSUME, BOUND, CHOOSE, CLOSE, EMPTY, KINDS, LIST, PROPAGATE, SPLIT, TIGHTEN, Certificate
 from qspec.certificate.forward import Forward, Pair
@@ -128,7 +128,7 @@ class _Proof:
         if self.stack:
             raise CertificateError("the proof is not complete", given=f"{len(self.stack)} domains left open", expected="none")
 
-    def _first(self) -> Domain:
+    def _first(self) -> ProofDomain:
         bounds: list[Pair] = []
         empty = False
         for k, node in enumerate(self.program):
@@ -137,7 +137,7 @@ class _Proof:
                 bounds.append((node.lower, np.maximum(node.lower, node.upper)))
             else:
                 bounds.append(self.forward.node(k, bounds))
-        return Domain(bounds, [()] * len(bounds), {}, empty=empty)
+        return ProofDomain(bounds, [()] * len(bounds), {}, empty=empty)
 
     def _step(self, kind: int, first: int, second: int, third: int) -> None:
         used = 3 if kind in (SPLIT, BOUND) else 1 if kind in (TIGHTEN, CHOOSE, ASSUME) else 0
@@ -180,7 +180,7 @@ class _Proof:
             waiting, top.waiting = top.waiting, None
             self._assert(top, waiting)
 
-    def _assert(self, domain: Domain, what: Formula | Element | None) -> None:
+    def _assert(self, domain: ProofDomain, what: Formula | Element | None) -> None:
         match what:
             case None | Truth(True):
                 pass
@@ -201,7 +201,7 @@ class _Proof:
             case _:
                 assert_never(what)
 
-    def _propagate(self, domain: Domain) -> None:
+    def _propagate(self, domain: ProofDomain) -> None:
         """Tighten inputs by facts, then every node by its arguments, where anything has changed since this was last done."""
         for k, node in enumerate(self.program):
             if domain.empty:
@@ -216,7 +216,7 @@ class _Proof:
                 lower = np.where(domain.facts[k], np.maximum(lower, 0), lower)
             self._intersect(domain, k, lower, upper, follows=True)
 
-    def _intersect(self, domain: Domain, node: int, lower: IntArray, upper: IntArray, *, follows: bool = False) -> None:
+    def _intersect(self, domain: ProofDomain, node: int, lower: IntArray, upper: IntArray, *, follows: bool = False) -> None:
         """Narrow the bounds of a node; those that stay what they were stay the same object.
 
         `follows` says that the new ones follow from bounds of nodes before it alone (and facts about it or about inputs); others are cuts.
@@ -230,7 +230,7 @@ class _Proof:
                 domain.cuts = (*domain.cuts, *((node, int(e)) for e in moved))
             domain.empty = domain.empty or bool(np.any(lower > upper))
 
-    def _tighten(self, domain: Domain, node: int) -> None:
+    def _tighten(self, domain: ProofDomain, node: int) -> None:
         """Bound the elements of a node that matter from below and from above."""
         self._check_node(node)
         low, high = self.certificate.slopes[self.tightened]
@@ -281,7 +281,7 @@ class _Proof:
             self.stack += [domain.child((chosen.node, e)) for e in reversed(range(self.derivation.sizes[chosen.node]))]
         self._ready()
 
-    def _bound(self, domain: Domain, node: int, element: int, coefficient: int) -> None:
+    def _bound(self, domain: ProofDomain, node: int, element: int, coefficient: int) -> None:
         """Bound one element by what is derived of it together with facts that it would contradict: `coefficient x` is at least that."""
         self._check_node(node)
         lower, upper = (end.astype(object) for end in domain.bounds[node])
@@ -299,7 +299,7 @@ class _Proof:
             upper[element] = least // coefficient
         self._intersect(domain, node, lower, upper, follows=alone)
 
-    def _close(self, domain: Domain) -> None:
+    def _close(self, domain: ProofDomain) -> None:
         """Check that facts, with their weights, contradict what is derived of their sum."""
         if self.derived not in self.ahead and not domain.empty:
             self._look_ahead(domain)
@@ -307,7 +307,7 @@ class _Proof:
         if least is not None and least <= 0:
             self._fail("the facts are not contradicted", given=f"a bound of {least}", expected="a positive bound")
 
-    def _look_ahead(self, top: Domain) -> None:
+    def _look_ahead(self, top: ProofDomain) -> None:
         """Derive at once what the next steps derive, as long as they close domains of the same bounds by facts about the same nodes.
 
         Disjuncts of one disjunction are the case. Each row of a derivation stands for itself; who uses it checks the weights first.
@@ -338,7 +338,7 @@ class _Proof:
             row[0, element] -= weight
         return held
 
-    def _least(self, domain: Domain, coefficients: dict[int, IntArray]) -> int | None:
+    def _least(self, domain: ProofDomain, coefficients: dict[int, IntArray]) -> int | None:
         """Return the bound of a sum less the weighted facts of the next derivation; None in a domain of which nothing is left."""
         number, self.derived = self.derived, self.derived + 1
         weights = self.certificate.weights[self.starts[number] : self.starts[number + 1]]
@@ -364,7 +364,7 @@ class _Proof:
         held = {node: shrink(row) for node, row in coefficients.items()}
         return int(self.derivation.bound(held, domain.bounds, lambda place, _: multipliers[:, place])[0])
 
-    def _list(self, domain: Domain) -> None:
+    def _list(self, domain: ProofDomain) -> None:
         """Check that no assignment within the bounds of the inputs makes the goal true, whatever else is known of the domain."""
         if domain.empty:
             return

@@ -14,7 +14,7 @@ Element = tuple[int, int]
 
 
 @dataclass(slots=True)
-class Domain:
+class ProofDomain:
     """A part of the input space. Arrays and pairs are shared between domains, and replaced, never changed."""
 
     bounds: list[Pair]
@@ -27,5 +27,5 @@ class Domain:
     waiting: Formula | Element | None = None
     """What is to be asserted when the domain comes to be on top: a formula, or one element of a node."""
 
-    def child(self, waiting: Formula | Element | None = None) -> Domain:
-        return Domain(list(self.bounds), list(self.seen), dict(self.facts), self.pending, self.cuts, self.empty, waiting)
+    def child(self, waiting: Formula | Element | None = None) -> ProofDomain:
+        return ProofDomain(list(self.bounds), list(self.seen), dict(self.facts), self.pending, self.cuts, self.empty, waiting)

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from qspec.certificate.whole import Ints, Whole, parts, product
+from qspec.certificate.whole import Ints, WholeMultiples, parts, product
 from qspec.deadline import NEVER, Deadline
 from qspec.errors import CertificateError
 from qspec.ir.real import (
@@ -46,13 +46,13 @@ Fact = tuple[int, int, bool]
 """Node, element, and whether it has to be above zero."""
 
 
-class Box:
+class ExactBox:
     """The exact box of a part: ends of all inputs in a row."""
 
     def __init__(self, lower: list[Fraction], upper: list[Fraction]) -> None:
         self.lower, self.upper = lower, upper
 
-    def half(self, place: int, above: bool) -> Box:
+    def half(self, place: int, above: bool) -> ExactBox:
         """Return one half."""
         lower, upper = list(self.lower), list(self.upper)
         middle = (lower[place] + upper[place]) / 2
@@ -60,7 +60,7 @@ class Box:
             lower[place] = middle
         else:
             upper[place] = middle
-        return Box(lower, upper)
+        return ExactBox(lower, upper)
 
 
 class Checker:
@@ -71,7 +71,7 @@ class Checker:
         self.sizes = sizes(query.program)
         self.place, self.input_place = dict[int, slice](), dict[int, slice]()
         elements = inputs = 0
-        self.biases, self.maps = dict[int, Whole](), dict[tuple[int, int], tuple[list[Floats] | Entries, Whole]]()
+        self.biases, self.maps = dict[int, WholeMultiples](), dict[tuple[int, int], tuple[list[Floats] | Entries, WholeMultiples]]()
         for k, node in enumerate(query.program):
             match node:
                 case Input():
@@ -79,7 +79,7 @@ class Checker:
                 case Apply(_, Function.RELU):
                     self.place[k] = slice(elements, elements := elements + self.sizes[k])
                 case Affine(terms, bias):
-                    self.biases[k] = Whole.of(bias)
+                    self.biases[k] = WholeMultiples.of(bias)
                     for t, (m, _) in enumerate(terms):
                         self.maps[k, t] = _prepared(m)
                 case _:
@@ -88,7 +88,7 @@ class Checker:
                     )
         self.elements, self.inputs = elements, inputs
         boxes = [n for n in query.program if isinstance(n, Input)]
-        self.box = Box(*([v for n in boxes for v in fractions(getattr(n, end)).tolist()] for end in ("lower", "upper")))
+        self.box = ExactBox(*([v for n in boxes for v in fractions(getattr(n, end)).tolist()] for end in ("lower", "upper")))
 
     def check(self) -> int:
         """Check everything; return the number of leaves. Raises CertificateError."""
@@ -97,9 +97,9 @@ class Checker:
         if not all(cases):
             _wrong("a case that facts can exclude", "one that is always true", "facts in each")
         self._root()
-        seen, leaves = set[int](), list[tuple[int, list[Fact], Box, Floats, Floats]]()
+        seen, leaves = set[int](), list[tuple[int, list[Fact], ExactBox, Floats, Floats]]()
         for facts, root in zip(cases, self.proof.roots.tolist(), strict=True):
-            pending: list[tuple[int, Box, Floats, Floats]] = [(root, self.box, self.proof.low, self.proof.high)]
+            pending: list[tuple[int, ExactBox, Floats, Floats]] = [(root, self.box, self.proof.low, self.proof.high)]
             while pending:
                 self.deadline.check()
                 node, box, low, high = pending.pop()
@@ -119,7 +119,7 @@ class Checker:
             self._close(leaves[start : start + PIECE])
         return len(leaves)
 
-    def _close(self, leaves: Sequence[tuple[int, list[Fact], Box, Floats, Floats]]) -> None:
+    def _close(self, leaves: Sequence[tuple[int, list[Fact], ExactBox, Floats, Floats]]) -> None:
         """Derive that the weighted sum of the facts of each leaf is below zero, or at most zero where one that counts is strict."""
         self.deadline.check()
         numbers = [leaf[0] for leaf in leaves]
@@ -136,7 +136,7 @@ class Checker:
                 rows = seeds.setdefault(node, [[Fraction(0)] * self.sizes[node] for _ in leaves])
                 rows[row][element] -= w
         low, high = (np.array([leaf[i] for leaf in leaves]) for i in (3, 4))
-        given = {node: Whole.of(np.array(rows, dtype=object)) for node, rows in seeds.items()}
+        given = {node: WholeMultiples.of(np.array(rows, dtype=object)) for node, rows in seeds.items()}
         slopes, shifts = self.proof.slopes[numbers], self.proof.shifts[numbers]
         found = self.bound(given, [leaf[2] for leaf in leaves], low, high, slopes, shifts)
         for n, least, above in zip(numbers, found, strict, strict=True):
@@ -145,13 +145,13 @@ class Checker:
 
     def _root(self) -> None:
         """Derive the bounds of what every ReLU reads, by intervals or backwards, each from those of the ReLUs before."""
-        values: list[tuple[Whole, Whole]] = []
+        values: list[tuple[WholeMultiples, WholeMultiples]] = []
         for k, node in enumerate(self.query.program):
             self.deadline.check()
             match node:
                 case Input():
                     ends = (np.array(v[self.input_place[k]], dtype=object) for v in (self.box.lower, self.box.upper))
-                    lower, upper = (Whole.of(v) for v in ends)
+                    lower, upper = (WholeMultiples.of(v) for v in ends)
                     values.append((lower, upper))
                 case Affine(terms):
                     lower = upper = self.biases[k]
@@ -162,11 +162,11 @@ class Checker:
                 case Apply(a):
                     self._claims(k, a, *values[a])
                     low, high = (np.maximum(v[self.place[k]], 0.0) for v in (self.proof.low, self.proof.high))
-                    values.append((Whole.of(low), Whole.of(high)))
+                    values.append((WholeMultiples.of(low), WholeMultiples.of(high)))
                 case _:
                     raise AssertionError("such nodes were refused")
 
-    def _claims(self, k: int, a: int, lower: Whole, upper: Whole) -> None:
+    def _claims(self, k: int, a: int, lower: WholeMultiples, upper: WholeMultiples) -> None:
         """Check what is claimed of the argument `a` of a ReLU: by its interval, else backwards."""
         low, high = self.proof.low, self.proof.high
         slopes, shifts = np.where(high > -low, 1.0, 0.0)[None], np.zeros((1, self.elements))
@@ -179,13 +179,13 @@ class Checker:
                 rows = pending[start : start + PIECE]
                 seed = np.zeros((len(rows), self.sizes[k]), dtype=object)
                 seed[np.arange(len(rows)), rows] = sign
-                found = self.bound({a: Whole(seed, 1)}, [self.box], low[None], high[None], slopes, shifts)
+                found = self.bound({a: WholeMultiples(seed, 1)}, [self.box], low[None], high[None], slopes, shifts)
                 for row, least in zip(rows, found, strict=True):
                     if least < claimed[row]:
                         _wrong(f"a bound of element {row} of what ReLU {k} reads", float(claimed[row]) * sign, float(least) * sign)
 
     def bound(
-        self, seeds: dict[int, Whole], boxes: Sequence[Box], low: Floats, high: Floats, slopes: Floats, shifts: Floats
+        self, seeds: dict[int, WholeMultiples], boxes: Sequence[ExactBox], low: Floats, high: Floats, slopes: Floats, shifts: Floats
     ) -> list[Fraction]:
         """Return exact lower bounds of `sum of seed * node` for every row; ends and multipliers of one row are those of all."""
         held = dict(seeds)
@@ -214,7 +214,7 @@ class Checker:
         return total
 
 
-def _relu(c: Whole, low: Floats, high: Floats, slopes: Floats, shifts: Floats) -> tuple[Whole, list[Fraction]]:
+def _relu(c: WholeMultiples, low: Floats, high: Floats, slopes: Floats, shifts: Floats) -> tuple[WholeMultiples, list[Fraction]]:
     """Return multipliers of what a ReLU reads, and the exact least values of the rest."""
     about = c.doubles()
     open_ = (low < 0) & (high > 0)
@@ -224,8 +224,8 @@ def _relu(c: Whole, low: Floats, high: Floats, slopes: Floats, shifts: Floats) -
         _wrong("multipliers", float(np.abs(wanted).max()), "below 2**60")
     numbers = np.empty(wanted.size, dtype=object)
     numbers[:] = [int(v) for v in np.rint(np.ldexp(wanted, GRID)).reshape(-1).tolist()]
-    p = Whole(numbers.reshape(wanted.shape), 1 << GRID)
-    ends = [Whole.of(v) for v in (low, high)]
+    p = WholeMultiples(numbers.reshape(wanted.shape), 1 << GRID)
+    ends = [WholeMultiples.of(v) for v in (low, high)]
     unit = lcm(c.unit, p.unit)
     scale_c, scale_p = unit // c.unit, unit // p.unit
     common = lcm(ends[0].unit, ends[1].unit)
@@ -238,15 +238,15 @@ def _relu(c: Whole, low: Floats, high: Floats, slopes: Floats, shifts: Floats) -
     return p, [Fraction(int(v), unit * common) for v in least.sum(axis=1)] if least.shape[1] else [Fraction(0)] * len(least)
 
 
-def _corner(c: Whole, boxes: Sequence[Box], place: slice) -> list[Fraction]:
+def _corner(c: WholeMultiples, boxes: Sequence[ExactBox], place: slice) -> list[Fraction]:
     """Return the least values of linear functions on boxes."""
     found: list[Fraction] = []
-    known: dict[int, tuple[Whole, Whole]] = {}
+    known: dict[int, tuple[WholeMultiples, WholeMultiples]] = {}
     for row in range(len(c.numbers)):
         box = boxes[row if len(boxes) > 1 else 0]
         if id(box) not in known:
             ends = (np.array(v[place], dtype=object) for v in (box.lower, box.upper))
-            lower, upper = (Whole.of(v) for v in ends)
+            lower, upper = (WholeMultiples.of(v) for v in ends)
             known[id(box)] = lower, upper
         lower, upper = known[id(box)]
         own = c.numbers[row]
@@ -256,24 +256,26 @@ def _corner(c: Whole, boxes: Sequence[Box], place: slice) -> list[Fraction]:
     return found
 
 
-def _prepared(m: RealMap) -> tuple[list[Floats] | Entries, Whole]:
+def _prepared(m: RealMap) -> tuple[list[Floats] | Entries, WholeMultiples]:
     """Return a map in short parts, or its entries, with its numbers."""
     if isinstance(m, Entries):
-        return m, Whole.of(m.coefficients)
-    whole = Whole.of(m.matrix)
+        return m, WholeMultiples.of(m.coefficients)
+    whole = WholeMultiples.of(m.matrix)
     return parts(whole.numbers), whole
 
 
-def _through(c: Whole, m: list[Floats] | Entries, whole: Whole) -> Whole:
+def _through(c: WholeMultiples, m: list[Floats] | Entries, whole: WholeMultiples) -> WholeMultiples:
     """Return the coefficients of what a map reads."""
     if not isinstance(m, Entries):
-        return Whole(product(c.numbers, m), c.unit * whole.unit)
+        return WholeMultiples(product(c.numbers, m), c.unit * whole.unit)
     found = np.zeros((m.inputs, len(c.numbers)), dtype=object)
     np.add.at(found, m.columns, (c.numbers[:, m.rows] * whole.numbers).T)
-    return Whole(found.T, c.unit * whole.unit)
+    return WholeMultiples(found.T, c.unit * whole.unit)
 
 
-def _interval(m: list[Floats] | Entries, whole: Whole, lower: Whole, upper: Whole) -> tuple[Whole, Whole]:
+def _interval(
+    m: list[Floats] | Entries, whole: WholeMultiples, lower: WholeMultiples, upper: WholeMultiples
+) -> tuple[WholeMultiples, WholeMultiples]:
     """Return between what a map lies where its argument is in an interval."""
     unit = lcm(lower.unit, upper.unit)
     low, high = lower.numbers * (unit // lower.unit), upper.numbers * (unit // upper.unit)
@@ -284,10 +286,10 @@ def _interval(m: list[Floats] | Entries, whole: Whole, lower: Whole, upper: Whol
         np.add.at(most, m.rows, rising * high[m.columns] + falling * low[m.columns])
     else:
         least, most = rising @ low + falling @ high, rising @ high + falling @ low
-    return Whole(least, unit * whole.unit), Whole(most, unit * whole.unit)
+    return WholeMultiples(least, unit * whole.unit), WholeMultiples(most, unit * whole.unit)
 
 
-def _hold(held: dict[int, Whole], a: int, c: Whole) -> None:
+def _hold(held: dict[int, WholeMultiples], a: int, c: WholeMultiples) -> None:
     held[a] = held[a].plus(c) if a in held else c
 
 

@@ -17,7 +17,7 @@ LETTERS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class BoundParameter:
     """A parameter that a property was checked for: its value in words, and whether only the certificate says so."""
 
     name: str
@@ -32,7 +32,7 @@ class Bound:
 class Statement:
     """What a proof is about: `parameters` by name, `networks` in words, and whether an assumption stays that nothing may meet."""
 
-    parameters: tuple[Bound, ...]
+    parameters: tuple[BoundParameter, ...]
     networks: tuple[str, ...]
     assumption: bool
 
@@ -48,7 +48,7 @@ class Statement:
 def statement(spec: Property, recorded: Mapping[str, object], given: Mapping[str, object]) -> Statement:
     """Return what is proved of a property with parameters that a certificate recorded, unless others are given for them."""
     named = [
-        Bound(name, described((given if name in given else recorded)[name], shape), name not in given)
+        BoundParameter(name, described((given if name in given else recorded)[name], shape), name not in given)
         for name, shape in parameter_names(spec).items()
     ]
     told = [f"{n.name}, semantics {n.semantics}, content {content_hash(n)[:LETTERS]}" for n in networks(spec)]

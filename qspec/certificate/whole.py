@@ -23,21 +23,21 @@ PART, TERMS = 20, 1 << 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Whole:
+class WholeMultiples:
     """Numbers `numbers / unit`."""
 
     numbers: Ints
     unit: int
 
     @classmethod
-    def of(cls, array: ExactArray) -> Whole:
+    def of(cls, array: ExactArray) -> WholeMultiples:
         """Return exact numbers over one denominator."""
         return cls(*whole(array))
 
-    def plus(self, other: Whole) -> Whole:
+    def plus(self, other: WholeMultiples) -> WholeMultiples:
         """Return the sum, elementwise."""
         unit = lcm(self.unit, other.unit)
-        return Whole(self.numbers * (unit // self.unit) + other.numbers * (unit // other.unit), unit)
+        return WholeMultiples(self.numbers * (unit // self.unit) + other.numbers * (unit // other.unit), unit)
 
     def doubles(self) -> Floats:
         """Return about the same numbers."""

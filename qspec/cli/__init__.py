@@ -13,7 +13,7 @@ from qspec.cli.parser import COMMANDS, parse
 from qspec.errors import InternalError, QspecError, SoundnessError
 
 if TYPE_CHECKING:
-    from qspec.cli.outcome import Outcome
+    from qspec.cli.outcome import CommandOutput
 
 MODULES = {"import": "import_", "verify-many": "many", "check-certificate": "certificate", "report": "page", "any-order": "any_order"}
 """Where the code of a command is, if not in the module of its name."""
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(f"internal error: {type(error).__name__}: {error} (a defect in qspec; --debug shows where)", FAILURE)
 
 
-def _run(options: dict[str, object]) -> Outcome:
+def _run(options: dict[str, object]) -> CommandOutput:
     """Import the module of a command, which nothing else does, and call it with its options."""
     command = cast(str, options.pop("command"))
     if options.pop("version"):
@@ -57,7 +57,7 @@ def _run(options: dict[str, object]) -> Outcome:
         return version()
     if command not in COMMANDS:
         raise InternalError("a command without code", given=command)
-    run = cast("Callable[..., Outcome]", import_module(f"qspec.cli.{MODULES.get(command, command)}").run)
+    run = cast("Callable[..., CommandOutput]", import_module(f"qspec.cli.{MODULES.get(command, command)}").run)
     where = cast("str | None", options.pop("json"))
     from qspec.cli.json_output import run_with_json
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import cast
 
-from qspec.cli.outcome import Outcome, status
+from qspec.cli.outcome import CommandOutput, status
 from qspec.cli.specs import read_values, split_target
 from qspec.conformance.any_order import Claim, any_order
 from qspec.errors import SpecError
 
 
-def run(*, file: str, claim: str, timeout: float | None, memory: int | None, seed: int) -> Outcome:
+def run(*, file: str, claim: str, timeout: float | None, memory: int | None, seed: int) -> CommandOutput:
     """Return the verdict on a claim, and the counterexample that a real session showed."""
     found = any_order(file, _claim(claim), timeout=timeout, memory=memory, seed=seed)
     parts = [found.verdict.name, str(found)]
@@ -18,7 +18,7 @@ def run(*, file: str, claim: str, timeout: float | None, memory: int | None, see
         parts.append(f"{name} = {codes.reshape(-1).tolist()}")
     parts += [f"outputs = {codes.reshape(-1).tolist()}" for codes in found.outputs]
     results = [] if found.result is None else [found.result]
-    return Outcome("\n".join(parts), status(found.verdict, results), found.to_dict)
+    return CommandOutput("\n".join(parts), status(found.verdict, results), found.to_dict)
 
 
 def _claim(target: str) -> Claim:

@@ -8,7 +8,7 @@ from qspec.certificate.check import check
 from qspec.certificate.claim import Claim, claimed, domains, sources
 from qspec.certificate.file import Certificate, load
 from qspec.certificate.verified import book, check_verified
-from qspec.cli.outcome import Exit, Outcome, status
+from qspec.cli.outcome import CommandOutput, Exit, status
 from qspec.cli.report import grounds, solutions
 from qspec.cli.specs import read_specs
 from qspec.cli.terminal import painted
@@ -23,7 +23,7 @@ from qspec.verify.result import Result
 
 def run(
     *, certificate: str, network: str, target: str, param: Sequence[str], ask: str | None, timeout: float | None, verified: bool
-) -> Outcome:
+) -> CommandOutput:
     """Return what the proof proves, with status 0; UNKNOWN if a step fails, or if it assumes something and no solver is asked about that.
 
     A certificate about something else is an error.
@@ -37,36 +37,36 @@ def run(
     try:
         checked = check(proof, claim.query, partial=True)
     except CertificateError as error:
-        return Outcome(
+        return CommandOutput(
             f"{painted('UNKNOWN')}\n{case.name}: the proof fails, which does not mean that what it claims is false\n{error}", Exit.UNKNOWN
         )
     found = claim.proved(checked, proof.assumed)
     if not proof.assumed:
-        return Outcome(f"{painted(found.verdict)}\n{found}", found=found.to_dict)
+        return CommandOutput(f"{painted(found.verdict)}\n{found}", found=found.to_dict)
     if ask is None:
-        return Outcome(f"{painted('UNKNOWN')}\n{found}\n`--ask SOLVER` asks a solver about each of them", Exit.UNKNOWN)
+        return CommandOutput(f"{painted('UNKNOWN')}\n{found}\n`--ask SOLVER` asks a solver about each of them", Exit.UNKNOWN)
     return _asked(confirm(proof, case, solver=ask, timeout=timeout), case, claim, len(proof.assumed))
 
 
-def _verified(proof: Certificate, claim: Claim, case: Property) -> Outcome:
+def _verified(proof: Certificate, claim: Claim, case: Property) -> CommandOutput:
     """Return what the checker makes of a proof whose soundness ACL2 has proved; see docs/certificates.md for what that rests on."""
     book()
     try:
         accepted = check_verified(proof, claim.query)
     except CertificateError as error:
-        return Outcome(
+        return CommandOutput(
             f"{painted('UNKNOWN')}\n{case.name}: no verified proof, which does not mean that the claim is false\n{error}", Exit.UNKNOWN
         )
     checked = f"checked by the verified checker ({accepted.prover}, {accepted.seconds:.2f} s)"
     if accepted.assumed:
         left = f"{claim.verdict} if there is no solution in {domains(accepted.assumed)}, as says {sources(proof.assumed)}; {checked}"
         advice = "`--ask SOLVER` asks a solver about them, without `--verified`"
-        return Outcome(f"{painted('UNKNOWN')}\n{case.name}: {left}\nquery {proof.query}\n{claim.statement}\n{advice}", Exit.UNKNOWN)
+        return CommandOutput(f"{painted('UNKNOWN')}\n{case.name}: {left}\nquery {proof.query}\n{claim.statement}\n{advice}", Exit.UNKNOWN)
     verdict = claim.verdict
-    return Outcome(f"{painted(verdict)}\n{case.name}: {verdict}; {checked}\nquery {proof.query}\n{claim.statement}")
+    return CommandOutput(f"{painted(verdict)}\n{case.name}: {verdict}; {checked}\nquery {proof.query}\n{claim.statement}")
 
 
-def _asked(result: Result, case: Property, claim: Claim, number: int) -> Outcome:
+def _asked(result: Result, case: Property, claim: Claim, number: int) -> CommandOutput:
     """Return what a solver, asked again about everything that a certificate assumes, makes of it."""
     lines = [painted(result.verdict.name)]
     said = result.certificate
@@ -77,7 +77,7 @@ def _asked(result: Result, case: Property, claim: Claim, number: int) -> Outcome
     else:
         lines.append(f"{case.name}: the proof is right, if there is no solution in {domains(number)}, as says {sources(said.assumed)}")
     lines.append(str(claim.statement))
-    return Outcome("\n\n".join(["\n".join(lines), *solutions([case], [result])]), status(result.verdict, [result]))
+    return CommandOutput("\n\n".join(["\n".join(lines), *solutions([case], [result])]), status(result.verdict, [result]))
 
 
 def _case(proof: Certificate, target: str, param: Sequence[str]) -> Property:

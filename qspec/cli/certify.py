@@ -10,7 +10,7 @@ from qspec.batch.journal import about
 from qspec.batch.regression import baseline as read_baseline
 from qspec.batch.regression import of_certification
 from qspec.cli.gate import Gate
-from qspec.cli.outcome import Outcome, status
+from qspec.cli.outcome import CommandOutput, status
 from qspec.cli.terminal import painted, table
 from qspec.errors import QspecError, SpecError
 from qspec.face import Network
@@ -38,7 +38,7 @@ def run(
     fail_under: float | None,
     baseline: str | None,
     junit: str | None,
-) -> Outcome:
+) -> CommandOutput:
     """Return the verdict on all samples together, the shares, a table of how many each stage settled, and what changed."""
     check_drawable(plot)
     gate = Gate(fail_under, baseline, junit)
@@ -70,7 +70,7 @@ def run(
             parts.append(f"no figure: {error}")
     ended = status(verdict, [])
     added, ended = gate.passed(of_certification(found), before, found.network or "certify", ended)
-    return Outcome("\n\n".join([*parts, *added]), ended, found.to_dict)
+    return CommandOutput("\n\n".join([*parts, *added]), ended, found.to_dict)
 
 
 def _samples(samples: str, labels: str | None, images: str) -> tuple[IntArray, IntArray]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 
-from qspec.batch.comparison import Comparison, compare_each
-from qspec.cli.outcome import Outcome, overall, status
+from qspec.batch.comparison import SolverComparison, compare_each
+from qspec.cli.outcome import CommandOutput, overall, status
 from qspec.cli.report import caveat, document, grounds, solution
 from qspec.cli.solvers import installed
 from qspec.cli.specs import read_specs
@@ -29,7 +29,7 @@ def run(
     without: Sequence[str],
     param: Sequence[str],
     allow_vacuous: bool,
-) -> Outcome:
+) -> CommandOutput:
     """Return the verdict on every property, then for each what every solver said, how long it took, and who agrees."""
     cases = read_specs(target, param)
     names = list(dict.fromkeys(n.strip() for n in solvers.split(",") if n.strip())) or _default(theory)
@@ -41,7 +41,7 @@ def run(
         "attack": attack,
         "without": without,
     }
-    comparisons: list[Comparison] = []
+    comparisons: list[SolverComparison] = []
     with progress(len(cases) * len(names)) as report:
         comparisons.extend(_compare(case, names, options, report) for case in cases)
     results = list(chain.from_iterable(c.results for c in comparisons))
@@ -49,7 +49,7 @@ def run(
     verdict = overall(decided)
     parts = [painted(verdict.name) + caveat(decided), *(compared(*both) for both in zip(cases, comparisons, strict=True))]
     ended = status(verdict, decided, allow_vacuous=allow_vacuous)
-    return Outcome("\n\n".join(parts), ended, lambda: document(target, results))
+    return CommandOutput("\n\n".join(parts), ended, lambda: document(target, results))
 
 
 def _default(theory: str | None) -> list[str]:
@@ -60,7 +60,7 @@ def _default(theory: str | None) -> list[str]:
     return names
 
 
-def _compare(case: Property, names: Sequence[str], options: SearchOptions, report: Report) -> Comparison:
+def _compare(case: Property, names: Sequence[str], options: SearchOptions, report: Report) -> SolverComparison:
     results: list[Result] = []
     waiting = iter(names)
     report(f"{case.name} · {next(waiting)}")
@@ -69,10 +69,10 @@ def _compare(case: Property, names: Sequence[str], options: SearchOptions, repor
         following = next(waiting, None)
         if following is not None:
             report(f"{case.name} · {following}")
-    return Comparison(tuple(results))
+    return SolverComparison(tuple(results))
 
 
-def _decisive(comparison: Comparison) -> Result:
+def _decisive(comparison: SolverComparison) -> Result:
     """Return the result that decides; without one, the first of a solver that failed, else the first."""
     if comparison.verdict is not Verdict.UNKNOWN:
         return comparison.decisive
@@ -80,7 +80,7 @@ def _decisive(comparison: Comparison) -> Result:
     return (failed or list(comparison.results))[0]
 
 
-def compared(case: Property, comparison: Comparison) -> str:
+def compared(case: Property, comparison: SolverComparison) -> str:
     """Return a comparison as text: the verdict, a table of answers, the matrix of who agrees, and one counterexample."""
     verdict = comparison.verdict
     same = sum(r.verdict is verdict for r in comparison.results)
@@ -94,7 +94,7 @@ def compared(case: Property, comparison: Comparison) -> str:
     return "\n\n".join(parts)
 
 
-def answers(comparison: Comparison) -> str:
+def answers(comparison: SolverComparison) -> str:
     """Return a table with a row for each solver: verdict, grounds, theory, size of the problem, times in seconds."""
     rows = [
         (
@@ -121,7 +121,7 @@ def size(result: Result) -> str:
     return f"{sizes['milp']} terms" if sizes["milp"] else f"{sizes['grid']} inputs" if sizes["grid"] else "-"
 
 
-def agreement(comparison: Comparison) -> str:
+def agreement(comparison: SolverComparison) -> str:
     """Return the agreement matrix as a table."""
     names = [r.solver for r in comparison.results]
     marks = {True: "✓", None: "·", False: "✗"}

@@ -7,14 +7,14 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import cast
 
-from qspec.cli.outcome import Outcome
+from qspec.cli.outcome import CommandOutput
 from qspec.cli.report import check_writable
 from qspec.errors import SpecError
 
 ENTRY_POINTS = "qspec.demos"
 
 
-def run(*, name: str, out: str) -> Outcome:
+def run(*, name: str, out: str) -> CommandOutput:
     """Run a demonstration, which prints as it goes; a registered one is a function of the path of its picture."""
     check_writable(out)
     points = {p.name: p for p in entry_points(group=ENTRY_POINTS)}
@@ -22,4 +22,4 @@ def run(*, name: str, out: str) -> Outcome:
         raise SpecError("no such demonstration", given=name, expected=", ".join(sorted(points)) or "an installed one")
     demonstrate = cast(Callable[[Path], None], points[name].load())
     demonstrate(Path(out))
-    return Outcome("")
+    return CommandOutput("")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from qspec.cli.outcome import Outcome
+from qspec.cli.outcome import CommandOutput
 from qspec.cli.report import check_writable
 from qspec.cli.specs import read_specs
 from qspec.errors import SpecError
@@ -26,14 +26,14 @@ WRITERS: Mapping[str, Callable[[Network, str], None]] = {".h": to_c, ".onnx": to
 """How networks are written, by the suffix of the file."""
 
 
-def run(*, target: str, theory: str, format: str | None, presolve: bool, param: Sequence[str], out: str | None) -> Outcome:
+def run(*, target: str, theory: str, format: str | None, presolve: bool, param: Sequence[str], out: str | None) -> CommandOutput:
     """Return the text of one property, or write it to a file; write a network to a file whose suffix is that of a format of networks."""
     check_writable(out)
     if out is not None and Path(out).suffix in WRITERS:
         if param:
             raise SpecError("a network has no parameters", given=", ".join(param), expected="no --param")
         WRITERS[Path(out).suffix](load(target, kind=Network), out)
-        return Outcome("")
+        return CommandOutput("")
     written = format or ("lp" if theory == "milp" else "smt2")
     if (theory == "milp") is (written not in ("lp", "mps")):
         expected = "milp as lp or mps, others as smt2, vnnlib or vnnlib2"
@@ -52,7 +52,7 @@ def run(*, target: str, theory: str, format: str | None, presolve: bool, param: 
         script, words = to(case, presolve=presolve), ("feasible", "infeasible")
     text = f"{COMMENTS[written]} {case.name}, written by qspec: {words[0]} means {found}, {words[1]} means {absent}\n{script}"
     if out is None:
-        return Outcome(text)
+        return CommandOutput(text)
     with writing(out), replacing(Path(out)) as stream:
         stream.write(text.encode())
-    return Outcome("")
+    return CommandOutput("")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from qspec.arithmetic.integers import IntArray
 from qspec.cli.arrays import read_array
-from qspec.cli.outcome import Outcome, status
+from qspec.cli.outcome import CommandOutput, status
 from qspec.cli.terminal import painted, table
 from qspec.conformance.flips import Flips, flips
 from qspec.conformance.pairing import drift
@@ -24,7 +24,7 @@ def run(
     layers: bool,
     timeout: float | None,
     seed: int,
-) -> Outcome:
+) -> CommandOutput:
     """Return a table with a row for each radius, and where the two part; status 1 if something flips, 3 if something is open."""
     codes = read_array(inputs)
     first, second = between
@@ -37,7 +37,9 @@ def run(
     parts = [painted(verdict.name), *map(str, found), table(head, [[str(v) for v in row] for row in rows], right=range(6))]
     if layers:
         parts.append(_layers(file, first, second, codes, max(radius)))
-    return Outcome("\n\n".join(parts), status(verdict, []), lambda: {"verdict": verdict.name, "results": [f.to_dict() for f in found]})
+    return CommandOutput(
+        "\n\n".join(parts), status(verdict, []), lambda: {"verdict": verdict.name, "results": [f.to_dict() for f in found]}
+    )
 
 
 def _counts(found: Flips) -> list[int]:

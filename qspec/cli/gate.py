@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from qspec.batch.regression import Case, Changes, changes, junit, share
+from qspec.batch.regression import Changes, RegressionCase, changes, junit, share
 from qspec.cli.outcome import Exit
 from qspec.cli.report import check_writable
 from qspec.errors import SpecError
@@ -31,7 +31,7 @@ class Gate:
             raise SpecError("no baseline", given=self.baseline, expected="the --store of an earlier run")
         check_writable(self.junit)
 
-    def passed(self, cases: Sequence[Case], before: dict[str, str] | None, suite: str, ended: Exit) -> tuple[list[str], Exit]:
+    def passed(self, cases: Sequence[RegressionCase], before: dict[str, str] | None, suite: str, ended: Exit) -> tuple[list[str], Exit]:
         """Return what to add to the text, and the status: that of the run, unless a share or a baseline says what passes.
 
         Errors, failures of solvers and vacuous properties keep their own status.

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from qspec.cli.outcome import Outcome
+from qspec.cli.outcome import CommandOutput
 from qspec.cli.report import check_writable
 from qspec.errors import SpecError
 from qspec.files.atomic import replacing, writing
 
 
-def run_with_json(run: Callable[[], Outcome], command: str, where: str | None) -> Outcome:
+def run_with_json(run: Callable[[], CommandOutput], command: str, where: str | None) -> CommandOutput:
     """Run a command, write its document if asked to, and return what is left for stdout: the text, unless the document went there.
 
     With `-` the text goes to stderr. If a file cannot be written, the text is shown all the same, and then the error raised.
@@ -27,7 +27,7 @@ def run_with_json(run: Callable[[], Outcome], command: str, where: str | None) -
             outcome = run()
         if outcome.text:
             sys.stderr.write(outcome.text + "\n")
-        return Outcome(_text(outcome, command), outcome.status)
+        return CommandOutput(_text(outcome, command), outcome.status)
     outcome = run()
     try:
         with writing(where), replacing(Path(where)) as stream:
@@ -38,5 +38,5 @@ def run_with_json(run: Callable[[], Outcome], command: str, where: str | None) -
     return outcome
 
 
-def _text(outcome: Outcome, command: str) -> str:
+def _text(outcome: CommandOutput, command: str) -> str:
     return json.dumps(outcome.document(command), indent=2, allow_nan=False) + "\n"

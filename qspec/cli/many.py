@@ -17,7 +17,7 @@ from qspec.batch.many import Finished, grid, together, verify_many
 from qspec.batch.regression import baseline as read_baseline
 from qspec.batch.regression import of_batch
 from qspec.cli.gate import Gate
-from qspec.cli.outcome import Exit, Outcome, overall, status
+from qspec.cli.outcome import CommandOutput, Exit, overall, status
 from qspec.cli.report import caveat
 from qspec.cli.specs import choose, read_file, setting, split_target
 from qspec.cli.terminal import painted, table
@@ -45,7 +45,7 @@ def run(
     baseline: str | None,
     junit: str | None,
     **options: object,
-) -> Outcome:
+) -> CommandOutput:
     """Return the verdict on all queries, a table of how many have which, errors of queries that could not be asked, and what changed."""
     gate = Gate(fail_under, baseline, junit)
     before = None if baseline is None else read_baseline(baseline)
@@ -65,7 +65,7 @@ def run(
     if failed:
         ended = Exit.FAILURE if any(isinstance(f.error, InternalError) for f in failed) else Exit.USAGE
     added, ended = gate.passed(of_batch(done), before, path.stem, ended)
-    return Outcome("\n\n".join([*parts, *added]), ended, lambda: {"verdict": verdict.name, "results": [f.to_dict() for f in done]})
+    return CommandOutput("\n\n".join([*parts, *added]), ended, lambda: {"verdict": verdict.name, "results": [f.to_dict() for f in done]})
 
 
 def _cluster(address: str, workers: int | None) -> AbstractContextManager[tuple[Executor, int]]:

@@ -29,7 +29,7 @@ FAILURES = frozenset({Reason.CRASH, Reason.GARBAGE})
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CommandOutput:
     """Text for stdout, complete, the exit status, and who returns what `--json` writes beside them: what was found as JSON values."""
 
     text: str
@@ -62,8 +62,8 @@ def vacuous(results: Sequence[Result]) -> bool:
     return any(r.vacuous is True for r in results)
 
 
-def version() -> Outcome:
+def version() -> CommandOutput:
     """Return the version of qspec."""
     from qspec import __version__
 
-    return Outcome(f"qspec {__version__}")
+    return CommandOutput(f"qspec {__version__}")

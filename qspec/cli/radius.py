@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qspec.cli.outcome import FAILURES, Exit, Outcome
+from qspec.cli.outcome import FAILURES, CommandOutput, Exit
 from qspec.cli.report import MOST, solution
 from qspec.cli.specs import read_specs
 from qspec.cli.terminal import progress
@@ -29,7 +29,7 @@ def run(
     without: Sequence[str],
     param: Sequence[str],
     allow_vacuous: bool,
-) -> Outcome:
+) -> CommandOutput:
     """Return for each property that has the parameter up to where it holds and from where it is violated, then counterexamples."""
     cases = [c for c in read_specs(target, param) if parameter in c.parameters]
     if not cases:
@@ -60,7 +60,7 @@ def run(
         if r.counterexample is not None
     ]
     text = "\n\n".join(["\n".join(map(str, found)), *refuted[:MOST]])
-    return Outcome(text, _status(found, allow_vacuous), lambda: {"results": [r.to_dict() for r in found]})
+    return CommandOutput(text, _status(found, allow_vacuous), lambda: {"results": [r.to_dict() for r in found]})
 
 
 def _status(found: Sequence[Radius], allow_vacuous: bool) -> Exit:

@@ -9,7 +9,7 @@ from typing import cast
 
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.arithmetic.shapes import check_one
-from qspec.cli.outcome import Exit, Outcome
+from qspec.cli.outcome import CommandOutput, Exit
 from qspec.cli.report import SCHEMA, solution
 from qspec.cli.specs import choose, read_file, split_target
 from qspec.cli.terminal import painted
@@ -30,7 +30,7 @@ from qspec.verify.result import SCHEMA as RESULT_SCHEMA
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stored:
+class StoredResult:
     """What a stored result says of one property, as far as a replay needs it."""
 
     name: str
@@ -40,7 +40,7 @@ class Stored:
     hash: str
 
 
-def run(*, results: str, target: str | None) -> Outcome:
+def run(*, results: str, target: str | None) -> CommandOutput:
     """Return whether every stored counterexample still violates its property (or witness still witnesses it)."""
     stored, source = read_results(results)
     given = target or source
@@ -53,10 +53,10 @@ def run(*, results: str, target: str | None) -> Outcome:
     verdict = next(v for v in ("UNKNOWN", "VIOLATED", "HOLDS") if v in verdicts)
     text = "\n\n".join([painted(verdict), *(text for _, text in replayed)])
     listed = [{"name": s.name, "verdict": v} for s, (v, _) in zip(stored, replayed, strict=True)]
-    return Outcome(text, Exit[verdict], lambda: {"verdict": verdict, "results": listed})
+    return CommandOutput(text, Exit[verdict], lambda: {"verdict": verdict, "results": listed})
 
 
-def read_results(file: str) -> tuple[list[Stored], str]:
+def read_results(file: str) -> tuple[list[StoredResult], str]:
     """Return the results in a file that have codes or points, and the specification it names; raises SpecError if there are none."""
     check_plain(file, "what is read")
     try:
@@ -77,9 +77,9 @@ def read_results(file: str) -> tuple[list[Stored], str]:
     return found, str(whole.get("target", ""))
 
 
-def _stored(item: Mapping[str, object], file: str) -> Stored:
+def _stored(item: Mapping[str, object], file: str) -> StoredResult:
     codes, point, parameters, hashes = (_mapping(item.get(k) or {}, file) for k in ("codes", "point", "parameters", "hashes"))
-    return Stored(str(item.get("name")), codes, point, parameters, str(hashes.get("query", "")))
+    return StoredResult(str(item.get("name")), codes, point, parameters, str(hashes.get("query", "")))
 
 
 def _mapping(value: object, file: str) -> Mapping[str, object]:
@@ -88,14 +88,14 @@ def _mapping(value: object, file: str) -> Mapping[str, object]:
     return cast(Mapping[str, object], value)
 
 
-def _property(stored: Stored, properties: Mapping[str, Property], path: Path) -> Property:
+def _property(stored: StoredResult, properties: Mapping[str, Property], path: Path) -> Property:
     """Return the property of this name; the only one there is, whatever it is called."""
     if len(properties) == 1:
         return next(iter(properties.values()))
     return next(iter(choose(properties, stored.name, path).values()))
 
 
-def _replay(stored: Stored, spec: Property) -> tuple[str, str]:
+def _replay(stored: StoredResult, spec: Property) -> tuple[str, str]:
     """Return the verdict of the stored codes and what to say of them."""
     given = replace(spec, values={}).at(**stored.parameters)
     bound = bind(given)
@@ -112,7 +112,7 @@ def _replay(stored: Stored, spec: Property) -> tuple[str, str]:
     return verdict, "\n".join(lines) + "\n\n" + solution(given, codes, point)
 
 
-def _point(stored: Stored, spec: Property) -> dict[str, ExactArray]:
+def _point(stored: StoredResult, spec: Property) -> dict[str, ExactArray]:
     """Return stored values in the shapes of the real variables; raises SpecError if they do not fit."""
     point: dict[str, ExactArray] = {}
     for v in spec.reals:
@@ -122,7 +122,7 @@ def _point(stored: Stored, spec: Property) -> dict[str, ExactArray]:
     return point
 
 
-def _codes(stored: Stored, spec: Property) -> dict[str, IntArray]:
+def _codes(stored: StoredResult, spec: Property) -> dict[str, IntArray]:
     """Return stored codes in the shapes of the variables; raises SpecError if they do not fit."""
     codes: dict[str, IntArray] = {}
     for v in spec.variables:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qspec.cli.outcome import Outcome
+from qspec.cli.outcome import CommandOutput
 from qspec.cli.specs import choose, read_file, split_target
 from qspec.language.text import describe
 from qspec.language.traversal import networks
@@ -11,17 +11,17 @@ from qspec.network.graph import Graph
 from qspec.readers.load import load
 
 
-def run(*, target: str) -> Outcome:
+def run(*, target: str) -> CommandOutput:
     """Return a summary of a network by file or name, or of the properties and networks of a Python file."""
     if not target.endswith(".py") and ".py:" not in target:
-        return Outcome(load(target).summary())
+        return CommandOutput(load(target).summary())
     path, name = split_target(target)
     contents = read_file(path)
     if name in contents.networks:
-        return Outcome(contents.networks[name].summary())
+        return CommandOutput(contents.networks[name].summary())
     if not contents.properties and not name and contents.networks:
-        return Outcome("\n\n".join(n.summary() for n in contents.networks.values()))
+        return CommandOutput("\n\n".join(n.summary() for n in contents.networks.values()))
     properties = choose(contents.properties, name, path)
     used: dict[int, Graph] = {id(n): n for p in properties.values() for n in networks(p)}
     titled = [describe(p, name=label) for label, p in properties.items()]
-    return Outcome("\n\n".join([*titled, *(summary(n) for n in used.values())]))
+    return CommandOutput("\n\n".join([*titled, *(summary(n) for n in used.values())]))

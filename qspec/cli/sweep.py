@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from qspec.batch.sweeps import Sweep, sweep
-from qspec.cli.outcome import Exit, Outcome
+from qspec.cli.outcome import CommandOutput, Exit
 from qspec.cli.specs import read_values, split_target
 from qspec.cli.terminal import table
 from qspec.errors import SpecError
@@ -31,7 +31,7 @@ def run(
     memory: int | None,
     seed: int,
     allow_vacuous: bool,
-) -> Outcome:
+) -> CommandOutput:
     """Return how many hold at each number of bits by each method, and where more bits cost something; what is vacuous ends with 5."""
     check_drawable(figure)
     path, _ = split_target(target)
@@ -55,7 +55,7 @@ def run(
     if figure is not None:
         plot(found, figure)
     text = "\n\n".join([shares(found), *([judged(found)] if len(found.shares) > 1 else []), *steps(found), *found.warnings])
-    return Outcome(text, Exit.VACUOUS if found.vacuous and not allow_vacuous else Exit.HOLDS, found.to_dict)
+    return CommandOutput(text, Exit.VACUOUS if found.vacuous and not allow_vacuous else Exit.HOLDS, found.to_dict)
 
 
 def numbers(text: str) -> list[int]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qspec.certificate.claim import domains
-from qspec.cli.outcome import Outcome, overall, status
+from qspec.cli.outcome import CommandOutput, overall, status
 from qspec.cli.report import caveat, check_writable, document, solutions, steps, verdict_line
 from qspec.cli.specs import read_specs
 from qspec.cli.terminal import painted, progress
@@ -36,7 +36,7 @@ def run(
     certificate: str | None,
     allow_vacuous: bool,
     explain: bool,
-) -> Outcome:
+) -> CommandOutput:
     """Return the verdict on every property, then one line for each, then where certificates are, then counterexamples.
 
     To `explain` is to say after each line what was tried on the way to that verdict.
@@ -74,7 +74,7 @@ def run(
         sys.stdout.write("\n".join(lines) + "\n")  # what was found is not lost for a certificate that cannot be written
         raise
     ended = status(verdict, results, allow_vacuous=allow_vacuous)
-    return Outcome("\n\n".join([head, *solutions(cases, results)]), ended, lambda: document(target, results))
+    return CommandOutput("\n\n".join([head, *solutions(cases, results)]), ended, lambda: document(target, results))
 
 
 def _places(where: str, cases: Sequence[Property], solver: str, theory: str | None, presolve: Presolve) -> list[Path]:

@@ -6,14 +6,14 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from qspec.cli.outcome import Outcome, status
+from qspec.cli.outcome import CommandOutput, status
 from qspec.cli.report import caveat, document, verdict_line
 from qspec.cli.terminal import painted, progress
 from qspec.deadline import OutOfTime
 from qspec.ir.real import ExactArray, fractions
 from qspec.readers.onnx import ImportedNetwork, import_onnx
 from qspec.readers.vnnlib import Vnnlib, read_vnnlib
-from qspec.readers.vnnlib_conditions import Application
+from qspec.readers.vnnlib_conditions import NetworkUse
 from qspec.solver import Limits, Reason
 from qspec.verify.decide import verify
 from qspec.verify.result import Evidence, Result, Verdict
@@ -32,7 +32,7 @@ def run(
     memory: int | None,
     seed: int,
     allow_vacuous: bool,
-) -> Outcome:
+) -> CommandOutput:
     """Return the verdict, the word that VNN-COMP has for it, one line on what it stands, and a counterexample in the form of VNN-COMP.
 
     Reading both files is part of the time.
@@ -60,7 +60,7 @@ def run(
     ended = status(result.verdict, [result], allow_vacuous=allow_vacuous)
     head = [painted(result.verdict.name) + caveat([result]), f"VNN-COMP: {word(result)}", verdict_line(result, len(name))]
     head += [f"note: {note}" for note in imported.notes]
-    return Outcome("\n".join([*head, *shown]), ended, lambda: document(f"{network} {property}", [result]))
+    return CommandOutput("\n".join([*head, *shown]), ended, lambda: document(f"{network} {property}", [result]))
 
 
 def word(result: Result) -> str:
@@ -79,7 +79,7 @@ def counterexample(imported: ImportedNetwork, query: Vnnlib, result: Result) -> 
     return "(" + "\n ".join(lines) + ")"
 
 
-def _assigned(imported: ImportedNetwork, one: Application, point: ExactArray) -> list[str]:
+def _assigned(imported: ImportedNetwork, one: NetworkUse, point: ExactArray) -> list[str]:
     """Return the lines that give an input and an output their values: a declaration, then an element a line."""
     inputs, outputs = _values(imported, point)
     sides = ((one.input, map(_exact, inputs)), (one.output, (repr(float(v)) for v in outputs)))

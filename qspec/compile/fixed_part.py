@@ -22,7 +22,7 @@ from qspec.language.connectives import Conjunction, Formula
 from qspec.language.property import Property
 from qspec.language.traversal import is_real
 from qspec.language.variables import Code, Output, Variable
-from qspec.passes.absorb_box import Box
+from qspec.passes.absorb_box import AbsorbBox
 
 Leaf = Variable | Output | Code
 Cell = Mapping[str, tuple[IntArray, IntArray]]
@@ -121,7 +121,7 @@ class FixedPart:
 
 def _narrowed(query: integer.Query) -> integer.Program:
     """Return the program of a query with the bounds of inputs that its goal implies; as it was if the goal is false."""
-    (part,) = Box().apply(query)
+    (part,) = AbsorbBox().apply(query)
     inputs = part.query.inputs
     if part.query.goal == integer.FALSE:
         return query.program

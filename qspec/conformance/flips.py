@@ -111,7 +111,7 @@ def flips(
         checks.whole(tolerance, "the tolerance", least=0, most=255)
     checks.seconds(timeout, zero=True)
     pairing = Pairing.of(path, first, second)
-    work = _Work(pairing, pairing.ends, radius, tolerance, timeout, checks.seed(seed))
+    work = _FlipWork(pairing, pairing.ends, radius, tolerance, timeout, checks.seed(seed))
     outcomes = [work.decide(x) for x in pairing.centres(inputs)]
     if replay and installed(first) and installed(second):
         outcomes = _replayed(pairing, outcomes)
@@ -119,7 +119,7 @@ def flips(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Work:
+class _FlipWork:
     pairing: Pairing
     ends: tuple[Network, Network]
     radius: int

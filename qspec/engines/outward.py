@@ -31,7 +31,7 @@ TINY = 2.0**-1020
 SMALLEST_MAGNITUDE = 2.0**-960
 
 
-class Interval(NamedTuple):
+class OutwardInterval(NamedTuple):
     """`lower <= x <= upper`; arrays of one shape, (batch, size)."""
 
     lower: Array
@@ -39,7 +39,7 @@ class Interval(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Dense:
+class DoubleMatrix:
     """A matrix as doubles: what is exact differs from `value` by at most `2**-52 * magnitude`; both (outputs, inputs)."""
 
     value: Array
@@ -83,10 +83,10 @@ class Selection:
         return xp.where(self.magnitude == 0, 0.0, x[:, self.column] * self.magnitude)
 
 
-Linear = Dense | Selection
+Linear = DoubleMatrix | Selection
 
 
-def coefficients(matrix: ExactArray) -> Dense | Selection:
+def coefficients(matrix: ExactArray) -> DoubleMatrix | Selection:
     """Return the nearest doubles of an exact matrix, with magnitudes that pay for rounding and for what may be flushed to zero."""
     value = nearest(matrix)
     present = ~value_is_zero(matrix)
@@ -95,7 +95,7 @@ def coefficients(matrix: ExactArray) -> Dense | Selection:
         column = present.argmax(1)
         rows = np.arange(len(value))
         return Selection(column, value[rows, column], magnitude[rows, column])
-    return Dense(value, magnitude)
+    return DoubleMatrix(value, magnitude)
 
 
 def value_is_zero(array: ExactArray) -> npt.NDArray[np.bool_]:
@@ -117,7 +117,7 @@ def _nearest(value: Fraction) -> float:
         return np.inf if value > 0 else -np.inf
 
 
-def enclosed(lower: ExactArray, upper: ExactArray) -> Interval:
+def enclosed(lower: ExactArray, upper: ExactArray) -> OutwardInterval:
     """Return doubles around exact bounds, none of them subnormal."""
     with np.errstate(all="ignore"):
         low, high = nearest(lower), nearest(upper)
@@ -136,9 +136,9 @@ def _differs(array: ExactArray, doubles: Floats) -> npt.NDArray[np.bool_]:
     return rounded.reshape(array.shape) | subnormal
 
 
-def bounds(xp: Any, lower: Array, upper: Array) -> Interval:
+def bounds(xp: Any, lower: Array, upper: Array) -> OutwardInterval:
     """Return an interval, infinite where a bound is not a number."""
-    return Interval(xp.where(lower == lower, lower, -xp.inf), xp.where(upper == upper, upper, xp.inf))
+    return OutwardInterval(xp.where(lower == lower, lower, -xp.inf), xp.where(upper == upper, upper, xp.inf))
 
 
 def down(xp: Any, x: Array, error: float = UNIT) -> Array:
@@ -155,12 +155,12 @@ def up(xp: Any, x: Array, error: float = UNIT) -> Array:
     return x + (xp.abs(x) * error + TINY)
 
 
-def add(xp: Any, x: Interval, y: Interval) -> Interval:
+def add(xp: Any, x: OutwardInterval, y: OutwardInterval) -> OutwardInterval:
     """Return the sum."""
     return bounds(xp, down(xp, x.lower + y.lower), up(xp, x.upper + y.upper))
 
 
-def multiply(xp: Any, x: Interval, y: Interval) -> Interval:
+def multiply(xp: Any, x: OutwardInterval, y: OutwardInterval) -> OutwardInterval:
     """Return the product, elementwise."""
     a, b, c, d = x.lower * y.lower, x.lower * y.upper, x.upper * y.lower, x.upper * y.upper
     low = xp.minimum(xp.minimum(a, b), xp.minimum(c, d))
@@ -168,7 +168,7 @@ def multiply(xp: Any, x: Interval, y: Interval) -> Interval:
     return bounds(xp, down(xp, low), up(xp, high))
 
 
-def linear(xp: Any, m: Linear, x: Interval) -> Interval:
+def linear(xp: Any, m: Linear, x: OutwardInterval) -> OutwardInterval:
     """Return `m @ x` for `x` (batch, inputs), as (batch, outputs).
 
     With midpoint c and radius r of x, exactly `|m x - m c| <= |m| r`. In floats, in whatever order it is summed up, fused or not,
@@ -191,18 +191,18 @@ def total(xp: Any, terms: Array) -> Array:
     return up(xp, terms.sum(-1) + (xp.abs(terms).sum(-1) * share + (terms.shape[-1] + 8) * TINY))
 
 
-def maximum(xp: Any, x: Interval, groups: npt.NDArray[np.int64]) -> Interval:
+def maximum(xp: Any, x: OutwardInterval, groups: npt.NDArray[np.int64]) -> OutwardInterval:
     """Return the largest of the members of each group, -1 being absent, as (batch, groups)."""
     present = groups >= 0
     low, high = (xp.where(present, v[:, xp.maximum(groups, 0)], -xp.inf).max(-1) for v in x)
-    return Interval(low, high)
+    return OutwardInterval(low, high)
 
 
-def apply(xp: Any, function: Function, x: Interval) -> Interval:
+def apply(xp: Any, function: Function, x: OutwardInterval) -> OutwardInterval:
     """Return the range of a function on an interval."""
     match function:
         case Function.RELU:
-            return Interval(xp.maximum(x.lower, 0.0), xp.maximum(x.upper, 0.0))
+            return OutwardInterval(xp.maximum(x.lower, 0.0), xp.maximum(x.upper, 0.0))
         case Function.EXP:
             return exp(xp, x)
         case Function.TANH:
@@ -217,76 +217,76 @@ def apply(xp: Any, function: Function, x: Interval) -> Interval:
             assert_never(function)
 
 
-def exp(xp: Any, x: Interval) -> Interval:
+def exp(xp: Any, x: OutwardInterval) -> OutwardInterval:
     """Return the range of exp, at least 0."""
     found = bounds(xp, down(xp, xp.exp(x.lower), LIBRARY), up(xp, xp.exp(x.upper), LIBRARY))
-    return Interval(xp.maximum(found.lower, 0.0), found.upper)
+    return OutwardInterval(xp.maximum(found.lower, 0.0), found.upper)
 
 
-def reciprocal(xp: Any, x: Interval) -> Interval:
+def reciprocal(xp: Any, x: OutwardInterval) -> OutwardInterval:
     """Return the range of `1 / x` where x is positive, and everything where it may not be."""
     positive = x.lower > 0
     low = down(xp, 1.0 / xp.where(positive, x.upper, 1.0))
     high = up(xp, 1.0 / xp.where(positive, x.lower, 1.0))
-    return Interval(xp.where(positive, xp.maximum(low, 0.0), -xp.inf), xp.where(positive, high, xp.inf))
+    return OutwardInterval(xp.where(positive, xp.maximum(low, 0.0), -xp.inf), xp.where(positive, high, xp.inf))
 
 
-def sigmoid(xp: Any, x: Interval) -> Interval:
+def sigmoid(xp: Any, x: OutwardInterval) -> OutwardInterval:
     """Return the range of `1 / (1 + exp(-x))`, within [0, 1]."""
-    e = exp(xp, Interval(-x.upper, -x.lower))
+    e = exp(xp, OutwardInterval(-x.upper, -x.lower))
     low = down(xp, 1.0 / up(xp, 1.0 + e.upper))
     high = up(xp, 1.0 / down(xp, 1.0 + e.lower))
-    return Interval(xp.maximum(low, 0.0), xp.minimum(high, 1.0))
+    return OutwardInterval(xp.maximum(low, 0.0), xp.minimum(high, 1.0))
 
 
-def tanh(xp: Any, x: Interval) -> Interval:
+def tanh(xp: Any, x: OutwardInterval) -> OutwardInterval:
     """Return the range of `1 - 2 / (1 + exp(2 x))`, within [-1, 1]; the absolute error is about 2**-49."""
-    e = exp(xp, Interval(2.0 * x.lower, 2.0 * x.upper))
+    e = exp(xp, OutwardInterval(2.0 * x.lower, 2.0 * x.upper))
     low = down(xp, 1.0 - up(xp, 2.0 / down(xp, 1.0 + e.lower)))
     high = up(xp, 1.0 - down(xp, 2.0 / up(xp, 1.0 + e.upper)))
-    return Interval(xp.maximum(low, -1.0), xp.minimum(high, 1.0))
+    return OutwardInterval(xp.maximum(low, -1.0), xp.minimum(high, 1.0))
 
 
-def softplus(xp: Any, x: Interval) -> Interval:
+def softplus(xp: Any, x: OutwardInterval) -> OutwardInterval:
     """Return the range of `ln(1 + exp(x)) = max(x, 0) + ln(1 + exp(-|x|))`."""
-    low_rest = exp(xp, Interval(-xp.abs(x.lower), -xp.abs(x.lower))).lower
-    high_rest = exp(xp, Interval(-xp.abs(x.upper), -xp.abs(x.upper))).upper
+    low_rest = exp(xp, OutwardInterval(-xp.abs(x.lower), -xp.abs(x.lower))).lower
+    high_rest = exp(xp, OutwardInterval(-xp.abs(x.upper), -xp.abs(x.upper))).upper
     low = down(xp, xp.maximum(x.lower, 0.0) + xp.maximum(down(xp, xp.log1p(low_rest), LIBRARY), 0.0))
     high = up(xp, xp.maximum(x.upper, 0.0) + up(xp, xp.log1p(high_rest), LIBRARY))
     found = bounds(xp, low, high)
-    return Interval(xp.maximum(found.lower, 0.0), found.upper)
+    return OutwardInterval(xp.maximum(found.lower, 0.0), found.upper)
 
 
-def slope(xp: Any, function: Function, x: Interval, y: Interval) -> Interval:
+def slope(xp: Any, function: Function, x: OutwardInterval, y: OutwardInterval) -> OutwardInterval:
     """Return the range of the derivative on x, where y is the range of the function (of Clarke's derivative at the kink of ReLU)."""
-    one = Interval(xp.ones_like(y.lower), xp.ones_like(y.upper))
+    one = OutwardInterval(xp.ones_like(y.lower), xp.ones_like(y.upper))
     match function:
         case Function.RELU:
-            return Interval(xp.where(x.lower > 0, 1.0, 0.0), xp.where(x.upper < 0, 0.0, 1.0))
+            return OutwardInterval(xp.where(x.lower > 0, 1.0, 0.0), xp.where(x.upper < 0, 0.0, 1.0))
         case Function.EXP:
             return y
         case Function.SOFTPLUS:
             return sigmoid(xp, x)
         case Function.TANH:
             s = square(xp, y)
-            found = add(xp, one, Interval(-s.upper, -s.lower))
-            return Interval(xp.maximum(found.lower, 0.0), xp.minimum(found.upper, 1.0))
+            found = add(xp, one, OutwardInterval(-s.upper, -s.lower))
+            return OutwardInterval(xp.maximum(found.lower, 0.0), xp.minimum(found.upper, 1.0))
         case Function.SIGMOID:
             # s (1 - s) = 1/4 - (s - 1/2)²
-            half = add(xp, y, Interval(xp.full_like(y.lower, -0.5), xp.full_like(y.upper, -0.5)))
+            half = add(xp, y, OutwardInterval(xp.full_like(y.lower, -0.5), xp.full_like(y.upper, -0.5)))
             s = square(xp, half)
-            found = add(xp, Interval(0.25 * one.lower, 0.25 * one.upper), Interval(-s.upper, -s.lower))
-            return Interval(xp.maximum(found.lower, 0.0), xp.minimum(found.upper, 0.25))
+            found = add(xp, OutwardInterval(0.25 * one.lower, 0.25 * one.upper), OutwardInterval(-s.upper, -s.lower))
+            return OutwardInterval(xp.maximum(found.lower, 0.0), xp.minimum(found.upper, 0.25))
         case Function.RECIPROCAL:
             s = square(xp, y)
-            return Interval(-s.upper, -s.lower)
+            return OutwardInterval(-s.upper, -s.lower)
         case _:
             assert_never(function)
 
 
-def square(xp: Any, x: Interval) -> Interval:
+def square(xp: Any, x: OutwardInterval) -> OutwardInterval:
     """Return the range of x²."""
     far = xp.maximum(xp.abs(x.lower), xp.abs(x.upper))
     near = xp.maximum(xp.maximum(x.lower, -x.upper), 0.0)
     found = bounds(xp, down(xp, near * near), up(xp, far * far))
-    return Interval(xp.maximum(found.lower, 0.0), found.upper)
+    return OutwardInterval(xp.maximum(found.lower, 0.0), found.upper)

@@ -10,7 +10,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray
 from qspec.evaluate import device, sharding
-from qspec.evaluate.jax import Compiled, checked_input, compile_program, run_plan
+from qspec.evaluate.jax import DeviceProgram, checked_input, compile_program, run_plan
 from qspec.ir.integer import Assignment, Program
 
 SMALL, LARGE = 16, 256
@@ -21,11 +21,11 @@ SMALL, LARGE = 16, 256
 class Spread:
     """A program on all devices: call it with an assignment, inputs of shape (batch, size)."""
 
-    compiled: Compiled
+    compiled: DeviceProgram
     parameters: tuple[tuple[jax.Array, ...], ...]
 
     def __call__(self, assignment: Assignment) -> list[IntArray]:
-        """Return the chosen nodes, int64 of shape (batch, size); errors are those of a call of `Compiled`."""
+        """Return the chosen nodes, int64 of shape (batch, size); errors are those of a call of `DeviceProgram`."""
         rows = [checked_input(node, assignment) for node in self.compiled.planned.inputs]
         count = len(rows[0])
         parts: list[list[IntArray]] = []

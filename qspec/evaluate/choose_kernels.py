@@ -11,7 +11,7 @@ import numpy.typing as npt
 from qspec.arithmetic.integers import SAFE, IntArray, magnitude
 from qspec.bounds.interval import Interval, bound_node, reach
 from qspec.errors import UnsupportedError
-from qspec.evaluate.kernels import Add, Gather, Greatest, Kernel, MatMul, Multiply, Plan, Read, Step
+from qspec.evaluate.kernels import AddKernel, GatherKernel, InputKernel, Kernel, KernelPlan, KernelStep, MatMul, MaximumKernel, Multiply
 from qspec.evaluate.maps import MAX_CORRECTION, coefficients, exact_map
 from qspec.evaluate.staircases import MAX_LISTED, place_rescale, place_steps, place_table, place_wrap, wide
 from qspec.ir.integer import Affine, Input, Maximum, Node, Product, Program, Staircase, Table, Wrap, arguments, needed
@@ -29,7 +29,7 @@ class Planned:
     `width` is the number of elements that one member of a batch occupies if nothing is fused.
     """
 
-    plan: Plan
+    plan: KernelPlan
     parameters: tuple[HostParameters, ...]
     inputs: tuple[Input, ...]
     sizes: tuple[int, ...]
@@ -46,14 +46,14 @@ def make_plan(program: Program, nodes: tuple[int, ...]) -> Planned:
         planner.add(position, program[position])
     outputs = tuple(planner.place[n] for n in nodes)
     planner.shift_inputs(outputs)
-    plan = Plan(tuple(planner.steps), outputs)
+    plan = KernelPlan(tuple(planner.steps), outputs)
     sizes = tuple(planner.known[n].lower.size for n in nodes)
     return Planned(plan, tuple(planner.parameters), tuple(planner.inputs), sizes, planner.width)
 
 
 class _Planner:
     def __init__(self) -> None:
-        self.steps: list[Step] = []
+        self.steps: list[KernelStep] = []
         self.parameters: list[HostParameters] = []
         self.inputs: list[Input] = []
         self.place: dict[int, int] = {}
@@ -71,7 +71,7 @@ class _Planner:
         self.place[position] = step
 
     def _step(self, kernel: Kernel, parameters: HostParameters, read: tuple[int, ...], width: int) -> int:
-        self.steps.append(Step(kernel, read))
+        self.steps.append(KernelStep(kernel, read))
         self.parameters.append(parameters)
         self.width += width
         return len(self.steps) - 1
@@ -80,7 +80,7 @@ class _Planner:
         match node:
             case Input():
                 self.inputs.append(node)
-                return Read(len(self.inputs) - 1, False), ()
+                return InputKernel(len(self.inputs) - 1, False), ()
             case Staircase(a, steps):
                 if isinstance(steps, Steps):
                     return place_steps(steps, self.known[a])
@@ -96,7 +96,7 @@ class _Planner:
                 _require(bound, position, node)
                 return Multiply(wide(bound)), ()
             case Maximum():
-                return Greatest(), (node.members.astype(np.int32),)
+                return MaximumKernel(), (node.members.astype(np.int32),)
             case Wrap(a, width, signed):
                 return place_wrap(self.known[a], self.known[position], width, signed)
             case _:
@@ -111,24 +111,24 @@ class _Planner:
             bias, bound = bias + part.correction, bound + part.reach + np.abs(part.correction)
         added: list[int] = []
         for part, (m, a) in zip(mapped, node.terms, strict=True):
-            fan = part.parameters[0].size if isinstance(part.kernel, Gather) else 0
+            fan = part.parameters[0].size if isinstance(part.kernel, GatherKernel) else 0
             added.append(self._step(part.kernel, part.parameters, (self.place[a],), max(m.outputs, fan)))
-        return self._step(Add(), (bias.astype(wide(magnitude(bound))),), tuple(added), bias.size)
+        return self._step(AddKernel(), (bias.astype(wide(magnitude(bound))),), tuple(added), bias.size)
 
     def shift_inputs(self, outputs: tuple[int, ...]) -> None:
         """Shift an input where it is read instead of where it is multiplied, if that is all that is done to it and by one amount.
 
-        `Plan.loaded` then finds it shifted already.
+        `KernelPlan.loaded` then finds it shifted already.
         """
         for k, step in enumerate(self.steps):
             readers = [j for j, other in enumerate(self.steps) if k in other.arguments]
-            if not isinstance(step.kernel, Read) or k in outputs or any(self.steps[j].kernel != MatMul(True) for j in readers):
+            if not isinstance(step.kernel, InputKernel) or k in outputs or any(self.steps[j].kernel != MatMul(True) for j in readers):
                 continue
             shifts = [self.parameters[j][1] for j in readers]
             if shifts and all(s == shifts[0] for s in shifts):
-                self.steps[k], self.parameters[k] = Step(Read(step.kernel.slot, True), ()), (shifts[0],)
+                self.steps[k], self.parameters[k] = KernelStep(InputKernel(step.kernel.slot, True), ()), (shifts[0],)
                 for j in readers:
-                    self.steps[j], self.parameters[j] = Step(MatMul(False), self.steps[j].arguments), self.parameters[j][:1]
+                    self.steps[j], self.parameters[j] = KernelStep(MatMul(False), self.steps[j].arguments), self.parameters[j][:1]
 
 
 def _total(terms: tuple[tuple[LinearMap, int], ...], bias: IntArray, known: dict[int, Interval]) -> int:

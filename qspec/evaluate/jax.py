@@ -1,7 +1,7 @@
 """Evaluation on CPU or GPU through JAX, bit for bit equal to the reference.
 
-`compile_program` proves bounds, chooses arithmetic from them and returns a `Compiled`, whose code is shared by every program of the same
-structure. 64-bit types are switched on inside these calls only.
+`compile_program` proves bounds, chooses arithmetic from them and returns a `DeviceProgram`, whose code is shared by every program of the
+same structure. 64-bit types are switched on inside these calls only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from qspec.errors import ShapeError, SpecError
 from qspec.evaluate import device
 from qspec.evaluate.choose_kernels import Planned, make_plan
 from qspec.evaluate.jax_kernels import Arrays, execute
-from qspec.evaluate.kernels import Plan, Read
+from qspec.evaluate.kernels import InputKernel, KernelPlan
 from qspec.evaluate.staircases import storage
 from qspec.ir.integer import Assignment, Input, Program
 
@@ -31,15 +31,15 @@ CHUNK_ELEMENTS = 2**26
 
 
 @device.compiled
-def run_plan(plan: Plan, parameters: Sequence[Arrays], inputs: Arrays) -> tuple[jax.Array, ...]:
+def run_plan(plan: KernelPlan, parameters: Sequence[Arrays], inputs: Arrays) -> tuple[jax.Array, ...]:
     """Return the outputs of a plan for inputs (batch, size) that are in bounds and on the device, wherever on it they are."""
     return execute(plan, parameters, inputs)
 
 
 @device.compiled
-def _load(plan: Plan, parameters: Sequence[Arrays], inputs: Arrays) -> tuple[jax.Array, ...]:
-    reads = [k for k, step in enumerate(plan.steps) if isinstance(step.kernel, Read)]
-    return execute(Plan(tuple(plan.steps[k] for k in reads), tuple(range(len(reads)))), [parameters[k] for k in reads], inputs)
+def _load(plan: KernelPlan, parameters: Sequence[Arrays], inputs: Arrays) -> tuple[jax.Array, ...]:
+    reads = [k for k, step in enumerate(plan.steps) if isinstance(step.kernel, InputKernel)]
+    return execute(KernelPlan(tuple(plan.steps[k] for k in reads), tuple(range(len(reads)))), [parameters[k] for k in reads], inputs)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,12 +50,12 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Compiled:
+class DeviceProgram:
     """A program on the device: call it with an assignment, or `load` inputs once and `run` it on them."""
 
     planned: Planned
     parameters: tuple[tuple[jax.Array, ...], ...]
-    resident: Plan
+    resident: KernelPlan
     """The plan for inputs that have been loaded."""
 
     def __call__(self, assignment: Assignment) -> list[IntArray]:
@@ -93,14 +93,14 @@ class Compiled:
         return [np.broadcast_to(np.asarray(y).astype(np.int64), (count, y.shape[1])) for y in outputs]
 
 
-def compile_program(program: Program, nodes: Sequence[int] | None = None) -> Compiled:
+def compile_program(program: Program, nodes: Sequence[int] | None = None) -> DeviceProgram:
     """Prepare some nodes of a program, by position (default: all), for evaluation on the device.
 
     Raises UnsupportedError, naming the node, where values or partial results might exceed 64 bits and no other way is exact.
     """
     planned = make_plan(program, tuple(range(len(program)) if nodes is None else nodes))
     with device.wide():
-        return Compiled(planned, device.all_to_device(planned.parameters), planned.plan.loaded())
+        return DeviceProgram(planned, device.all_to_device(planned.parameters), planned.plan.loaded())
 
 
 def trace(program: Program, assignment: Assignment) -> list[IntArray]:

@@ -13,33 +13,33 @@ from jax import lax
 
 from qspec.evaluate import device
 from qspec.evaluate.kernels import (
-    Add,
+    AddKernel,
     Arithmetic,
+    ClampKernel,
     Convolve,
     Counted,
-    Gather,
-    Greatest,
+    GatherKernel,
+    InputKernel,
     Kernel,
-    Looked,
+    KernelPlan,
+    LookupKernel,
     LowBits,
     MapKernel,
     MatMul,
+    MaximumKernel,
     Multiply,
-    Plan,
     Polyline,
-    Ramp,
-    Read,
     RelaxedKernel,
     Rescaled,
     Scale,
     Scatter,
-    Turn,
+    WrapKernel,
 )
 
 Arrays = Sequence[jax.Array]
 
 
-def execute(plan: Plan, parameters: Sequence[Arrays], inputs: Arrays) -> tuple[jax.Array, ...]:
+def execute(plan: KernelPlan, parameters: Sequence[Arrays], inputs: Arrays) -> tuple[jax.Array, ...]:
     """Return the outputs of a plan for inputs of shape (batch, size): a pure function, for compiled code with 64-bit types allowed."""
     values: list[jax.Array] = []
     for step, arrays in zip(plan.steps, parameters, strict=True):
@@ -50,26 +50,26 @@ def execute(plan: Plan, parameters: Sequence[Arrays], inputs: Arrays) -> tuple[j
 def _run(kernel: Kernel, parameters: Arrays, arguments: Arrays, inputs: Arrays) -> jax.Array:
     """Return the value of one step, shape (batch, size)."""
     match kernel:
-        case Read(slot, shifted):
+        case InputKernel(slot, shifted):
             return shift_to_int8(inputs[slot], parameters[0]) if shifted else inputs[slot]
-        case Add():
+        case AddKernel():
             return sum((a.astype(parameters[0].dtype) for a in arguments), parameters[0][None, :])
         case Multiply(result):
             return arguments[0].astype(result) * arguments[1].astype(result)
-        case MatMul() | Convolve() | Scale() | Gather() | Scatter():
+        case MatMul() | Convolve() | Scale() | GatherKernel() | Scatter():
             return apply_map(kernel, parameters, arguments[0])
         case Rescaled():
             return _rescale(kernel, parameters, arguments[0])
         case Counted():
             return _count(kernel, parameters[0], parameters[1], arguments[0])
-        case Looked(indexed):
+        case LookupKernel(indexed):
             first, values = parameters
             return _pick(values, arguments[0].astype(indexed) - first.astype(indexed))
-        case Greatest():
+        case MaximumKernel():
             return _take(arguments[0], parameters[0]).max(axis=-1)
         case LowBits():
             return _low_bits(kernel, parameters[0], parameters[1], arguments[0])
-        case Ramp() | Polyline() | Turn():
+        case ClampKernel() | Polyline() | WrapKernel():
             return _relaxed(kernel, parameters, arguments[0])
         case _:
             assert_never(kernel)
@@ -84,7 +84,7 @@ def apply_map(kernel: MapKernel, parameters: Arrays, x: jax.Array) -> jax.Array:
             return _convolve(kernel, parameters[0], x)
         case Scale():
             return x.astype(parameters[0].dtype) * parameters[0]
-        case Gather():
+        case GatherKernel():
             columns, coefficients = parameters
             return (_take(x, columns).astype(coefficients.dtype) * coefficients).sum(axis=-1, dtype=coefficients.dtype)
         case Scatter(outputs):
@@ -221,7 +221,7 @@ def _low_bits(kernel: LowBits, mask: jax.Array, sign: jax.Array, x: jax.Array) -
 def _relaxed(kernel: RelaxedKernel, parameters: Arrays, x: jax.Array) -> jax.Array:
     """Real-valued stand-ins for search; where a function is flat its slope is the leak, so that gradients do not die."""
     match kernel:
-        case Ramp():
+        case ClampKernel():
             slope, offset, lower, upper, leak = parameters
             line = slope * x + offset
             inside = jnp.clip(line, lower, upper)
@@ -234,7 +234,7 @@ def _relaxed(kernel: RelaxedKernel, parameters: Arrays, x: jax.Array) -> jax.Arr
             left, right = _pick(knots, below), _pick(knots, below + 1)
             line = leak * mean * x
             return left + (place - below) * (right - left) + line - lax.stop_gradient(line)
-        case Turn():
+        case WrapKernel():
             least, modulus = parameters
             return x - lax.stop_gradient(modulus * jnp.floor((x - least) / modulus))
         case _:

@@ -16,7 +16,7 @@ Arithmetic = Literal["shift32", "shift64", "float32", "float64", "int64"]
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class InputKernel:
     """An input, by its place among the inputs; `x - shift` in int8 if `shifted`; parameters: then shift ()."""
 
     slot: int
@@ -24,7 +24,7 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class Add:
+class AddKernel:
     """`bias + sum of arguments` in the dtype of the bias; parameters: bias (size,)."""
 
 
@@ -60,7 +60,7 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
-class Gather:
+class GatherKernel:
     """`sum of coefficients * x[columns]` along the second axis, in the dtype of the coefficients; parameters: both (outputs, fan)."""
 
 
@@ -97,14 +97,14 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class LookupKernel:
     """`values[element, x - first]`; parameters: first (size,), values (size or 1, entries)."""
 
     indexed: Whole
 
 
 @dataclass(frozen=True, slots=True)
-class Greatest:
+class MaximumKernel:
     """`max of x[groups]` along the second axis; parameters: groups (outputs, members)."""
 
 
@@ -118,7 +118,7 @@ class LowBits:
 
 
 @dataclass(frozen=True, slots=True)
-class Ramp:
+class ClampKernel:
     """`clamp(slope * x + offset, lower, upper)`, and a leak of that slope outside; parameters: these four (size,) and the leak ().
 
     Where `rounded` the value is a code and only the gradient is that of the ramp.
@@ -133,17 +133,17 @@ class Polyline:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class WrapKernel:
     """Wrap-around whose slope is one everywhere; parameters: least, modulus (size,)."""
 
 
-MapKernel = MatMul | Convolve | Scale | Gather | Scatter
-RelaxedKernel = Ramp | Polyline | Turn
-Kernel = Read | Add | Multiply | MapKernel | Rescaled | Counted | Looked | Greatest | LowBits | RelaxedKernel
+MapKernel = MatMul | Convolve | Scale | GatherKernel | Scatter
+RelaxedKernel = ClampKernel | Polyline | WrapKernel
+Kernel = InputKernel | AddKernel | Multiply | MapKernel | Rescaled | Counted | LookupKernel | MaximumKernel | LowBits | RelaxedKernel
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class KernelStep:
     """One kernel and the earlier steps that it reads."""
 
     kernel: Kernel
@@ -151,13 +151,13 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class KernelPlan:
     """Everything that shapes compiled code: equal plans share one compilation."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[KernelStep, ...]
     outputs: tuple[int, ...]
 
-    def loaded(self) -> Plan:
+    def loaded(self) -> KernelPlan:
         """Return the plan for inputs that have been shifted before (its parameters are the same)."""
-        reads = (Step(Read(s.kernel.slot, False), ()) if isinstance(s.kernel, Read) else s for s in self.steps)
-        return Plan(tuple(reads), self.outputs)
+        reads = (KernelStep(InputKernel(s.kernel.slot, False), ()) if isinstance(s.kernel, InputKernel) else s for s in self.steps)
+        return KernelPlan(tuple(reads), self.outputs)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from qspec.arithmetic.integers import IntArray, magnitude
 from qspec.bounds.interval import Interval, reach
-from qspec.evaluate.kernels import Convolve, Gather, MapKernel, MatMul, Scale, Scatter
+from qspec.evaluate.kernels import Convolve, GatherKernel, MapKernel, MatMul, Scale, Scatter
 from qspec.ir.linear import Convolution, Dense, LinearMap, Sparse
 
 HostArray = npt.NDArray[Any]
@@ -124,5 +124,5 @@ def _place_entries(m: Sparse, dtype: np.dtype[Any]) -> tuple[MapKernel, tuple[Ho
         place = (m.rows, np.arange(values.size) - m.starts[m.rows])
         columns, filled = np.zeros((m.outputs, max(fan, 1)), dtype=np.int32), np.zeros((m.outputs, max(fan, 1)), dtype=dtype)
         columns[place], filled[place] = m.columns, values
-        return Gather(), (columns, filled)
+        return GatherKernel(), (columns, filled)
     return Scatter(m.outputs), (m.rows.astype(np.int32), m.columns.astype(np.int32), values)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from qspec.arithmetic.integers import SAFE, IntArray, magnitude, shrink
 from qspec.arithmetic.rounding import Rounding
 from qspec.bounds.interval import Interval
-from qspec.evaluate.kernels import Arithmetic, Counted, Looked, LowBits, Rescaled, Whole
+from qspec.evaluate.kernels import Arithmetic, Counted, LookupKernel, LowBits, Rescaled, Whole
 from qspec.ir.staircase import Rescale, Steps, climb, reach
 
 HostArray = npt.NDArray[Any]
@@ -158,14 +158,14 @@ def _share(rows: HostArray) -> HostArray:
     return rows[:1] if rows.shape[0] > 1 and bool(np.all(rows == rows[:1])) else rows
 
 
-def place_table(x: Interval, first: IntArray, values: IntArray) -> tuple[Looked, tuple[HostArray, ...]] | None:
+def place_table(x: Interval, first: IntArray, values: IntArray) -> tuple[LookupKernel, tuple[HostArray, ...]] | None:
     """Choose a kernel for arguments in `x`; None if the table does not cover them or its entries exceed 64 bits."""
     entries = values.shape[1]
     if np.any(x.lower < first) or np.any(x.upper - first >= entries) or magnitude(values) >= SAFE or magnitude(first) >= SAFE:
         return None
     rows = _share(values.astype(storage(int(values.min(initial=0)), int(values.max(initial=0)))))
     dtype = wide(max(x.magnitude, 2 * magnitude(first), rows.size))
-    return Looked(dtype), (first.astype(dtype), rows)
+    return LookupKernel(dtype), (first.astype(dtype), rows)
 
 
 def place_wrap(x: Interval, y: Interval, width: IntArray, signed: bool) -> tuple[LowBits, tuple[HostArray, ...]]:

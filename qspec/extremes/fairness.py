@@ -21,7 +21,7 @@ from qspec.extremes.optimize import maximize
 from qspec.extremes.optimum import Objective
 from qspec.face import Network, RealNetwork
 from qspec.language.connectives import Conjunction, Constantly, Disjunction, Formula
-from qspec.language.domains import Domain, OneHot, Piece, Range
+from qspec.language.domains import OneHot, Piece, Range, VariableDomain
 from qspec.language.expressions import Expression, Operand, expression
 from qspec.language.formulas import argmax, same
 from qspec.language.functions import maximum
@@ -105,7 +105,7 @@ def rows(network: Network | RealNetwork, schema: Schema, *names: str) -> tuple[V
             pieces.append(Range(positions, first, np.maximum(stride, 1), integers([count])))
     named = tuple((f.name, where.start, where.stop) for f, where in schema.slices())
     words = {f.name: f.values for f in schema.features}
-    return tuple(Variable(name, Type((columns,), grid), Domain(columns, _joined(pieces)), named, words) for name in names)
+    return tuple(Variable(name, Type((columns,), grid), VariableDomain(columns, _joined(pieces)), named, words) for name in names)
 
 
 def outputs(network: Network | RealNetwork, schema: Schema, row: Mapping[str, Word]) -> list[Fraction]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
-from qspec.attack.flat_inputs import Box
+from qspec.attack.flat_inputs import FlatBox
 from qspec.compile.query import free_integers
 from qspec.deadline import Deadline
 from qspec.ir.integer import Assignment, Query
@@ -40,7 +40,7 @@ class Neighbours:
     run: Run
     query: Query
     """What is asked, with the bounds of inputs that the assumption gives."""
-    box: Box
+    box: FlatBox
     known: set[bytes] = field(default_factory=set[bytes])
     """Points that were a solution."""
     told: set[str] = field(default_factory=set[str])
@@ -56,7 +56,7 @@ class Neighbours:
         query = run.compiled.query
         (narrow,) = Pipeline().only("box").apply(query)
         query = narrow.query if narrow.query.inputs.keys() == query.inputs.keys() else query
-        return cls(run, query, Box.of(query))
+        return cls(run, query, FlatBox.of(query))
 
     def after(self, result: Result, deadline: Deadline) -> Generator[Result]:
         """Yield further solutions than this one, none that was told before, until there are none near or the time is over."""

@@ -21,7 +21,7 @@ from qspec.compile.query import Compiler
 from qspec.deadline import Deadline
 from qspec.errors import InternalError, SoundnessError, SpecError
 from qspec.extremes.bisection import Bracket, questions, why_open
-from qspec.extremes.optimum import Objective, Optimum, Sense, Step, empty, summed
+from qspec.extremes.optimum import BracketStep, Objective, Optimum, Sense, empty, summed
 from qspec.ir.integer import FALSE, Query
 from qspec.language.bind import bind
 from qspec.language.connectives import Constantly, Formula
@@ -84,7 +84,7 @@ def optimizing(
     return _start(objective, step, Settings.of(options)).improve()
 
 
-def _start(objective: Objective, step: object, settings: Settings) -> _Run:
+def _start(objective: Objective, step: object, settings: Settings) -> _Maximization:
     if not isinstance(objective, Objective):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpecError("not an objective", given=objective, expected="qs.maximize(…) or qs.minimize(…)")
     deadline = settings.limits.deadline()
@@ -104,7 +104,7 @@ def _start(objective: Objective, step: object, settings: Settings) -> _Run:
     def ask(then: Formula, seconds: float | None) -> Result:
         return verify(replace(spec, then=then), **replace(settings, timeout=seconds).options())
 
-    return _Run(spec, value, unit, ends, bracket, ask, deadline, best)
+    return _Maximization(spec, value, unit, ends, bracket, ask, deadline, best)
 
 
 def _step(given: object) -> Fraction:
@@ -137,7 +137,7 @@ def _on_grid(spec: Property, value: Expression) -> tuple[Fraction, Ends]:
 
 
 @dataclass(slots=True)
-class _Run:
+class _Maximization:
     """One maximisation of `value` under way; indices count units. The bracket is about "some point reaches this value"."""
 
     spec: Property
@@ -230,6 +230,6 @@ class _Run:
         low, high = self.ends if self.best.sense == "maximize" else (-self.ends[1], -self.ends[0])
         steps = self.best.steps
         if not steps or steps[-1][1:] != (low, high):
-            steps = (*steps, Step(perf_counter() - self.began, low, high))
+            steps = (*steps, BracketStep(perf_counter() - self.began, low, high))
         times = self.best.times if result is None else summed(self.best.times, result.times)
         self.best = replace(self.best, lower=low, upper=high, steps=steps, times=times, asked=self.best.asked + (result is not None))

@@ -45,7 +45,7 @@ class Objective:
         return Property("exists", self.variables, self.given, compared, self.name, self.reals, values=self.values)
 
 
-class Step(NamedTuple):
+class BracketStep(NamedTuple):
     """The interval after so many seconds."""
 
     seconds: float
@@ -70,7 +70,7 @@ class Optimum:
     reason: Reason | None = None
     detail: str = ""
     solver: str = ""
-    steps: tuple[Step, ...] = ()
+    steps: tuple[BracketStep, ...] = ()
     times: Times = field(default_factory=Times)
     asked: int = 0
     """Number of verdicts that were asked for."""

@@ -26,9 +26,9 @@ def error_bounds(
     Codes are scalars or arrays in the shape of the input; without them all codes of its format count. Raises UnsupportedError unless both
     networks have the same dense and convolution layers, with ReLU or nothing; SpecError on an empty box.
     """
-    from qspec.engines.difference.largest import Question, first_bounds  # here and below, because `import qspec` is to be quick
+    from qspec.engines.difference.largest import ErrorQuestion, first_bounds  # here and below, because `import qspec` is to be quick
 
-    return first_bounds(Question.of(fixed, real, lower, upper, outputs))
+    return first_bounds(ErrorQuestion.of(fixed, real, lower, upper, outputs))
 
 
 @single_threaded
@@ -77,6 +77,6 @@ def narrowing_error(
     deadline: Deadline = NEVER,
 ) -> Iterator[LargestError]:
     """Yield the interval of `largest_error` after the attack and the first bounds, and after each round of cuts, until it is closed."""
-    from qspec.engines.difference.largest import Question, narrow
+    from qspec.engines.difference.largest import ErrorQuestion, narrow
 
-    return narrow(Question.of(fixed, real, lower, upper, outputs, deadline), checks.seed(seed), deadline)
+    return narrow(ErrorQuestion.of(fixed, real, lower, upper, outputs, deadline), checks.seed(seed), deadline)

@@ -107,7 +107,7 @@ def largest_radius(
 
     limit = _limit(spec, parameter, first, width)
     top = None if last is None else (last - first) // width if limit is None else min(limit, (last - first) // width)
-    run = _Run(spec, parameter, first, width, ask, deadline, limit, top)
+    run = _RadiusSearch(spec, parameter, first, width, ask, deadline, limit, top)
     run.search()
     return run.result(settings.name)
 
@@ -137,7 +137,7 @@ def _limit(spec: Property, parameter: str, first: Fraction, step: Fraction) -> i
 
 
 @dataclass(slots=True)
-class _Run:
+class _RadiusSearch:
     """One search under way; index k stands for the value `first + k * width`. The bracket is about "it holds"."""
 
     spec: Property

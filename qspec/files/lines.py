@@ -15,7 +15,7 @@ from qspec.support import checks
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
+class AppendedLines:
     """A file that is open for one run; made by `appending`."""
 
     path: Path
@@ -38,7 +38,7 @@ class Lines:
 
 
 @contextmanager
-def appending(where: str | os.PathLike[str]) -> Generator[Lines]:
+def appending(where: str | os.PathLike[str]) -> Generator[AppendedLines]:
     """Open a store for one run, made if it is not there; raises SpecError if it cannot be, or if another run has it."""
     path = Path(checks.path(where, "a store"))
     check_plain(path, "a store")
@@ -56,7 +56,7 @@ def appending(where: str | os.PathLike[str]) -> Generator[Lines]:
             ) from None
         if new:
             _sync_folder(path)
-        yield Lines(path, descriptor)
+        yield AppendedLines(path, descriptor)
     finally:
         os.close(descriptor)
 

@@ -7,7 +7,7 @@ from math import prod
 from typing import Literal, NoReturn
 
 from qspec.errors import SpecError
-from qspec.language.protocols import Part
+from qspec.language.protocols import Syntax
 
 
 class Sentence:
@@ -16,7 +16,7 @@ class Sentence:
     kind: Literal["forall", "exists"]
 
 
-class Formula(Part):
+class Formula(Syntax):
     """Base of all formulas: the connectives. Never made directly."""
 
     __slots__ = ()

@@ -49,7 +49,7 @@ Piece = Range | OneHot | AtMost
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Domain:
+class VariableDomain:
     """Pieces that together cover each of `size` positions once."""
 
     size: int
@@ -66,7 +66,7 @@ class Domain:
             raise SpecError("a domain must cover each element once", given=covered.tolist(), expected=f"0..{self.size - 1}")
 
 
-def extremes(domain: Domain) -> tuple[IntArray, IntArray]:
+def extremes(domain: VariableDomain) -> tuple[IntArray, IntArray]:
     """Return the least and the greatest code of each element."""
     least: IntArray = np.zeros(domain.size, dtype=object)
     greatest: IntArray = np.zeros(domain.size, dtype=object)
@@ -83,16 +83,16 @@ def extremes(domain: Domain) -> tuple[IntArray, IntArray]:
     return least, greatest
 
 
-def box(lower: object, upper: object) -> Domain:
+def box(lower: object, upper: object) -> VariableDomain:
     """Return the domain of all codes between two arrays; raises SpecError if it is empty."""
     low, high = integers(lower).reshape(-1), integers(upper).reshape(-1)
     if low.shape != high.shape or np.any(low > high):
         where = int(np.argmax(low > high)) if low.shape == high.shape else 0
         raise SpecError("empty domain", given=f"{low[where]}..{high[where]} at flat index {where}", expected="lower <= upper everywhere")
-    return Domain(low.size, (Range(np.arange(low.size), low, np.ones_like(low), high - low),))
+    return VariableDomain(low.size, (Range(np.arange(low.size), low, np.ones_like(low), high - low),))
 
 
-def part(domain: Domain, kept: IntArray) -> Domain:
+def part(domain: VariableDomain, kept: IntArray) -> VariableDomain:
     """Return the domain of the elements at these positions, in this order; groups must be kept or left out as a whole."""
     place = {position: k for k, position in enumerate(kept.tolist())}
     pieces: list[Piece] = []
@@ -105,10 +105,10 @@ def part(domain: Domain, kept: IntArray) -> Domain:
             assert not isinstance(piece, Range)
             assert inside.all(), f"a part of group {piece.label!r}"
             pieces.append(replace(piece, positions=where))
-    return Domain(kept.size, tuple(pieces))
+    return VariableDomain(kept.size, tuple(pieces))
 
 
-def lower_domain(builder: Builder, name: str, domain: Domain) -> int:
+def lower_domain(builder: Builder, name: str, domain: VariableDomain) -> int:
     """Add free integers for a domain and return the node of its codes; the inputs are called `name` and `name.label`."""
     nodes = [_lower_piece(builder, name, p) for p in domain.pieces]
     if len(nodes) == 1 and np.array_equal(domain.pieces[0].positions, np.arange(domain.size)):
@@ -136,7 +136,7 @@ def _lower_piece(builder: Builder, name: str, piece: Piece) -> int:
             assert_never(piece)
 
 
-def free_of(name: str, domain: Domain, codes: IntArray) -> dict[str, IntArray]:
+def free_of(name: str, domain: VariableDomain, codes: IntArray) -> dict[str, IntArray]:
     """Return the free integers that make flat codes of a domain, by the names of inputs: the way back from `lower_domain`."""
     found: dict[str, IntArray] = {}
     for piece in domain.pieces:
@@ -162,7 +162,7 @@ def _equals_position(builder: Builder, node: int, size: int) -> int:
     return builder.difference(reached, passed)
 
 
-def shareable(first: Domain, second: Domain, positions: IntArray) -> IntArray:
+def shareable(first: VariableDomain, second: VariableDomain, positions: IntArray) -> IntArray:
     """Return the positions among these at which both domains have the same free integers."""
     wanted = set(positions.tolist())
     shared: set[int] = set()

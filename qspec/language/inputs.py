@@ -10,7 +10,7 @@ from qspec.arithmetic.formats import code_range
 from qspec.arithmetic.integers import integers
 from qspec.arithmetic.shapes import check_one
 from qspec.errors import SpecError
-from qspec.language.domains import Domain, OneHot, Piece, Range, box
+from qspec.language.domains import OneHot, Piece, Range, VariableDomain, box
 from qspec.language.expressions import Expression, Operand, expression
 from qspec.language.variables import Application, Output, Variable
 from qspec.network.graph import Graph, Stage
@@ -81,7 +81,7 @@ def _narrow(codes: np.ndarray, limit: object, choose: np.ufunc, shape: tuple[int
     return choose(codes, bound.reshape(-1))
 
 
-def _feature_domain(layer: Input, low: np.ndarray, high: np.ndarray) -> Domain:
+def _feature_domain(layer: Input, low: np.ndarray, high: np.ndarray) -> VariableDomain:
     """Return the domain of whole-valued and one-hot features, in codes, cut to the box `low..high`."""
     pieces: list[Piece] = []
     ranges: list[tuple[int, int, int, int]] = []
@@ -101,7 +101,7 @@ def _feature_domain(layer: Input, low: np.ndarray, high: np.ndarray) -> Domain:
     if ranges:
         columns = [integers(list(c)) for c in zip(*ranges, strict=True)]
         pieces.insert(0, Range(columns[0], columns[1], columns[2], columns[3]))
-    return Domain(position, tuple(pieces))
+    return VariableDomain(position, tuple(pieces))
 
 
 def _feature_range(layer: Input, feature: Feature, position: int, low: int, high: int) -> tuple[int, int, int, int]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.language.connectives import Conjunction, Constantly, Disjunction, Formula, Negation
-from qspec.language.domains import AtMost, Domain, OneHot, Piece, Range
+from qspec.language.domains import AtMost, OneHot, Piece, Range, VariableDomain
 from qspec.language.expressions import (
     Absolute,
     Comparison,
@@ -47,7 +47,7 @@ def witnesses(spec: Property, codes: Codes) -> bool:
     return run.truth(spec.given) and run.truth(spec.then) is (spec.kind == "exists")
 
 
-def in_domain(domain: Domain, codes: IntArray) -> bool:
+def in_domain(domain: VariableDomain, codes: IntArray) -> bool:
     """Return whether flat codes lie in a domain."""
     return codes.size == domain.size and all(_in_piece(p, codes) for p in domain.pieces)
 

@@ -13,7 +13,7 @@ from qspec.language.connectives import Formula
 from qspec.language.expressions import Expression, Operand, dot, expression
 from qspec.language.formulas import Argmax, argmax, every, some
 from qspec.language.functions import clip, join, maximum, minimum, total
-from qspec.language.protocols import Part
+from qspec.language.protocols import Syntax
 from qspec.support.checks import listed
 
 OPERATORS: Mapping[str, str] = {
@@ -119,7 +119,7 @@ def ufunc(_: Expression, function: np.ufunc, method: str, *arguments: object, **
     return getattr(first, OPERATORS[name])(*rest) if name in OPERATORS else ELEMENTWISE[name](first, *rest)
 
 
-def function(_: Part, called: Callable[..., Any], types: object, arguments: Sequence[object], options: Mapping[str, object]) -> Any:
+def function(_: Syntax, called: Callable[..., Any], types: object, arguments: Sequence[object], options: Mapping[str, object]) -> Any:
     """Return what a function of numpy means of expressions; raises SpecError if the language has none."""
     if called not in WHOLE:
         _refuse(called.__name__, {})

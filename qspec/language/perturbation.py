@@ -12,7 +12,7 @@ from qspec.arithmetic.formats import Grid, PerChannel, code_range
 from qspec.arithmetic.integers import IntArray, integers, widen
 from qspec.arithmetic.tensor import Tensor
 from qspec.errors import NetworkError
-from qspec.language.domains import AtMost, Domain, box
+from qspec.language.domains import AtMost, VariableDomain, box
 from qspec.language.expressions import Expression, Operand, Reduce
 from qspec.language.inputs import apply_network, input_variable, output
 from qspec.language.variables import Output, Tap, Variable
@@ -93,7 +93,7 @@ def flip_bits(network: Graph, count: int, layers: Sequence[str] | None) -> Pertu
     total = sum(e.size for e in effects.values())
     if total == 0:
         raise NetworkError("the network stores no parameters", given=network.name, expected="a Dense or Conv2D layer")
-    flips = Variable("flips", Type((total,), Grid((Fraction(1),), (0,))), Domain(total, (AtMost("at", np.arange(total), count),)))
+    flips = Variable("flips", Type((total,), Grid((Fraction(1),), (0,))), VariableDomain(total, (AtMost("at", np.arange(total), count),)))
     codes: list[tuple[ParameterName, Expression]] = []
     start = 0
     for key, effect in effects.items():

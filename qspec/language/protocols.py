@@ -19,7 +19,7 @@ def shown(part: object) -> str:
     raise AssertionError(type(part))
 
 
-class Part:
+class Syntax:
     """Base of expressions and formulas."""
 
     __slots__ = ()
@@ -29,7 +29,7 @@ class Part:
         return shown(self)
 
 
-class Array(Part):
+class Array(Syntax):
     """Base of expressions: an array of numbers without the numbers."""
 
     __slots__ = ()

@@ -8,7 +8,7 @@ from typing import Literal
 
 from qspec.errors import SpecError
 from qspec.ir.real import ExactArray, Function
-from qspec.language.domains import Domain
+from qspec.language.domains import VariableDomain
 from qspec.language.expressions import Absolute, Constant, Expression, Floor, Gather, Join, NonZero, Parameter, Product, Reduce, Sum
 from qspec.network.graph import Graph
 from qspec.network.real_graph import RealGraph
@@ -23,7 +23,7 @@ class Variable(Expression):
 
     name: str
     type: Type
-    domain: Domain
+    domain: VariableDomain
     features: tuple[tuple[str, int, int], ...] = ()
     """Name, first and last-plus-one column of each named feature."""
     words: Mapping[str, Sequence[str | int]] = field(default_factory=dict[str, Sequence[str | int]])

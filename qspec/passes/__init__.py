@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from qspec.passes.base import Lift, Pass, Reduced
-from qspec.passes.pipeline import ALL_PASSES, DEFAULT_PASSES, Pipeline, Record, Reduction, Size
+from qspec.passes.pipeline import ALL_PASSES, DEFAULT_PASSES, PassRecord, Pipeline, Reduction, Size
 
-__all__ = ["ALL_PASSES", "DEFAULT_PASSES", "Lift", "Pass", "Pipeline", "Record", "Reduced", "Reduction", "Size"]
+__all__ = ["ALL_PASSES", "DEFAULT_PASSES", "Lift", "Pass", "PassRecord", "Pipeline", "Reduced", "Reduction", "Size"]

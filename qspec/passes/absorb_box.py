@@ -20,7 +20,7 @@ CONSTANT, OPAQUE = -1, -2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trace:
+class ElementTrace:
     """What each element of a node is: `coefficient * element + constant`, where `element` counts through all inputs of the program.
 
     `element` is CONSTANT where there is none, and OPAQUE where the element of the node is anything else.
@@ -32,7 +32,7 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class AbsorbBox:
     """Tighten the bounds of inputs by the conjuncts of the goal, and drop those conjuncts."""
 
     name: str = "box"
@@ -65,24 +65,24 @@ class _Tracer:
         self.lower = np.concatenate([empty, *(n.lower for n in inputs)])
         self.upper = np.concatenate([empty, *(n.upper for n in inputs)])
         self.absorbed = False
-        self._known: dict[int, Trace] = {}
+        self._known: dict[int, ElementTrace] = {}
 
-    def trace(self, position: int) -> Trace:
+    def trace(self, position: int) -> ElementTrace:
         """Return the trace of a node."""
         if position not in self._known:
             self._known[position] = self._trace(position)
         return self._known[position]
 
-    def _trace(self, position: int) -> Trace:
+    def _trace(self, position: int) -> ElementTrace:
         node, size = self.program[position], self.sizes[position]
         zeros = np.zeros(size, dtype=np.int64)
         if isinstance(node, Input):
-            return Trace(self.start[node.name] + np.arange(size), zeros + 1, zeros)
+            return ElementTrace(self.start[node.name] + np.arange(size), zeros + 1, zeros)
         if isinstance(node, Affine):
             return _affine(node, [(m, self.trace(a)) for m, a in node.terms])
-        return Trace(zeros + OPAQUE, zeros, zeros)
+        return ElementTrace(zeros + OPAQUE, zeros, zeros)
 
-    def tighten(self, trace: Trace, rows: IntArray) -> None:
+    def tighten(self, trace: ElementTrace, rows: IntArray) -> None:
         """Require the traced elements at `rows` to be at least zero."""
         element, coefficient, constant = trace.element[rows], trace.coefficient[rows], trace.constant[rows]
         rising = coefficient > 0
@@ -94,7 +94,7 @@ class _Tracer:
         self.absorbed = True
 
 
-def _affine(node: Affine, terms: list[tuple[LinearMap, Trace]]) -> Trace:
+def _affine(node: Affine, terms: list[tuple[LinearMap, ElementTrace]]) -> ElementTrace:
     """Collect the entries of all terms, add up those on the same input element, and keep the rows that have one left."""
     size = node.bias.size
     opaque = np.zeros(size, dtype=np.bool_)
@@ -119,7 +119,7 @@ def _affine(node: Affine, terms: list[tuple[LinearMap, Trace]]) -> Trace:
     return _collected(opaque, constant, np.concatenate(rows), np.concatenate(elements), np.concatenate(weights))
 
 
-def _collected(opaque: Mask, constant: IntArray, rows: IntArray, elements: IntArray, weights: IntArray) -> Trace:
+def _collected(opaque: Mask, constant: IntArray, rows: IntArray, elements: IntArray, weights: IntArray) -> ElementTrace:
     keep = ~opaque[rows]
     rows, elements, weights = rows[keep], elements[keep], weights[keep]
     order = np.lexsort((elements, rows))
@@ -135,7 +135,7 @@ def _collected(opaque: Mask, constant: IntArray, rows: IntArray, elements: IntAr
     single = count[rows] == 1
     element[rows[single]] = elements[single]
     coefficient[rows[single]] = weights[single]
-    return Trace(element, coefficient, constant)
+    return ElementTrace(element, coefficient, constant)
 
 
 def _nonzero_rows(m: LinearMap) -> Mask:

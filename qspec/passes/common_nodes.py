@@ -34,7 +34,7 @@ Parts = tuple[Part, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class CommonNodes:
     """Let readers of equal nodes read the first of them; the others are left to `cone`."""
 
     name: str = "share"

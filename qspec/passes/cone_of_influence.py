@@ -21,7 +21,7 @@ from qspec.passes.elements import restricted
 
 
 @dataclass(frozen=True, slots=True)
-class Cone:
+class ConeOfInfluence:
     """Remove every node and element that the goal does not depend on.
 
     A convolution stays whole until no more than `share` of its outputs are needed, and these read no more than `limit` values in all; then
@@ -53,7 +53,7 @@ class Cone:
 class _Influence:
     """Which elements of each node the roots depend on, and the maps of affine nodes on these rows."""
 
-    def __init__(self, query: Query, size: list[int], roots: set[int], rule: Cone) -> None:
+    def __init__(self, query: Query, size: list[int], roots: set[int], rule: ConeOfInfluence) -> None:
         self.program = query.program
         self.size = size
         self.live: list[Mask] = [np.full(n, k in roots) for k, n in enumerate(size)]
@@ -63,7 +63,7 @@ class _Influence:
                 self._mark(k, rule)
         self.kept: list[IntArray] = [np.flatnonzero(mask) for mask in self.live]
 
-    def _mark(self, k: int, rule: Cone) -> None:
+    def _mark(self, k: int, rule: ConeOfInfluence) -> None:
         """Mark what the live elements of node `k` read."""
         node, mask = self.program[k], self.live[k]
         match node:

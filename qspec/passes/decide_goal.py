@@ -14,7 +14,7 @@ from qspec.passes.base import Mask, Reduced, is_empty, rewritten, trivial
 
 
 @dataclass(frozen=True, slots=True)
-class Decide:
+class DecideGoal:
     """Simplify the goal by the interval of each node it reads."""
 
     name: str = "decide"

@@ -20,7 +20,7 @@ Term = tuple[LinearMap, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Fold:
+class FoldAffine:
     """Fold constants and compose affine nodes; nodes keep their positions, those that are no longer read are left to `cone`."""
 
     name: str = "fold"
@@ -35,7 +35,7 @@ class Fold:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Reader:
+class _Use:
     """A node (or the goal) that reads another, and through which map if it is affine."""
 
     position: int
@@ -70,7 +70,7 @@ class _Folder:
 
     def _choose(self, k: int, node: Affine) -> None:
         """Decide which readers of old node `k` take in `node`, its value: those that do not grow, and all if then it can go."""
-        kept: list[tuple[_Reader, int, int]] = []
+        kept: list[tuple[_Use, int, int]] = []
         must_stay = self.alias[k] != k
         for reader in self._readers[k]:
             if reader.through is None:
@@ -100,17 +100,17 @@ class _Folder:
         return node if same else Affine(tuple(terms), bias)
 
 
-def _readers(query: Query) -> list[list[_Reader]]:
-    readers: list[list[_Reader]] = [[] for _ in query.program]
+def _readers(query: Query) -> list[list[_Use]]:
+    readers: list[list[_Use]] = [[] for _ in query.program]
     for k, node in enumerate(query.program):
         if isinstance(node, Affine):
             for m, a in node.terms:
-                readers[a].append(_Reader(k, m))
+                readers[a].append(_Use(k, m))
         else:
             for a in arguments(node):
-                readers[a].append(_Reader(k, None))
+                readers[a].append(_Use(k, None))
     for k in formula_nodes(query.goal):
-        readers[k].append(_Reader(GOAL, None))
+        readers[k].append(_Use(GOAL, None))
     return readers
 
 

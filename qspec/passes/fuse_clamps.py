@@ -14,7 +14,7 @@ from qspec.passes.base import Reduced, rewritten
 
 
 @dataclass(frozen=True, slots=True)
-class Fuse:
+class FuseClamps:
     """Let a staircase that only clamps, and is the only reader of an even staircase, take its place; the other is left to `cone`."""
 
     name: str = "fuse"

@@ -17,7 +17,7 @@ from qspec.passes.stable_neurons import flattened
 
 
 @dataclass(frozen=True, slots=True)
-class Linear:
+class LinearBounds:
     """Do what `stairs` and `decide` do, with backward linear bounds."""
 
     name: str = "linear"

@@ -12,20 +12,31 @@ from qspec.arithmetic.integers import IntArray
 from qspec.deadline import NEVER, Deadline
 from qspec.errors import SpecError
 from qspec.ir.integer import FALSE, TRUE, Affine, Assignment, Query, check, sizes
-from qspec.passes.absorb_box import Box
+from qspec.passes.absorb_box import AbsorbBox
 from qspec.passes.base import Lift, Pass, Reduced, rewritten
-from qspec.passes.common_nodes import Share
-from qspec.passes.cone_of_influence import Cone
-from qspec.passes.decide_goal import Decide
-from qspec.passes.fold_affine import Fold
-from qspec.passes.fuse_clamps import Fuse
-from qspec.passes.linear import Linear
+from qspec.passes.common_nodes import CommonNodes
+from qspec.passes.cone_of_influence import ConeOfInfluence
+from qspec.passes.decide_goal import DecideGoal
+from qspec.passes.fold_affine import FoldAffine
+from qspec.passes.fuse_clamps import FuseClamps
+from qspec.passes.linear import LinearBounds
 from qspec.passes.maps import entries
-from qspec.passes.shift_inputs import Offset
+from qspec.passes.shift_inputs import ShiftInputs
 from qspec.passes.split import Split
-from qspec.passes.stable_neurons import Stairs
+from qspec.passes.stable_neurons import StableNeurons
 
-ALL_PASSES: tuple[Pass, ...] = (Box(), Offset(), Fold(), Share(), Fuse(), Stairs(), Decide(), Linear(), Split(), Cone())
+ALL_PASSES: tuple[Pass, ...] = (
+    AbsorbBox(),
+    ShiftInputs(),
+    FoldAffine(),
+    CommonNodes(),
+    FuseClamps(),
+    StableNeurons(),
+    DecideGoal(),
+    LinearBounds(),
+    Split(),
+    ConeOfInfluence(),
+)
 """Every pass, in the order in which they run."""
 
 OPTIONAL = ("split",)
@@ -45,7 +56,7 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class PassRecord:
     """What one run of a pass cost, in seconds, and brought."""
 
     name: str
@@ -59,7 +70,7 @@ class Reduction:
     """The queries that remain of one, each with the lift to it, and a record of every pass that changed something or took time."""
 
     parts: tuple[Reduced, ...]
-    records: tuple[Record, ...]
+    records: tuple[PassRecord, ...]
 
     @property
     def decided(self) -> bool | None:
@@ -83,8 +94,8 @@ class Pipeline:
     def run(self, query: Query, deadline: Deadline = NEVER) -> Reduction:
         """Reduce a query; raises InternalError if it is malformed, or a pass leaves a malformed one, and OutOfTime."""
         parts: tuple[Reduced, ...] = rewritten(check(query))
-        passes = tuple(replace(p, deadline=deadline) if isinstance(p, Linear) else p for p in self.passes)
-        records: list[Record] = []
+        passes = tuple(replace(p, deadline=deadline) if isinstance(p, LinearBounds) else p for p in self.passes)
+        records: list[PassRecord] = []
         size = measure([query])
         for _ in range(self.rounds):
             before = [part.query for part in parts]
@@ -94,7 +105,7 @@ class Pipeline:
                 parts = _settled([new for part in parts for new in _applied(step, part)])
                 seconds = perf_counter() - start
                 after = measure([part.query for part in parts])
-                records.append(Record(step.name, seconds, size, after))
+                records.append(PassRecord(step.name, seconds, size, after))
                 size = after
             unchanged = len(parts) == len(before) and all(part.query is old for part, old in zip(parts, before, strict=True))
             if unchanged or all(_is_true(part.query) or part.query.goal == FALSE for part in parts):

@@ -17,7 +17,7 @@ from qspec.passes.base import Reduced, Refill, is_empty, rewritten, trivial
 
 
 @dataclass(frozen=True, slots=True)
-class Offset:
+class ShiftInputs:
     """Let every input start at zero and remove its fixed elements."""
 
     name: str = "offset"

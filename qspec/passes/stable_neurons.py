@@ -23,7 +23,7 @@ from qspec.passes.trim_unreached import trimmed
 
 
 @dataclass(frozen=True, slots=True)
-class Stairs:
+class StableNeurons:
     """Make elements affine where the bounds allow it, and trim the others."""
 
     name: str = "stairs"

@@ -23,7 +23,7 @@ BLOCK = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class LayerDifference:
     """The largest and the mean absolute difference of what a layer puts out, over all samples and elements, in values."""
 
     largest: float
@@ -31,14 +31,14 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class DecisionAgreement:
     """How far a quantised network agrees with its real one: of `rows` samples, `kept` have the same decision."""
 
     rows: int
     kept: int
-    layers: Mapping[str, Difference]
+    layers: Mapping[str, LayerDifference]
     """By layer, in the order of the network."""
-    output: Difference
+    output: LayerDifference
 
     @property
     def share(self) -> float:
@@ -56,7 +56,7 @@ class Agreement:
         return "\n".join([f"{self.kept} of {self.rows} decisions kept ({self.share:.2%})", *lines])
 
 
-def agreement(made: Graph, real: RealGraph, values: Reals, threshold: float = 0.0) -> Agreement:
+def agreement(made: Graph, real: RealGraph, values: Reals, threshold: float = 0.0) -> DecisionAgreement:
     """Return how far a network with one input agrees with the real one whose layers it has, on values of shape (samples, *input shape).
 
     Values are rounded to codes of the input, to nearest and with saturation; the real network reads them as they are. The decision is the
@@ -79,8 +79,8 @@ def agreement(made: Graph, real: RealGraph, values: Reals, threshold: float = 0.
             count[name] += off.size
         end = real.stages[real.outputs[0]].name
         kept += int(np.count_nonzero(_decisions(read[end], threshold) == _decisions(exact[end], threshold)))
-    found = {name: Difference(largest[name], total[name] / count[name]) for name in names}
-    return Agreement(len(rows), kept, found, found[real.stages[real.outputs[0]].name])
+    found = {name: LayerDifference(largest[name], total[name] / count[name]) for name in names}
+    return DecisionAgreement(len(rows), kept, found, found[real.stages[real.outputs[0]].name])
 
 
 def codes_of(network: Graph, values: Reals) -> IntArray:

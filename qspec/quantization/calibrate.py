@@ -35,7 +35,7 @@ from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D
 from qspec.network.real_graph import RealGraph, Reals, RealStage
 from qspec.network.real_layers import Activate, Exp, RealConv2D, RealDense, RealInput, RealSparse, Softmax, Softplus, sum_activation
 from qspec.network.types import Type
-from qspec.quantization.agreement import LEAST, Agreement, agreement
+from qspec.quantization.agreement import LEAST, DecisionAgreement, agreement
 from qspec.quantization.compensate import compensated
 from qspec.quantization.convert import Formats, quantized
 from qspec.quantization.scales import Scales, exponent, power, unit, wide_unit, with_units
@@ -56,7 +56,7 @@ CHECKED = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class CalibrationSettings:
     """How to calibrate; raises SpecError on what it does not know."""
 
     per: Per
@@ -102,7 +102,7 @@ class Calibration(Generic[GraphKind]):
     """By layer, of those that round."""
     values: Reals
     """The calibration samples, shape (samples, *input shape)."""
-    settings: Settings
+    settings: CalibrationSettings
     kind: type[GraphKind]
     """The class of networks to make."""
 
@@ -155,7 +155,7 @@ class Calibration(Generic[GraphKind]):
                 stages[k] = replace(stage, layer=replace(layer, kernel=weights / grown, bias=bias))
         return replace(self.network, stages=tuple(stages))
 
-    def report(self, bits: int | Mapping[str, int], values: object = None, *, threshold: float = 0.0) -> Agreement:
+    def report(self, bits: int | Mapping[str, int], values: object = None, *, threshold: float = 0.0) -> DecisionAgreement:
         """Return how far the network at so many bits agrees with the real one, on `values` (the calibration samples if not given).
 
         `values` are of shape (samples, *input shape). The decision is the first greatest output or, of a single one, whether it lies above
@@ -164,7 +164,7 @@ class Calibration(Generic[GraphKind]):
         x = self.values if values is None else finite(values)
         return agreement(self.quantized(bits), self.network, x, threshold)
 
-    def agreement(self, made: Graph) -> Agreement:
+    def agreement(self, made: Graph) -> DecisionAgreement:
         """Return how far a quantised network agrees with the real one, on up to 1000 of the calibration samples, evenly spaced."""
         every = -(-len(self.values) // CHECKED)
         return agreement(made, self.network, self.values[::every])
@@ -184,7 +184,9 @@ class Calibration(Generic[GraphKind]):
         return Formats(made(weights, bits, True), biases, None if peak.exact else output, columns=peak.columns)
 
 
-def calibrated(network: RealGraph, values: object, input: Format, settings: Settings, kind: type[GraphKind]) -> Calibration[GraphKind]:
+def calibrated(
+    network: RealGraph, values: object, input: Format, settings: CalibrationSettings, kind: type[GraphKind]
+) -> Calibration[GraphKind]:
     """Return the calibration of a network; see `RealNetwork.calibrate`."""
     check_format(input)
     by_channel, room = settings.per == "channel", rational(settings.headroom)
@@ -216,7 +218,7 @@ def finite(values: object) -> Reals:
     return x
 
 
-def kept(make: object, network: Graph) -> Agreement | None:
+def kept(make: object, network: Graph) -> DecisionAgreement | None:
     """Return how far a network agrees with the real one, if a calibration made it; nothing is known of what others make."""
     return cast("Calibration[Graph]", make).agreement(network) if isinstance(make, Calibration) else None
 

@@ -22,7 +22,7 @@ from qspec.face import Network
 from qspec.network.activations import ReLU
 from qspec.network.graph import Signal, apply
 from qspec.network.layers import Conv2D, Dense, Input, MaxPool2D, Requantize
-from qspec.readers.hls4ml_file import MARK, Call, Project, Settings, read_project
+from qspec.readers.hls4ml_file import MARK, LayerCall, LayerSettings, Project, read_project
 from qspec.readers.onnx_codes import reshaped, scaled
 from qspec.readers.registry import Content, Reader
 
@@ -91,7 +91,7 @@ class _Circuit:
             name = self.project.aliases[name]
         return name
 
-    def settings(self, call: Call) -> Settings:
+    def settings(self, call: LayerCall) -> LayerSettings:
         """Return the struct of a layer."""
         name = call.types[2] if len(call.types) > 2 else ""
         if name not in self.project.settings:
@@ -103,7 +103,7 @@ class _Circuit:
         """Return a signal as the array in memory that it is."""
         return reshaped(signal, (signal.type.size,))
 
-    def weights(self, call: Call, place: int, shape: tuple[int, ...], kind: str) -> Tensor:
+    def weights(self, call: LayerCall, place: int, shape: tuple[int, ...], kind: str) -> Tensor:
         """Return weights in their type."""
         name = call.arrays[place]
         if name not in self.project.weights or len(self.project.weights[name]) != int(np.prod(shape)):
@@ -111,12 +111,12 @@ class _Circuit:
             raise ModelFileError("weights of hls4ml are missing or do not fit", given=given, expected=f"{shape} numbers")
         return quantize(np.array(self.project.weights[name], dtype=object).reshape(shape), self.project.format(kind))
 
-    def refuse(self, call: Call, what: str, given: object, expected: str) -> NoReturn:
+    def refuse(self, call: LayerCall, what: str, given: object, expected: str) -> NoReturn:
         """Raise UnsupportedError about a layer."""
         raise UnsupportedError(f"{self.file}, {call.place}: {what}", given=given, expected=expected)
 
 
-def dense(c: _Circuit, call: Call, x: Signal) -> Signal:
+def dense(c: _Circuit, call: LayerCall, x: Signal) -> Signal:
     """`dense`: products in the type of the accumulator, one by one, summed there; the result in the type of the layer."""
     s = c.settings(call)
     shape = (s.whole("n_in"), s.whole("n_out"))
@@ -129,7 +129,7 @@ def dense(c: _Circuit, call: Call, x: Signal) -> Signal:
     return _one_by_one(c, call, x, kernel, bias, accumulator, out)
 
 
-def conv(c: _Circuit, call: Call, x: Signal) -> Signal:
+def conv(c: _Circuit, call: LayerCall, x: Signal) -> Signal:
     """`conv_2d_cl`: the same over windows of a channels-last image, with zeros around it."""
     s = c.settings(call)
     image = (s.whole("in_height"), s.whole("in_width"), s.whole("n_chan"))
@@ -145,7 +145,7 @@ def conv(c: _Circuit, call: Call, x: Signal) -> Signal:
     return apply(layer, x)
 
 
-def _sums(c: _Circuit, call: Call, s: Settings, shape: tuple[int, ...], outputs: int) -> tuple[Tensor, Tensor, Fixed]:
+def _sums(c: _Circuit, call: LayerCall, s: LayerSettings, shape: tuple[int, ...], outputs: int) -> tuple[Tensor, Tensor, Fixed]:
     """Return kernel, bias in the type of the accumulator, and that type."""
     own = c.project.settings.get(s.types.get("mult_config", ""), s)
     if own.product != "mult":
@@ -168,7 +168,7 @@ def _exact(x: Signal, kernel: Tensor, accumulator: Fixed) -> bool:
     return all((int(k) * unit * own).denominator == 1 for k, own in zip(common, channels, strict=True))
 
 
-def _expect_wrap_or_room(c: _Circuit, call: Call, x: Signal, kernel: Tensor, bias: Tensor, accumulator: Fixed) -> None:
+def _expect_wrap_or_room(c: _Circuit, call: LayerCall, x: Signal, kernel: Tensor, bias: Tensor, accumulator: Fixed) -> None:
     """Raise UnsupportedError if an accumulator saturates and a partial sum could reach its ends: then the order of the sum would count."""
     if accumulator.overflow is Overflow.WRAP:
         return
@@ -181,7 +181,7 @@ def _expect_wrap_or_room(c: _Circuit, call: Call, x: Signal, kernel: Tensor, bia
             c.refuse(call, "an accumulator that saturates within its sum", str(accumulator), "AP_WRAP, or room for every partial sum")
 
 
-def _one_by_one(c: _Circuit, call: Call, x: Signal, kernel: Tensor, bias: Tensor, accumulator: Fixed, out: Fixed) -> Signal:
+def _one_by_one(c: _Circuit, call: LayerCall, x: Signal, kernel: Tensor, bias: Tensor, accumulator: Fixed, out: Fixed) -> Signal:
     """Return a dense layer whose products lose bits each: all products, rounded and wrapped, and their sum, which wraps."""
     if accumulator.overflow is not Overflow.WRAP:
         c.refuse(call, "products that are rounded, in an accumulator that saturates", str(accumulator), "AP_WRAP")
@@ -198,17 +198,17 @@ def _one_by_one(c: _Circuit, call: Call, x: Signal, kernel: Tensor, bias: Tensor
     return apply(Dense(Tensor(gather, Fixed(2, 0)), bias, output=out, accumulator=accumulator, name=name), products)
 
 
-def relu(c: _Circuit, call: Call, x: Signal) -> Signal:
+def relu(c: _Circuit, call: LayerCall, x: Signal) -> Signal:
     """`relu`."""
     return apply(Requantize(c.project.format(call.types[1]), ReLU(), call.arrays[1]), x)
 
 
-def linear(c: _Circuit, call: Call, x: Signal) -> Signal:
+def linear(c: _Circuit, call: LayerCall, x: Signal) -> Signal:
     """`linear`: another type."""
     return apply(Requantize(c.project.format(call.types[1]), name=call.arrays[1]), x)
 
 
-def normalize(c: _Circuit, call: Call, x: Signal) -> Signal:
+def normalize(c: _Circuit, call: LayerCall, x: Signal) -> Signal:
     """`normalize`: a scale and a bias for each channel, exact until the type of the layer."""
     s = c.settings(call)
     count = s.whole("n_in") if s.whole("n_filt") == -1 else s.whole("n_filt")
@@ -218,7 +218,7 @@ def normalize(c: _Circuit, call: Call, x: Signal) -> Signal:
     return scaled(x, scale, bias, output=c.project.format(call.types[1]), name=call.arrays[1])
 
 
-def max_pool(c: _Circuit, call: Call, x: Signal) -> Signal:
+def max_pool(c: _Circuit, call: LayerCall, x: Signal) -> Signal:
     """`pooling2d_cl` with the maximum, without padding."""
     s = c.settings(call)
     image = (s.whole("in_height"), s.whole("in_width"), s.whole("n_filt"))
@@ -231,7 +231,7 @@ def max_pool(c: _Circuit, call: Call, x: Signal) -> Signal:
     return apply(Requantize(out), made) if out.grid() != made.type.grid else made
 
 
-def quantizer(c: _Circuit, call: Call, x: Signal) -> Signal:
+def quantizer(c: _Circuit, call: LayerCall, x: Signal) -> Signal:
     """Return a generated quantiser: a type for each element, zero where there is none, and then the type of the layer."""
     kinds = c.project.generated[call.function]
     known = [None if k is None else c.project.format(k) for k in kinds]
@@ -257,7 +257,7 @@ def _holds(out: Fixed, own: Fixed) -> bool:
     return own.frac <= out.frac and out.lower <= low and high <= out.upper
 
 
-LAYERS: Mapping[str, Callable[[_Circuit, Call, Signal], Signal]] = {
+LAYERS: Mapping[str, Callable[[_Circuit, LayerCall, Signal], Signal]] = {
     "dense": dense,
     "conv_2d_cl": conv,
     "relu": relu,

@@ -34,7 +34,7 @@ _ELEMENT = re.compile(r"out\[(\d+)\] = (?:(ap_u?fixed<[^>]*>)\(inp\[(\d+)\]\)|0)
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class LayerCall:
     """One layer: its function, the arguments of its template, and the arrays that it reads and writes."""
 
     function: str
@@ -48,7 +48,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class LayerSettings:
     """The struct of a layer: its settings as text, its types by their role, and its product."""
 
     name: str
@@ -73,10 +73,10 @@ class Project:
 
     name: str
     ports: tuple[tuple[str, str, int], ...]
-    calls: tuple[Call, ...]
+    calls: tuple[LayerCall, ...]
     aliases: Mapping[str, str]
     types: Mapping[str, str]
-    settings: Mapping[str, Settings]
+    settings: Mapping[str, LayerSettings]
     generated: Mapping[str, tuple[str | None, ...]]
     weights: Mapping[str, tuple[Fraction, ...]]
 
@@ -108,7 +108,7 @@ def read_project(path: Path) -> Project:
     types = {name: text for text, name in _TYPEDEF.findall(defines)}
     sizes = _sizes(defines)
     body = source[source.index(MARK) :]
-    calls = tuple(Call(f, _listed(t), _listed(a)) for f, t, a in _CALL.findall(body))
+    calls = tuple(LayerCall(f, _listed(t), _listed(a)) for f, t, a in _CALL.findall(body))
     if len(calls) != body.count("nnet::"):
         raise UnsupportedError("calls of hls4ml that are not read", given=str(path), expected="nnet::layer<…>(…); one to a line")
     weights = {name: _numbers(folder / "weights" / file, int(count)) for _, count, name, file in _LOAD.findall(source)}
@@ -148,9 +148,9 @@ def _port(text: str, sizes: Mapping[str, int]) -> tuple[str, str, int]:
     return m[1], m[2], size
 
 
-def _settings(name: str, text: str) -> Settings:
+def _settings(name: str, text: str) -> LayerSettings:
     product = _PRODUCT.search(text)
-    return Settings(name, dict(_SETTING.findall(text)), {n: t for t, n in _TYPEDEF.findall(text)}, product[1] if product else "")
+    return LayerSettings(name, dict(_SETTING.findall(text)), {n: t for t, n in _TYPEDEF.findall(text)}, product[1] if product else "")
 
 
 def _quantizers(text: str) -> dict[str, tuple[str | None, ...]]:

@@ -26,7 +26,7 @@ from qspec.network.activations import Linear, Sigmoid
 from qspec.network.real_layers import Activate, RealActivation, RealDense, RealInput, RealLayer, Softmax
 from qspec.network.shapes import MAX_ELEMENTS
 from qspec.readers.keras_config import Described, described, parsed, wholes
-from qspec.readers.keras_layers import Arrays, Chain
+from qspec.readers.keras_layers import Arrays, LayerChain
 from qspec.readers.keras_table import IDLE, LAYERS, VERSIONS
 from qspec.readers.registry import Content, Reader
 from qspec.support.optional import need
@@ -172,7 +172,7 @@ def _network(file: _File, logits: bool, round_roots: bool, name: str) -> RealNet
         raise ModelFileError("weights of other layers", given=", ".join(file.names), expected=f"those of {', '.join(filled) or 'none'}")
     if not any(d.kind != "InputLayer" and d.kind not in IDLE for d in layers):
         raise UnsupportedError("no layer in this file computes anything", given=name, expected="a chain of layers")
-    chain = Chain(_input_shape(found), file.version, round_roots=round_roots)
+    chain = LayerChain(_input_shape(found), file.version, round_roots=round_roots)
     for k, (d, arrays) in enumerate(found):
         if d.kind == "InputLayer":
             if k:

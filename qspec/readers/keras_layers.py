@@ -27,7 +27,7 @@ WIDEST = 1024
 """Elements of a vector at most that are scaled by a dense layer of their own."""
 
 
-class Chain:
+class LayerChain:
     """Layers one after the other, the shape of what comes out, and a scaling and shift of it that no layer has yet.
 
     `version` is the major version of Keras or empty, and `round_roots` whether square roots that are not rational may be rounded.
@@ -121,14 +121,14 @@ class Chain:
             )
 
 
-def _dense(chain: Chain, d: Described, arrays: Arrays) -> None:
+def _dense(chain: LayerChain, d: Described, arrays: Arrays) -> None:
     activation = _activation(chain, d)
     kernel, bias = _kernel(d, arrays, 2)
     _stated(d, "units", kernel.shape[1])
     chain.dense(kernel, bias, activation, d.name)
 
 
-def _conv(chain: Chain, d: Described, arrays: Arrays) -> None:
+def _conv(chain: LayerChain, d: Described, arrays: Arrays) -> None:
     kernel, bias = _kernel(d, arrays, 4)
     groups = _whole(d, "groups", 1)
     _stated(d, "kernel_size", kernel.shape[:2])
@@ -143,14 +143,14 @@ def _conv(chain: Chain, d: Described, arrays: Arrays) -> None:
     chain.put(RealConv2D(kernel, bias, stride, str(d.settings.get("padding", "valid")), dilation, groups, _activation(chain, d), d.name))
 
 
-def _pool(chain: Chain, d: Described, arrays: Arrays) -> None:
+def _pool(chain: LayerChain, d: Described, arrays: Arrays) -> None:
     window = _pair(d, "pool_size", (2, 2))
     stride, padding = _pair(d, "strides", window), str(d.settings.get("padding", "valid"))
     kind = MaxPool2D if d.kind == "MaxPooling2D" else AveragePool2D
     chain.put(kind(window, stride, padding, name=d.name))
 
 
-def _global_pool(chain: Chain, d: Described, arrays: Arrays) -> None:
+def _global_pool(chain: LayerChain, d: Described, arrays: Arrays) -> None:
     if len(chain.shape) != 3:
         raise UnsupportedError(f"{d.kind} of what is no image", given=chain.shape, expected="(height, width, channels)")
     kind = MaxPool2D if d.kind == "GlobalMaxPooling2D" else AveragePool2D
@@ -159,7 +159,7 @@ def _global_pool(chain: Chain, d: Described, arrays: Arrays) -> None:
         chain.put(Flatten(d.name))
 
 
-def _zero_padding(chain: Chain, d: Described, arrays: Arrays) -> None:
+def _zero_padding(chain: LayerChain, d: Described, arrays: Arrays) -> None:
     given = d.settings.get("padding", 1)
     sides: object = [given, given] if isinstance(given, int) else given
     pads = [[s, s] if isinstance(s, int) else s for s in cast("list[object]", sides)] if isinstance(sides, list) else []
@@ -172,12 +172,12 @@ def _zero_padding(chain: Chain, d: Described, arrays: Arrays) -> None:
     )
 
 
-def _flatten(chain: Chain, d: Described, arrays: Arrays) -> None:
+def _flatten(chain: LayerChain, d: Described, arrays: Arrays) -> None:
     if len(chain.shape) > 1:
         chain.flatten(d.name)
 
 
-def _reshape(chain: Chain, d: Described, arrays: Arrays) -> None:
+def _reshape(chain: LayerChain, d: Described, arrays: Arrays) -> None:
     target, size = d.settings.get("target_shape"), prod(chain.shape)
     sizes = wholes(cast("list[object]", target)) if isinstance(target, list) else []
     if sizes.count(-1) == 1 and 0 < -prod(sizes) <= size:
@@ -193,11 +193,11 @@ def _reshape(chain: Chain, d: Described, arrays: Arrays) -> None:
     chain.reshape(tuple(sizes), d)
 
 
-def _activate(chain: Chain, d: Described, arrays: Arrays) -> None:
+def _activate(chain: LayerChain, d: Described, arrays: Arrays) -> None:
     chain.put(Activate(_activation(chain, d), d.name))
 
 
-def _relu(chain: Chain, d: Described, arrays: Arrays) -> None:
+def _relu(chain: LayerChain, d: Described, arrays: Arrays) -> None:
     most, slope = d.settings.get("max_value"), _number(d, "negative_slope", 0)
     if _number(d, "threshold", 0) != 0:
         raise d.refuse("threshold", "0")
@@ -206,7 +206,7 @@ def _relu(chain: Chain, d: Described, arrays: Arrays) -> None:
     chain.put(Activate(_leaky(d, "negative_slope", slope) if slope else ReLU(None if most is None else _number(d, "max_value", 0)), d.name))
 
 
-def _leaky_relu(chain: Chain, d: Described, arrays: Arrays) -> None:
+def _leaky_relu(chain: LayerChain, d: Described, arrays: Arrays) -> None:
     given = [key for key in ("negative_slope", "alpha") if key in d.settings]
     if len(given) > 1:
         raise d.refuse("alpha", "one slope")
@@ -220,12 +220,12 @@ def _leaky(d: Described, key: str, slope: Fraction) -> LeakyReLU:
     return LeakyReLU(slope)
 
 
-def _softmax(chain: Chain, d: Described, arrays: Arrays) -> None:
+def _softmax(chain: LayerChain, d: Described, arrays: Arrays) -> None:
     _last_axis(chain, d)
     chain.put(Activate(Softmax(), d.name))
 
 
-def _batch_norm(chain: Chain, d: Described, arrays: Arrays) -> None:
+def _batch_norm(chain: LayerChain, d: Described, arrays: Arrays) -> None:
     _last_axis(chain, d)
     for key, name in (("scale", "gamma"), ("center", "beta")):
         if (name in arrays) != (d.settings.get(key) is not False):
@@ -240,7 +240,7 @@ def _batch_norm(chain: Chain, d: Described, arrays: Arrays) -> None:
     chain.scale(factor, beta - mean * factor, d)
 
 
-def _normalization(chain: Chain, d: Described, arrays: Arrays) -> None:
+def _normalization(chain: LayerChain, d: Described, arrays: Arrays) -> None:
     _last_axis(chain, d)
     stated = [key for key in ("mean", "variance") if d.settings.get(key) is not None]
     if stated and (len(stated) < 2 or arrays):
@@ -256,11 +256,11 @@ def _normalization(chain: Chain, d: Described, arrays: Arrays) -> None:
     chain.scale(factor, -mean * factor, d)
 
 
-def _rescaling(chain: Chain, d: Described, arrays: Arrays) -> None:
+def _rescaling(chain: LayerChain, d: Described, arrays: Arrays) -> None:
     chain.scale(_numbers(d, "scale", 1), _numbers(d, "offset", 0), d)
 
 
-def _over_root(chain: Chain, d: Described, gain: Fraction, under: Fraction) -> Fraction:
+def _over_root(chain: LayerChain, d: Described, gain: Fraction, under: Fraction) -> Fraction:
     """Return `gain / sqrt(under)`: exactly if that is rational, else as the nearest double if the caller has said so."""
     if under <= 0:
         raise UnsupportedError(
@@ -293,7 +293,7 @@ def _kernel(d: Described, arrays: Arrays, axes: int) -> tuple[ExactArray, ExactA
     return kernel, np.zeros(kernel.shape[-1] if axes == 2 else 0) if bias is None else bias
 
 
-def _activation(chain: Chain, d: Described) -> RealActivation:
+def _activation(chain: LayerChain, d: Described) -> RealActivation:
     name = d.settings.get("activation", "linear")
     if name is None:
         return Linear()
@@ -309,7 +309,7 @@ def _activation(chain: Chain, d: Described) -> RealActivation:
     return made()
 
 
-def _last_axis(chain: Chain, d: Described) -> None:
+def _last_axis(chain: LayerChain, d: Described) -> None:
     given, rank = d.settings.get("axis", -1), len(chain.shape)
     items = cast("list[object]", given) if isinstance(given, list) else [given]
     axis = items[0] if len(items) == 1 else None
@@ -317,7 +317,7 @@ def _last_axis(chain: Chain, d: Described) -> None:
         raise d.refuse("axis", f"the last one, -1 or {rank}")
 
 
-def _vector(chain: Chain, d: Described, arrays: Arrays, name: str) -> ExactArray:
+def _vector(chain: LayerChain, d: Described, arrays: Arrays, name: str) -> ExactArray:
     if name not in arrays or arrays[name].shape != (chain.shape[-1],):
         shapes = {n: a.shape for n, a in arrays.items()}
         raise UnsupportedError(
@@ -373,7 +373,7 @@ def _pair(d: Described, key: str, default: tuple[int, int]) -> tuple[int, int]:
     return whole[0], whole[1]
 
 
-BUILD: Mapping[str, Callable[[Chain, Described, Arrays], None]] = {
+BUILD: Mapping[str, Callable[[LayerChain, Described, Arrays], None]] = {
     "Dense": _dense,
     "Conv2D": _conv,
     "DepthwiseConv2D": _conv,

@@ -36,7 +36,7 @@ Values = str | tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class KerasLayer:
     """A layer that is read: its keys, each with the values that are taken, or what they have to be; keys without meaning; its arrays."""
 
     keys: Mapping[str, Values] = field(default_factory=dict[str, Values])
@@ -70,32 +70,32 @@ _POOL: Mapping[str, Values] = {
 _GLOBAL: Mapping[str, Values] = {"data_format": _LAST, "keepdims": (False, True)}
 _MOMENTS = "the arrays have one number for each channel"
 
-LAYERS: Mapping[str, Layer] = {
-    "InputLayer": Layer({**_INPUT, "sparse": (False,), "ragged": (False,), "optional": (False,), "input_tensor": (None,)}),
-    "Dense": Layer(
+LAYERS: Mapping[str, KerasLayer] = {
+    "InputLayer": KerasLayer({**_INPUT, "sparse": (False,), "ragged": (False,), "optional": (False,), "input_tensor": (None,)}),
+    "Dense": KerasLayer(
         {"units": "as the kernel", **_ENDS, **_QUANTIZED}, ("lora_alpha",), ("kernel", "bias"), "of a vector, or at each place of an image"
     ),
-    "Conv2D": Layer(
+    "Conv2D": KerasLayer(
         {"filters": "as the kernel", "groups": "a divisor of filters", **_CONV, **_QUANTIZED}, ("lora_alpha",), ("kernel", "bias")
     ),
-    "DepthwiseConv2D": Layer(
+    "DepthwiseConv2D": KerasLayer(
         {"depth_multiplier": "as the kernel", "filters": (None,), "groups": (None, 1), **_CONV}, (), ("kernel", "bias")
     ),
-    "MaxPooling2D": Layer(_POOL),
-    "AveragePooling2D": Layer(_POOL, note="places in the padding do not count"),
-    "GlobalMaxPooling2D": Layer(_GLOBAL),
-    "GlobalAveragePooling2D": Layer(_GLOBAL),
-    "ZeroPadding2D": Layer({"padding": "whole numbers", "data_format": _LAST}),
-    "Flatten": Layer({"data_format": _LAST}),
-    "Reshape": Layer({"target_shape": "whole numbers"}, note="to a vector, or of the input"),
-    "Activation": Layer({"activation": "an activation of the list"}),
-    "ReLU": Layer(
+    "MaxPooling2D": KerasLayer(_POOL),
+    "AveragePooling2D": KerasLayer(_POOL, note="places in the padding do not count"),
+    "GlobalMaxPooling2D": KerasLayer(_GLOBAL),
+    "GlobalAveragePooling2D": KerasLayer(_GLOBAL),
+    "ZeroPadding2D": KerasLayer({"padding": "whole numbers", "data_format": _LAST}),
+    "Flatten": KerasLayer({"data_format": _LAST}),
+    "Reshape": KerasLayer({"target_shape": "whole numbers"}, note="to a vector, or of the input"),
+    "Activation": KerasLayer({"activation": "an activation of the list"}),
+    "ReLU": KerasLayer(
         {"max_value": "null, or a number, at least 0", "negative_slope": "a number from 0 to 1", "threshold": "0"},
         note="a slope only where there is no greatest value",
     ),
-    "LeakyReLU": Layer({"negative_slope": "a number from 0 to 1", "alpha": "a number from 0 to 1"}),
-    "Softmax": Layer({"axis": "the last one"}),
-    "BatchNormalization": Layer(
+    "LeakyReLU": KerasLayer({"negative_slope": "a number from 0 to 1", "alpha": "a number from 0 to 1"}),
+    "Softmax": KerasLayer({"axis": "the last one"}),
+    "BatchNormalization": KerasLayer(
         {
             "axis": "the last one",
             "epsilon": "a number",
@@ -109,26 +109,26 @@ LAYERS: Mapping[str, Layer] = {
         ("gamma", "beta", "moving_mean", "moving_variance"),
         _MOMENTS,
     ),
-    "Rescaling": Layer({"scale": "numbers, one or one for each channel", "offset": "numbers, one or one for each channel"}),
-    "Normalization": Layer(
+    "Rescaling": KerasLayer({"scale": "numbers, one or one for each channel", "offset": "numbers, one or one for each channel"}),
+    "Normalization": KerasLayer(
         {"axis": "the last one", "mean": "null, or numbers", "variance": "null, or numbers", "invert": (False,)},
         (),
         ("mean", "variance", "count"),
         _MOMENTS,
     ),
-    "Dropout": Layer(idle=("rate", "seed", "noise_shape")),
-    "SpatialDropout2D": Layer(idle=("rate", "seed", "noise_shape", "data_format")),
-    "AlphaDropout": Layer(idle=("rate", "seed", "noise_shape")),
-    "GaussianDropout": Layer(idle=("rate", "seed")),
-    "GaussianNoise": Layer(idle=("stddev", "seed")),
-    "ActivityRegularization": Layer(idle=("l1", "l2")),
-    "Identity": Layer(),
+    "Dropout": KerasLayer(idle=("rate", "seed", "noise_shape")),
+    "SpatialDropout2D": KerasLayer(idle=("rate", "seed", "noise_shape", "data_format")),
+    "AlphaDropout": KerasLayer(idle=("rate", "seed", "noise_shape")),
+    "GaussianDropout": KerasLayer(idle=("rate", "seed")),
+    "GaussianNoise": KerasLayer(idle=("stddev", "seed")),
+    "ActivityRegularization": KerasLayer(idle=("l1", "l2")),
+    "Identity": KerasLayer(),
 }
 IDLE = frozenset(("Dropout", "SpatialDropout2D", "AlphaDropout", "GaussianDropout", "GaussianNoise", "ActivityRegularization", "Identity"))
 """Layers that do nothing when a trained network is evaluated."""
 
 
-def keys(layer: Layer) -> Mapping[str, Values]:
+def keys(layer: KerasLayer) -> Mapping[str, Values]:
     """Return every key of a layer that has a meaning: its own, and those of any layer."""
     return {**_INPUT, **layer.keys}
 

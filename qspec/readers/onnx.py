@@ -24,7 +24,7 @@ from qspec.readers.onnx_layers import LAYERS
 from qspec.readers.onnx_moves import MOVES, known
 from qspec.readers.onnx_operators import OPERATORS
 from qspec.readers.onnx_table import REALS, checked
-from qspec.readers.onnx_tensors import Relayout, Tensor, View, concatenated, expect_size, laid_out, moved, settled
+from qspec.readers.onnx_tensors import Relayout, Tensor, TensorView, concatenated, expect_size, laid_out, moved, settled
 from qspec.readers.registry import Content, Reader
 
 READERS = {**MOVES, **ARITHMETIC, **LAYERS}
@@ -63,11 +63,11 @@ def import_onnx(path: str | Path) -> ImportedNetwork:
     name = Path(path).name.split(".")[0]
     try:
         try:
-            return _Reader(graph, None).network(name)
+            return _OnnxReader(graph, None).network(name)
         except Relayout as wanted:
             order = np.empty(wanted.order.size, dtype=np.int64)
             order[wanted.order] = np.arange(order.size)
-            return _Reader(graph, (wanted.shape, order)).network(name)
+            return _OnnxReader(graph, (wanted.shape, order)).network(name)
     except (ShapeError, NetworkError, FormatError) as error:
         raise ModelFileError(
             "the layers of an ONNX file do not fit", given=str(path), expected=f"a consistent network ({error.what})"
@@ -80,7 +80,7 @@ def import_onnx(path: str | Path) -> ImportedNetwork:
         ) from error
 
 
-class _Reader:
+class _OnnxReader:
     """The tensors known so far, by name."""
 
     def __init__(self, graph: OnnxGraph, layout: Layout | None) -> None:
@@ -112,7 +112,7 @@ class _Reader:
         source, start = real_apply(RealInput(shape)), 0
         for key, own in inputs.items():
             places = order[start : start + prod(own)].reshape(own)
-            self.tensors[key] = View(source, places, self.graph.inputs[key].type)
+            self.tensors[key] = TensorView(source, places, self.graph.inputs[key].type)
             start += prod(own)
         return order
 
@@ -143,11 +143,11 @@ class _Reader:
             raise UnsupportedError("an output of this type is not read", given=given, expected=f"{' or '.join(REALS)}, as declared")
         return found
 
-    def _joined(self, ends: list[Tensor]) -> View:
+    def _joined(self, ends: list[Tensor]) -> TensorView:
         """Return all outputs as elements of one signal, each of which occurs once."""
-        if not any(isinstance(end, View) for end in ends):
+        if not any(isinstance(end, TensorView) for end in ends):
             raise UnsupportedError("the output does not depend on the input", given=", ".join(self.graph.outputs), expected="a network")
-        if len(ends) == 1 and isinstance(ends[0], View):
+        if len(ends) == 1 and isinstance(ends[0], TensorView):
             end = settled(ends[0])
         else:
             end = settled(concatenated([moved(e, lambda a: a.reshape(-1)) for e in ends], 0))

@@ -17,12 +17,12 @@ from qspec.network.real_graph import real_apply
 from qspec.network.real_layers import Activate, Exp, RealActivation, RealConv2D, RealDense, Softplus
 from qspec.readers.onnx_moves import axes_of
 from qspec.readers.onnx_operators import LARGEST_FLOAT
-from qspec.readers.onnx_table import WHOLE, Call
+from qspec.readers.onnx_table import WHOLE, NodeCall
 from qspec.readers.onnx_tensors import (
     LARGEST,
-    Known,
     Tensor,
-    View,
+    TensorView,
+    TypedConstant,
     broadcast,
     common_shape,
     concatenated,
@@ -40,7 +40,7 @@ ONE = Fraction(1)
 FUNCTIONS: Mapping[str, RealActivation] = {"Sigmoid": Sigmoid(), "Tanh": Tanh(), "Softplus": Softplus(), "Exp": Exp()}
 
 
-def activated(x: View, function: RealActivation) -> View:
+def activated(x: TensorView, function: RealActivation) -> TensorView:
     """Return a function of each element, in the linear layer before it if that has none."""
     x = settled(x)
     last = x.source.layer
@@ -49,7 +49,7 @@ def activated(x: View, function: RealActivation) -> View:
     return replace(x, source=real_apply(Activate(function), x.source))
 
 
-def added(a: View, b: View) -> View:
+def added(a: TensorView, b: TensorView) -> TensorView:
     """Return the sum of two signals, repeated to one shape."""
     shape = common_shape(a.shape, b.shape)
     a, b = settled(broadcast(a, shape)), settled(broadcast(b, shape))
@@ -64,14 +64,14 @@ def added(a: View, b: View) -> View:
 
 def plus(a: Tensor, b: Tensor) -> Tensor:
     """Return the sum of signals and constants, repeated to one shape."""
-    if isinstance(a, View) and isinstance(b, View):
+    if isinstance(a, TensorView) and isinstance(b, TensorView):
         return added(a, b)
     shape = common_shape(a.shape, b.shape)
-    if isinstance(a, Known) and isinstance(b, Known):
-        return Known(exact(fractions(a.exact()) + fractions(b.exact())), a.type)
-    (x, c) = (a, b) if isinstance(a, View) else (b, a)
-    assert isinstance(x, View)
-    assert isinstance(c, Known)
+    if isinstance(a, TypedConstant) and isinstance(b, TypedConstant):
+        return TypedConstant(exact(fractions(a.exact()) + fractions(b.exact())), a.type)
+    (x, c) = (a, b) if isinstance(a, TensorView) else (b, a)
+    assert isinstance(x, TensorView)
+    assert isinstance(c, TypedConstant)
     return scaled(broadcast(x, shape), ONE, np.broadcast_to(c.exact(), shape))
 
 
@@ -81,17 +81,17 @@ def times(x: Tensor, factor: ExactArray | Fraction) -> Tensor:
     shape = common_shape(x.shape, by.shape)
     if shape == x.shape and not np.any(by != ONE):
         return x
-    if isinstance(x, View):
+    if isinstance(x, TensorView):
         return scaled(broadcast(x, shape), np.broadcast_to(by, shape))
     return replace(x, values=exact(fractions(x.exact()) * by))
 
 
-def arithmetic(call: Call) -> Tensor:
+def arithmetic(call: NodeCall) -> Tensor:
     """Return a sum, difference, product or quotient."""
     a, b = call.tensor(0), call.tensor(1)
     common_shape(a.shape, b.shape)
     if a.type in WHOLE:
-        if isinstance(a, Known) and isinstance(b, Known):
+        if isinstance(a, TypedConstant) and isinstance(b, TypedConstant):
             return _whole(call, a, b)
         call.refuse("a signal of whole numbers", a.type, "floats")
     match call.node.op:
@@ -100,11 +100,15 @@ def arithmetic(call: Call) -> Tensor:
         case "Sub":
             return plus(a, times(b, -ONE))
         case "Mul":
-            if isinstance(b, Known):
+            if isinstance(b, TypedConstant):
                 return times(a, fractions(b.exact()))
-            return times(b, fractions(a.exact())) if isinstance(a, Known) else call.refuse("two signals", call.node.inputs, "a constant")
+            return (
+                times(b, fractions(a.exact()))
+                if isinstance(a, TypedConstant)
+                else call.refuse("two signals", call.node.inputs, "a constant")
+            )
         case _:
-            if isinstance(b, View):
+            if isinstance(b, TensorView):
                 call.refuse("a divisor that varies", call.node.inputs[1], "a constant")
             divisor = fractions(b.exact())
             if np.any(divisor == 0):
@@ -112,7 +116,7 @@ def arithmetic(call: Call) -> Tensor:
             return times(a, ONE / divisor)
 
 
-def _whole(call: Call, a: Known, b: Known) -> Known:
+def _whole(call: NodeCall, a: TypedConstant, b: TypedConstant) -> TypedConstant:
     """Return arithmetic on whole numbers, which must not overflow; quotients are cut off."""
     x, y = a.values.astype(object), b.values.astype(object)
     match call.node.op:
@@ -129,40 +133,40 @@ def _whole(call: Call, a: Known, b: Known) -> Known:
     limits = np.iinfo(a.values.dtype)
     if any(not limits.min <= int(v) <= limits.max for v in np.asarray(found).reshape(-1).tolist()):
         call.refuse("whole numbers that overflow", call.node.inputs, f"{limits.min} to {limits.max}")
-    return Known(np.asarray(found, dtype=a.values.dtype), a.type)
+    return TypedConstant(np.asarray(found, dtype=a.values.dtype), a.type)
 
 
-def neg(call: Call) -> Tensor:
+def neg(call: NodeCall) -> Tensor:
     """Return the negative."""
     x = call.tensor(0)
     if x.type in WHOLE:
-        return Known(-call.known(0).values, x.type)
+        return TypedConstant(-call.known(0).values, x.type)
     return times(x, -ONE)
 
 
-def _absolute(call: Call) -> Tensor:
+def _absolute(call: NodeCall) -> Tensor:
     x = call.tensor(0)
-    if isinstance(x, Known):
-        return Known(exact(abs(fractions(x.exact()))), x.type)
+    if isinstance(x, TypedConstant):
+        return TypedConstant(exact(abs(fractions(x.exact()))), x.type)
     x = settled(x)
     return added(activated(x, ReLU()), activated(scaled(x, -ONE), ReLU()))
 
 
-def relu(call: Call) -> Tensor:
+def relu(call: NodeCall) -> Tensor:
     """Return the positive part."""
     x = call.tensor(0)
-    if isinstance(x, Known):
+    if isinstance(x, TypedConstant):
         values = fractions(x.exact())
-        return Known(exact(values * (values > 0)), x.type)
+        return TypedConstant(exact(values * (values > 0)), x.type)
     return activated(x, ReLU())
 
 
-def function(call: Call) -> Tensor:
+def function(call: NodeCall) -> Tensor:
     """Return a function that real networks have, too."""
     return activated(call.view(), FUNCTIONS[call.node.op])
 
 
-def leaky(x: View, slope: Fraction) -> View:
+def leaky(x: TensorView, slope: Fraction) -> TensorView:
     """Return `x` where it is positive, else `slope * x`, for any slope."""
     if 0 <= slope <= 1:
         return activated(x, LeakyReLU(slope))
@@ -171,17 +175,17 @@ def leaky(x: View, slope: Fraction) -> View:
     return _bent(x, slope)
 
 
-def _bent(x: View, slope: object) -> View:
+def _bent(x: TensorView, slope: object) -> TensorView:
     x = settled(x)
     return added(scaled(x, slope), scaled(activated(x, ReLU()), ONE - np.asarray(slope, dtype=object)))
 
 
-def leaky_relu(call: Call) -> Tensor:
+def leaky_relu(call: NodeCall) -> Tensor:
     """Return a leaky ReLU."""
     return leaky(call.view(), call.number("alpha"))
 
 
-def p_relu(call: Call) -> Tensor:
+def p_relu(call: NodeCall) -> Tensor:
     """Return a leaky ReLU with a slope for each element."""
     x, slopes = call.view(), fractions(call.known(1).exact())
     if common_shape(x.shape, slopes.shape) != x.shape:
@@ -191,14 +195,14 @@ def p_relu(call: Call) -> Tensor:
     return _bent(x, np.broadcast_to(slopes, x.shape))
 
 
-def elu(call: Call) -> Tensor:
+def elu(call: NodeCall) -> Tensor:
     """Return `x` where it is positive, else `alpha * (exp(x) - 1)`."""
     x, alpha = settled(call.view()), call.number("alpha")
     below = scaled(activated(scaled(x, -ONE), ReLU()), -ONE)
     return added(activated(x, ReLU()), scaled(activated(below, Exp()), alpha, -alpha))
 
 
-def hard_sigmoid(call: Call) -> Tensor:
+def hard_sigmoid(call: NodeCall) -> Tensor:
     """Return `min(1, max(0, alpha * x + beta))`."""
     slope, offset = call.number("alpha"), call.number("beta")
     if slope > 0:
@@ -206,7 +210,7 @@ def hard_sigmoid(call: Call) -> Tensor:
     return activated(scaled(call.view(), slope, offset), ReLU(ONE))
 
 
-def clip(call: Call) -> Tensor:
+def clip(call: NodeCall) -> Tensor:
     """Return each element, or the end of the range that it lies beyond."""
     x = call.view()
     low, high = _end(call, 0), _end(call, 1)
@@ -218,7 +222,7 @@ def clip(call: Call) -> Tensor:
     return x if high is None else scaled(activated(scaled(x, -ONE, high), ReLU()), -ONE, high)
 
 
-def _end(call: Call, which: int) -> Fraction | None:
+def _end(call: NodeCall, which: int) -> Fraction | None:
     """Return the lower or upper end of a Clip; None where no float lies beyond it."""
     key, sign = ("min", "max")[which], (-1, 1)[which]
     if key in call.attributes:
@@ -236,7 +240,7 @@ def _end(call: Call, which: int) -> Fraction | None:
     return None if beyond else Fraction(value)
 
 
-def variadic(call: Call) -> Tensor:
+def variadic(call: NodeCall) -> Tensor:
     """Return the sum, maximum or minimum of any number of tensors."""
     tensors = [call.tensor(k) for k in range(len(call.inputs))]
     if call.opset < 8 and len({t.shape for t in tensors}) > 1:
@@ -252,10 +256,10 @@ def variadic(call: Call) -> Tensor:
 def _greatest(tensors: list[Tensor]) -> Tensor:
     """Return the maximum of tensors; that of a signal and a constant is a ReLU."""
     shape = common_shape(*(t.shape for t in tensors))
-    constants, views = [t for t in tensors if isinstance(t, Known)], [t for t in tensors if isinstance(t, View)]
+    constants, views = [t for t in tensors if isinstance(t, TypedConstant)], [t for t in tensors if isinstance(t, TensorView)]
     least = None if not constants else reduce(np.maximum, (np.broadcast_to(fractions(c.exact()), shape) for c in constants))
     if not views:
-        return Known(exact(least), tensors[0].type)
+        return TypedConstant(exact(least), tensors[0].type)
     x = broadcast(views[0], shape)
     if len(views) > 1:
         rows = [rearranged(broadcast(v, shape), lambda a: a.reshape(-1, 1)) for v in views]
@@ -263,16 +267,16 @@ def _greatest(tensors: list[Tensor]) -> Tensor:
     return x if least is None else scaled(activated(scaled(x, ONE, -least), ReLU()), ONE, least)
 
 
-def _row_maximum(x: View) -> View:
+def _row_maximum(x: TensorView) -> TensorView:
     """Return the maximum of each row of a matrix."""
     rows, members = x.shape
     if members == 1:
         return rearranged(x, lambda a: a.reshape(-1))
     square = laid_out(x, np.arange(rows * members).reshape(rows, members, 1))
-    return View(real_apply(MaxPool2D((1, members)), square.source), np.arange(rows), x.type)
+    return TensorView(real_apply(MaxPool2D((1, members)), square.source), np.arange(rows), x.type)
 
 
-def reduction(call: Call) -> Tensor:
+def reduction(call: NodeCall) -> Tensor:
     """Return the sum, mean, maximum or minimum over some axes."""
     x = call.tensor(0)
     rank = len(x.shape)
@@ -286,7 +290,7 @@ def reduction(call: Call) -> Tensor:
     kept = [a for a in range(rank) if a not in axes]
     shape = [1 if a in axes else d for a, d in enumerate(x.shape) if a not in axes or call.integer("keepdims")]
     count = prod(x.shape[a] for a in axes)
-    if isinstance(x, Known):
+    if isinstance(x, TypedConstant):
         return _reduced(call, x, axes, shape, count)
     if call.node.op == "ReduceMean" and sorted(axes) == [2, 3] and rank == 4 and x.shape[0] == 1:
         picture = image(x)
@@ -296,7 +300,7 @@ def reduction(call: Call) -> Tensor:
     return rearranged(_reduced_rows(call, rows), lambda a: a.reshape(shape))
 
 
-def _reduced_rows(call: Call, rows: View) -> View:
+def _reduced_rows(call: NodeCall, rows: TensorView) -> TensorView:
     if rows.places.size > LARGEST:
         call.refuse("so many elements", rows.shape, f"at most {LARGEST}")
     match call.node.op:
@@ -311,7 +315,7 @@ def _reduced_rows(call: Call, rows: View) -> View:
             return linear(rows, elements // rows.shape[1], elements, weights, None, rows.shape[:1])
 
 
-def _reduced(call: Call, x: Known, axes: tuple[int, ...], shape: list[int], count: int) -> Known:
+def _reduced(call: NodeCall, x: TypedConstant, axes: tuple[int, ...], shape: list[int], count: int) -> TypedConstant:
     values = fractions(x.exact())
     match call.node.op:
         case "ReduceMax":
@@ -320,10 +324,10 @@ def _reduced(call: Call, x: Known, axes: tuple[int, ...], shape: list[int], coun
             found = values.min(axis=axes)
         case _:
             found = np.asarray(values.sum(axis=axes), dtype=object) / (1 if call.node.op == "ReduceSum" else count)
-    return Known(exact(np.asarray(found, dtype=object).reshape(shape)), x.type)
+    return TypedConstant(exact(np.asarray(found, dtype=object).reshape(shape)), x.type)
 
 
-ARITHMETIC: Mapping[str, Callable[[Call], Tensor | list[Tensor]]] = {
+ARITHMETIC: Mapping[str, Callable[[NodeCall], Tensor | list[Tensor]]] = {
     **dict.fromkeys(("Add", "Sub", "Mul", "Div"), arithmetic),
     **dict.fromkeys(("Sum", "Max", "Min"), variadic),
     **dict.fromkeys(("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"), reduction),

@@ -56,7 +56,7 @@ def to_onnx(network: Network, path: str | Path, *, style: Style = "qlinear") -> 
     checks.path(path, "the file to write")
     checks.choice(style, "style", get_args(Style))
     need("onnx", "onnx", "writing ONNX files")
-    content: bytes = _Export(network, style).model().SerializeToString()
+    content: bytes = _OnnxExport(network, style).model().SerializeToString()
     with writing(path), replacing(Path(path)) as stream:
         stream.write(content)
 
@@ -71,7 +71,7 @@ class _Codes:
 
 
 @dataclass(slots=True)
-class _Export:
+class _OnnxExport:
     network: Network
     style: Style
     nodes: list[Any] = field(default_factory=list[Any])

@@ -37,7 +37,7 @@ GRAPH, BEFORE_GRAPH = 7, range(1, 7)
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredTensor:
     """A tensor of the file, and the name of its type; half and brain floats are doubles, which hold them exactly."""
 
     values: Array
@@ -82,7 +82,7 @@ class OnnxGraph:
     name: str
     opset: int
     nodes: tuple[OnnxNode, ...]
-    constants: Mapping[str, Stored]
+    constants: Mapping[str, StoredTensor]
     inputs: Mapping[str, Port]
     outputs: Mapping[str, Port]
     versions: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -281,7 +281,7 @@ def _damaged(path: str | Path, error: Exception) -> ModelFileError:
     )
 
 
-def _stored(tensor: onnx.TensorProto, path: str | Path) -> Stored:
+def _stored(tensor: onnx.TensorProto, path: str | Path) -> StoredTensor:
     import onnx
     import onnx.numpy_helper
 
@@ -291,9 +291,9 @@ def _stored(tensor: onnx.TensorProto, path: str | Path) -> Stored:
     except (ValueError, TypeError, KeyError, NotImplementedError, OverflowError, MemoryError) as error:
         raise _damaged(path, error) from None
     if array.dtype.kind in "iub" or array.dtype == np.float64:
-        return Stored(array, name)
+        return StoredTensor(array, name)
     try:
-        return Stored(array.astype(np.float64), name)
+        return StoredTensor(array.astype(np.float64), name)
     except (ValueError, TypeError) as error:
         raise UnsupportedError(
             "an ONNX tensor of this type is not read", given=f"{tensor.name}: {name}", expected="numbers and booleans"

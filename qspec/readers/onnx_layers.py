@@ -16,12 +16,12 @@ from qspec.network.real_layers import RealConv2D, RealDense, Softmax
 from qspec.network.shapes import same_padding
 from qspec.readers.onnx_arithmetic import activated, plus, times
 from qspec.readers.onnx_moves import axis_of
-from qspec.readers.onnx_table import Call
+from qspec.readers.onnx_table import NodeCall
 from qspec.readers.onnx_tensors import (
     LARGEST,
-    Known,
     Tensor,
-    View,
+    TensorView,
+    TypedConstant,
     common_shape,
     expect_size,
     flat,
@@ -39,7 +39,7 @@ ONE, ZERO = Fraction(1), Fraction(0)
 Pads = tuple[tuple[int, int], tuple[int, int]]
 
 
-def matmul(call: Call) -> Tensor:
+def matmul(call: NodeCall) -> Tensor:
     """Return a matrix product, of stacks of matrices too."""
     a, b = call.tensor(0), call.tensor(1)
     if not a.shape or not b.shape:
@@ -47,25 +47,25 @@ def matmul(call: Call) -> Tensor:
     return _product(call, a, b)
 
 
-def _product(call: Call, a: Tensor, b: Tensor) -> Tensor:
+def _product(call: NodeCall, a: Tensor, b: Tensor) -> Tensor:
     rows = a.shape if len(a.shape) > 1 else (1, *a.shape)
     columns = b.shape if len(b.shape) > 1 else (*b.shape, 1)
     if rows[-1] != columns[-2]:
         call.misfit((a.shape, b.shape), "as many columns on the left as rows on the right")
     shape = (*common_shape(rows[:-2], columns[:-2]), rows[-2], columns[-1])
     result = [*shape[:-2], *([shape[-2]] if len(a.shape) > 1 else []), *([shape[-1]] if len(b.shape) > 1 else [])]
-    if isinstance(a, Known) and isinstance(b, Known):
+    if isinstance(a, TypedConstant) and isinstance(b, TypedConstant):
         if prod(shape) * rows[-1] > LARGEST:
             call.refuse("so many products", (a.shape, b.shape), f"at most {LARGEST}")
         found = np.matmul(fractions(a.exact()).reshape(rows), fractions(b.exact()).reshape(columns))
-        return Known(exact(np.asarray(found, dtype=object).reshape(result)), a.type)
-    if isinstance(a, View) and isinstance(b, View):
+        return TypedConstant(exact(np.asarray(found, dtype=object).reshape(result)), a.type)
+    if isinstance(a, TensorView) and isinstance(b, TensorView):
         call.refuse("two signals", call.node.inputs, "a constant")
-    if isinstance(a, View):
-        assert isinstance(b, Known)
+    if isinstance(a, TensorView):
+        assert isinstance(b, TypedConstant)
         x, kernel, turned = a, b.exact().reshape(columns), False
     else:
-        assert isinstance(b, View)
+        assert isinstance(b, TensorView)
         x, kernel, turned = b, a.exact().reshape(rows).swapaxes(-1, -2), True
     if kernel.ndim == 2 and x.places.size == kernel.shape[0]:
         made = _dense(x, kernel, None)
@@ -74,7 +74,9 @@ def _product(call: Call, a: Tensor, b: Tensor) -> Tensor:
     return rearranged(made, lambda p: p.reshape(result))
 
 
-def _stacked(call: Call, x: View, kernel: ExactArray, shapes: tuple[tuple[int, ...], tuple[int, ...]], turned: bool) -> View:
+def _stacked(
+    call: NodeCall, x: TensorView, kernel: ExactArray, shapes: tuple[tuple[int, ...], tuple[int, ...]], turned: bool
+) -> TensorView:
     """Return the product of several rows (columns if `turned`) and a matrix, or of stacks, as a sparse layer."""
     rows, columns = shapes
     batch, (m, k, n) = common_shape(rows[:-2], columns[:-2]), (rows[-2], rows[-1], columns[-1])
@@ -90,7 +92,7 @@ def _stacked(call: Call, x: View, kernel: ExactArray, shapes: tuple[tuple[int, .
     return linear(x, (at * m + i) * n + j, picked[0], exact(picked[1]), None, (count * m * n,))
 
 
-def _dense(x: View, kernel: ExactArray, bias: ExactArray | None) -> View:
+def _dense(x: TensorView, kernel: ExactArray, bias: ExactArray | None) -> TensorView:
     """Return a dense layer on all elements of a tensor; `kernel` has its rows in the order of ONNX. The result is a vector."""
     x = settled(x)
     places, inputs = x.places.reshape(-1), size(x.source)
@@ -101,10 +103,10 @@ def _dense(x: View, kernel: ExactArray, bias: ExactArray | None) -> View:
     if not np.array_equal(places, np.arange(inputs)):
         rows = np.zeros((inputs, kernel.shape[1]), dtype=kernel.dtype)
         rows[places] = kernel
-    return View(real_apply(RealDense(exact(rows), bias), flat(x.source)), np.arange(int(kernel.shape[1])), x.type)
+    return TensorView(real_apply(RealDense(exact(rows), bias), flat(x.source)), np.arange(int(kernel.shape[1])), x.type)
 
 
-def gemm(call: Call) -> Tensor:
+def gemm(call: NodeCall) -> Tensor:
     """Return `alpha * A @ B + beta * C`."""
     a, b = call.tensor(0), call.tensor(1)
     if call.opset < 11 and not call.has(2):
@@ -114,23 +116,23 @@ def gemm(call: Call) -> Tensor:
     a, b = (_transposed(t) if call.integer(key) else t for t, key in ((a, "transA"), (b, "transB")))
     shape = (a.shape[0], b.shape[1])
     alpha = call.number("alpha")
-    a, b = (times(a, alpha), b) if isinstance(a, Known) else (a, times(b, alpha))
+    a, b = (times(a, alpha), b) if isinstance(a, TypedConstant) else (a, times(b, alpha))
     c = times(call.tensor(2), call.number("beta")) if call.has(2) else None
     if c is not None and common_shape(shape, c.shape) != shape:
         call.misfit((shape, c.shape), "a C that is repeated to the product")
-    if isinstance(a, View) and isinstance(b, Known) and shape[0] == 1 and a.shape[1] == b.shape[0]:
-        bias = None if not isinstance(c, Known) else np.broadcast_to(c.exact(), shape).reshape(-1)
+    if isinstance(a, TensorView) and isinstance(b, TypedConstant) and shape[0] == 1 and a.shape[1] == b.shape[0]:
+        bias = None if not isinstance(c, TypedConstant) else np.broadcast_to(c.exact(), shape).reshape(-1)
         made = rearranged(_dense(a, b.exact(), bias), lambda p: p.reshape(shape))
-        return plus(made, c) if isinstance(c, View) else made
+        return plus(made, c) if isinstance(c, TensorView) else made
     made = _product(call, a, b)
     return made if c is None else plus(made, c)
 
 
 def _transposed(x: Tensor) -> Tensor:
-    return Known(x.values.T, x.type) if isinstance(x, Known) else rearranged(x, lambda a: a.T)
+    return TypedConstant(x.values.T, x.type) if isinstance(x, TypedConstant) else rearranged(x, lambda a: a.T)
 
 
-def _as_image(call: Call, x: View) -> View:
+def _as_image(call: NodeCall, x: TensorView) -> TensorView:
     """Return a row (1, channels, length) as an image of height 1, and an image as it is."""
     if len(x.shape) not in (3, 4):
         call.refuse(f"{len(x.shape)} axes", x.shape, "(1, channels, height, width), or (1, channels, length)")
@@ -139,12 +141,12 @@ def _as_image(call: Call, x: View) -> View:
     return x if len(x.shape) == 4 else rearranged(x, lambda a: a[:, :, None])
 
 
-def _shaped(call: Call, made: View) -> View:
+def _shaped(call: NodeCall, made: TensorView) -> TensorView:
     """Return the result of an image in the shape that its input had."""
     return made if len(call.view().shape) == 4 else rearranged(made, lambda a: a[:, :, 0])
 
 
-def _pair(call: Call, key: str, default: int = 1) -> tuple[int, int]:
+def _pair(call: NodeCall, key: str, default: int = 1) -> tuple[int, int]:
     """Return a number for each of two axes; of a row, the first is as if it were not there."""
     given, axes = call.integers(key), len(call.view().shape) - 2
     if given is None:
@@ -154,7 +156,7 @@ def _pair(call: Call, key: str, default: int = 1) -> tuple[int, int]:
     return (given[0], given[1]) if axes == 2 else (default, given[0])
 
 
-def _pads(call: Call, sizes: tuple[int, int], window: tuple[int, int]) -> Pads:
+def _pads(call: NodeCall, sizes: tuple[int, int], window: tuple[int, int]) -> Pads:
     """Return the padding before and after each of two axes."""
     given, axes, mode = call.integers("pads"), len(call.view().shape) - 2, call.text("auto_pad")
     if given is not None and len(given) != 2 * axes:
@@ -175,7 +177,7 @@ def _pads(call: Call, sizes: tuple[int, int], window: tuple[int, int]) -> Pads:
     return pads[0], pads[1]
 
 
-def _kernel(call: Call) -> ExactArray:
+def _kernel(call: NodeCall) -> ExactArray:
     """Return the weights of a convolution with four axes; raises ModelFileError if they do not fit its attributes."""
     weights, rank = call.known(1).exact(), len(call.view().shape)
     if weights.ndim != rank:
@@ -186,14 +188,14 @@ def _kernel(call: Call) -> ExactArray:
     return weights if rank == 4 else weights[:, :, None]
 
 
-def _bias(call: Call, channels: int) -> ExactArray | None:
+def _bias(call: NodeCall, channels: int) -> ExactArray | None:
     if not call.has(2):
         return None
     bias = call.known(2).exact()
     return bias if bias.shape == (channels,) else call.misfit(bias.shape, f"({channels},) as B")
 
 
-def conv(call: Call) -> Tensor:
+def conv(call: NodeCall) -> Tensor:
     """Return a convolution of an image, or of a row."""
     x, weights = _as_image(call, call.view()), _kernel(call)
     outputs, depth, kh, kw = weights.shape
@@ -211,7 +213,7 @@ def conv(call: Call) -> Tensor:
     return _shaped(call, image_view(real_apply(layer, image(x)), x.type))
 
 
-def conv_transpose(call: Call) -> Tensor:
+def conv_transpose(call: NodeCall) -> Tensor:
     """Return a transposed convolution of an image, or of a row, as a sparse layer."""
     x, weights = _as_image(call, call.view()), _kernel(call)
     depth, per_group, kh, kw = weights.shape
@@ -249,7 +251,7 @@ def expect_shape(rows: int, columns: int, channels: int) -> tuple[int, int, int]
     return rows, columns, channels
 
 
-def pool(call: Call) -> Tensor:
+def pool(call: NodeCall) -> Tensor:
     """Return the maxima or means over windows."""
     x, window = _as_image(call, call.view()), _pair(call, "kernel_shape")
     pads, stride = _pads(call, (x.shape[2], x.shape[3]), window), _pair(call, "strides")
@@ -262,7 +264,7 @@ def pool(call: Call) -> Tensor:
     return _shaped(call, image_view(real_apply(layer, image(x)), x.type))
 
 
-def global_pool(call: Call) -> Tensor:
+def global_pool(call: NodeCall) -> Tensor:
     """Return the maximum or mean of each channel."""
     x = call.view()
     if len(x.shape) < 3 or x.shape[0] != 1:
@@ -273,7 +275,7 @@ def global_pool(call: Call) -> Tensor:
     return rearranged(image_view(made, x.type), lambda a: a.reshape(1, x.shape[1], *[1] * (len(x.shape) - 2)))
 
 
-def batch_normalization(call: Call) -> Tensor:
+def batch_normalization(call: NodeCall) -> Tensor:
     """Return `(x - mean) / sqrt(var + epsilon) * scale + B`, for each channel."""
     x = call.view()
     if len(x.shape) < 2:
@@ -300,7 +302,7 @@ def _over_root(scale: Fraction, under: Fraction) -> Fraction:
     return -root if scale < 0 else root
 
 
-def softmax(call: Call) -> Tensor:
+def softmax(call: NodeCall) -> Tensor:
     """Return a softmax along an axis; before opset 13 over all axes from there on."""
     x = call.view()
     shape, rank = x.shape, len(x.shape)
@@ -309,14 +311,14 @@ def softmax(call: Call) -> Tensor:
     count = shape[axis] if call.opset >= 13 else prod(shape[axis:])
     rows = settled(rearranged(x, lambda a: a.transpose(axes).reshape(-1, count)))
     if rows.shape[0] == 1 and rows.whole:
-        made = activated(View(flat(rows.source), rows.places, rows.type), Softmax())
+        made = activated(TensorView(flat(rows.source), rows.places, rows.type), Softmax())
     else:
         made = activated(laid_out(rows, np.arange(rows.places.size).reshape(rows.shape)), Softmax())
     back = np.argsort(axes)
     return rearranged(made, lambda a: a.reshape([shape[k] for k in axes]).transpose(back))
 
 
-LAYERS: Mapping[str, Callable[[Call], Tensor | list[Tensor]]] = {
+LAYERS: Mapping[str, Callable[[NodeCall], Tensor | list[Tensor]]] = {
     "AveragePool": pool,
     "BatchNormalization": batch_normalization,
     "Conv": conv,

@@ -14,9 +14,19 @@ import numpy as np
 from qspec.arithmetic.integers import IntArray
 from qspec.network.layers import Concat
 from qspec.network.real_graph import real_apply
-from qspec.readers.onnx_file import Array, Stored, type_name
-from qspec.readers.onnx_table import REALS, Call
-from qspec.readers.onnx_tensors import Known, Tensor, View, common_shape, concatenated, expect_size, image_view, is_image, moved
+from qspec.readers.onnx_file import Array, StoredTensor, type_name
+from qspec.readers.onnx_table import REALS, NodeCall
+from qspec.readers.onnx_tensors import (
+    Tensor,
+    TensorView,
+    TypedConstant,
+    common_shape,
+    concatenated,
+    expect_size,
+    image_view,
+    is_image,
+    moved,
+)
 
 NUMPY: Mapping[str, type[np.generic]] = {
     "BOOL": np.bool_,
@@ -35,18 +45,18 @@ NUMPY: Mapping[str, type[np.generic]] = {
 """The types to which constants are cast."""
 
 
-def known(stored: Stored) -> Known:
+def known(stored: StoredTensor) -> TypedConstant:
     """Return a tensor of the file as a constant."""
-    return Known(stored.values, stored.type)
+    return TypedConstant(stored.values, stored.type)
 
 
-def axis_of(call: Call, axis: int, rank: int, *, most: int = 0) -> int:
+def axis_of(call: NodeCall, axis: int, rank: int, *, most: int = 0) -> int:
     """Return an axis counted from the front; `most` is 1 where the end is one, too. Raises ModelFileError if there is none."""
     found = axis + rank if axis < 0 else axis
     return found if 0 <= found < rank + most else call.misfit(f"axis {axis} of {rank} axes", f"{-rank} to {rank - 1 + most}")
 
 
-def axes_of(call: Call, position: int, rank: int) -> tuple[int, ...] | None:
+def axes_of(call: NodeCall, position: int, rank: int) -> tuple[int, ...] | None:
     """Return the axes that an attribute or, in later opsets, an input says; None if neither does."""
     listed = call.integers("axes") if "axes" in call.attributes else call.listed(position)
     if listed is None:
@@ -55,7 +65,7 @@ def axes_of(call: Call, position: int, rank: int) -> tuple[int, ...] | None:
     return axes if len(set(axes)) == len(axes) else call.misfit(f"axes {listed}", "each axis once")
 
 
-def _reshape(call: Call, shape: list[int]) -> Tensor:
+def _reshape(call: NodeCall, shape: list[int]) -> Tensor:
     x = call.tensor(0)
     if "allowzero" not in call.attributes or not call.integer("allowzero"):
         if any(d == 0 and k >= len(x.shape) for k, d in enumerate(shape)):
@@ -74,19 +84,19 @@ def _reshape(call: Call, shape: list[int]) -> Tensor:
     return moved(x, lambda a: a.reshape([count // rest if d == -1 else d for d in shape]))
 
 
-def reshape(call: Call) -> Tensor:
+def reshape(call: NodeCall) -> Tensor:
     """Return the same elements in another shape."""
     return _reshape(call, call.listed(1) or [])
 
 
-def flatten(call: Call) -> Tensor:
+def flatten(call: NodeCall) -> Tensor:
     """Return the same elements as a matrix."""
     x = call.tensor(0)
     axis = axis_of(call, call.integer("axis"), len(x.shape), most=1)
     return moved(x, lambda a: a.reshape(prod(x.shape[:axis]), prod(x.shape[axis:])))
 
 
-def squeeze(call: Call) -> Tensor:
+def squeeze(call: NodeCall) -> Tensor:
     """Return a tensor without axes of length one."""
     x = call.tensor(0)
     axes = axes_of(call, 1, len(x.shape))
@@ -99,7 +109,7 @@ def squeeze(call: Call) -> Tensor:
     return moved(x, lambda a: a.squeeze(axes))
 
 
-def unsqueeze(call: Call) -> Tensor:
+def unsqueeze(call: NodeCall) -> Tensor:
     """Return a tensor with more axes of length one."""
     x = call.tensor(0)
     count = len((call.integers("axes") if "axes" in call.attributes else call.listed(1)) or [])
@@ -107,7 +117,7 @@ def unsqueeze(call: Call) -> Tensor:
     return moved(x, lambda a: np.expand_dims(a, axes))
 
 
-def transpose(call: Call) -> Tensor:
+def transpose(call: NodeCall) -> Tensor:
     """Return a tensor with its axes in another order."""
     x = call.tensor(0)
     perm = call.integers("perm")
@@ -118,19 +128,19 @@ def transpose(call: Call) -> Tensor:
     return moved(x, lambda a: a.transpose(perm))
 
 
-def identity(call: Call) -> Tensor:
+def identity(call: NodeCall) -> Tensor:
     """Return the first input."""
     return call.tensor(0)
 
 
-def dropout(call: Call) -> Tensor:
+def dropout(call: NodeCall) -> Tensor:
     """Return the first input: what is dropped in training is not when a network is used."""
     if call.has(2) and bool(np.any(call.known(2).values)):
         call.refuse("training_mode", "true", "training_mode false, or none", "export the network for inference")
     return call.tensor(0)
 
 
-def expand(call: Call) -> Tensor:
+def expand(call: NodeCall) -> Tensor:
     """Return a tensor repeated to a shape."""
     x, wanted = call.tensor(0), call.listed(1) or []
     if min(wanted, default=1) < 1:
@@ -139,7 +149,7 @@ def expand(call: Call) -> Tensor:
     return moved(x, lambda a: np.broadcast_to(a, shape))
 
 
-def tile(call: Call) -> Tensor:
+def tile(call: NodeCall) -> Tensor:
     """Return copies of a tensor side by side."""
     x, repeats = call.tensor(0), call.listed(1) or []
     if len(repeats) != len(x.shape) or min(repeats, default=1) < 1:
@@ -148,7 +158,7 @@ def tile(call: Call) -> Tensor:
     return moved(x, lambda a: np.tile(a, repeats))
 
 
-def gather(call: Call) -> Tensor:
+def gather(call: NodeCall) -> Tensor:
     """Return the parts of a tensor that indices pick along an axis."""
     x, indices = call.tensor(0), call.known(1).values.astype(np.int64)
     axis = axis_of(call, call.integer("axis"), len(x.shape))
@@ -159,7 +169,7 @@ def gather(call: Call) -> Tensor:
     return moved(x, lambda a: np.take(a, np.where(indices < 0, indices + length, indices), axis))
 
 
-def slice_(call: Call) -> Tensor:
+def slice_(call: NodeCall) -> Tensor:
     """Return the elements between starts and ends, in steps."""
     x, later = call.tensor(0), "starts" not in call.attributes
     parts = [call.listed(k) for k in range(1, 5)] if later else [*(call.integers(k) for k in ("starts", "ends", "axes")), None]
@@ -184,7 +194,7 @@ def _between(start: int, end: int, step: int, length: int) -> IntArray:
     return np.arange(min(max(start, 0), length - 1), min(max(end, -1), length - 1), step)
 
 
-def split(call: Call) -> list[Tensor]:
+def split(call: NodeCall) -> list[Tensor]:
     """Return the parts of a tensor along an axis."""
     x, count = call.tensor(0), len(call.node.outputs)
     axis = axis_of(call, call.integer("axis"), len(x.shape))
@@ -205,51 +215,51 @@ def split(call: Call) -> list[Tensor]:
     return [moved(x, lambda a, lo=lo, hi=hi: np.take(a, np.arange(lo, hi), axis)) for lo, hi in itertools.pairwise(ends)]
 
 
-def concat(call: Call) -> Tensor:
+def concat(call: NodeCall) -> Tensor:
     """Return tensors one after the other along an axis."""
     tensors = [call.tensor(k) for k in range(len(call.inputs))]
     rank = len(tensors[0].shape)
     axis = axis_of(call, call.integer("axis"), rank)
-    views = [t for t in tensors if isinstance(t, View)]
+    views = [t for t in tensors if isinstance(t, TensorView)]
     if len({(t.shape[:axis], t.shape[axis + 1 :]) for t in tensors}) > 1:
         call.misfit([t.shape for t in tensors], f"sizes that differ along axis {axis} alone")
     if not views:
-        return Known(np.concatenate([cast(Known, t).values for t in tensors], axis), tensors[0].type)
+        return TypedConstant(np.concatenate([cast(TypedConstant, t).values for t in tensors], axis), tensors[0].type)
     if len(views) == len(tensors) > 1 and axis == 1 and all(is_image(v) and v.plain for v in views):
         return image_view(real_apply(Concat(), *(v.source for v in views)), views[0].type)
     return concatenated(tensors, axis)
 
 
-def shape(call: Call) -> Tensor:
+def shape(call: NodeCall) -> Tensor:
     """Return the shape of a tensor."""
     sizes = call.tensor(0).shape
     start, end = int(cast(int, call.attributes.get("start", 0))), call.attributes.get("end")
-    return Known(np.array(sizes[start : None if end is None else int(cast(int, end))], dtype=np.int64), "INT64")
+    return TypedConstant(np.array(sizes[start : None if end is None else int(cast(int, end))], dtype=np.int64), "INT64")
 
 
-def constant(call: Call) -> Tensor:
+def constant(call: NodeCall) -> Tensor:
     """Return the constant that a node holds."""
     given = [(key, value) for key, value in call.attributes.items() if value is not None]
     if len(given) != 1:
         call.misfit(", ".join(k for k, _ in given) or "no value", "one value")
     key, value = given[0]
-    if isinstance(value, Stored):
+    if isinstance(value, StoredTensor):
         return known(value)
     if key.startswith("value_float"):
-        return Known(np.asarray(value, dtype=np.float32).astype(np.float64), "FLOAT")
-    return Known(np.asarray(value, dtype=np.int64), "INT64")
+        return TypedConstant(np.asarray(value, dtype=np.float32).astype(np.float64), "FLOAT")
+    return TypedConstant(np.asarray(value, dtype=np.int64), "INT64")
 
 
-def constant_of_shape(call: Call) -> Tensor:
+def constant_of_shape(call: NodeCall) -> Tensor:
     """Return one number repeated to a shape."""
     value, sizes = call.attributes["value"], call.listed(0) or []
     if min(sizes, default=0) < 0:
         call.misfit(sizes, "sizes of at least 0")
-    filled = known(value) if isinstance(value, Stored) else Known(np.zeros(1), "FLOAT")
+    filled = known(value) if isinstance(value, StoredTensor) else TypedConstant(np.zeros(1), "FLOAT")
     return replace(filled, values=np.broadcast_to(filled.values.reshape(()), expect_size(sizes)))
 
 
-def pad(call: Call) -> Tensor:
+def pad(call: NodeCall) -> Tensor:
     """Return a tensor with more elements, or fewer, at the ends of its axes."""
     x, mode = call.tensor(0), call.text("mode")
     rank = len(x.shape)
@@ -266,7 +276,7 @@ def pad(call: Call) -> Tensor:
     return x
 
 
-def _filling(call: Call, x: Tensor) -> object:
+def _filling(call: NodeCall, x: Tensor) -> object:
     if "value" in call.attributes:
         return call.number("value")
     if not call.has(2):
@@ -275,7 +285,7 @@ def _filling(call: Call, x: Tensor) -> object:
     return given.exact().reshape(-1)[0] if given.values.size == 1 else call.misfit(given.shape, "one constant_value")
 
 
-def _padded(call: Call, x: Tensor, axis: int, ends: tuple[int, int], value: object) -> Tensor:
+def _padded(call: NodeCall, x: Tensor, axis: int, ends: tuple[int, int], value: object) -> Tensor:
     length = x.shape[axis]
     k = np.arange(-ends[0], length + ends[1])
     match call.text("mode"):
@@ -294,7 +304,7 @@ def _padded(call: Call, x: Tensor, axis: int, ends: tuple[int, int], value: obje
     if bool(np.all(inside)):
         return picked
     outside = ~inside.reshape(-1, *[1] * (len(x.shape) - 1 - axis))
-    if isinstance(picked, Known):
+    if isinstance(picked, TypedConstant):
         return replace(picked, values=np.where(outside, _number(value, picked), picked.values))
     shift = np.zeros(picked.shape) if picked.shift is None else picked.shift
     if value or picked.shift is not None:
@@ -302,7 +312,7 @@ def _padded(call: Call, x: Tensor, axis: int, ends: tuple[int, int], value: obje
     return replace(picked, places=np.where(outside, -1, picked.places), shift=shift if value or picked.shift is not None else None)
 
 
-def _number(value: object, like: Known) -> Array:
+def _number(value: object, like: TypedConstant) -> Array:
     return (
         np.asarray(value, dtype=object)
         if like.values.dtype == object
@@ -310,10 +320,10 @@ def _number(value: object, like: Known) -> Array:
     )
 
 
-def cast_(call: Call) -> Tensor:
+def cast_(call: NodeCall) -> Tensor:
     """Return a tensor of another type: signals are reals under any name, constants are rounded or cut off as ONNX says."""
     x, target = call.tensor(0), type_name(call.integer("to"))
-    if isinstance(x, View):
+    if isinstance(x, TensorView):
         if target not in REALS:
             call.refuse(f"a signal cast to {target}", f"to = {target}", " or ".join(REALS), "reals are neither rounded nor cut off")
         return replace(x, type=target)
@@ -321,10 +331,10 @@ def cast_(call: Call) -> Tensor:
         call.refuse(f"a cast to {target}", f"to = {target}", ", ".join(NUMPY))
     if target == x.type:
         return x
-    return Known(_cast(call, x, target), target)
+    return TypedConstant(_cast(call, x, target), target)
 
 
-def _cast(call: Call, x: Known, target: str) -> Array:
+def _cast(call: NodeCall, x: TypedConstant, target: str) -> Array:
     values, wanted = x.values, np.dtype(NUMPY[target])
     if values.dtype.kind in "fO":
         x.exact()
@@ -343,7 +353,7 @@ def _cast(call: Call, x: Known, target: str) -> Array:
     return whole.astype(wanted)
 
 
-MOVES: Mapping[str, Callable[[Call], Tensor | list[Tensor]]] = {
+MOVES: Mapping[str, Callable[[NodeCall], Tensor | list[Tensor]]] = {
     "Cast": cast_,
     "Concat": concat,
     "Constant": constant,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from qspec.readers.onnx_file import OPSETS, Stored
+from qspec.readers.onnx_file import OPSETS, StoredTensor
 from qspec.readers.onnx_table import (
     ANY_WHOLE,
     AXIS,
@@ -93,7 +93,7 @@ def _variadic(note: str) -> Operator:
 
 WINDOW_NOTE = "images (1, channels, height, width) and rows (1, channels, length); `pads` only beside `auto_pad` NOTSET"
 AXES = whole_list("any number")
-TENSOR = Taken("a tensor", lambda v: isinstance(v, Stored))
+TENSOR = Taken("a tensor", lambda v: isinstance(v, StoredTensor))
 ALPHA = Argument("slope", "constant")
 POINTS = constant("starts"), constant("ends"), constant("axes", optional=True), constant("steps", optional=True)
 
@@ -147,7 +147,7 @@ OPERATORS: Mapping[str, Operator] = {
     ),
     "ConstantOfShape": Operator(
         (constant("input", ("INT64",)),),
-        {"value": attribute(Taken("a tensor of one element", lambda v: isinstance(v, Stored) and v.values.size == 1))},
+        {"value": attribute(Taken("a tensor of one element", lambda v: isinstance(v, StoredTensor) and v.values.size == 1))},
         opsets=since(9),
     ),
     "Conv": Operator(

@@ -40,7 +40,7 @@ class Windows:
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class OperatorOutput:
     """What an operator puts out: the quantisation, the ends of its codes, the name of its layer, and the kernels that compute it."""
 
     quantized: Quantized
@@ -49,7 +49,9 @@ class Output:
     runtime: OrtQLinear
 
 
-def convolution(x: Codes, given: Quantized, kernel: Weights, bias: Bias | None, windows: Windows, groups: int, out: Output) -> Codes:
+def convolution(
+    x: Codes, given: Quantized, kernel: Weights, bias: Bias | None, windows: Windows, groups: int, out: OperatorOutput
+) -> Codes:
     """Return QLinearConv of a tensor (1, channels, height, width) with a kernel (outputs, channels / groups, height, width)."""
     expect_types([given], out, kernel.type)
     weights = _kernel(kernel, kernel.codes.transpose(2, 3, 1, 0))
@@ -60,7 +62,7 @@ def convolution(x: Codes, given: Quantized, kernel: Weights, bias: Bias | None, 
     return from_image(_through(rule, apply(layer, image(typed(x, given))), out), out.quantized.signed)
 
 
-def product(x: Codes, given: Quantized, kernel: Weights, bias: Bias | None, out: Output, alpha: float = 1.0) -> Codes:
+def product(x: Codes, given: Quantized, kernel: Weights, bias: Bias | None, out: OperatorOutput, alpha: float = 1.0) -> Codes:
     """Return QLinearMatMul or QGemm of a tensor (…, n) with a matrix (n, outputs)."""
     expect_types([given], out, kernel.type)
     weights = _kernel(kernel, kernel.codes)
@@ -77,7 +79,7 @@ def product(x: Codes, given: Quantized, kernel: Weights, bias: Bias | None, out:
     return fresh(_through(rule, apply(layer, signal), out), (*x.shape[:-1], outputs), out.quantized.signed)
 
 
-def addition(operands: Sequence[Codes | IntArray], given: Sequence[Quantized], out: Output) -> Codes:
+def addition(operands: Sequence[Codes | IntArray], given: Sequence[Quantized], out: OperatorOutput) -> Codes:
     """Return QLinearAdd of two tensors, one of which may be stored."""
     expect_types(given, out)
     shape = np.broadcast_shapes(*(o.shape for o in operands))
@@ -116,7 +118,7 @@ def _is_repeated(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
     return last[0] == 1
 
 
-def average(x: Codes, given: Quantized, out: Output) -> Codes:
+def average(x: Codes, given: Quantized, out: OperatorOutput) -> Codes:
     """Return QLinearGlobalAveragePool: the mean over a whole image (1, channels, height, width)."""
     expect_types([given], out)
     signal = image(typed(x, given))
@@ -125,7 +127,7 @@ def average(x: Codes, given: Quantized, out: Output) -> Codes:
     return from_image(_through(rule, apply(AveragePool2D(window, window, name=out.name), signal), out), out.quantized.signed)
 
 
-def _through(rule: Enclosed, sums: Signal, out: Output) -> Signal:
+def _through(rule: Enclosed, sums: Signal, out: OperatorOutput) -> Signal:
     """Return the codes of sums; where these may be off, another input of the network says by how much."""
     if not rule.error:
         return apply(rule.stage, sums)
@@ -138,7 +140,7 @@ def maximum(x: Codes, windows: Windows, name: str) -> Codes:
     return from_image(apply(MaxPool2D(windows.size, windows.stride, windows.pads, name=name), image(x)), x.signed)
 
 
-def by_table(kind: str, x: Codes, given: Quantized, out: Output, alpha: float = 0.0) -> Codes:
+def by_table(kind: str, x: Codes, given: Quantized, out: OperatorOutput, alpha: float = 0.0) -> Codes:
     """Return an operator on single elements: a staircase where it never decreases, else a table; nothing where codes stay what they are."""
     expect_types([given], out)
     table: IntArray = np.clip(out.runtime.table(kind, given, out.quantized, alpha), *out.ends)
@@ -182,7 +184,7 @@ def reshape(x: Codes, shape: tuple[int, ...]) -> Codes:
     return fresh(plain(x), shape, x.signed)
 
 
-def expect_types(given: Sequence[Quantized], out: Output, weights: str = "") -> None:
+def expect_types(given: Sequence[Quantized], out: OperatorOutput, weights: str = "") -> None:
     """Raise UnsupportedError on types of signals and weights that ONNX Runtime has no integer kernel for, where it uses these."""
     signed = out.quantized.signed
     if out.runtime.fused and (any(q.signed != signed for q in given) or (weights == "UINT8" and signed)):

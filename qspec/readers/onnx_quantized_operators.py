@@ -12,7 +12,7 @@ from qspec.arithmetic.integers import IntArray, integers
 from qspec.readers import onnx_quantized_layers as layers
 from qspec.readers.onnx_codes import Bias, Codes, Limits, Pending, Real, State, Weights, is_bias
 from qspec.readers.onnx_file import OnnxNode
-from qspec.readers.onnx_quantized_layers import Output
+from qspec.readers.onnx_quantized_layers import OperatorOutput
 from qspec.readers.onnx_quantized_moves import MOVES, windows_of
 from qspec.readers.onnx_quantized_tensors import QuantizedTensors
 from qspec.runtimes.arithmetic import Quantized
@@ -100,7 +100,7 @@ def conv(r: Reader, n: OnnxNode) -> State:
     return Pending(lambda q, e: _convolution(r, n, x.codes, x.quantized, kernel, bias, r.output(n, q, e)), n.op)
 
 
-def _convolution(r: Reader, n: OnnxNode, x: Codes, given: Quantized, kernel: Weights, bias: Bias | None, out: Output) -> Codes:
+def _convolution(r: Reader, n: OnnxNode, x: Codes, given: Quantized, kernel: Weights, bias: Bias | None, out: OperatorOutput) -> Codes:
     if kernel.codes.ndim != 4 or len(x.shape) != 4 or x.shape[0] != 1:
         raise r.refusal("a convolution of another rank or batch", f"{x.shape} with {kernel.codes.shape}", "2-D, a batch of one")
     size = (kernel.codes.shape[2], kernel.codes.shape[3])
@@ -152,7 +152,7 @@ def gemm(r: Reader, n: OnnxNode) -> State:
     return Pending(lambda q, e: _product(r, x.codes, x.quantized, kernel, bias, r.output(n, q, e)), n.op)
 
 
-def _product(r: Reader, x: Codes, given: Quantized, kernel: Weights, bias: Bias | None, out: Output, alpha: float = 1.0) -> Codes:
+def _product(r: Reader, x: Codes, given: Quantized, kernel: Weights, bias: Bias | None, out: OperatorOutput, alpha: float = 1.0) -> Codes:
     if kernel.codes.ndim != 2 or x.shape[-1] != kernel.codes.shape[0]:
         raise r.refusal("a product that does not fit", f"{x.shape} by {kernel.codes.shape}", "(…, n) by a stored matrix (n, outputs)")
     return layers.product(x, given, kernel, bias, out, alpha)
@@ -324,7 +324,7 @@ def concat(r: Reader, n: OnnxNode) -> State:
     return Pending(lambda q, e: _joined(r, n, parts, r.output(n, q, e)), n.op)
 
 
-def _joined(r: Reader, n: OnnxNode, parts: list[Real], out: Output) -> Codes:
+def _joined(r: Reader, n: OnnxNode, parts: list[Real], out: OperatorOutput) -> Codes:
     rank = len(parts[0].codes.shape)
     axis = int(r.number(n, "axis", 0))
     if not -rank <= axis < rank:

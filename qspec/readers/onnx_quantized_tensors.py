@@ -9,8 +9,8 @@ import numpy as np
 
 from qspec.errors import ModelFileError, QspecError, UnsupportedError
 from qspec.readers.onnx_codes import Bias, Codes, Pending, State, Weights, is_bias
-from qspec.readers.onnx_file import OnnxGraph, OnnxNode, Stored
-from qspec.readers.onnx_quantized_layers import Output
+from qspec.readers.onnx_file import OnnxGraph, OnnxNode, StoredTensor
+from qspec.readers.onnx_quantized_layers import OperatorOutput
 from qspec.runtimes.arithmetic import Quantized
 from qspec.runtimes.ort import LEAST, MOST, OrtQLinear
 
@@ -26,7 +26,7 @@ class QuantizedTensors:
         self.graph = graph
         self.runtime = runtime
         self.file = file
-        self.constants: dict[str, Stored] = dict(graph.constants)
+        self.constants: dict[str, StoredTensor] = dict(graph.constants)
         self.states: dict[str, State] = {}
         self.readers: dict[str, list[OnnxNode]] = {}
         self.makers = {name: node for node in graph.nodes for name in node.outputs}
@@ -70,7 +70,7 @@ class QuantizedTensors:
             raise self.refusal("a float where codes are read", repr(name), "int8 or uint8")
         return state
 
-    def constant(self, name: str, what: str) -> Stored:
+    def constant(self, name: str, what: str) -> StoredTensor:
         """Return a stored tensor; raises UnsupportedError if it is computed or an input."""
         if name not in self.constants:
             raise self.refusal(f"{what} that is computed or an input", repr(name), "a constant")
@@ -138,10 +138,10 @@ class QuantizedTensors:
             raise self.refusal("a bias that does not fit", stored.values.shape, f"({channels},)")
         return Bias(np.broadcast_to(stored.values.reshape(-1).astype(np.int64), (channels,)))
 
-    def output(self, node: OnnxNode, quantized: Quantized, ends: tuple[int, int] | None = None) -> Output:
+    def output(self, node: OnnxNode, quantized: Quantized, ends: tuple[int, int] | None = None) -> OperatorOutput:
         """Return what a node puts out."""
         integer = "QLinear" in node.op or "QGemm" in node.op
-        return Output(quantized, ends or quantized.ends, self.label(node), INTEGER if integer else self.runtime)
+        return OperatorOutput(quantized, ends or quantized.ends, self.label(node), INTEGER if integer else self.runtime)
 
     def label(self, node: OnnxNode) -> str:
         """Return the name of the layer of a node."""
@@ -187,7 +187,7 @@ class QuantizedTensors:
             return
         for key, kind in (("value_int", "INT64"), ("value_ints", "INT64"), ("value_float", "FLOAT"), ("value_floats", "FLOAT")):
             if key in node.attributes:
-                self.constants[node.outputs[0]] = Stored(np.asarray(node.attributes[key]), kind)
+                self.constants[node.outputs[0]] = StoredTensor(np.asarray(node.attributes[key]), kind)
         value = node.attributes.get("value")
-        if isinstance(value, Stored):
+        if isinstance(value, StoredTensor):
             self.constants[node.outputs[0]] = value

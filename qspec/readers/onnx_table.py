@@ -15,8 +15,8 @@ from typing import Literal, NoReturn, cast
 import numpy as np
 
 from qspec.errors import ModelFileError, UnsupportedError
-from qspec.readers.onnx_file import OPSETS, OnnxNode, Stored
-from qspec.readers.onnx_tensors import Known, Tensor, View
+from qspec.readers.onnx_file import OPSETS, OnnxNode, StoredTensor
+from qspec.readers.onnx_tensors import Tensor, TensorView, TypedConstant
 
 REALS = ("FLOAT", "DOUBLE")
 WHOLE = ("INT32", "INT64")
@@ -77,7 +77,7 @@ class Operator:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Call:
+class NodeCall:
     """A node that its row takes, with its inputs (None: left out), and every attribute, defaults filled in; `notes` are for the user."""
 
     node: OnnxNode
@@ -96,15 +96,15 @@ class Call:
         assert found is not None
         return found
 
-    def view(self, position: int = 0) -> View:
+    def view(self, position: int = 0) -> TensorView:
         """Return an input that depends on the network's; raises UnsupportedError if it is a constant."""
         found = self.tensor(position)
-        return found if isinstance(found, View) else self.refuse("a constant", self.node.inputs[position], "an input that varies")
+        return found if isinstance(found, TensorView) else self.refuse("a constant", self.node.inputs[position], "an input that varies")
 
-    def known(self, position: int) -> Known:
+    def known(self, position: int) -> TypedConstant:
         """Return an input that is a constant; raises UnsupportedError otherwise."""
         found = self.tensor(position)
-        return found if isinstance(found, Known) else self.refuse("an input that varies", self.node.inputs[position], "a constant")
+        return found if isinstance(found, TypedConstant) else self.refuse("an input that varies", self.node.inputs[position], "a constant")
 
     def integer(self, key: str) -> int:
         """Return a whole attribute."""
@@ -146,7 +146,7 @@ def unread(node: OnnxNode, what: str, given: object, expected: str, advice: str 
     return UnsupportedError(f"ONNX {node.op} with {what} is not read", given=f"{node.place}: {given}", expected=expected, advice=advice)
 
 
-def checked(rule: Operator, node: OnnxNode, opset: int, inputs: Sequence[Tensor | None], notes: list[str]) -> Call:
+def checked(rule: Operator, node: OnnxNode, opset: int, inputs: Sequence[Tensor | None], notes: list[str]) -> NodeCall:
     """Return a node that its row takes; raises UnsupportedError, or ModelFileError where something is missing, by name."""
     if not rule.opsets[0] <= opset <= rule.opsets[1]:
         raise unread(node, f"opset {opset}", opset, f"opset {rule.opsets[0]} to {rule.opsets[1]}")
@@ -155,7 +155,7 @@ def checked(rule: Operator, node: OnnxNode, opset: int, inputs: Sequence[Tensor 
     named = [o for o in node.outputs[1:] if o]
     if named and not rule.spare:
         raise unread(node, "further results", ", ".join(named), "one result")
-    return Call(node, opset, tuple(inputs), attributes, notes)
+    return NodeCall(node, opset, tuple(inputs), attributes, notes)
 
 
 def _attributes(rules: Mapping[str, Attribute], node: OnnxNode, opset: int) -> dict[str, object]:
@@ -184,8 +184,8 @@ def _expect_inputs(rule: Operator, node: OnnxNode, opset: int, inputs: Sequence[
                 raise ModelFileError(f"ONNX {node.op} lacks an input", given=node.place, expected=argument.name)
             continue
         name = f"{argument.name} {node.inputs[k]!r}"
-        if argument.kind != "either" and isinstance(given, View) != (argument.kind == "signal"):
-            what = "a constant" if isinstance(given, Known) else "an input that varies"
+        if argument.kind != "either" and isinstance(given, TensorView) != (argument.kind == "signal"):
+            what = "a constant" if isinstance(given, TypedConstant) else "an input that varies"
             raise unread(node, f"{what} as {argument.name}", name, "an input that varies" if argument.kind == "signal" else "a constant")
         if given.type not in argument.types:
             raise unread(node, f"the type {given.type}", name, " or ".join(argument.types))
@@ -195,7 +195,7 @@ def _expect_inputs(rule: Operator, node: OnnxNode, opset: int, inputs: Sequence[
 
 def shown(value: object) -> str:
     """Return a value as messages and the docs show it."""
-    if isinstance(value, Stored):
+    if isinstance(value, StoredTensor):
         return f"a tensor of {value.type}"
     return f"[{', '.join(map(shown, cast('tuple[object, ...]', value)))}]" if isinstance(value, tuple) else str(value)
 

@@ -30,7 +30,7 @@ ONE, ZERO = Fraction(1), Fraction(0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Known:
+class TypedConstant:
     """A constant and the name of its type: whole numbers, booleans, or floats (doubles, or Fractions where those are not exact)."""
 
     values: Array
@@ -48,7 +48,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class View:
+class TensorView:
     """Element k is `factor[k] * source[places[k]] + shift[k]`; no factors are ones, no shifts zeros, and place -1 is the shift alone."""
 
     source: RealSignal
@@ -73,7 +73,7 @@ class View:
         return flat.size == size(self.source) and np.array_equal(np.sort(flat), np.arange(flat.size))
 
 
-Tensor = Known | View
+Tensor = TypedConstant | TensorView
 
 
 class Relayout(Exception):
@@ -98,12 +98,12 @@ def expect_size(shape: Sequence[int]) -> tuple[int, ...]:
 
 def moved(x: Tensor, move: Callable[[Array], Array]) -> Tensor:
     """Return the elements that a rearrangement of any array picks."""
-    if isinstance(x, Known):
+    if isinstance(x, TypedConstant):
         return replace(x, values=move(x.values))
     return rearranged(x, move)
 
 
-def rearranged(x: View, move: Callable[[Array], Array]) -> View:
+def rearranged(x: TensorView, move: Callable[[Array], Array]) -> TensorView:
     """Return the elements of a view that a rearrangement of any array picks."""
     places = move(x.places)
     if not places.size:
@@ -113,7 +113,7 @@ def rearranged(x: View, move: Callable[[Array], Array]) -> View:
     return replace(x, places=places, factor=factor, shift=shift)
 
 
-def broadcast(x: View, shape: tuple[int, ...]) -> View:
+def broadcast(x: TensorView, shape: tuple[int, ...]) -> TensorView:
     """Return a view repeated to a shape by the rules of ONNX, which are those of numpy."""
     return x if x.shape == shape else rearranged(x, lambda a: np.broadcast_to(a, shape))
 
@@ -127,7 +127,7 @@ def common_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     return expect_size([sizes.pop() if sizes else 1 for sizes in axes])
 
 
-def scaled(x: View, factor: object = ONE, shift: object = ZERO) -> View:
+def scaled(x: TensorView, factor: object = ONE, shift: object = ZERO) -> TensorView:
     """Return `factor * x + shift`, element by element; factor and shift are exact numbers or arrays that fit."""
     a, b = (fractions(exact(np.broadcast_to(np.asarray(v, dtype=object), x.shape))) for v in (factor, shift))
     total = a if x.factor is None else a * fractions(x.factor)
@@ -135,7 +135,9 @@ def scaled(x: View, factor: object = ONE, shift: object = ZERO) -> View:
     return replace(x, factor=None if np.all(total == 1) else exact(total), shift=None if np.all(moved_by == 0) else exact(moved_by))
 
 
-def linear(x: View, rows: IntArray, elements: IntArray, weights: ExactArray, bias: ExactArray | None, shape: tuple[int, ...]) -> View:
+def linear(
+    x: TensorView, rows: IntArray, elements: IntArray, weights: ExactArray, bias: ExactArray | None, shape: tuple[int, ...]
+) -> TensorView:
     """Return the sparse layer `y[rows[k]] += weights[k] * x[elements[k]]`, plus bias, on flat positions, of this shape."""
     count = prod(expect_size(shape))
     places, start = x.places.reshape(-1)[elements], None if bias is None else fractions(bias).reshape(-1)
@@ -146,10 +148,10 @@ def linear(x: View, rows: IntArray, elements: IntArray, weights: ExactArray, bia
         weights = exact(fractions(weights) * fractions(x.factor).reshape(-1)[elements])
     kept = (places >= 0) & (weights != 0)
     layer = RealSparse(shape, rows[kept], places[kept], exact(weights[kept]), None if start is None else exact(start))
-    return View(real_apply(layer, x.source), np.arange(count).reshape(shape), x.type)
+    return TensorView(real_apply(layer, x.source), np.arange(count).reshape(shape), x.type)
 
 
-def laid_out(x: View, order: IntArray) -> View:
+def laid_out(x: TensorView, order: IntArray) -> TensorView:
     """Return a view of a new signal whose element k is element `order[k]` of the view, in the shape of `order`; -1 nowhere."""
     flat = order.reshape(-1)
     made = linear(x, np.arange(flat.size), flat, np.ones(flat.size), None, order.shape)
@@ -158,7 +160,7 @@ def laid_out(x: View, order: IntArray) -> View:
     return replace(made, places=places.reshape(x.shape))
 
 
-def settled(x: View) -> View:
+def settled(x: TensorView) -> TensorView:
     """Return a view that is plain: factors and shifts go into the linear layer before it, or become a layer."""
     if x.plain:
         return x
@@ -170,7 +172,7 @@ def settled(x: View) -> View:
         for part, default in ((x.factor, ONE), (x.shift, ZERO))
     )
     source = _affine(x.source, a, b)
-    return laid_out(x, order.reshape(x.source.shape)) if source is None else View(source, x.places, x.type)
+    return laid_out(x, order.reshape(x.source.shape)) if source is None else TensorView(source, x.places, x.type)
 
 
 def _affine(signal: RealSignal, a: ExactArray, b: ExactArray) -> RealSignal | None:
@@ -198,7 +200,7 @@ def flat(signal: RealSignal) -> RealSignal:
     return signal if len(signal.shape) == 1 else real_apply(Flatten(), signal)
 
 
-def image(x: View) -> RealSignal:
+def image(x: TensorView) -> RealSignal:
     """Return a tensor (1, channels, height, width) as an image (height, width, channels).
 
     Raises UnsupportedError if it is of another shape, and Relayout if it is an input that no image has been made of yet.
@@ -213,7 +215,7 @@ def image(x: View) -> RealSignal:
     return laid_out(x, order).source
 
 
-def is_image(x: View) -> bool:
+def is_image(x: TensorView) -> bool:
     """Return whether a tensor is an image as it lies."""
     if len(x.shape) != 4 or x.shape[0] != 1:
         return False
@@ -221,35 +223,35 @@ def is_image(x: View) -> bool:
     return hwc.shape == x.source.shape and np.array_equal(hwc.reshape(-1), np.arange(x.places.size))
 
 
-def expect_image(x: View) -> tuple[int, ...]:
+def expect_image(x: TensorView) -> tuple[int, ...]:
     """Return the shape of a tensor that could be an image; raises UnsupportedError on any other."""
     if len(x.shape) != 4 or x.shape[0] != 1:
         raise UnsupportedError("an ONNX operation of what is no image", given=x.shape, expected="(1, channels, height, width)")
     return x.shape
 
 
-def image_view(signal: RealSignal, kind: str) -> View:
+def image_view(signal: RealSignal, kind: str) -> TensorView:
     """Return an image in the order of ONNX: (1, channels, height, width)."""
-    return View(signal, np.arange(size(signal)).reshape(signal.shape).transpose(2, 0, 1)[None], kind)
+    return TensorView(signal, np.arange(size(signal)).reshape(signal.shape).transpose(2, 0, 1)[None], kind)
 
 
-def joined(tensors: Sequence[Tensor]) -> list[View]:
+def joined(tensors: Sequence[Tensor]) -> list[TensorView]:
     """Return tensors, of which at least one is a signal, as views of one signal."""
-    sources: dict[int, RealSignal] = {id(t.source): t.source for t in tensors if isinstance(t, View)}
-    first = next(t for t in tensors if isinstance(t, View))
+    sources: dict[int, RealSignal] = {id(t.source): t.source for t in tensors if isinstance(t, TensorView)}
+    first = next(t for t in tensors if isinstance(t, TensorView))
     starts = dict(zip(sources, np.cumsum([0, *(size(s) for s in sources.values())]).tolist(), strict=False))
     source = first.source if len(sources) == 1 else real_apply(Concat(), *(flat(s) for s in sources.values()))
-    views: list[View] = []
+    views: list[TensorView] = []
     for t in tensors:
-        if isinstance(t, Known):
-            views.append(View(source, np.full(t.shape, -1), t.type, None, t.exact()))
+        if isinstance(t, TypedConstant):
+            views.append(TensorView(source, np.full(t.shape, -1), t.type, None, t.exact()))
         else:
             start = starts[id(t.source)]
             views.append(replace(t, source=source, places=np.where(t.places >= 0, t.places + start, -1)))
     return views
 
 
-def concatenated(tensors: Sequence[Tensor], axis: int) -> View:
+def concatenated(tensors: Sequence[Tensor], axis: int) -> TensorView:
     """Return tensors, of which at least one is a signal, one after the other along an axis."""
     parts = joined(tensors)
     try:
@@ -260,10 +262,10 @@ def concatenated(tensors: Sequence[Tensor], axis: int) -> View:
         ) from None
     expect_size(places.shape)
     factor = _together([p.factor for p in parts], parts, axis, 1.0)
-    return View(parts[0].source, places, parts[0].type, factor, _together([p.shift for p in parts], parts, axis, 0.0))
+    return TensorView(parts[0].source, places, parts[0].type, factor, _together([p.shift for p in parts], parts, axis, 0.0))
 
 
-def _together(arrays: Sequence[ExactArray | None], parts: Sequence[View], axis: int, default: float) -> ExactArray | None:
+def _together(arrays: Sequence[ExactArray | None], parts: Sequence[TensorView], axis: int, default: float) -> ExactArray | None:
     if all(a is None for a in arrays):
         return None
     filled = [np.full(p.shape, default) if a is None else a for a, p in zip(arrays, parts, strict=True)]

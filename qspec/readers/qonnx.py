@@ -31,7 +31,7 @@ from qspec.readers.qonnx_constants import FOLDED, reshaped, transposed
 from qspec.readers.qonnx_layers import output
 from qspec.readers.qonnx_operators import OPERATORS
 from qspec.readers.qonnx_tensors import QonnxTensors
-from qspec.readers.qonnx_values import Known, Numbers, decoded
+from qspec.readers.qonnx_values import ExecutorConstant, VariableTensor, decoded
 from qspec.readers.registry import Content, Reader
 from qspec.runtimes.qonnx import Array
 
@@ -124,7 +124,7 @@ class QonnxReader(QonnxTensors):
             name = self.makers[name].inputs[0]
         return name
 
-    def ending(self, name: str) -> Numbers:
+    def ending(self, name: str) -> VariableTensor:
         """Return the numbers that stand for an output."""
         return self.numbers_of(self.ended(name))
 
@@ -151,12 +151,12 @@ class QonnxReader(QonnxTensors):
                 if name in self.folded:
                     continue
                 made = self._made(node)
-                if isinstance(made, Known):
+                if isinstance(made, ExecutorConstant):
                     self.folded[name] = made
                 else:
                     self.made[name] = made
 
-    def _made(self, node: OnnxNode) -> Known | Numbers:
+    def _made(self, node: OnnxNode) -> ExecutorConstant | VariableTensor:
         names = [name for name in node.inputs if name]
         if names and all(name in self.folded for name in names):
             folded = self._folded(node, [self.folded[name] for name in names])
@@ -166,7 +166,7 @@ class QonnxReader(QonnxTensors):
             raise self.refusal("an operator that is not read", node.op, ", ".join(sorted(OPERATORS)))
         return OPERATORS[node.op](self, node)
 
-    def _folded(self, node: OnnxNode, inputs: list[Known]) -> Known | None:
+    def _folded(self, node: OnnxNode, inputs: list[ExecutorConstant]) -> ExecutorConstant | None:
         """Return what an operator makes of constants; None if another table reads it."""
         x = inputs[0]
         if node.op == "Transpose":
@@ -174,7 +174,7 @@ class QonnxReader(QonnxTensors):
         if node.op in ("Reshape", "Flatten"):
             probe = fresh(apply(Input(bare(x.values.shape), Fixed(1, 0))), x.values.shape, True)
             return reshaped(x, CHANGES[node.op](self, node, probe).shape)
-        return Known(np.asarray(FOLDED[node.op](self, node, inputs))) if node.op in FOLDED else None
+        return ExecutorConstant(np.asarray(FOLDED[node.op](self, node, inputs))) if node.op in FOLDED else None
 
     # ---- inputs
 
@@ -189,7 +189,7 @@ class QonnxReader(QonnxTensors):
         codes = fresh(apply(Input(bare(known), fmt, label)), known, True)
         lower, upper = code_range(fmt, bare(known))
         zeros = fmt.grid().zeros
-        self.made[name] = Numbers(codes, int(lower.min()) - max(zeros), int(upper.max()) - min(zeros))
+        self.made[name] = VariableTensor(codes, int(lower.min()) - max(zeros), int(upper.max()) - min(zeros))
 
     def _format(self, name: str) -> Format:
         given = self.formats.get(name) if isinstance(self.formats, Mapping) else self.formats

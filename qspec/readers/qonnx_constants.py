@@ -7,33 +7,33 @@ from dataclasses import replace
 
 import numpy as np
 
-from qspec.readers.onnx_file import OnnxNode, Stored
+from qspec.readers.onnx_file import OnnxNode, StoredTensor
 from qspec.readers.onnx_quantized_tensors import QuantizedTensors
-from qspec.readers.qonnx_values import Known
+from qspec.readers.qonnx_values import ExecutorConstant
 from qspec.runtimes.qonnx import Array, Bipolar, IntQuant, whole
 
 Reader = QuantizedTensors
 DTYPES = {"FLOAT": np.float32, "DOUBLE": np.float64, "FLOAT16": np.float16, "INT64": np.int64, "INT32": np.int32}
 
 
-def known(stored: Stored) -> Known:
+def known(stored: StoredTensor) -> ExecutorConstant:
     """Return a stored tensor in the type that the executor gives it."""
-    return Known(stored.values.astype(DTYPES[stored.type]) if stored.type in DTYPES else stored.values)
+    return ExecutorConstant(stored.values.astype(DTYPES[stored.type]) if stored.type in DTYPES else stored.values)
 
 
-def quantized_constant(x: Known, quantizer: IntQuant | Bipolar) -> Known:
+def quantized_constant(x: ExecutorConstant, quantizer: IntQuant | Bipolar) -> ExecutorConstant:
     """Return a quantised constant with its codes and scale."""
     codes = whole(quantizer.codes(x.values))
     centred = codes - quantizer.zero.astype(np.int64)
     values = ((codes - quantizer.zero) * quantizer.scale).astype(np.float32)
-    return Known(values, np.asarray(centred), quantizer.scale)
+    return ExecutorConstant(values, np.asarray(centred), quantizer.scale)
 
 
-def _axes(r: Reader, n: OnnxNode, inputs: Sequence[Known]) -> tuple[int, ...]:
+def _axes(r: Reader, n: OnnxNode, inputs: Sequence[ExecutorConstant]) -> tuple[int, ...]:
     return tuple(int(v) for v in inputs[1].values.reshape(-1)) if len(inputs) > 1 else r.numbers(n, "axes", ())
 
 
-def _power(r: Reader, n: OnnxNode, inputs: Sequence[Known]) -> Array:
+def _power(r: Reader, n: OnnxNode, inputs: Sequence[ExecutorConstant]) -> Array:
     exponent = inputs[1].values
     if exponent.size != 1 or float(exponent.reshape(())) not in (0.5, 1.0, 2.0):
         raise r.refusal("a power of a constant", exponent.reshape(-1)[:4], "1/2, 1 or 2")
@@ -41,11 +41,11 @@ def _power(r: Reader, n: OnnxNode, inputs: Sequence[Known]) -> Array:
     return np.sqrt(x) if k == 0.5 else x if k == 1 else x * x
 
 
-def _gather(r: Reader, n: OnnxNode, inputs: Sequence[Known]) -> Array:
+def _gather(r: Reader, n: OnnxNode, inputs: Sequence[ExecutorConstant]) -> Array:
     return np.take(inputs[0].values, inputs[1].values.astype(np.int64), axis=int(r.number(n, "axis", 0)))
 
 
-def _slice(r: Reader, n: OnnxNode, inputs: Sequence[Known]) -> Array:
+def _slice(r: Reader, n: OnnxNode, inputs: Sequence[ExecutorConstant]) -> Array:
     parts = [x.values.reshape(-1).tolist() for x in inputs[1:]]
     if not parts:
         parts = [list(r.numbers(n, key, ())) for key in ("starts", "ends")] + (
@@ -61,7 +61,7 @@ def _slice(r: Reader, n: OnnxNode, inputs: Sequence[Known]) -> Array:
     return x[tuple(where)]
 
 
-def _cast(r: Reader, n: OnnxNode, inputs: Sequence[Known]) -> Array:
+def _cast(r: Reader, n: OnnxNode, inputs: Sequence[ExecutorConstant]) -> Array:
     kinds = {1: np.float32, 6: np.int32, 7: np.int64, 11: np.float64}
     to = int(r.number(n, "to", 1))
     if to not in kinds:
@@ -69,17 +69,17 @@ def _cast(r: Reader, n: OnnxNode, inputs: Sequence[Known]) -> Array:
     return inputs[0].values.astype(kinds[to])
 
 
-def _unsqueezed(r: Reader, n: OnnxNode, inputs: Sequence[Known]) -> Array:
+def _unsqueezed(r: Reader, n: OnnxNode, inputs: Sequence[ExecutorConstant]) -> Array:
     x, axes = inputs[0].values, _axes(r, n, inputs)
     return np.expand_dims(x, tuple(sorted(a % (x.ndim + len(axes)) for a in axes)))
 
 
-def _squeezed(r: Reader, n: OnnxNode, inputs: Sequence[Known]) -> Array:
+def _squeezed(r: Reader, n: OnnxNode, inputs: Sequence[ExecutorConstant]) -> Array:
     axes = _axes(r, n, inputs)
     return np.squeeze(inputs[0].values, axes or None)
 
 
-FOLDED: Mapping[str, Callable[[Reader, OnnxNode, Sequence[Known]], Array]] = {
+FOLDED: Mapping[str, Callable[[Reader, OnnxNode, Sequence[ExecutorConstant]], Array]] = {
     "Add": lambda r, n, x: x[0].values + x[1].values,
     "Sub": lambda r, n, x: x[0].values - x[1].values,
     "Mul": lambda r, n, x: x[0].values * x[1].values,
@@ -98,18 +98,18 @@ FOLDED: Mapping[str, Callable[[Reader, OnnxNode, Sequence[Known]], Array]] = {
 """Operators on constants; one operation is one rounding to the type of its operands."""
 
 
-def transposed(x: Known, perm: Sequence[int] | None) -> Known:
+def transposed(x: ExecutorConstant, perm: Sequence[int] | None) -> ExecutorConstant:
     """Return a constant with its axes in another order; codes and scales move along."""
     if x.codes is None or x.scale is None:
-        return Known(x.values.transpose(perm))
+        return ExecutorConstant(x.values.transpose(perm))
     scale = np.broadcast_to(x.scale, x.values.shape).transpose(perm)
-    return Known(x.values.transpose(perm), x.codes.transpose(perm), scale)
+    return ExecutorConstant(x.values.transpose(perm), x.codes.transpose(perm), scale)
 
 
-def reshaped(x: Known, shape: Sequence[int]) -> Known:
+def reshaped(x: ExecutorConstant, shape: Sequence[int]) -> ExecutorConstant:
     """Return a constant in another shape; codes and scales move along."""
     if x.codes is None or x.scale is None:
-        return Known(x.values.reshape(shape))
+        return ExecutorConstant(x.values.reshape(shape))
     return replace(
         x, values=x.values.reshape(shape), codes=x.codes.reshape(shape), scale=np.broadcast_to(x.scale, x.values.shape).reshape(shape)
     )

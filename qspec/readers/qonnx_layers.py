@@ -21,8 +21,8 @@ from qspec.readers.onnx_quantized_layers import Windows
 from qspec.readers.qonnx_values import (
     EXACT_FLOAT,
     TABULATED,
-    Known,
-    Numbers,
+    ExecutorConstant,
+    VariableTensor,
     as_tensor,
     expect_exact_sum,
     line,
@@ -34,10 +34,10 @@ from qspec.readers.qonnx_values import (
     units,
     weights,
 )
-from qspec.runtimes.qonnx import Array, Kind, Order, Step, fraction
+from qspec.runtimes.qonnx import Array, Kind, Order, TensorOperation, fraction
 
 
-def product(x: Numbers, kernel: Known, bias: Array | None, name: str, *, exact: bool) -> Numbers:
+def product(x: VariableTensor, kernel: ExecutorConstant, bias: Array | None, name: str, *, exact: bool) -> VariableTensor:
     """Return a tensor (…, n) times a matrix (n, outputs), and a bias that is added to the sums."""
     x = _readable(x, exact=exact)
     codes, own = weights(kernel, 1, exact=exact)
@@ -47,30 +47,32 @@ def product(x: Numbers, kernel: Known, bias: Array | None, name: str, *, exact: 
     layer = Dense(matrix, name=name)
     if count > 1:
         layer = Conv2D(Tensor(matrix.codes.reshape(1, 1, *matrix.shape), matrix.format), name=name)
-    made = Numbers(fresh(apply(layer, signal), (*x.shape[:-1], matrix.shape[1]), True), low, high)
-    return made if bias is None else made.then(Step(Kind.ADD, bias.reshape(*(1 for _ in x.shape[:-1]), -1)))
+    made = VariableTensor(fresh(apply(layer, signal), (*x.shape[:-1], matrix.shape[1]), True), low, high)
+    return made if bias is None else made.then(TensorOperation(Kind.ADD, bias.reshape(*(1 for _ in x.shape[:-1]), -1)))
 
 
-def convolution(x: Numbers, kernel: Known, bias: Array | None, windows: Windows, groups: int, name: str, *, exact: bool) -> Numbers:
+def convolution(
+    x: VariableTensor, kernel: ExecutorConstant, bias: Array | None, windows: Windows, groups: int, name: str, *, exact: bool
+) -> VariableTensor:
     """Return the convolution of a tensor (1, channels, height, width) with a kernel (outputs, channels / groups, height, width)."""
     x = _readable(x, exact=exact)
     codes, own = weights(kernel, 0, exact=exact)
     stored = as_tensor(integers(codes.transpose(2, 3, 1, 0)), own)
     low, high = expect_exact_sum(stored, x, _fractions(bias, stored.shape[3]), exact=exact)
     layer = Conv2D(stored, None, windows.stride, windows.pads, windows.dilation, groups, name=name)
-    made = Numbers(from_image(apply(layer, image(x.codes)), True), low, high)
-    return made if bias is None else made.then(Step(Kind.ADD, bias.reshape(1, -1, 1, 1)))
+    made = VariableTensor(from_image(apply(layer, image(x.codes)), True), low, high)
+    return made if bias is None else made.then(TensorOperation(Kind.ADD, bias.reshape(1, -1, 1, 1)))
 
 
-def average(x: Numbers, windows: Windows, name: str, *, exact: bool) -> Numbers:
+def average(x: VariableTensor, windows: Windows, name: str, *, exact: bool) -> VariableTensor:
     """Return the mean over windows of a tensor (1, channels, height, width): the exact sum, divided once."""
     channels = x.shape[1]
-    ones = Known(np.ones((channels, 1, *windows.size), np.float32))
+    ones = ExecutorConstant(np.ones((channels, 1, *windows.size), np.float32))
     made = convolution(x, ones, None, windows, channels, name, exact=exact)
-    return made.then(Step(Kind.DIVIDE, np.full((1, 1, 1, 1), prod(windows.size), np.float32)))
+    return made.then(TensorOperation(Kind.DIVIDE, np.full((1, 1, 1, 1), prod(windows.size), np.float32)))
 
 
-def maximum(x: Numbers, windows: Windows, name: str, *, exact: bool) -> Numbers:
+def maximum(x: VariableTensor, windows: Windows, name: str, *, exact: bool) -> VariableTensor:
     """Return the maximum over windows; what the steps do must keep the order, and be the same all over the image."""
     ends = [table(x, np.asarray([end]), exact=exact) for end in (x.lower, x.upper)]
     if any(c.shape[2:] != (1, 1) and c.size > 1 for c in x.constants) or np.any(ends[1] < ends[0]):
@@ -81,7 +83,7 @@ def maximum(x: Numbers, windows: Windows, name: str, *, exact: bool) -> Numbers:
     return replace(x, codes=from_image(signal, True))
 
 
-def addition(a: Numbers, b: Numbers, name: str, *, exact: bool) -> Numbers:
+def addition(a: VariableTensor, b: VariableTensor, name: str, *, exact: bool) -> VariableTensor:
     """Return the sum of two tensors of one shape."""
     if a.shape != b.shape:
         raise UnsupportedError("an addition that repeats a signal", given=(a.shape, b.shape), expected="signals of one shape")
@@ -103,10 +105,10 @@ def addition(a: Numbers, b: Numbers, name: str, *, exact: bool) -> Numbers:
                 advice='semantics="qonnx-exact" gives the graph its meaning in exact numbers',
             )
     made = apply(layer, *signals)
-    return Numbers(replace(parts[0].codes, signal=made) if alike else fresh(made, a.shape, True), low, high)
+    return VariableTensor(replace(parts[0].codes, signal=made) if alike else fresh(made, a.shape, True), low, high)
 
 
-def _readable(x: Numbers, *, exact: bool) -> Numbers:
+def _readable(x: VariableTensor, *, exact: bool) -> VariableTensor:
     """Return numbers as multiples of one unit."""
     x = linear(x, exact=exact)
     if x.codes.signal.type.grid.channels > 1:
@@ -118,7 +120,7 @@ def _fractions(values: Array | None, count: int) -> Sequence[Fraction] | None:
     return None if values is None else [fraction(v) for v in np.broadcast_to(values.reshape(-1), (count,)).tolist()]
 
 
-def output(x: Numbers, *, exact: bool) -> Codes:
+def output(x: VariableTensor, *, exact: bool) -> Codes:
     """Return the codes that stand for an output.
 
     Steps at the end stay as exact multiples of a unit where they are such; an increasing function that is the same for all elements is left
@@ -147,7 +149,7 @@ def output(x: Numbers, *, exact: bool) -> Codes:
     return quantized(x, order, (one, np.zeros((), np.int64), order.values.size.bit_length()), "order", exact=exact).codes
 
 
-def _affine(x: Numbers, slope: Sequence[Fraction], shift: Sequence[Fraction]) -> Codes:
+def _affine(x: VariableTensor, slope: Sequence[Fraction], shift: Sequence[Fraction]) -> Codes:
     """Return `slope * a + shift`, as a layer with exact numbers."""
     signal, back, rows_ = placed(x)
     channels = signal.shape[-1]

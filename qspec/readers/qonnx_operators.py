@@ -14,9 +14,9 @@ from qspec.readers.onnx_file import OnnxNode
 from qspec.readers.onnx_quantized_layers import Windows
 from qspec.readers.onnx_quantized_moves import CHANGES, windows_of
 from qspec.readers.qonnx_tensors import QonnxTensors
-from qspec.readers.qonnx_values import Known, Numbers, State, moved, quantized
+from qspec.readers.qonnx_values import ExecutorConstant, State, VariableTensor, moved, quantized
 from qspec.runtimes import qonnx
-from qspec.runtimes.qonnx import Kind, Step
+from qspec.runtimes.qonnx import Kind, TensorOperation
 
 Reader = QonnxTensors
 MOST_LEVELS = 1 << 16
@@ -36,7 +36,7 @@ def bipolar(r: Reader, n: OnnxNode) -> State:
 
 def _by(r: Reader, n: OnnxNode, quantizer: qonnx.IntQuant | qonnx.Bipolar) -> State:
     x = r.tensor(n.inputs[0])
-    if isinstance(x, Known):
+    if isinstance(x, ExecutorConstant):
         return constants.quantized_constant(x, quantizer)
     return quantized(x, quantizer, (quantizer.scale, quantizer.zero, quantizer.bits), r.label(n), exact=r.exact)
 
@@ -91,8 +91,8 @@ def quantize_linear(r: Reader, n: OnnxNode) -> State:
     """QuantizeLinear of float32: the codes are kept as numbers until DequantizeLinear."""
     quantizer = r.linear_quantizer(n)
     x = r.tensor(n.inputs[0])
-    if isinstance(x, Known):
-        return Known(qonnx.whole(quantizer.codes(x.values)).astype(np.float32))
+    if isinstance(x, ExecutorConstant):
+        return ExecutorConstant(qonnx.whole(quantizer.codes(x.values)).astype(np.float32))
     one, zero = np.ones((), np.float32), np.zeros((), np.int64)
     bits = (quantizer.ends[1] - quantizer.ends[0]).bit_length()
     return quantized(x, quantizer, (one, zero, bits), r.label(n), exact=r.exact)
@@ -102,10 +102,10 @@ def dequantize_linear(r: Reader, n: OnnxNode) -> State:
     """DequantizeLinear: `(code - zero) * scale` in float32."""
     scale, zero = r.placed(n, r.scale(n.inputs[1])), r.placed(n, r.zero(r.given(n, 2)))
     x = r.tensor(n.inputs[0])
-    if isinstance(x, Known):
+    if isinstance(x, ExecutorConstant):
         codes = x.values.astype(np.int64) - zero.astype(np.int64)
-        return Known((codes.astype(np.float32) * scale).astype(np.float32), codes, scale)
-    codes_only = qonnx.Linear(np.ones((), np.float32), np.zeros((), np.float32), (-(2**31), 2**31 - 1))
+        return ExecutorConstant((codes.astype(np.float32) * scale).astype(np.float32), codes, scale)
+    codes_only = qonnx.QuantizeLinear(np.ones((), np.float32), np.zeros((), np.float32), (-(2**31), 2**31 - 1))
     return quantized(x, codes_only, (scale, zero, 1), r.label(n), exact=r.exact)
 
 
@@ -129,7 +129,7 @@ def gemm(r: Reader, n: OnnxNode) -> State:
     return layers.product(x, kernel, r.bias_of(n, 2, kernel.values.shape[1]), r.label(n), exact=r.exact)
 
 
-def _expect_matrix(r: Reader, x: Numbers, kernel: Known) -> None:
+def _expect_matrix(r: Reader, x: VariableTensor, kernel: ExecutorConstant) -> None:
     if kernel.values.ndim != 2 or not x.shape or x.shape[-1] != kernel.values.shape[0]:
         raise r.refusal("a product that does not fit", f"{x.shape} by {kernel.values.shape}", "(…, n) by a constant matrix (n, outputs)")
 
@@ -163,7 +163,7 @@ def max_pool(r: Reader, n: OnnxNode) -> State:
     return layers.maximum(x, _pool(r, n, x), r.label(n), exact=r.exact)
 
 
-def _pool(r: Reader, n: OnnxNode, x: Numbers) -> Windows:
+def _pool(r: Reader, n: OnnxNode, x: VariableTensor) -> Windows:
     if len(x.shape) != 4 or x.shape[0] != 1 or len(n.outputs) > 1:
         raise r.refusal("a pool of another rank or batch", x.shape, "(1, channels, height, width), one result")
     if n.op.startswith("Global"):
@@ -182,13 +182,13 @@ def arithmetic(kind: Kind, turned: Kind | None) -> Callable[[Reader, OnnxNode], 
 
     def read(r: Reader, n: OnnxNode) -> State:
         a, b = (r.tensor(name) for name in n.inputs)
-        if isinstance(a, Numbers) and isinstance(b, Known):
+        if isinstance(a, VariableTensor) and isinstance(b, ExecutorConstant):
             if kind is Kind.DIVIDE and np.any(b.values == 0):
                 raise r.refusal("a division by zero", n.inputs[1], "a divisor that is not zero")
-            return a.then(Step(kind, r.fitting(b, a)))
-        if isinstance(a, Known) and isinstance(b, Numbers) and turned is not None:
-            return b.then(Step(turned, r.fitting(a, b)))
-        if isinstance(a, Numbers) and isinstance(b, Numbers) and kind is Kind.ADD:
+            return a.then(TensorOperation(kind, r.fitting(b, a)))
+        if isinstance(a, ExecutorConstant) and isinstance(b, VariableTensor) and turned is not None:
+            return b.then(TensorOperation(turned, r.fitting(a, b)))
+        if isinstance(a, VariableTensor) and isinstance(b, VariableTensor) and kind is Kind.ADD:
             return layers.addition(a, b, r.label(n), exact=r.exact)
         raise r.refusal("operands that are not read", n.inputs, "a signal and a constant, or a sum of two signals")
 
@@ -209,12 +209,12 @@ def batch_norm(r: Reader, n: OnnxNode) -> State:
     if not (np.all(np.isfinite(factor)) and np.all(np.isfinite(shift))):
         raise r.refusal("statistics that give no finite factor", parts[3][:4], "variance + epsilon > 0")
     shape = (1, -1, *(1 for _ in x.shape[2:]))
-    return x.then(Step(Kind.MULTIPLY, factor.reshape(shape))).then(Step(Kind.ADD, shift.reshape(shape)))
+    return x.then(TensorOperation(Kind.MULTIPLY, factor.reshape(shape))).then(TensorOperation(Kind.ADD, shift.reshape(shape)))
 
 
 def relu(r: Reader, n: OnnxNode) -> State:
     """Relu."""
-    return r.numbers_of(n.inputs[0]).then(Step(Kind.AT_LEAST, np.zeros((), np.float32)))
+    return r.numbers_of(n.inputs[0]).then(TensorOperation(Kind.AT_LEAST, np.zeros((), np.float32)))
 
 
 def leaky(r: Reader, n: OnnxNode) -> State:
@@ -222,7 +222,7 @@ def leaky(r: Reader, n: OnnxNode) -> State:
     slope = np.asarray(r.number(n, "alpha", 0.01), np.float32)
     if not slope >= 0:
         raise r.refusal("a LeakyRelu that turns the order", slope, "alpha at least 0")
-    return r.numbers_of(n.inputs[0]).then(Step(Kind.LEAK, slope))
+    return r.numbers_of(n.inputs[0]).then(TensorOperation(Kind.LEAK, slope))
 
 
 def clip(r: Reader, n: OnnxNode) -> State:
@@ -234,13 +234,13 @@ def clip(r: Reader, n: OnnxNode) -> State:
             end = r.known_of(name, "a limit").values if name else np.asarray(r.number(n, key, 0.0))
             if end.size != 1 or not np.all(np.isfinite(end)):
                 raise r.refusal("a limit that is not read", end, "one finite number")
-            x = x.then(Step(kind, end.reshape(()).astype(np.float32)))
+            x = x.then(TensorOperation(kind, end.reshape(()).astype(np.float32)))
     return x
 
 
 def negative(r: Reader, n: OnnxNode) -> State:
     """Neg."""
-    return r.numbers_of(n.inputs[0]).then(Step(Kind.MULTIPLY, np.asarray(-1.0, np.float32)))
+    return r.numbers_of(n.inputs[0]).then(TensorOperation(Kind.MULTIPLY, np.asarray(-1.0, np.float32)))
 
 
 # ---- moves and ends
@@ -255,7 +255,7 @@ def move(r: Reader, n: OnnxNode) -> State:
 
 def shape(r: Reader, n: OnnxNode) -> State:
     """Shape."""
-    return Known(np.array(r.tensor_shape(n.inputs[0]), dtype=np.int64))
+    return ExecutorConstant(np.array(r.tensor_shape(n.inputs[0]), dtype=np.int64))
 
 
 def left_out(r: Reader, n: OnnxNode) -> State:

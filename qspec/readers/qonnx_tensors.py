@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from qspec.readers.onnx_file import OnnxGraph, OnnxNode, Stored
+from qspec.readers.onnx_file import OnnxGraph, OnnxNode, StoredTensor
 from qspec.readers.onnx_quantized_tensors import QuantizedTensors
 from qspec.readers.qonnx_constants import DTYPES, known
-from qspec.readers.qonnx_values import Known, Numbers
-from qspec.runtimes.qonnx import ROUNDINGS, Array, IntQuant, Linear, each, fraction
+from qspec.readers.qonnx_values import ExecutorConstant, VariableTensor
+from qspec.runtimes.qonnx import ROUNDINGS, Array, IntQuant, QuantizeLinear, each, fraction
 
 WIDEST = 24
 """Bits of a quantiser, at most."""
@@ -30,17 +30,17 @@ class QonnxTensors(QuantizedTensors):
     def __init__(self, graph: OnnxGraph, file: str, *, exact: bool) -> None:
         super().__init__(graph, file)
         self.exact = exact
-        self.made: dict[str, Numbers] = {}
-        self.folded: dict[str, Known] = {name: known(stored) for name, stored in self.constants.items()}
+        self.made: dict[str, VariableTensor] = {}
+        self.folded: dict[str, ExecutorConstant] = {name: known(stored) for name, stored in self.constants.items()}
 
-    def constant(self, name: str, what: str) -> Stored:
+    def constant(self, name: str, what: str) -> StoredTensor:
         """Return a stored tensor, or one that was computed of stored ones."""
         if name not in self.constants and name in self.folded:
             values = self.folded[name].values
-            return Stored(values, {v: k for k, v in DTYPES.items()}.get(values.dtype.type, str(values.dtype).upper()))
+            return StoredTensor(values, {v: k for k, v in DTYPES.items()}.get(values.dtype.type, str(values.dtype).upper()))
         return super().constant(name, what)
 
-    def tensor(self, name: str) -> Known | Numbers:
+    def tensor(self, name: str) -> ExecutorConstant | VariableTensor:
         """Return a tensor that was made before; raises UnsupportedError if there is none."""
         if name in self.folded:
             return self.folded[name]
@@ -50,24 +50,24 @@ class QonnxTensors(QuantizedTensors):
             raise self.refusal(f"an operator behind {self.made[name].left_out}", repr(name), f"{self.made[name].left_out} at the end")
         return self.made[name]
 
-    def numbers_of(self, name: str) -> Numbers:
+    def numbers_of(self, name: str) -> VariableTensor:
         """Return a tensor that depends on the input."""
         found = self.tensor(name)
-        if not isinstance(found, Numbers):
+        if not isinstance(found, VariableTensor):
             raise self.refusal("a constant where a signal is read", repr(name), "a tensor that depends on the input")
         return found
 
-    def known_of(self, name: str, what: str) -> Known:
+    def known_of(self, name: str, what: str) -> ExecutorConstant:
         """Return a constant; raises UnsupportedError if it depends on the input."""
         found = self.tensor(name)
-        if not isinstance(found, Known):
+        if not isinstance(found, ExecutorConstant):
             raise self.refusal(f"{what} that depends on the input", repr(name), "a constant")
         return found
 
     def tensor_shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a tensor."""
         found = self.tensor(name)
-        return found.values.shape if isinstance(found, Known) else found.shape
+        return found.values.shape if isinstance(found, ExecutorConstant) else found.shape
 
     def scale(self, name: str) -> Array:
         """Return float32 scales; raises UnsupportedError on such that are not positive and finite."""
@@ -116,7 +116,7 @@ class QonnxTensors(QuantizedTensors):
             raise self.refusal("a quantiser with one code", f"{bits} bits, signed {signed}, narrow {narrow}", "two codes at least")
         return quantizer
 
-    def linear_quantizer(self, node: OnnxNode) -> Linear:
+    def linear_quantizer(self, node: OnnxNode) -> QuantizeLinear:
         """Return what a QuantizeLinear node does."""
         name = self.given(node, 2)
         kind = self.constant(name, "a zero point").type if name else "UINT8"
@@ -127,7 +127,7 @@ class QonnxTensors(QuantizedTensors):
         ):
             raise self.refusal("a QuantizeLinear that is not read", f"{kind} {dict(node.attributes)}", ", ".join(LINEAR_TYPES))
         scale, zero = self.placed(node, self.scale(node.inputs[1])), self.placed(node, self.zero(name))
-        return Linear(scale, zero, LINEAR_TYPES[kind])
+        return QuantizeLinear(scale, zero, LINEAR_TYPES[kind])
 
     def placed(self, node: OnnxNode, values: Array) -> Array:
         """Return numbers along the axis that a node of ONNX states, so that they broadcast."""
@@ -149,14 +149,14 @@ class QonnxTensors(QuantizedTensors):
             raise self.refusal("a bias that does not fit", f"{values.dtype} {values.shape}", f"float32, ({count},)")
         return np.broadcast_to(self.meant(self.known_of(name, "a bias")).reshape(-1), (count,))
 
-    def meant(self, x: Known) -> Array:
+    def meant(self, x: ExecutorConstant) -> Array:
         """Return the numbers that a constant means: under exact semantics a quantised one is its codes times its scale."""
         if not self.exact or x.codes is None or x.scale is None:
             return x.values
         scale = np.broadcast_to(x.scale, x.values.shape)
         return each(fraction, x.codes) * each(fraction, scale)
 
-    def fitting(self, x: Known, like: Numbers) -> Array:
+    def fitting(self, x: ExecutorConstant, like: VariableTensor) -> Array:
         """Return a constant operand, with the rank of a signal; raises UnsupportedError if it would repeat the signal, or is no float32."""
         values = x.values
         rank = len(like.shape)

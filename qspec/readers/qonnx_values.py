@@ -23,7 +23,7 @@ from qspec.network.kernel_layers import Reinterpret, Thresholds
 from qspec.network.layers import Conv2D, Dense
 from qspec.readers.onnx_codes import Codes, bare, fresh, from_image, image, plain, reshaped, scaled
 from qspec.runtimes import qonnx
-from qspec.runtimes.qonnx import Array, Kind, Quantizer, Step
+from qspec.runtimes.qonnx import Array, Kind, Quantizer, TensorOperation
 
 EXACT_FLOAT = 1 << 24
 """Integers up to here are exact in float32."""
@@ -34,7 +34,7 @@ TABULATED = 1 << 14
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Known:
+class ExecutorConstant:
     """A constant as the executor holds it; behind a quantiser also its codes less the zero point, and the scale, which broadcasts."""
 
     values: Array
@@ -43,13 +43,13 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Numbers:
+class VariableTensor:
     """A tensor that depends on the input."""
 
     codes: Codes
     lower: int
     upper: int
-    steps: tuple[Step, ...] = ()
+    steps: tuple[TensorOperation, ...] = ()
     left_out: str = ""
 
     @property
@@ -61,15 +61,15 @@ class Numbers:
         """The constants of the steps."""
         return [step.values for step in self.steps]
 
-    def then(self, step: Step) -> Numbers:
+    def then(self, step: TensorOperation) -> VariableTensor:
         """Return the numbers after one more step."""
         return self if step.idle else replace(self, steps=(*self.steps, step))
 
 
-State = Known | Numbers
+State = ExecutorConstant | VariableTensor
 
 
-def units(x: Numbers) -> Array:
+def units(x: VariableTensor) -> Array:
     """Return what `a` counts, as an array of Fractions that broadcasts to the tensor."""
     grid, shape = x.codes.signal.type.grid, x.shape
     found = np.array(grid.units, dtype=object)
@@ -79,7 +79,7 @@ def units(x: Numbers) -> Array:
     return found.reshape(tuple(grid.channels if k == axis else 1 for k in range(len(shape))))
 
 
-def decoded(x: Numbers, codes: IntArray, *, exact: bool) -> Array:
+def decoded(x: VariableTensor, codes: IntArray, *, exact: bool) -> Array:
     """Return the numbers of a tensor for codes of its signal, of shape (samples, *signal), in the shape (samples, *file)."""
     grid = x.codes.signal.type.grid
     a = np.asarray(codes) - np.array(grid.zeros, dtype=np.int64)
@@ -87,7 +87,7 @@ def decoded(x: Numbers, codes: IntArray, *, exact: bool) -> Array:
     return qonnx.values(a.transpose(0, *order).reshape(len(codes), *x.shape), units(x), x.steps, exact=exact)
 
 
-def moved(x: Numbers, codes: Codes, perm: Sequence[int] | None = None) -> Numbers:
+def moved(x: VariableTensor, codes: Codes, perm: Sequence[int] | None = None) -> VariableTensor:
     """Return numbers whose codes were moved: transposed by `perm`, or reshaped; their constants move along."""
 
     def move(c: Array) -> Array:
@@ -108,14 +108,14 @@ def _collapsed(c: Array) -> Array:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class ConstantAxes:
     """Where constants differ: the shape that all of them broadcast to, and the signal on whose last axis they lie."""
 
     pattern: tuple[int, ...]
     place: Literal["nowhere", "last", "image", "flat"]
 
 
-def _rows(x: Numbers, more: Sequence[Array] = ()) -> Rows:
+def _rows(x: VariableTensor, more: Sequence[Array] = ()) -> ConstantAxes:
     """Return where the constants of the steps, and more of them, differ; raises UnsupportedError if they repeat the tensor."""
     shape = x.shape
     pattern = np.broadcast_shapes((1,) * len(shape), units(x).shape, *(c.shape for c in (*x.constants, *more)))
@@ -124,13 +124,13 @@ def _rows(x: Numbers, more: Sequence[Array] = ()) -> Rows:
     wide = [k for k, p in enumerate(pattern) if p > 1]
     skipped = len(shape) - len(bare(shape))
     if not wide:
-        return Rows(pattern, "nowhere")
+        return ConstantAxes(pattern, "nowhere")
     if len(wide) == 1 and x.codes.order[wide[0] - skipped] == len(x.codes.order) - 1:
-        return Rows(pattern, "last")
-    return Rows(pattern, "image") if wide == [1] and len(shape) == 4 and skipped else Rows(shape, "flat")
+        return ConstantAxes(pattern, "last")
+    return ConstantAxes(pattern, "image") if wide == [1] and len(shape) == 4 and skipped else ConstantAxes(shape, "flat")
 
 
-def _signal(x: Numbers, rows: Rows) -> Signal:
+def _signal(x: VariableTensor, rows: ConstantAxes) -> Signal:
     match rows.place:
         case "image":
             return image(x.codes)
@@ -140,7 +140,7 @@ def _signal(x: Numbers, rows: Rows) -> Signal:
             return x.codes.signal
 
 
-def _back(x: Numbers, rows: Rows, signal: Signal) -> Codes:
+def _back(x: VariableTensor, rows: ConstantAxes, signal: Signal) -> Codes:
     match rows.place:
         case "image":
             return from_image(signal, True)
@@ -150,7 +150,7 @@ def _back(x: Numbers, rows: Rows, signal: Signal) -> Codes:
             return replace(x.codes, signal=signal)
 
 
-def quantized(x: Numbers, quantizer: Quantizer, meaning: tuple[Array, Array, int], name: str, *, exact: bool) -> Numbers:
+def quantized(x: VariableTensor, quantizer: Quantizer, meaning: tuple[Array, Array, int], name: str, *, exact: bool) -> VariableTensor:
     """Return the codes of numbers; `meaning` is (scale, zero point, bits): a code stands for `(code - zero) * scale`."""
     scale, zero, bits = meaning
     rows = _rows(x, [*quantizer.constants, scale, zero])
@@ -180,10 +180,10 @@ def quantized(x: Numbers, quantizer: Quantizer, meaning: tuple[Array, Array, int
         plain_format = fmt if len(fmt.grid().units) == 1 else Affine(fmt.width, fmt.signed, Fraction(1))
         signal = apply(Thresholds(plain_format, np.full(len(table), low), table, name), signal)
         signal = signal if plain_format is fmt else apply(Reinterpret(fmt), signal)
-    return Numbers(_back(x, rows, signal), low - int(offset.max()), high - int(offset.min()))
+    return VariableTensor(_back(x, rows, signal), low - int(offset.max()), high - int(offset.min()))
 
 
-def _format(rows: Rows, scale: Array, zero: Array, bits: int, low: int, high: int) -> tuple[Affine, IntArray]:
+def _format(rows: ConstantAxes, scale: Array, zero: Array, bits: int, low: int, high: int) -> tuple[Affine, IntArray]:
     """Return the format of codes between ends, as wide as they and the zero points need, and the zero points."""
     scales = tuple(Fraction(float(s)) for s in np.broadcast_to(scale, rows.pattern).reshape(-1))
     zeros = np.broadcast_to(zero, rows.pattern).reshape(-1).astype(np.int64)
@@ -236,7 +236,7 @@ def _bits(codes: IntArray) -> int:
     return max(1, int(max(abs(int(codes.max())), abs(int(codes.min())))).bit_length() + 1)
 
 
-def linear(x: Numbers, *, exact: bool) -> Numbers:
+def linear(x: VariableTensor, *, exact: bool) -> VariableTensor:
     """Return numbers that are multiples `a * unit` of integers, without steps, and exact where floats are meant.
 
     Raises UnsupportedError if they are not.
@@ -250,7 +250,7 @@ def linear(x: Numbers, *, exact: bool) -> Numbers:
     return x
 
 
-def line(x: Numbers, *, exact: bool) -> tuple[list[Fraction], list[Fraction]] | None:
+def line(x: VariableTensor, *, exact: bool) -> tuple[list[Fraction], list[Fraction]] | None:
     """Return slopes and shifts of `slope * a + shift`, for each row, if the steps are affine and no float32 rounds; else None."""
     pattern = _rows(x).pattern
     slope, shift = np.broadcast_to(units(x), pattern).reshape(-1), np.full(prod(pattern), Fraction(0), dtype=object)
@@ -274,14 +274,14 @@ def line(x: Numbers, *, exact: bool) -> tuple[list[Fraction], list[Fraction]] | 
     return list(slope), list(shift)
 
 
-def _held(slope: Fraction, shift: Fraction, x: Numbers) -> bool:
+def _held(slope: Fraction, shift: Fraction, x: VariableTensor) -> bool:
     """Say whether float32 holds `slope * a + shift` for every `a`."""
     unit = common_unit([slope, shift])
     most = max(abs(slope * end + shift) for end in (x.lower, x.upper))
     return unit.denominator & (unit.denominator - 1) == 0 and most / unit * unit.numerator <= EXACT_FLOAT
 
 
-def straight(x: Numbers, *, exact: bool) -> Numbers:
+def straight(x: VariableTensor, *, exact: bool) -> VariableTensor:
     """Return the same numbers without steps, as multiples of another unit from another zero; raises UnsupportedError if they are none."""
     found = line(x, exact=exact) or _tabulated(x, exact=exact)
     slope, offset = found
@@ -292,10 +292,10 @@ def straight(x: Numbers, *, exact: bool) -> Numbers:
     own = signal.type.grid.zeros
     zeros = tuple(z - k for z, k in zip(own * len(shift) if len(own) == 1 else own, shift, strict=True))
     signal = apply(Reinterpret(Affine(64, True, tuple(slope), zeros)), signal)
-    return Numbers(back(signal), x.lower + min(shift), x.upper + max(shift))
+    return VariableTensor(back(signal), x.lower + min(shift), x.upper + max(shift))
 
 
-def _tabulated(x: Numbers, *, exact: bool) -> tuple[list[Fraction], list[Fraction]]:
+def _tabulated(x: VariableTensor, *, exact: bool) -> tuple[list[Fraction], list[Fraction]]:
     """Return slopes and shifts by looking at every value; raises UnsupportedError if they are no line."""
     rows = _rows(x)
     if (x.upper - x.lower + 1) * prod(rows.pattern) > TABULATED:
@@ -308,20 +308,20 @@ def _tabulated(x: Numbers, *, exact: bool) -> tuple[list[Fraction], list[Fractio
     return slope, [t - x.lower * s for t, s in zip(found[0], slope, strict=True)]
 
 
-def table(x: Numbers, a: IntArray, *, exact: bool) -> Array:
+def table(x: VariableTensor, a: IntArray, *, exact: bool) -> Array:
     """Return the numbers that integers become, a row for each and a column wherever constants differ."""
     pattern = _rows(x).pattern
     every = np.broadcast_to(a.reshape(-1, *(1 for _ in pattern)), (a.size, *pattern))
     return qonnx.values(every, units(x), x.steps, exact=exact).reshape(a.size, -1)
 
 
-def placed(x: Numbers) -> tuple[Signal, Callable[[Signal], Codes], int]:
+def placed(x: VariableTensor) -> tuple[Signal, Callable[[Signal], Codes], int]:
     """Return a signal on whose last axis constants differ, what makes codes of such a signal again, and how many rows there are."""
     rows = _rows(x)
     return _signal(x, rows), lambda s: _back(x, rows, s), prod(rows.pattern)
 
 
-def weights(x: Known, axis: int, *, exact: bool) -> tuple[IntArray, tuple[Fraction, ...]]:
+def weights(x: ExecutorConstant, axis: int, *, exact: bool) -> tuple[IntArray, tuple[Fraction, ...]]:
     """Return whole numbers and units, one or one for each entry of an axis, whose products are a constant.
 
     Behind a quantiser they are its codes and scales; where float32 rounds a product of the two, the constant is what it is in float32.
@@ -352,7 +352,7 @@ def as_tensor(codes: IntArray, units_: tuple[Fraction, ...]) -> Tensor:
     return Tensor(codes, Affine(width, True, units_))
 
 
-def expect_exact_sum(kernel: Tensor, x: Numbers, bias: Sequence[Fraction] | None, *, exact: bool) -> tuple[int, int]:
+def expect_exact_sum(kernel: Tensor, x: VariableTensor, bias: Sequence[Fraction] | None, *, exact: bool) -> tuple[int, int]:
     """Return the ends of the sums of a kernel (…, outputs) in units of products.
 
     Raises UnsupportedError where floats are meant and some partial sum, the bias among it, may need more than 24 bits.

@@ -13,7 +13,7 @@ _TOKEN = re.compile(r"""(?P<space> \s+ | ;[^\n]* ) | (?P<token> [()] | \|[^|\\]*
 
 
 @dataclass(frozen=True, slots=True)
-class Symbol:
+class Word:
     """A word as it is written."""
 
     text: str
@@ -24,17 +24,17 @@ class Symbol:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class SExpression:
     """A list in parentheses."""
 
-    items: tuple[Symbol | Listed, ...]
+    items: tuple[Word | SExpression, ...]
     line: int
 
     def __str__(self) -> str:
         return f"({' '.join(map(str, self.items))})"
 
 
-SExpr = Symbol | Listed
+SExpr = Word | SExpression
 
 
 def read(text: str, deadline: Deadline = NEVER) -> tuple[SExpr, ...]:
@@ -59,9 +59,9 @@ def read(text: str, deadline: Deadline = NEVER) -> tuple[SExpr, ...]:
             if len(stack) == 1:
                 raise ModelFileError(f"line {line}: a parenthesis is closed that was not opened", given=")", expected="S-expressions")
             items, begun = stack.pop()
-            stack[-1][0].append(Listed(tuple(items), begun))
+            stack[-1][0].append(SExpression(tuple(items), begun))
         elif token is not None:
-            stack[-1][0].append(Symbol(token, line))
+            stack[-1][0].append(Word(token, line))
         line += match.group().count("\n")
     if len(stack) > 1:
         raise ModelFileError(f"line {stack[-1][1]}: a list that does not end", given="the end of the text", expected=")")

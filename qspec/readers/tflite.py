@@ -42,21 +42,21 @@ def read_tflite(path: str | Path, *, semantics: str = "tflm") -> Network:
     file, PackageMissingError without the package `tflite`.
     """
     runtime = tflite_runtime(semantics)
-    return _Reader(read_model(path), runtime).network()
+    return _TfliteReader(read_model(path), runtime).network()
 
 
 def read_tensors(model: TfliteModel, semantics: str) -> tuple[Network, list[int]]:
     """Return a network that puts out every tensor that operators make, in the order of the file, with the numbers of these tensors."""
-    return _Reader(model, tflite_runtime(semantics)).tensors()
+    return _TfliteReader(model, tflite_runtime(semantics)).tensors()
 
 
 def output_tensors(model: TfliteModel) -> list[int]:
     """Return the tensors whose codes are the outputs of the network: those of the file, but for operators that are left out at the end."""
-    return _Reader(model, tflite_runtime("tflm")).outputs()
+    return _TfliteReader(model, tflite_runtime("tflm")).outputs()
 
 
 @dataclass(slots=True)
-class _Reader(TfliteSignals):
+class _TfliteReader(TfliteSignals):
     """The network of a file, operator by operator."""
 
     def network(self) -> Network:
@@ -292,26 +292,26 @@ class _Reader(TfliteSignals):
             raise self.refusal("an accumulator that can leave int32", f"{int(sums[channel])} in channel {channel}", "less than 2**31")
 
 
-OPERATORS: Mapping[str, Callable[[_Reader, TfliteOperator], Signal]] = {
-    "ADD": _Reader.addition,
-    "AVERAGE_POOL_2D": _Reader.average_pool,
-    "CONCATENATION": _Reader.concatenation,
-    "CONV_2D": _Reader.sums,
-    "DEPTHWISE_CONV_2D": _Reader.sums,
-    "EXPAND_DIMS": _Reader.reshape,
-    "FULLY_CONNECTED": _Reader.sums,
-    "MAX_POOL_2D": _Reader.max_pool,
-    "MEAN": _Reader.mean,
-    "MUL": _Reader.product,
-    "PAD": _Reader.pad,
-    "PRELU": _Reader.prelu,
-    "QUANTIZE": _Reader.quantize,
-    "RESHAPE": _Reader.reshape,
+OPERATORS: Mapping[str, Callable[[_TfliteReader, TfliteOperator], Signal]] = {
+    "ADD": _TfliteReader.addition,
+    "AVERAGE_POOL_2D": _TfliteReader.average_pool,
+    "CONCATENATION": _TfliteReader.concatenation,
+    "CONV_2D": _TfliteReader.sums,
+    "DEPTHWISE_CONV_2D": _TfliteReader.sums,
+    "EXPAND_DIMS": _TfliteReader.reshape,
+    "FULLY_CONNECTED": _TfliteReader.sums,
+    "MAX_POOL_2D": _TfliteReader.max_pool,
+    "MEAN": _TfliteReader.mean,
+    "MUL": _TfliteReader.product,
+    "PAD": _TfliteReader.pad,
+    "PRELU": _TfliteReader.prelu,
+    "QUANTIZE": _TfliteReader.quantize,
+    "RESHAPE": _TfliteReader.reshape,
     "RESIZE_BILINEAR": resize_bilinear,
     "RESIZE_NEAREST_NEIGHBOR": resize_nearest,
-    "SQUEEZE": _Reader.reshape,
-    "SUB": _Reader.addition,
-    "TRANSPOSE": _Reader.transpose,
+    "SQUEEZE": _TfliteReader.reshape,
+    "SUB": _TfliteReader.addition,
+    "TRANSPOSE": _TfliteReader.transpose,
 }
 
 

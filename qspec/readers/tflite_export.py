@@ -37,11 +37,11 @@ def to_tflite(network: Network, path: str | Path) -> None:
     if network.semantics != "tflm":
         given = network.semantics
         raise UnsupportedError("only networks of the semantics 'tflm' are written as .tflite", given=given, expected="quantize_int8(…)")
-    write_model(_Export(network).model(), path)
+    write_model(_TfliteExport(network).model(), path)
 
 
 @dataclass(slots=True)
-class _Export:
+class _TfliteExport:
     network: Network
     tensors: list[TfliteTensor] = field(default_factory=list[TfliteTensor])
     operators: list[TfliteOperator] = field(default_factory=list[TfliteOperator])

@@ -29,15 +29,15 @@ from qspec.readers.registry import Content, Reader
 from qspec.readers.sexpr import read
 from qspec.readers.vnnlib_conditions import (
     FALSE,
-    And,
-    Application,
-    Atom,
+    AllOf,
+    AnyOf,
     Box,
     Condition,
+    DeclaredTensor,
     Kind,
+    LinearAtom,
     Name,
-    Or,
-    Tensor,
+    NetworkUse,
     completed,
     conjunction,
     conjuncts,
@@ -61,7 +61,7 @@ class Vnnlib:
     inputs: int
     outputs: int
     assertions: tuple[Condition, ...]
-    applications: tuple[Application, ...] = ()
+    applications: tuple[NetworkUse, ...] = ()
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -103,15 +103,15 @@ class Vnnlib:
         then = [a for a in rest if not kinds(a) <= {"X"}]
         return forall(
             *variables,
-            given=Constantly(False) if crossed or FALSE in self.assertions else _formula(And(tuple(given)), sides),
-            then=Negation(_formula(And(tuple(then)), sides)),
+            given=Constantly(False) if crossed or FALSE in self.assertions else _formula(AllOf(tuple(given)), sides),
+            then=Negation(_formula(AllOf(tuple(then)), sides)),
             name=name,
         )
 
-    def _applied(self, network: RealNetwork | Mapping[str, RealNetwork]) -> list[tuple[Application, RealNetwork]]:
+    def _applied(self, network: RealNetwork | Mapping[str, RealNetwork]) -> list[tuple[NetworkUse, RealNetwork]]:
         """Return the declared networks, each with the one that it is; raises SpecError if names or sizes are others."""
         if not self.applications:
-            whole = Application("", "", Tensor("x", "X", (self.inputs,)), Tensor("y", "Y", (self.outputs,)))
+            whole = NetworkUse("", "", DeclaredTensor("x", "X", (self.inputs,)), DeclaredTensor("y", "Y", (self.outputs,)))
             if isinstance(network, Mapping):
                 given = list(network)
                 raise SpecError("the property declares no networks by name", given=given, expected="one network without a name")
@@ -134,7 +134,7 @@ class Vnnlib:
         """Return whether exact inputs and outputs, in the order of ONNX, are a counterexample."""
         sides: tuple[tuple[Kind, Sequence[Fraction]], ...] = (("X", inputs), ("Y", outputs))
         values: dict[Name, Fraction] = {(kind, k): v for kind, side in sides for k, v in enumerate(side)}
-        return is_true(And(self.assertions), values)
+        return is_true(AllOf(self.assertions), values)
 
     def _ends(self, box: Box, which: Literal[0, 1]) -> list[Fraction]:
         ends: list[Fraction] = []
@@ -151,7 +151,7 @@ class Vnnlib:
         return ends
 
 
-def _fitting(one: Application, network: RealNetwork) -> RealNetwork:
+def _fitting(one: NetworkUse, network: RealNetwork) -> RealNetwork:
     """Return the network; raises SpecError if it has other numbers of inputs and outputs than are declared."""
     inputs, outputs = element_order(network)
     if (one.input.size, one.output.size) != (inputs.size, outputs.size):
@@ -187,24 +187,24 @@ def parse_vnnlib(text: str, deadline: Deadline = NEVER) -> Vnnlib:
     OutOfTime and OutOfMemory.
     """
     commands = read(text, deadline)
-    reader = vnnlib2_text.Reader() if vnnlib2_text.recognizes(commands) else vnnlib_text.Reader()
+    reader = vnnlib2_text.Version2Text() if vnnlib2_text.recognizes(commands) else vnnlib_text.Version1Text()
     for command in commands:
         deadline.check()
         reader.command(command)
     reader.end()
-    applications = tuple(reader.applications.values()) if isinstance(reader, vnnlib2_text.Reader) else ()
+    applications = tuple(reader.applications.values()) if isinstance(reader, vnnlib2_text.Version2Text) else ()
     return Vnnlib(reader.count("X"), reader.count("Y"), tuple(reader.assertions), applications)
 
 
 def _formula(condition: Condition, sides: Mapping[Kind, Expression]) -> Formula:
     """Return a condition in the language; the atoms of a conjunction or disjunction that are alike are one comparison of vectors."""
     match condition:
-        case Atom():
+        case LinearAtom():
             return _rows([condition], sides, together=True)
-        case And(children):
+        case AllOf(children):
             parts = _parts(children, sides, together=True)
             return Constantly(True) if not parts else parts[0] if len(parts) == 1 else Conjunction(tuple(parts))
-        case Or(children):
+        case AnyOf(children):
             parts = _parts(children, sides, together=False)
             return Constantly(False) if not parts else parts[0] if len(parts) == 1 else Disjunction(tuple(parts))
         case _:
@@ -213,10 +213,10 @@ def _formula(condition: Condition, sides: Mapping[Kind, Expression]) -> Formula:
 
 def _parts(children: Sequence[Condition], sides: Mapping[Kind, Expression], *, together: bool) -> list[Formula]:
     """Return formulas for children that are true together, or of which one is: one for all atoms with as many inputs and outputs."""
-    groups: dict[tuple[bool, int, int], list[Atom]] = {}
+    groups: dict[tuple[bool, int, int], list[LinearAtom]] = {}
     others: list[Formula] = []
     for c in children:
-        if isinstance(c, Atom):
+        if isinstance(c, LinearAtom):
             inputs = sum(kind == "X" for kind, _ in c.left.terms)
             groups.setdefault((c.strict, inputs, len(c.left.terms) - inputs), []).append(c)
         else:
@@ -224,7 +224,7 @@ def _parts(children: Sequence[Condition], sides: Mapping[Kind, Expression], *, t
     return [*(_rows(atoms, sides, together=together) for atoms in groups.values()), *others]
 
 
-def _rows(atoms: Sequence[Atom], sides: Mapping[Kind, Expression], *, together: bool) -> Formula:
+def _rows(atoms: Sequence[LinearAtom], sides: Mapping[Kind, Expression], *, together: bool) -> Formula:
     """Return that all of some linear atoms are true, or one is; they are of one strictness, with as many inputs and outputs each."""
     total: Expression = Constant(np.array([a.left.constant for a in atoms], dtype=object))
     for kind, side in sides.items():

@@ -12,8 +12,18 @@ from fractions import Fraction
 
 from qspec.errors import ModelFileError, UnsupportedError
 from qspec.readers.content import DECIMAL
-from qspec.readers.sexpr import Listed, SExpr, Symbol
-from qspec.readers.vnnlib_conditions import Application, Condition, Kind, Linear, Tensor, combined, compared, conjunction, disjunction
+from qspec.readers.sexpr import SExpr, SExpression, Word
+from qspec.readers.vnnlib_conditions import (
+    Condition,
+    DeclaredTensor,
+    Kind,
+    LinearSum,
+    NetworkUse,
+    combined,
+    compared,
+    conjunction,
+    disjunction,
+)
 from qspec.readers.vnnlib_text import ONE, listed, operated
 
 COMMANDS: Mapping[str, str] = {
@@ -55,18 +65,18 @@ VERSION = re.compile(r"<([0-9]{1,4})\.([0-9]{1,4})>")
 def recognizes(commands: Sequence[SExpr]) -> bool:
     """Return whether the first command is one that only VNN-LIB 2 has."""
     match commands:
-        case (Listed((Symbol("vnnlib-version" | "declare-network"), *_)), *_):
+        case (SExpression((Word("vnnlib-version" | "declare-network"), *_)), *_):
             return True
         case _:
             return False
 
 
 @dataclass(slots=True)
-class Reader:
+class Version2Text:
     """What has been read so far: declared networks by name, their tensors by name, and assertions."""
 
-    applications: dict[str, Application] = field(default_factory=dict[str, Application])
-    tensors: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+    applications: dict[str, NetworkUse] = field(default_factory=dict[str, NetworkUse])
+    tensors: dict[str, DeclaredTensor] = field(default_factory=dict[str, DeclaredTensor])
     assertions: list[Condition] = field(default_factory=list[Condition])
     begun: bool = False
 
@@ -77,15 +87,15 @@ class Reader:
     def command(self, e: SExpr) -> None:
         """Read a command; raises ModelFileError or UnsupportedError with the line."""
         match e:
-            case Listed((Symbol("vnnlib-version"), Symbol(text))):
+            case SExpression((Word("vnnlib-version"), Word(text))):
                 self._version(text, e.line)
-            case Listed((Symbol("declare-network"), Symbol(name), *parts)):
+            case SExpression((Word("declare-network"), Word(name), *parts)):
                 self._network(name, parts, e)
-            case Listed((Symbol("assert"), condition)):
+            case SExpression((Word("assert"), condition)):
                 self.assertions.append(self.condition(condition))
-            case Listed((Symbol(word), *_)) if word in COMMANDS:
+            case SExpression((Word(word), *_)) if word in COMMANDS:
                 raise ModelFileError(f"line {e.line}: a malformed {word}", given=str(e), expected=COMMANDS[word])
-            case Listed((Symbol(word), *_)):
+            case SExpression((Word(word), *_)):
                 raise UnsupportedError(f"line {e.line}: the command {word} is not read", given=str(e), expected=", ".join(COMMANDS))
             case _:
                 raise ModelFileError(f"line {e.line}: not a command", given=str(e), expected="(declare-network …), (assert …)")
@@ -105,13 +115,13 @@ class Reader:
                 f"line {line}: VNN-LIB of this version is not read", given=text, expected="1.0, without a version, and 2.x"
             )
 
-    def _network(self, name: str, parts: Sequence[SExpr], e: Listed) -> None:
+    def _network(self, name: str, parts: Sequence[SExpr], e: SExpression) -> None:
         if self.assertions:
             raise ModelFileError(f"line {e.line}: a network is declared after an assertion", given=name, expected="networks first")
         self._new(name, e.line)
         relation, twin = "", None
         match parts:
-            case (Listed((Symbol("equal-to" | "isomorphic-to" as relation), Symbol(other))), *parts):
+            case (SExpression((Word("equal-to" | "isomorphic-to" as relation), Word(other))), *parts):
                 twin = self.applications.get(other)
                 if twin is None:
                     raise ModelFileError(f"line {e.line}: {relation} names no network", given=other, expected="one declared before")
@@ -129,18 +139,18 @@ class Reader:
             shapes = f"{twin.input.shape}, {twin.output.shape}"
             raise ModelFileError(f"line {e.line}: {relation} with other shapes", given=[t.shape for t in own], expected=shapes)
         model = twin.model if twin is not None and relation == "equal-to" else name
-        self.applications[name] = Application(name, model, own[0], own[1])
+        self.applications[name] = NetworkUse(name, model, own[0], own[1])
 
-    def _tensor(self, e: SExpr) -> Tensor:
+    def _tensor(self, e: SExpr) -> DeclaredTensor:
         """Return a tensor that a network declares, and remember it."""
         match e:
-            case Listed((Symbol("declare-hidden"), *_)):
+            case SExpression((Word("declare-hidden"), *_)):
                 raise UnsupportedError(
                     f"line {e.line}: declare-hidden is not read", given=str(e), expected=", ".join(PARTS), advice="make it an output"
                 )
-            case Listed((Symbol("declare-input" | "declare-output" as word), Symbol(name), Symbol(sort), *rest)):
+            case SExpression((Word("declare-input" | "declare-output" as word), Word(name), Word(sort), *rest)):
                 kind: Kind = "X" if word == "declare-input" else "Y"
-            case Listed((Symbol(word), *_)) if word not in PARTS:
+            case SExpression((Word(word), *_)) if word not in PARTS:
                 raise UnsupportedError(f"line {e.line}: {word} is not read", given=str(e), expected=", ".join(PARTS))
             case _:
                 raise ModelFileError(f"line {e.line}: a malformed declaration", given=str(e), expected="(declare-input X Real [1,2])")
@@ -152,14 +162,14 @@ class Reader:
                 expected="Real",
                 advice="write Real to ask about the exact network over the reals, not about a runtime's rounding",
             )
-        if rest and isinstance(last := rest[-1], Symbol) and last.text.startswith('"'):
+        if rest and isinstance(last := rest[-1], Word) and last.text.startswith('"'):
             raise UnsupportedError(
                 f"line {e.line}: names of nodes of ONNX are not read", given=last.text, expected="none", advice="leave it out"
             )
         shape = SHAPE.fullmatch(_tight(" ".join(map(str, rest))))
         if shape is None:
             raise ModelFileError(f"line {e.line}: not a shape", given=" ".join(map(str, rest)), expected="[1,2], of positive numbers")
-        tensor = Tensor(name, kind, tuple(map(int, filter(None, shape[1].split(",")))), self.count(kind))
+        tensor = DeclaredTensor(name, kind, tuple(map(int, filter(None, shape[1].split(",")))), self.count(kind))
         if tensor.size > MOST:
             raise ModelFileError(f"line {e.line}: a tensor is too large", given=tensor.size, expected=f"at most {MOST} elements")
         self.tensors[name] = tensor
@@ -174,35 +184,35 @@ class Reader:
     def condition(self, e: SExpr) -> Condition:
         """Return a condition; raises ModelFileError or UnsupportedError with the line."""
         match e:
-            case Listed((Symbol("and" | "or" as word), _, *_)):
+            case SExpression((Word("and" | "or" as word), _, *_)):
                 return (conjunction if word == "and" else disjunction)([self.condition(c) for c in e.items[1:]])
-            case Listed((Symbol("<=" | ">=" | "<" | ">" | "==" | "!=" as word), *rest)) if len(terms := list(_glued(rest))) == 2:
+            case SExpression((Word("<=" | ">=" | "<" | ">" | "==" | "!=" as word), *rest)) if len(terms := list(_glued(rest))) == 2:
                 return compared(self.linear(terms[0]), word, self.linear(terms[1]))
-            case Listed((Symbol(word), *_), line) if word in CONDITIONS:
+            case SExpression((Word(word), *_), line) if word in CONDITIONS:
                 raise ModelFileError(f"line {line}: {word} with a wrong number of arguments", given=str(e), expected=CONDITIONS[word])
-            case Listed((Symbol(word), *_), line):
+            case SExpression((Word(word), *_), line):
                 raise UnsupportedError(f"line {line}: {word} is not read", given=str(e), expected=", ".join(CONDITIONS))
             case _:
                 raise ModelFileError(f"line {e.line}: not a condition", given=str(e), expected="(<= a b), (and c …), (or c …)")
 
-    def linear(self, e: SExpr) -> Linear:
+    def linear(self, e: SExpr) -> LinearSum:
         """Return a linear term; raises ModelFileError or UnsupportedError with the line."""
         match e:
-            case Symbol(text, line):
+            case Word(text, line):
                 return self._word(text, line)
-            case Listed((Symbol("+" | "-" | "*" as word), _, *_), line):
+            case SExpression((Word("+" | "-" | "*" as word), _, *_), line):
                 terms = [self.linear(t) for t in _glued(e.items[1:])]
                 if len(terms) == 1:
                     return combined([(-ONE, terms[0])]) if word == "-" else terms[0]
                 return operated(word, terms, line)
-            case Listed((Symbol(word), *_), line) if word not in TERMS:
+            case SExpression((Word(word), *_), line) if word not in TERMS:
                 raise UnsupportedError(f"line {line}: {word} is not read", given=str(e), expected=", ".join(TERMS))
             case _:
                 raise ModelFileError(f"line {e.line}: not a term", given=str(e), expected="X[0,1], 0.5, (+ a b), (- a), (* 2.0 X[0,1])")
 
-    def _word(self, text: str, line: int) -> Linear:
+    def _word(self, text: str, line: int) -> LinearSum:
         if DECIMAL.fullmatch(text) is not None:
-            return Linear({}, Fraction(text))
+            return LinearSum({}, Fraction(text))
         found = ELEMENT.fullmatch(_tight(text))
         if found is None:
             raise ModelFileError(f"line {line}: neither a number nor an element", given=text, expected="0.5, -1e-3, X[0,1]")
@@ -217,19 +227,19 @@ class Reader:
         position = 0
         for k, extent in zip(index, tensor.shape, strict=True):
             position = position * extent + k
-        return Linear({(tensor.kind, tensor.first + position): ONE})
+        return LinearSum({(tensor.kind, tensor.first + position): ONE})
 
 
 def _glued(items: Sequence[SExpr]) -> Iterator[SExpr]:
     """Yield terms; an index in brackets that has spaces in it or before it is one with its tensor."""
-    held: Symbol | None = None
+    held: Word | None = None
     for e in items:
-        if held is not None and isinstance(e, Symbol) and (e.text.startswith("[") or _is_open(held.text)):
-            held = Symbol(f"{held.text} {e.text}", held.line)
+        if held is not None and isinstance(e, Word) and (e.text.startswith("[") or _is_open(held.text)):
+            held = Word(f"{held.text} {e.text}", held.line)
             continue
         if held is not None:
             yield held
-        held = e if isinstance(e, Symbol) else None
+        held = e if isinstance(e, Word) else None
         if held is None:
             yield e
     if held is not None:

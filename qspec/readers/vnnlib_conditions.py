@@ -13,7 +13,7 @@ Name = tuple[Kind, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Linear:
+class LinearSum:
     """`sum of coefficient * variable + constant`; no coefficient is zero."""
 
     terms: Mapping[Name, Fraction]
@@ -21,25 +21,25 @@ class Linear:
 
 
 @dataclass(frozen=True, slots=True)
-class Atom:
+class LinearAtom:
     """`left >= 0`, or `left > 0` if strict; it has a variable."""
 
-    left: Linear
+    left: LinearSum
     strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class And:
+class AllOf:
     children: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Or:
+class AnyOf:
     children: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Tensor:
+class DeclaredTensor:
     """An input or output that a text declares; its elements, row by row, are the variables of its kind from `first` on."""
 
     name: str
@@ -66,54 +66,54 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Application:
+class NetworkUse:
     """A network that a text declares, applied to an input; `model` is the declared network that has its weights, often itself."""
 
     name: str
     model: str
-    input: Tensor
-    output: Tensor
+    input: DeclaredTensor
+    output: DeclaredTensor
 
 
-Condition = Atom | And | Or
+Condition = LinearAtom | AllOf | AnyOf
 Box = Mapping[Name, tuple[Fraction | None, Fraction | None]]
 """Bounds of variables; None where there is none."""
-TRUE, FALSE = And(()), Or(())
+TRUE, FALSE = AllOf(()), AnyOf(())
 
 
-def atom(left: Linear, *, strict: bool = False) -> Condition:
+def atom(left: LinearSum, *, strict: bool = False) -> Condition:
     """Return `left >= 0`, or `left > 0`; a number alone is true or false."""
     if left.terms:
-        return Atom(left, strict)
+        return LinearAtom(left, strict)
     return TRUE if left.constant > 0 or (left.constant == 0 and not strict) else FALSE
 
 
 def conjunction(children: Iterable[Condition]) -> Condition:
     """Return that all are true, without conjunctions inside; FALSE if one is."""
-    flat = [c for child in children for c in (child.children if isinstance(child, And) else (child,))]
-    return FALSE if FALSE in flat else flat[0] if len(flat) == 1 else And(tuple(flat))
+    flat = [c for child in children for c in (child.children if isinstance(child, AllOf) else (child,))]
+    return FALSE if FALSE in flat else flat[0] if len(flat) == 1 else AllOf(tuple(flat))
 
 
 def disjunction(children: Iterable[Condition]) -> Condition:
     """Return that one is true, without disjunctions inside; TRUE if one is."""
-    flat = [c for child in children for c in (child.children if isinstance(child, Or) else (child,))]
-    return TRUE if TRUE in flat else flat[0] if len(flat) == 1 else Or(tuple(flat))
+    flat = [c for child in children for c in (child.children if isinstance(child, AnyOf) else (child,))]
+    return TRUE if TRUE in flat else flat[0] if len(flat) == 1 else AnyOf(tuple(flat))
 
 
 def negation(condition: Condition) -> Condition:
     """Return that a condition is false."""
     match condition:
-        case Atom(left, strict):
-            return Atom(combined([(Fraction(-1), left)]), not strict)
-        case And(children):
+        case LinearAtom(left, strict):
+            return LinearAtom(combined([(Fraction(-1), left)]), not strict)
+        case AllOf(children):
             return disjunction(map(negation, children))
-        case Or(children):
+        case AnyOf(children):
             return conjunction(map(negation, children))
         case _:
             assert_never(condition)
 
 
-def combined(parts: Iterable[tuple[Fraction, Linear]]) -> Linear:
+def combined(parts: Iterable[tuple[Fraction, LinearSum]]) -> LinearSum:
     """Return the sum of factors times linear terms."""
     terms: dict[Name, Fraction] = {}
     constant = Fraction(0)
@@ -121,15 +121,15 @@ def combined(parts: Iterable[tuple[Fraction, Linear]]) -> Linear:
         constant += factor * part.constant
         for name, c in part.terms.items():
             terms[name] = terms.get(name, Fraction(0)) + factor * c
-    return Linear({n: c for n, c in terms.items() if c}, constant)
+    return LinearSum({n: c for n, c in terms.items() if c}, constant)
 
 
-def difference(left: Linear, right: Linear) -> Linear:
+def difference(left: LinearSum, right: LinearSum) -> LinearSum:
     """Return one linear term less another."""
     return combined([(Fraction(1), left), (Fraction(-1), right)])
 
 
-def compared(left: Linear, relation: Literal["<=", "<", ">=", ">", "==", "!="], right: Linear) -> Condition:
+def compared(left: LinearSum, relation: Literal["<=", "<", ">=", ">", "==", "!="], right: LinearSum) -> Condition:
     """Return a comparison of two linear terms."""
     match relation:
         case ">=" | ">":
@@ -146,29 +146,29 @@ def compared(left: Linear, relation: Literal["<=", "<", ">=", ">", "==", "!="], 
 
 def conjuncts(condition: Condition) -> tuple[Condition, ...]:
     """Return what has to be true together."""
-    return condition.children if isinstance(condition, And) else (condition,)
+    return condition.children if isinstance(condition, AllOf) else (condition,)
 
 
 def is_bound(condition: Condition) -> bool:
     """Return whether a condition is one closed bound of one input, which the box says."""
-    return isinstance(condition, Atom) and not condition.strict and len(condition.left.terms) == 1 and kinds(condition) == {"X"}
+    return isinstance(condition, LinearAtom) and not condition.strict and len(condition.left.terms) == 1 and kinds(condition) == {"X"}
 
 
 def kinds(condition: Condition) -> set[Kind]:
     """Return whether inputs occur, and outputs."""
-    if isinstance(condition, Atom):
+    if isinstance(condition, LinearAtom):
         return {kind for kind, _ in condition.left.terms}
     return {kind for c in condition.children for kind in kinds(c)}
 
 
 def is_true(condition: Condition, values: Mapping[Name, Fraction]) -> bool:
     match condition:
-        case Atom(Linear(terms, constant), strict):
+        case LinearAtom(LinearSum(terms, constant), strict):
             left = sum((c * values[n] for n, c in terms.items()), constant)
             return left > 0 or (left == 0 and not strict)
-        case And(children):
+        case AllOf(children):
             return all(is_true(c, values) for c in children)
-        case Or(children):
+        case AnyOf(children):
             return any(is_true(c, values) for c in children)
         case _:
             assert_never(condition)
@@ -177,19 +177,19 @@ def is_true(condition: Condition, values: Mapping[Name, Fraction]) -> bool:
 def hull(condition: Condition) -> Box:
     """Return bounds that every solution meets: those of an alternative are the widest, those of a conjunction the narrowest."""
     match condition:
-        case Atom(Linear(terms, constant)):
+        case LinearAtom(LinearSum(terms, constant)):
             if len(terms) != 1:
                 return {}
             ((name, c),) = terms.items()
             return {name: (-constant / c, None) if c > 0 else (None, -constant / c)}
-        case And(children):
+        case AllOf(children):
             narrow: dict[Name, tuple[Fraction | None, Fraction | None]] = {}
             for box in map(hull, children):
                 for name, (low, high) in box.items():
                     a, b = narrow.get(name, (None, None))
                     narrow[name] = _some(max, a, low), _some(min, b, high)
             return narrow
-        case Or(children):
+        case AnyOf(children):
             first, *others = map(hull, children)
             wide = dict(first)
             for box in others:
@@ -201,14 +201,14 @@ def hull(condition: Condition) -> Box:
 
 def completed(box: Box, condition: Condition) -> Box:
     """Return bounds, with those that were missing and that rows about several inputs imply, such as `X_0 == X_1`."""
-    rows = [c for c in conjuncts(condition) if isinstance(c, Atom) and kinds(c) == {"X"} and len(c.left.terms) > 1]
+    rows = [c for c in conjuncts(condition) if isinstance(c, LinearAtom) and kinds(c) == {"X"} and len(c.left.terms) > 1]
     known = dict(box)
     while found := {name: ends for row in rows for name, ends in _implied(row.left, known).items()}:
         known |= found
     return known
 
 
-def _implied(left: Linear, box: Box) -> Box:
+def _implied(left: LinearSum, box: Box) -> Box:
     """Return ends that `left >= 0` implies where there was none."""
     found: dict[Name, tuple[Fraction | None, Fraction | None]] = {}
     for name, c in left.terms.items():

@@ -24,13 +24,13 @@ from qspec.language.property import Property
 from qspec.language.traversal import occurrences
 from qspec.language.variables import RealApplication, RealOutput, RealVariable
 from qspec.network.real_graph import RealGraph
-from qspec.readers.vnnlib_conditions import FALSE, TRUE, Condition, Kind, Linear, combined, compared, conjunction, disjunction, negation
+from qspec.readers.vnnlib_conditions import FALSE, TRUE, Condition, Kind, LinearSum, combined, compared, conjunction, disjunction, negation
 
-ONE, ZERO = Fraction(1), Linear({})
+ONE, ZERO = Fraction(1), LinearSum({})
 MOST = 4096
 """Alternatives of one number, at most."""
 READ = "sums, products with numbers, qs.abs, qs.max, qs.min and comparisons of inputs and outputs"
-Pieces = list[tuple[Condition, Linear]]
+Pieces = list[tuple[Condition, LinearSum]]
 """Alternatives of a number: whenever a condition is true, the number is the linear term beside it; one of them always is."""
 
 
@@ -62,7 +62,7 @@ class Lowering:
             first = next(j for j, (_, used) in enumerate(self.applied) if used.name == v.name)
             for p, (low, high) in enumerate(zip(fractions(v.lower).flat, fractions(v.upper).flat, strict=True)):
                 own = self._input(k, p)
-                self.box += [compared(own, ">=", Linear({}, low)), compared(own, "<=", Linear({}, high))]
+                self.box += [compared(own, ">=", LinearSum({}, low)), compared(own, "<=", LinearSum({}, high))]
                 if first != k:
                     self.box.append(compared(own, "==", self._input(first, p)))
         then = self.condition(spec.then)
@@ -95,11 +95,11 @@ class Lowering:
         network = self.applied[k][0]
         return network.inputs[0].size if kind == "X" else network.stages[network.outputs[0]].size
 
-    def _element(self, k: int, kind: Kind, position: int) -> Linear:
+    def _element(self, k: int, kind: Kind, position: int) -> LinearSum:
         """Return the element at a flat position of an input or output."""
-        return Linear({(kind, self.ranks[k, kind][position]): ONE})
+        return LinearSum({(kind, self.ranks[k, kind][position]): ONE})
 
-    def _input(self, k: int, position: int) -> Linear:
+    def _input(self, k: int, position: int) -> LinearSum:
         return self._element(k, "X", position)
 
     def condition(self, formula: Formula) -> Condition:
@@ -141,7 +141,7 @@ class Lowering:
         """Return every element of an expression, flat."""
         match e:
             case Constant():
-                return [[(TRUE, Linear({}, Fraction(v)))] for v in e.values.flat]
+                return [[(TRUE, LinearSum({}, Fraction(v)))] for v in e.values.flat]
             case RealVariable():
                 k = next(k for k, (_, used) in enumerate(self.applied) if used.name == e.name)
                 return [[(TRUE, self._input(k, p))] for p in range(e.size)]
@@ -170,7 +170,7 @@ class Lowering:
 
 def _reduced(row: Sequence[Pieces], kind: str) -> Pieces:
     if kind == "sum":
-        total: Pieces = [(TRUE, Linear({}))]
+        total: Pieces = [(TRUE, LinearSum({}))]
         for own in row:
             total = _sum(total, own)
         return total
@@ -208,7 +208,7 @@ def _scaled(pieces: Pieces, factor: Fraction) -> Pieces:
     return [(when, combined([(factor, value)])) for when, value in pieces]
 
 
-def _choices(row: Sequence[Pieces]) -> Iterable[tuple[tuple[Condition, Linear], ...]]:
+def _choices(row: Sequence[Pieces]) -> Iterable[tuple[tuple[Condition, LinearSum], ...]]:
     _expect_few(prod(map(len, row)))
     return product(*row)
 

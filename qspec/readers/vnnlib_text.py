@@ -10,13 +10,13 @@ from itertools import combinations, pairwise
 
 from qspec.errors import ModelFileError, UnsupportedError
 from qspec.readers.content import DECIMAL
-from qspec.readers.sexpr import Listed, SExpr, Symbol
+from qspec.readers.sexpr import SExpr, SExpression, Word
 from qspec.readers.vnnlib_conditions import (
     FALSE,
     TRUE,
     Condition,
     Kind,
-    Linear,
+    LinearSum,
     Name,
     combined,
     compared,
@@ -64,7 +64,7 @@ ONE = Fraction(1)
 
 
 @dataclass(slots=True)
-class Reader:
+class Version1Text:
     """What has been read so far: declared variables, and assertions."""
 
     declared: set[Name] = field(default_factory=set[Name])
@@ -73,17 +73,17 @@ class Reader:
 
     def command(self, e: SExpr) -> None:
         """Read a command; raises ModelFileError or UnsupportedError with the line."""
-        word = e.items[0] if isinstance(e, Listed) and e.items else e
-        if not isinstance(e, Listed) or not isinstance(word, Symbol):
+        word = e.items[0] if isinstance(e, SExpression) and e.items else e
+        if not isinstance(e, SExpression) or not isinstance(word, Word):
             raise ModelFileError(f"line {e.line}: not a command", given=str(e), expected="(declare-const X_0 Real), (assert …)")
         if word.text not in COMMANDS:
             raise UnsupportedError(f"line {e.line}: the command {word} is not read", given=str(e), expected=", ".join(COMMANDS))
         if self.ended and word.text in ("assert", "declare-const", "declare-fun"):
             raise UnsupportedError(f"line {e.line}: {word} after {self.ended} is not read", given=str(e), expected=COMMANDS[self.ended])
         match e.items[1:]:
-            case (Symbol(name, line), sort) if word.text == "declare-const":
+            case (Word(name, line), sort) if word.text == "declare-const":
                 self._declare(name, line, sort)
-            case (Symbol(name, line), Listed(()), sort) if word.text == "declare-fun":
+            case (Word(name, line), SExpression(()), sort) if word.text == "declare-fun":
                 self._declare(name, line, sort)
             case (condition,) if word.text == "assert":
                 self.assertions.append(self.condition(condition))
@@ -120,57 +120,57 @@ class Reader:
     def condition(self, e: SExpr) -> Condition:
         """Return a condition; raises ModelFileError or UnsupportedError with the line."""
         match e:
-            case Symbol("true"):
+            case Word("true"):
                 return TRUE
-            case Symbol("false"):
+            case Word("false"):
                 return FALSE
-            case Listed((Symbol("and" | "or" as word), _, *_)):
+            case SExpression((Word("and" | "or" as word), _, *_)):
                 return (conjunction if word == "and" else disjunction)([self.condition(c) for c in e.items[1:]])
-            case Listed((Symbol("not"), child)):
+            case SExpression((Word("not"), child)):
                 return negation(self.condition(child))
-            case Listed((Symbol("=>"), _, _, *_)):
+            case SExpression((Word("=>"), _, _, *_)):
                 *before, last = map(self.condition, e.items[1:])
                 return disjunction([*map(negation, before), last])  # a => (b => c) is that not both a and b, or c
-            case Listed((Symbol("<=" | ">=" | "<" | ">" as word), _, _, *_)):
+            case SExpression((Word("<=" | ">=" | "<" | ">" as word), _, _, *_)):
                 return conjunction(compared(a, word, b) for a, b in pairwise(map(self.linear, e.items[1:])))
-            case Listed((Symbol("="), _, _, *_)):
+            case SExpression((Word("="), _, _, *_)):
                 return conjunction(compared(a, "==", b) for a, b in pairwise(map(self.linear, e.items[1:])))
-            case Listed((Symbol("distinct"), _, _, *_)):
+            case SExpression((Word("distinct"), _, _, *_)):
                 return conjunction(compared(a, "!=", b) for a, b in combinations(map(self.linear, e.items[1:]), 2))
-            case Listed((Symbol(word), *_), line) if word in CONDITIONS:
+            case SExpression((Word(word), *_), line) if word in CONDITIONS:
                 raise ModelFileError(f"line {line}: {word} with a wrong number of arguments", given=str(e), expected=CONDITIONS[word])
-            case Listed((Symbol(word), *_), line):
+            case SExpression((Word(word), *_), line):
                 raise UnsupportedError(f"line {line}: {word} is not read", given=str(e), expected=", ".join(CONDITIONS))
             case _:
                 raise ModelFileError(f"line {e.line}: not a condition", given=str(e), expected="(<= a b), (and c …), (or c …), true")
 
-    def linear(self, e: SExpr) -> Linear:
+    def linear(self, e: SExpr) -> LinearSum:
         """Return a linear term; raises ModelFileError or UnsupportedError with the line."""
         match e:
-            case Symbol(text, line):
+            case Word(text, line):
                 return self._word(text, line)
-            case Listed((Symbol("-"), argument)):
+            case SExpression((Word("-"), argument)):
                 return combined([(-ONE, self.linear(argument))])
-            case Listed((Symbol("+" | "-" | "*" | "/" as word), _, _, *_), line):
+            case SExpression((Word("+" | "-" | "*" | "/" as word), _, _, *_), line):
                 return operated(word, [self.linear(a) for a in e.items[1:]], line)
-            case Listed((Symbol(word), *_), line) if word in TERMS:
+            case SExpression((Word(word), *_), line) if word in TERMS:
                 raise ModelFileError(f"line {line}: {word} with a wrong number of arguments", given=str(e), expected=TERMS[word])
-            case Listed((Symbol(word), *_), line):
+            case SExpression((Word(word), *_), line):
                 raise UnsupportedError(f"line {line}: {word} is not read", given=str(e), expected=", ".join(TERMS))
             case _:
                 raise ModelFileError(f"line {e.line}: not a term", given=str(e), expected="X_0, 0.5, (+ a b), (- a), (* 2 X_0)")
 
-    def _word(self, text: str, line: int) -> Linear:
+    def _word(self, text: str, line: int) -> LinearSum:
         variable = _variable(text)
         if variable is not None:
             if variable not in self.declared:
                 raise ModelFileError(
                     f"line {line}: a variable is not declared", given=text, expected=f"(declare-const {text} Real) before it"
                 )
-            return Linear({variable: ONE})
+            return LinearSum({variable: ONE})
         if DECIMAL.fullmatch(text) is None:
             raise ModelFileError(f"line {line}: neither a number nor a variable", given=text, expected="0.5, -1e-3, X_0, Y_0")
-        return Linear({}, Fraction(text))
+        return LinearSum({}, Fraction(text))
 
 
 def _variable(text: str) -> Name | None:
@@ -178,7 +178,7 @@ def _variable(text: str) -> Name | None:
     return None if found is None else ("X" if found[1] == "X" else "Y", int(found[2]))
 
 
-def operated(word: str, terms: Sequence[Linear], line: int) -> Linear:
+def operated(word: str, terms: Sequence[LinearSum], line: int) -> LinearSum:
     """Return a sum, difference, product or quotient of terms, from the left."""
     if word in ("+", "-"):
         rest = ONE if word == "+" else -ONE

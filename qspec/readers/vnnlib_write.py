@@ -10,7 +10,7 @@ from typing import Literal, assert_never
 from qspec.errors import SpecError, UnsupportedError
 from qspec.language.property import Property
 from qspec.network.real_graph import RealGraph
-from qspec.readers.vnnlib_conditions import And, Atom, Condition, Kind, Linear, Name, Or, Tensor, conjuncts
+from qspec.readers.vnnlib_conditions import AllOf, AnyOf, Condition, DeclaredTensor, Kind, LinearAtom, LinearSum, Name, conjuncts
 from qspec.readers.vnnlib_lowering import Lowering
 
 LONGEST = 400
@@ -47,22 +47,22 @@ def to_vnnlib(spec: Property, *, version: Literal["1.0", "2.0"] = "1.0") -> str:
     return "\n".join([*declared, *(f"(assert {a})" for a in asserted), ""])
 
 
-def _tensors(lowered: Lowering, k: int) -> list[Tensor]:
+def _tensors(lowered: Lowering, k: int) -> list[DeclaredTensor]:
     network, mark = lowered.applied[k][0], "" if len(lowered.applied) == 1 else str(k + 1)
-    found: list[Tensor] = []
+    found: list[DeclaredTensor] = []
     kinds: tuple[Kind, Kind] = ("X", "Y")
     for kind in kinds:
         stage = network.inputs[0] if kind == "X" else network.stages[network.outputs[0]]
         shape = stage.shape if network.elements is None else (stage.size,)
-        found.append(Tensor(f"{kind}{mark}", kind, shape, sum(lowered.size(j, kind) for j in range(k))))
+        found.append(DeclaredTensor(f"{kind}{mark}", kind, shape, sum(lowered.size(j, kind) for j in range(k))))
     return found
 
 
-def _declared_1(tensors: Sequence[Tensor]) -> list[str]:
+def _declared_1(tensors: Sequence[DeclaredTensor]) -> list[str]:
     return [f"(declare-const {t.kind}_{k} Real)" for t in tensors for k in range(t.size)]
 
 
-def _declared_2(lowered: Lowering, tensors: Sequence[Tensor]) -> list[str]:
+def _declared_2(lowered: Lowering, tensors: Sequence[DeclaredTensor]) -> list[str]:
     lines = ["(vnnlib-version <2.0>)"]
     networks: list[RealGraph] = []
     names: list[str] = []
@@ -84,19 +84,19 @@ def _declared_2(lowered: Lowering, tensors: Sequence[Tensor]) -> list[str]:
 
 def _text(c: Condition, called: Callable[[Name], str], any_element: str) -> str:
     match c:
-        case Atom(left, strict):
+        case LinearAtom(left, strict):
             return _row(left, ">" if strict else ">=", called)
-        case And(()):
+        case AllOf(()):
             return f"(<= {any_element} {any_element})"
-        case Or(()):
+        case AnyOf(()):
             return f"(< {any_element} {any_element})"
-        case And(children) | Or(children):
-            return f"({'and' if isinstance(c, And) else 'or'} {' '.join(_text(child, called, any_element) for child in children)})"
+        case AllOf(children) | AnyOf(children):
+            return f"({'and' if isinstance(c, AllOf) else 'or'} {' '.join(_text(child, called, any_element) for child in children)})"
         case _:
             assert_never(c)
 
 
-def _row(left: Linear, relation: str, called: Callable[[Name], str]) -> str:
+def _row(left: LinearSum, relation: str, called: Callable[[Name], str]) -> str:
     """Return `terms relation number`, with whole factors where a ratio is no decimal; variables stand first."""
     lead = abs(next(iter(left.terms.values())))
     terms = {name: c / lead for name, c in left.terms.items()}

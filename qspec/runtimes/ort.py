@@ -28,7 +28,7 @@ FINEST = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Sum:
+class CodeSum:
     """An addition of two codes: `total` of the sum of centred codes times `factors`, which are counted in their greatest common divisor."""
 
     factors: tuple[int, int]
@@ -117,7 +117,7 @@ class OrtQLinear:
         codes: tuple[IntArray, IntArray],
         *,
         either: bool = False,
-    ) -> Sum:
+    ) -> CodeSum:
         """Return QLinearAdd as a staircase of an integer sum, checked for every pair of `codes`; `either` where their order is not known.
 
         The factors have as few binary digits as make it one. Raises UnsupportedError where it is none, or where the other order of the
@@ -140,7 +140,7 @@ class OrtQLinear:
                 steps = np.searchsorted(values, np.arange(int(values[0]) + 1, ends[1] + 1))
                 reached = np.append(least, most[-1] + 1)[steps]
                 base = np.array([int(values[0])])
-                return Sum((one, two), Thresholds(out.format, base, reached))
+                return CodeSum((one, two), Thresholds(out.format, base, reached))
         raise UnsupportedError(
             "an addition whose float32 roundings are no staircase of a sum is not read",
             given=f"scales {first.scale}, {second.scale} to {out.scale}, zero points {first.zero}, {second.zero}, {out.zero}",

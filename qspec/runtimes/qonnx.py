@@ -98,7 +98,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Step:
+class TensorOperation:
     """An operation with constants, whose shape broadcasts to that of the tensor."""
 
     kind: Kind
@@ -246,7 +246,7 @@ class MultiThreshold:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Linear:
+class QuantizeLinear:
     """ONNX's `QuantizeLinear`: `x / scale` to the nearest integer, ties to even, then the zero point, then the ends of the type."""
 
     scale: Array
@@ -275,7 +275,7 @@ class Order:
         return np.searchsorted(self.values, x)
 
 
-Quantizer = Order | IntQuant | Bipolar | Truncation | MultiThreshold | Linear
+Quantizer = Order | IntQuant | Bipolar | Truncation | MultiThreshold | QuantizeLinear
 
 
 def start(a: IntArray, units: Array, *, exact: bool) -> Array:
@@ -286,7 +286,7 @@ def start(a: IntArray, units: Array, *, exact: bool) -> Array:
     return np.asarray((np.asarray(a).astype(np.float64) * top) / bottom).astype(np.float32)
 
 
-def values(a: IntArray, units: Array, steps: Sequence[Step], *, exact: bool) -> Array:
+def values(a: IntArray, units: Array, steps: Sequence[TensorOperation], *, exact: bool) -> Array:
     """Return the numbers that integers become after steps; raises UnsupportedError where float32 overflows."""
     with np.errstate(over="ignore", invalid="ignore"):
         x = start(a, units, exact=exact)
@@ -297,7 +297,7 @@ def values(a: IntArray, units: Array, steps: Sequence[Step], *, exact: bool) -> 
     return x
 
 
-def codes(a: IntArray, units: Array, steps: Sequence[Step], quantizer: Quantizer, *, exact: bool) -> IntArray:
+def codes(a: IntArray, units: Array, steps: Sequence[TensorOperation], quantizer: Quantizer, *, exact: bool) -> IntArray:
     """Return the codes that integers become after steps and a quantiser; raises UnsupportedError on such that are too large."""
     return whole(quantizer.codes(values(a, units, steps, exact=exact)))
 

@@ -18,7 +18,7 @@ from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flat
 from qspec.semantics.exact import Numbers, Whole, contracted, packed, plus, shared, spread
 from qspec.semantics.functions import piecewise, rounded_activation
 from qspec.semantics.kernels import kernel
-from qspec.semantics.storing import Channel, Stored, channels_of, overflowed, rounded
+from qspec.semantics.storing import Channel, StoredCodes, channels_of, overflowed, rounded
 from qspec.semantics.windows import convolved, members, views
 
 Parameters = Mapping[tuple[str, str], Whole]
@@ -33,10 +33,10 @@ class Taps:
     they overflow.
     """
 
-    output: Stored
+    output: StoredCodes
     accumulator: Numbers | None = None
-    held: Stored | None = None
-    rounded: Stored | None = None
+    held: StoredCodes | None = None
+    rounded: StoredCodes | None = None
 
 
 def evaluate(network: Graph, inputs: Sequence[Whole], parameters: Parameters | None = None) -> dict[str, Taps]:
@@ -47,13 +47,13 @@ def evaluate(network: Graph, inputs: Sequence[Whole], parameters: Parameters | N
         own = {kind: codes for (name, kind), codes in free.items() if name == stage.name}
         if isinstance(stage.layer, Input):
             codes = packed(np.asarray(next(given)).reshape(stage.layer.shape))
-            found.append(Taps(Stored(codes, channels_of(stage.layer.format))))
+            found.append(Taps(StoredCodes(codes, channels_of(stage.layer.format))))
         else:
             found.append(computed(stage.layer, [found[a].output for a in stage.arguments], own))
     return {stage.name: taps for stage, taps in zip(network.stages, found, strict=True)}
 
 
-def computed(layer: Layer, x: Sequence[Stored], free: Mapping[str, Whole]) -> Taps:
+def computed(layer: Layer, x: Sequence[StoredCodes], free: Mapping[str, Whole]) -> Taps:
     """Return what a layer computes from the signals that it reads."""
     match layer:
         case Input():
@@ -63,10 +63,12 @@ def computed(layer: Layer, x: Sequence[Stored], free: Mapping[str, Whole]) -> Ta
         case AveragePool2D():
             return _finished(averaged(layer, x[0].exact), layer.output)
         case MaxPool2D():
-            return Taps(Stored(views(layer, x[0].codes, int(x[0].codes.min())).max(axis=(3, 4)), x[0].channels))
+            return Taps(StoredCodes(views(layer, x[0].codes, int(x[0].codes.min())).max(axis=(3, 4)), x[0].channels))
         case Flatten():
             codes = x[0].codes.reshape(-1)
-            return Taps(Stored(codes, x[0].channels if len(x[0].channels) == 1 else [*x[0].channels] * (codes.size // len(x[0].channels))))
+            return Taps(
+                StoredCodes(codes, x[0].channels if len(x[0].channels) == 1 else [*x[0].channels] * (codes.size // len(x[0].channels)))
+            )
         case Add():
             return _finished(added([s.exact for s in x]), layer.output, layer.activation)
         case Concat():
@@ -95,7 +97,7 @@ def weighted(layer: Dense | Conv2D, x: Numbers, free: Mapping[str, Whole]) -> Nu
 
 
 def _parameter(fmt: Format, codes: Whole, shape: tuple[int, ...]) -> Numbers:
-    return Stored(packed(np.asarray(codes).reshape(shape)), channels_of(fmt)).exact
+    return StoredCodes(packed(np.asarray(codes).reshape(shape)), channels_of(fmt)).exact
 
 
 def averaged(layer: AveragePool2D, x: Numbers) -> Numbers:
@@ -117,10 +119,10 @@ def added(terms: Sequence[Numbers]) -> Numbers:
     return Numbers(total, units)
 
 
-def concatenated(parts: Sequence[Stored]) -> Stored:
+def concatenated(parts: Sequence[StoredCodes]) -> StoredCodes:
     """Join codes along the last axis, channel by channel."""
     channels: list[Channel] = [c for p in parts for c in spread(p.channels, p.codes.shape[-1])]
-    return Stored(packed(np.concatenate([p.codes for p in parts], axis=-1)), channels)
+    return StoredCodes(packed(np.concatenate([p.codes for p in parts], axis=-1)), channels)
 
 
 def _finished(total: Numbers, output: Format | None, activation: Activation | None = None, accumulator: Format | None = None) -> Taps:
@@ -130,19 +132,19 @@ def _finished(total: Numbers, output: Format | None, activation: Activation | No
     v = total
     if accumulator is not None:
         before = rounded(total, accumulator)
-        held, kept = Stored(before, channels_of(accumulator)), overflowed(before, accumulator)
+        held, kept = StoredCodes(before, channels_of(accumulator)), overflowed(before, accumulator)
         v = kept.exact
     if output is None:
         assert isinstance(function, Linear | ReLU), "what is not stored can only be linear or ReLU"
         raw = piecewise(function, v)
         return Taps(_raw(raw, kept), total, held)
     codes = rounded_activation(function, v, output)
-    done = Stored(codes, channels_of(output)) if isinstance(function, Lookup) else overflowed(codes, output)
-    return Taps(done, total, held, Stored(codes, channels_of(output)))
+    done = StoredCodes(codes, channels_of(output)) if isinstance(function, Lookup) else overflowed(codes, output)
+    return Taps(done, total, held, StoredCodes(codes, channels_of(output)))
 
 
-def _raw(v: Numbers, kept: Stored | None) -> Stored:
+def _raw(v: Numbers, kept: StoredCodes | None) -> StoredCodes:
     """Return a sum that no format stores: its codes count units of the sum, or are those of the accumulator."""
     if kept is not None:
-        return Stored(v.whole, kept.channels)
-    return Stored(v.whole, [Channel(u, 0, 64, True) for u in v.units])
+        return StoredCodes(v.whole, kept.channels)
+    return StoredCodes(v.whole, [Channel(u, 0, 64, True) for u in v.units])

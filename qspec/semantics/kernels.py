@@ -9,16 +9,16 @@ import numpy as np
 
 from qspec.network.kernel_layers import Constant, KernelLayer, Multiplier, Pad, Reinterpret, Reshape, Scaling, Thresholds, Transpose
 from qspec.semantics.exact import Whole, packed
-from qspec.semantics.storing import Channel, Stored, channels_of
+from qspec.semantics.storing import Channel, StoredCodes, channels_of
 
 
-def kernel(layer: KernelLayer, x: Sequence[Stored]) -> Stored:
+def kernel(layer: KernelLayer, x: Sequence[StoredCodes]) -> StoredCodes:
     """Return what a layer of integer kernels makes of the signals that it reads."""
     match layer:
         case Constant(value):
-            return Stored(packed(value.codes), channels_of(value.format))
+            return StoredCodes(packed(value.codes), channels_of(value.format))
         case Reinterpret(format):
-            return Stored(x[0].codes, channels_of(format))
+            return StoredCodes(x[0].codes, channels_of(format))
         case Reshape(shape):
             return _moved(x[0], np.arange(x[0].codes.size).reshape(shape))
         case Transpose(axes):
@@ -27,11 +27,11 @@ def kernel(layer: KernelLayer, x: Sequence[Stored]) -> Stored:
             shape = [n + b + a for n, b, a in zip(x[0].codes.shape, before, after, strict=True)]
             codes = np.full(shape, code, dtype=x[0].codes.dtype)
             codes[tuple(slice(b, b + n) for b, n in zip(before, x[0].codes.shape, strict=True))] = x[0].codes
-            return Stored(codes, x[0].channels)
+            return StoredCodes(codes, x[0].channels)
         case Multiplier():
-            return Stored(multiplied(layer, _integers(x[0])), channels_of(layer.format))
+            return StoredCodes(multiplied(layer, _integers(x[0])), channels_of(layer.format))
         case Thresholds():
-            return Stored(stepped(layer, _integers(x[0])), channels_of(layer.format))
+            return StoredCodes(stepped(layer, _integers(x[0])), channels_of(layer.format))
         case _:
             assert_never(layer)
 
@@ -81,16 +81,16 @@ def stepped(layer: Thresholds, a: Whole) -> Whole:
     return packed(np.stack(counts, axis=1).reshape(a.shape))
 
 
-def _integers(x: Stored) -> Whole:
+def _integers(x: StoredCodes) -> Whole:
     """Return `code - zero`; a sum that is not stored has no zero."""
     return x.exact.whole
 
 
-def _moved(x: Stored, index: np.ndarray) -> Stored:
+def _moved(x: StoredCodes, index: np.ndarray) -> StoredCodes:
     channels: list[Channel] = list(x.channels)
     if len(channels) > 1:
         channels = [channels[int(k) % len(channels)] for k in index.reshape(-1, index.shape[-1])[0]]
-    return Stored(x.codes.reshape(-1)[index], channels)
+    return StoredCodes(x.codes.reshape(-1)[index], channels)
 
 
 def _repeated(column: Sequence[object], a: Whole) -> list[object]:

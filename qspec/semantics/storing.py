@@ -26,7 +26,7 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stored:
+class StoredCodes:
     """Codes, with what they mean: one channel for all, or one for each entry of the last axis."""
 
     codes: Whole
@@ -99,7 +99,7 @@ def _up(rounding: Rounding, below: Whole, rest: Whole, denominator: Whole) -> Wh
     return np.where(up, 1, 0)
 
 
-def overflowed(codes: Whole, fmt: Format) -> Stored:
+def overflowed(codes: Whole, fmt: Format) -> StoredCodes:
     """Bring codes into the range of a format."""
     channels = channels_of(fmt)
     least, most = (listed(list(ends)) for ends in zip(*map(range_of, channels), strict=True))
@@ -118,7 +118,7 @@ def overflowed(codes: Whole, fmt: Format) -> Stored:
             kept = np.where(low > most, low - turn, low)
         case _:
             assert_never(overflow)
-    return Stored(packed(kept), channels)
+    return StoredCodes(packed(kept), channels)
 
 
 def range_of(channel: Channel) -> tuple[int, int]:
@@ -126,7 +126,7 @@ def range_of(channel: Channel) -> tuple[int, int]:
     return (-(2 ** (channel.width - 1)), 2 ** (channel.width - 1) - 1) if channel.signed else (0, 2**channel.width - 1)
 
 
-def stored(numbers: Numbers, fmt: Format) -> Stored:
+def stored(numbers: Numbers, fmt: Format) -> StoredCodes:
     """Round once, and overflow once."""
     return overflowed(rounded(numbers, fmt), fmt)
 

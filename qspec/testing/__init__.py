@@ -10,9 +10,9 @@ def test_my_solver():
 from __future__ import annotations
 
 from qspec.testing.behaviour import check_solver_behaviour as check_solver_behaviour
+from qspec.testing.check import ExampleOutcome as ExampleOutcome
 from qspec.testing.check import Excuse as Excuse
 from qspec.testing.check import Lack as Lack
-from qspec.testing.check import Outcome as Outcome
 from qspec.testing.check import check_solver as check_solver
 from qspec.testing.check import run_example as run_example
 from qspec.testing.check import theories_to_check as theories_to_check

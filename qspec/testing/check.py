@@ -48,7 +48,7 @@ class Excuse:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ExampleOutcome:
     """What became of one example; `complaint` is empty if it is what was expected."""
 
     example: str
@@ -67,7 +67,7 @@ def theories_to_check(solver: Solver) -> tuple[str, ...]:
 
 def run_example(
     example: Example, solver: Solver, theory: str, *, passes: bool = True, timeout: float = 60.0, excuses: Sequence[Excuse] = ()
-) -> Outcome:
+) -> ExampleOutcome:
     """Ask a solver for the verdict on an example, without an attack before it, and without any pass unless `passes`."""
     without = () if passes else tuple(p.name for p in Pipeline().passes)
     excuse = _excuse(example, solver, theory, excuses)
@@ -85,7 +85,7 @@ def run_example(
     else:
         said, complaint = _said(result), _complaint(example, result, excuse, relaxed=theory in RELAXING)
     expected = example.verdict.name if excuse is None else f"{excuse.lack.name.lower()}: {excuse.reason}"
-    return Outcome(example.name, theory, passes, said, expected, complaint)
+    return ExampleOutcome(example.name, theory, passes, said, expected, complaint)
 
 
 def check_solver(
@@ -96,7 +96,7 @@ def check_solver(
     passes: Sequence[bool] = (True, False),
     timeout: float = 60.0,
     excuses: Sequence[Excuse] = (),
-) -> tuple[Outcome, ...]:
+) -> tuple[ExampleOutcome, ...]:
     """Run every example in every theory that a solver decides, with passes and without, and return what came out.
 
     `timeout` is in seconds for each run. Raises AssertionError with a table of all runs that did not come out as expected.
@@ -114,7 +114,7 @@ def check_solver(
     return outcomes
 
 
-def table(outcomes: Sequence[Outcome]) -> str:
+def table(outcomes: Sequence[ExampleOutcome]) -> str:
     """Return outcomes as lines of text under a heading, in columns."""
     rows = [("example", "theory", "passes", "expected", "said", "complaint")]
     rows += [(o.example, o.theory, "on" if o.passes else "off", o.expected, o.said, o.complaint) for o in outcomes]

@@ -12,7 +12,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray
 from qspec.errors import SpecError
-from qspec.language.domains import AtMost, Domain, OneHot, Piece, Range
+from qspec.language.domains import AtMost, OneHot, Piece, Range, VariableDomain
 from qspec.language.interpret import Interpreter
 from qspec.language.property import Property
 from qspec.verify.result import Verdict
@@ -56,7 +56,7 @@ def census(spec: Property) -> Census:
     return Census(total, assumed, frozenset(solutions), found if solutions else absent)
 
 
-def members(domain: Domain) -> Iterator[IntArray]:
+def members(domain: VariableDomain) -> Iterator[IntArray]:
     """Yield every code vector of a domain, each once."""
     for parts in product(*(list(_members(piece)) for piece in domain.pieces)):
         codes: IntArray = np.zeros(domain.size, dtype=object)

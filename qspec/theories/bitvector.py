@@ -11,7 +11,7 @@ from qspec.deadline import NEVER, Deadline
 from qspec.ir.integer import Affine, Input, Maximum, Node, Product, Query, Staircase, Table, Wrap
 from qspec.problem import SmtProblem, Symbol
 from qspec.theories import pieces
-from qspec.theories.pieces import Floor, Piece
+from qspec.theories.pieces import FloorDivision, Piece
 from qspec.theories.rows import gather
 from qspec.theories.smtlib_text import Script, bit_vector, bits, conjuncts, select, symbol_name
 from qspec.theories.sums import SumOptions, Sums
@@ -22,7 +22,7 @@ Element = Word | int
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class BitVectorEncoding:
     """How a query is written as bit-vectors."""
 
     sums: SumOptions = field(default_factory=SumOptions)
@@ -32,12 +32,12 @@ class Options:
     """Assert the upper ends of staircases, which follow from the rest, as well (AAAI 2021)."""
 
 
-DEFAULT = Options()
+DEFAULT = BitVectorEncoding()
 
 
-def lower(query: Query, bounds: Sequence[Interval], options: Options = DEFAULT, deadline: Deadline = NEVER) -> SmtProblem:
+def lower(query: Query, bounds: Sequence[Interval], options: BitVectorEncoding = DEFAULT, deadline: Deadline = NEVER) -> SmtProblem:
     """Return the query as a QF_BV problem; `bounds` has a valid interval for every node, and no term is wider than those need."""
-    lowering = _Lowering(bounds, options, deadline)
+    lowering = _BitVectorLowering(bounds, options, deadline)
     for position, node in enumerate(query.program):
         lowering.add(position, node)
     for formula in conjuncts(query.goal, bounds, lowering.atom):
@@ -46,10 +46,10 @@ def lower(query: Query, bounds: Sequence[Interval], options: Options = DEFAULT, 
     return SmtProblem("QF_BV", lowering.script.text(), tuple(lowering.symbols), inputs)
 
 
-class _Lowering:
+class _BitVectorLowering:
     """The script, and the elements of the nodes written so far."""
 
-    def __init__(self, bounds: Sequence[Interval], options: Options, deadline: Deadline) -> None:
+    def __init__(self, bounds: Sequence[Interval], options: BitVectorEncoding, deadline: Deadline) -> None:
         self._deadline = deadline
         self.script = Script("QF_BV")
         self.symbols: list[Symbol] = []
@@ -155,7 +155,7 @@ class _Lowering:
             text = f"(bvadd {text} {term})" if text else term
         return plus(text, constant, width)
 
-    def _quotient(self, name: str, x: Word, floor: Floor, domain: tuple[int, int], width: int) -> tuple[str, int]:
+    def _quotient(self, name: str, x: Word, floor: FloorDivision, domain: tuple[int, int], width: int) -> tuple[str, int]:
         """Return a fresh q, cut or extended to `width`, and the integer to add to it.
 
         The numerator less `d * first` is an integer V from 0 to `2**wide - 1`, and q the only one of `wide - log2(d)` bits with
@@ -208,7 +208,7 @@ class _Lowering:
         return self._define(name, Word(plus(resize(x.text, x.width, width), x.offset - least, width), width, modulus - 1, least))
 
 
-def _high_bits(x: Word, floor: Floor, constant: int, width: int) -> str:
+def _high_bits(x: Word, floor: FloorDivision, constant: int, width: int) -> str:
     """Return `floor(...) + constant` modulo `2**width`: the bits of the numerator above those of a power of two as denominator."""
     shift = floor.denominator.bit_length() - 1
     wide = width + shift

@@ -14,7 +14,7 @@ from qspec.deadline import NEVER, Deadline
 from qspec.ir.integer import Affine, Input, Maximum, Node, Product, Query, Staircase, Table, Wrap
 from qspec.problem import SmtProblem, Symbol
 from qspec.theories import pieces
-from qspec.theories.pieces import Floor, Piece
+from qspec.theories.pieces import FloorDivision, Piece
 from qspec.theories.rows import gather
 from qspec.theories.smtlib_text import Script, apply, conjuncts, numeral, select, symbol_name
 
@@ -25,19 +25,19 @@ Ends = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class IntegerEncoding:
     """How a query is written in integers."""
 
     assert_bounds: bool = False
     """Assert the bounds of every element that varies, which follow from the rest, as well."""
 
 
-DEFAULT = Options()
+DEFAULT = IntegerEncoding()
 
 
-def lower(query: Query, bounds: Sequence[Interval], options: Options = DEFAULT, deadline: Deadline = NEVER) -> SmtProblem:
+def lower(query: Query, bounds: Sequence[Interval], options: IntegerEncoding = DEFAULT, deadline: Deadline = NEVER) -> SmtProblem:
     """Return the query as a QF_LIA problem, or QF_NIA if two variables are multiplied; `bounds` has a valid interval for every node."""
-    lowering = _Lowering(bounds, options, deadline)
+    lowering = _IntegerLowering(bounds, options, deadline)
     for position, node in enumerate(query.program):
         lowering.add(position, node)
     script = lowering.script
@@ -47,10 +47,10 @@ def lower(query: Query, bounds: Sequence[Interval], options: Options = DEFAULT, 
     return SmtProblem(script.logic, script.text(), tuple(lowering.symbols), inputs)
 
 
-class _Lowering:
+class _IntegerLowering:
     """The script, and the elements of the nodes written so far."""
 
-    def __init__(self, bounds: Sequence[Interval], options: Options, deadline: Deadline) -> None:
+    def __init__(self, bounds: Sequence[Interval], options: IntegerEncoding, deadline: Deadline) -> None:
         self._deadline = deadline
         self.script = Script("QF_LIA")
         self.symbols: list[Symbol] = []
@@ -137,7 +137,7 @@ class _Lowering:
             return texts[0] if parts[0].floors else parts[0].constant
         return self._define(name, select([p.start for p in parts], texts, lambda start: f"(>= {x} {numeral(start)})"))
 
-    def _floor(self, name: str, x: str, floor: Floor, domain: Ends) -> str:
+    def _floor(self, name: str, x: str, floor: FloorDivision, domain: Ends) -> str:
         """Return the value of a floor: the quotient of a division whose remainder is asserted to be in range."""
         n, o, d = floor.numerator, floor.offset, floor.denominator
         value = _plus([_times(x, n)], o)
@@ -173,7 +173,7 @@ class _Lowering:
         least = -(modulus >> 1) if signed else 0
         if isinstance(x, int):
             return (x - least) % modulus + least
-        turns = Floor(1, -least, modulus)
+        turns = FloorDivision(1, -least, modulus)
         if turns(domain[0]) == turns(domain[1]):
             return self._define(name, _plus([x], -turns(domain[0]) * modulus))
         return self._define(name, _plus([x, _times(self._floor(name, x, turns, domain), -modulus)], 0))

@@ -20,8 +20,8 @@ from qspec.errors import UnsupportedError
 from qspec.ir.integer import FALSE, Affine, All, And, Any, Formula, Input, Maximum, Node, Or, Product, Query, Staircase, Table, Truth, Wrap
 from qspec.problem import MilpProblem, Symbol
 from qspec.theories import pieces
-from qspec.theories.milp_rows import Element, Linear, Model, weighted
-from qspec.theories.pieces import Floor, Piece
+from qspec.theories.milp_rows import Element, LinearForm, Model, weighted
+from qspec.theories.pieces import FloorDivision, Piece
 from qspec.theories.rows import gather
 from qspec.theories.smtlib_text import symbol_name
 
@@ -38,7 +38,7 @@ def lower(query: Query, bounds: Sequence[Interval], deadline: Deadline = NEVER) 
 
     Raises UnsupportedError if a number exceeds 2**53, or if two variables are multiplied of which neither has at most `WIDEST_FACTOR` bits.
     """
-    lowering = _Lowering(bounds, deadline)
+    lowering = _MilpLowering(bounds, deadline)
     for position, node in enumerate(query.program):
         lowering.add(position, node)
     lowering.require(query.goal)
@@ -54,7 +54,7 @@ def column_name(label: str, k: int) -> str:
     return f"~{name}" if name[0] in "eE" else name
 
 
-class _Lowering:
+class _MilpLowering:
     """The model, and the elements of the nodes written so far."""
 
     def __init__(self, bounds: Sequence[Interval], deadline: Deadline) -> None:
@@ -111,11 +111,11 @@ class _Lowering:
         for a in dict.fromkeys(a for _, a in node.terms):
             for k in range(len(self._nodes[a])):
                 self._settled(a, k)
-        read: list[list[Linear | int]] = self._nodes
+        read: list[list[LinearForm | int]] = self._nodes
         rows = gather(node, read, lambda element: element.constant, self._deadline)
         elements: list[Element] = []
         for (low, high), (constant, columns, weights) in zip(self._ends[position], rows, strict=True):
-            terms = ((w, Linear(0, rows.variables[c].weights)) for c, w in zip(columns, weights, strict=True))
+            terms = ((w, LinearForm(0, rows.variables[c].weights)) for c, w in zip(columns, weights, strict=True))
             elements.append(low if low == high else weighted(*terms, constant=constant))
         return elements
 
@@ -171,7 +171,7 @@ class _Lowering:
             total.append((1, self._floor(f"{name}.q{i}", floor, domain, inside, on)))
         return weighted(*total)
 
-    def _floor(self, name: str, floor: Floor, domain: Ends, inside: Element, on: Element) -> Element:
+    def _floor(self, name: str, floor: FloorDivision, domain: Ends, inside: Element, on: Element) -> Element:
         n, d = floor.numerator, floor.denominator
         if d == 1:
             return weighted((n, inside))

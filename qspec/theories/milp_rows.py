@@ -16,14 +16,14 @@ from qspec.problem import EXACT_DOUBLE, OPEN, MilpProblem, Symbol
 ADVICE = "solve it as QF_BV or QF_LIA, whose integers have no limit"
 
 
-class Linear(NamedTuple):
+class LinearForm(NamedTuple):
     """`constant + sum of weight * column`; weights are not zero, and there is at least one."""
 
     constant: int
     weights: Mapping[int, int]
 
 
-Element = Linear | int
+Element = LinearForm | int
 """One element of a node: a linear term, or its value where that is fixed."""
 
 
@@ -38,7 +38,7 @@ def weighted(*parts: tuple[int, Element], constant: int = 0) -> Element:
         for column, weight in element.weights.items():
             weights[column] = weights.get(column, 0) + factor * weight
     kept = {c: w for c, w in weights.items() if w}
-    return Linear(constant, kept) if kept else constant
+    return LinearForm(constant, kept) if kept else constant
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class Model:
         self.names.append(name)
         self.lower.append(low)
         self.upper.append(high)
-        return Linear(0, {len(self.names) - 1: 1})
+        return LinearForm(0, {len(self.names) - 1: 1})
 
     def binary(self, name: str) -> Element:
         """Return a new column that is 0 or 1."""
@@ -118,7 +118,7 @@ class Model:
         self.names.append(f"false{len(self.names)}")
         self.lower.append(0)
         self.upper.append(0)
-        self.require(Linear(0, {len(self.names) - 1: 1}), 1, None)
+        self.require(LinearForm(0, {len(self.names) - 1: 1}), 1, None)
 
     def problem(self, symbols: tuple[Symbol, ...], inputs: Mapping[str, IntArray]) -> MilpProblem:
         """Return the problem; raises UnsupportedError if a bound is beyond what a double holds."""

@@ -36,7 +36,7 @@ DIGITS = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Variable:
+class BoundedReal:
     """A real between two doubles: element `index` of `input`, or the `index`-th number that is enclosed (`input` is None)."""
 
     lower: float
@@ -46,7 +46,7 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
-class Sum:
+class WeightedSum:
     """`constant` plus coefficient times atom, over all terms; atoms by position."""
 
     constant: float
@@ -58,17 +58,17 @@ class Call:
     """A function of sums."""
 
     operator: Literal["max", "product", "exp", "tanh", "sigmoid", "softplus", "reciprocal"]
-    arguments: tuple[Sum, ...]
+    arguments: tuple[WeightedSum, ...]
 
 
-Atom = Variable | Call
+Atom = BoundedReal | Call
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class SumComparison:
     """A sum is at least zero (above zero if `strict`)."""
 
-    sum: Sum
+    sum: WeightedSum
     strict: bool
 
 
@@ -80,7 +80,7 @@ class Junction:
     children: tuple[Tree, ...]
 
 
-Tree = bool | Comparison | Junction
+Tree = bool | SumComparison | Junction
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class _Nesting:
             return _Exact(ends.lower, {})
         match node:
             case Input(name):
-                return self._single(Variable(_down(ends.lower), _up(ends.upper), name, k))
+                return self._single(BoundedReal(_down(ends.lower), _up(ends.upper), name, k))
             case Apply(a, Function.RELU):
                 zero = Enclosure(Fraction(0), Fraction(0))
                 return self._maximum([(self._nodes[a][k], self._bounds[a][k]), (_Exact(Fraction(0), {}), zero)])
@@ -195,12 +195,12 @@ class _Nesting:
             if not constant.terms:
                 return _scaled(other, constant.constant)
         factor = Fraction(1)
-        parts: list[Sum] = []
+        parts: list[WeightedSum] = []
         for part in (x, y):
             if part.constant == 0 and len(part.terms) == 1:
                 ((atom, c),) = part.terms.items()
                 factor *= c
-                parts.append(Sum(0.0, ((1.0, atom),)))
+                parts.append(WeightedSum(0.0, ((1.0, atom),)))
             else:
                 parts.append(self._close(part))
         return _scaled(self._single(Call("product", tuple(parts))), factor)
@@ -214,7 +214,7 @@ class _Nesting:
             return self._index[atom]
         self.atoms.append(atom)
         position = len(self.atoms) - 1
-        if isinstance(atom, Variable):
+        if isinstance(atom, BoundedReal):
             self._sizes.append(1)
             self._reads.append(frozenset({position}))
         else:
@@ -223,12 +223,12 @@ class _Nesting:
         self._index[atom] = position
         return position
 
-    def _measure(self, total: Sum) -> tuple[int, frozenset[int]]:
+    def _measure(self, total: WeightedSum) -> tuple[int, frozenset[int]]:
         """Return how large a sum is as a tree, and its variables."""
         used = [a for _, a in total.terms]
         return 2 + sum(2 + self._sizes[a] for a in used), frozenset[int]().union(*(self._reads[a] for a in used))
 
-    def _close(self, x: _Exact) -> Sum:
+    def _close(self, x: _Exact) -> WeightedSum:
         """Return a sum in doubles; other numbers become variables around them."""
         terms: list[tuple[float, int]] = []
         constant = 0.0
@@ -240,9 +240,9 @@ class _Nesting:
             if _is_double(c):
                 terms.append((float(c), atom))
             else:
-                factors = (Sum(0.0, ((1.0, self._number(c)),)), Sum(0.0, ((1.0, atom),)))
+                factors = (WeightedSum(0.0, ((1.0, self._number(c)),)), WeightedSum(0.0, ((1.0, atom),)))
                 terms.append((1.0, self._place(Call("product", factors))))
-        return Sum(constant, tuple(terms))
+        return WeightedSum(constant, tuple(terms))
 
     def _number(self, value: Fraction) -> int:
         if value not in self._numbers:
@@ -251,7 +251,7 @@ class _Nesting:
 
     def _enclosed(self, value: Enclosure) -> int:
         """Return a variable of its own: another number between the same doubles is another variable."""
-        return self._place(Variable(_down(value.lower), _up(value.upper), None, len(self.atoms)))
+        return self._place(BoundedReal(_down(value.lower), _up(value.upper), None, len(self.atoms)))
 
     def formula(self, formula: Formula) -> Tree:
         match formula:
@@ -279,7 +279,7 @@ class _Nesting:
         size, variables = self._measure(total)
         self.size += size
         self.widest = max(self.widest, len(variables))
-        return Comparison(total, strict)
+        return SumComparison(total, strict)
 
 
 def _junction(operator: Literal["and", "or"], children: Sequence[Tree]) -> Tree:

@@ -27,7 +27,7 @@ MANY = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Floor:
+class FloorDivision:
     """`floor((numerator * a + offset) / denominator)`; numerator and denominator are positive."""
 
     numerator: int
@@ -48,7 +48,7 @@ class Piece:
 
     start: int
     constant: int
-    floors: tuple[Floor, ...] = ()
+    floors: tuple[FloorDivision, ...] = ()
 
     def __call__(self, a: int) -> int:
         return self.constant + sum(f(a) for f in self.floors)
@@ -71,7 +71,7 @@ _SIGNED: dict[Rounding, tuple[_Basic, _Basic]] = {
 """What a rounding does below and from zero; RND_CONV is half up to even codes and half down to odd ones."""
 
 
-def _basic(kind: _Basic, n: int, o: int, d: int) -> Floor:
+def _basic(kind: _Basic, n: int, o: int, d: int) -> FloorDivision:
     match kind:
         case "floor":
             floor = n, o, d
@@ -86,9 +86,9 @@ def _basic(kind: _Basic, n: int, o: int, d: int) -> Floor:
     return _reduced(*floor)
 
 
-def _reduced(n: int, o: int, d: int) -> Floor:
+def _reduced(n: int, o: int, d: int) -> FloorDivision:
     common = gcd(n, d)
-    return Floor(n // common, o // common, d // common)
+    return FloorDivision(n // common, o // common, d // common)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class _Element:
     denominator: int
     rounding: Rounding
 
-    def floor(self, code: int) -> Floor:
+    def floor(self, code: int) -> FloorDivision:
         """Return the floor whose step to `code` is that of this element."""
         if self.rounding is Rounding.RND_CONV:
             kind: _Basic = "half down" if code % 2 else "half up"
@@ -155,7 +155,9 @@ def _even(element: _Element, low: int, high: int) -> list[Piece]:
         return [Piece(low, 0, (above,))]
     if last - first <= MANY:
         codes = range(first + 1, last + 1)
-        found = fit([element.first(c) for c in codes], first, low, high, Floor(element.numerator, element.offset, element.denominator))
+        found = fit(
+            [element.first(c) for c in codes], first, low, high, FloorDivision(element.numerator, element.offset, element.denominator)
+        )
         if found is not None:
             return [Piece(low, 0, (found,))]
     if element.rounding is Rounding.RND_CONV:
@@ -166,7 +168,7 @@ def _even(element: _Element, low: int, high: int) -> list[Piece]:
     return [Piece(low, 0, (shift(below, low, zero - 1),)), Piece(zero, 0, (shift(above, zero, high),))]
 
 
-def _convergent(element: _Element) -> tuple[Floor, Floor]:
+def _convergent(element: _Element) -> tuple[FloorDivision, FloorDivision]:
     """Round half to even as the number of even codes reached plus the number of odd ones.
 
     With x = N / d, an even code 2i is reached when 2i <= x + 1/2 and an odd one 2i + 1 when 2i + 1 < x + 1/2, so the rounding is
@@ -176,11 +178,11 @@ def _convergent(element: _Element) -> tuple[Floor, Floor]:
     return _reduced(2 * n, 2 * o + d, 4 * d), _reduced(2 * n, 2 * o + 3 * d - 1, 4 * d)
 
 
-def _is_shift(floor: Floor) -> bool:
+def _is_shift(floor: FloorDivision) -> bool:
     return floor.numerator == 1 and floor.denominator.bit_count() == 1
 
 
-def shift(floor: Floor, low: int, high: int) -> Floor:
+def shift(floor: FloorDivision, low: int, high: int) -> FloorDivision:
     """Return a floor with a power of two as denominator that equals `floor` from `low` to `high`.
 
     With V = numerator * a + offset - base in 0..top and m = ceiling(2**s / d), floor(V * m / 2**s) = floor(V / d) if
@@ -199,10 +201,10 @@ def shift(floor: Floor, low: int, high: int) -> Floor:
     s = d.bit_length()
     while top * ((m := -(-(1 << s) // d)) * d - (1 << s)) >= 1 << s:
         s += 1
-    return Floor(floor.numerator * m, (floor.offset - base) * m + (first << s), 1 << s)
+    return FloorDivision(floor.numerator * m, (floor.offset - base) * m + (first << s), 1 << s)
 
 
-def fit(starts: Sequence[int], first: int, low: int, high: int, slope: Floor) -> Floor | None:
+def fit(starts: Sequence[int], first: int, low: int, high: int, slope: FloorDivision) -> FloorDivision | None:
     """Return the floor with the smallest power of two as denominator whose steps on `low..high` are exactly these, or None.
 
     `starts[j]` is the least argument of code `first + 1 + j`. A multiplier m near `slope` fits if some offset c satisfies
@@ -220,7 +222,7 @@ def fit(starts: Sequence[int], first: int, low: int, high: int, slope: Floor) ->
             c_low = int(((codes << s) - m * least).max())
             c_high = int((((codes + 1) << s) - m * greatest).min()) - 1
             if m > 0 and c_low <= c_high:
-                return Floor(m, _roundest(c_low, c_high), 1 << s)
+                return FloorDivision(m, _roundest(c_low, c_high), 1 << s)
     return None
 
 

@@ -50,7 +50,7 @@ def lower(query: Query, relaxed: Collection[str] | None = None, deadline: Deadli
     OutOfTime and OutOfMemory.
     """
     bounds = bound(query.program, deadline=deadline)
-    lowering = _Lowering(bounds, deadline)
+    lowering = _RealLowering(bounds, deadline)
     for position, node in enumerate(query.program):
         lowering.add(position, node)
     for formula in _conjuncts(query.goal, bounds, lowering):
@@ -73,7 +73,7 @@ def number(value: Fraction) -> str:
     return size if value >= 0 else f"(- {size})"
 
 
-class _Lowering:
+class _RealLowering:
     """The script, and the elements of the nodes written so far."""
 
     def __init__(self, bounds: Sequence[Values], deadline: Deadline) -> None:
@@ -212,7 +212,7 @@ def _text(element: Element) -> str:
     return element if isinstance(element, str) else number(element)
 
 
-def _goal(formula: Formula, bounds: Sequence[Values], lowering: _Lowering) -> str:
+def _goal(formula: Formula, bounds: Sequence[Values], lowering: _RealLowering) -> str:
     match formula:
         case Truth(value):
             return "true" if value else "false"
@@ -228,7 +228,7 @@ def _goal(formula: Formula, bounds: Sequence[Values], lowering: _Lowering) -> st
             assert_never(formula)
 
 
-def _conjuncts(formula: Formula, bounds: Sequence[Values], lowering: _Lowering) -> list[str]:
+def _conjuncts(formula: Formula, bounds: Sequence[Values], lowering: _RealLowering) -> list[str]:
     """Return terms whose conjunction is the formula, one for each part that can be asserted by itself."""
     match formula:
         case And(children):

@@ -45,7 +45,7 @@ class Bounded:
                 raise SpecError(f"no ramp for {name}", given=ramp, expected="Ramp(start, end, until)", advice=f"Ramp(0, {ramp!r})")
 
 
-class Box(NamedTuple):
+class IntervalBatch(NamedTuple):
     """Ends of intervals, each of shape (batch, …)."""
 
     lower: jax.Array
@@ -53,7 +53,7 @@ class Box(NamedTuple):
 
 
 def margins(
-    layers: tuple[Layer, ...], values: Parameters, box: Box, labels: jax.Array, *, quantized: bool, convolve: Convolve = at_once
+    layers: tuple[Layer, ...], values: Parameters, box: IntervalBatch, labels: jax.Array, *, quantized: bool, convolve: Convolve = at_once
 ) -> tuple[jax.Array, jax.Array]:
     """Return lower bounds of `output[label] - output[other]`, shape (batch, classes), and the mean width of the hidden layers.
 
@@ -72,16 +72,16 @@ def margins(
     return jnp.where(own > 0, 0.0, lowest - box.upper), width / max(1, hidden)
 
 
-def _through(layer: Layer, p: dict[str, jax.Array], box: Box, *, quantized: bool, convolve: Convolve) -> Box:
+def _through(layer: Layer, p: dict[str, jax.Array], box: IntervalBatch, *, quantized: bool, convolve: Convolve) -> IntervalBatch:
     centre = accumulate(layer, p["kernel"], (box.upper + box.lower) / 2, convolve) + p["bias"]
     radius = accumulate(layer, jnp.abs(p["kernel"]), (box.upper - box.lower) / 2, convolve)
-    return Box(*(activation(end, layer, quantized=quantized) for end in (centre - radius, centre + radius)))
+    return IntervalBatch(*(activation(end, layer, quantized=quantized) for end in (centre - radius, centre + radius)))
 
 
-def _fused(p: dict[str, jax.Array], box: Box, own: jax.Array) -> jax.Array:
+def _fused(p: dict[str, jax.Array], box: IntervalBatch, own: jax.Array) -> jax.Array:
     """Bound the margins by the rows `e_label - e_other` of the last layer, a dense one."""
     kernel, bias = p["kernel"], p["bias"]
-    flat = Box(*(end.reshape(end.shape[0], -1) for end in box))
+    flat = IntervalBatch(*(end.reshape(end.shape[0], -1) for end in box))
     rows = device.product(own, kernel.T)[:, None, :] - kernel.T[None, :, :]
     outputs = device.product((flat.upper + flat.lower) / 2, kernel) + bias
     radius = device.contract("bi,bci->bc", (flat.upper - flat.lower) / 2, jnp.abs(rows))

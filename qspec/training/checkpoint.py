@@ -29,7 +29,7 @@ class Row(NamedTuple):
     certified: float
 
 
-class State(NamedTuple):
+class TrainingState(NamedTuple):
     """Where a training is: the phase, how many of its steps are done, parameters, what the optimiser remembers, and progress so far."""
 
     phase: int
@@ -48,7 +48,7 @@ def stamp(plan: object, data: tuple[IntArray, IntArray]) -> str:
     return state.hexdigest()
 
 
-def write(path: Path, mark: str, state: State) -> None:
+def write(path: Path, mark: str, state: TrainingState) -> None:
     """Write a state; after a crash there is the new file, or the one from before."""
     arrays: dict[str, npt.NDArray[Any]] = {f"leaf{k}": a for k, a in enumerate(device.leaves((state.parameters, state.memory)))}
     arrays["stamp"], arrays["at"] = np.array(mark), np.array([state.phase, state.step])
@@ -57,7 +57,7 @@ def write(path: Path, mark: str, state: State) -> None:
         np.savez(stream, allow_pickle=False, **arrays)
 
 
-def read(path: Path, mark: str, fresh: Parameters, optimizers: Sequence[Optimizer]) -> State:
+def read(path: Path, mark: str, fresh: Parameters, optimizers: Sequence[Optimizer]) -> TrainingState:
     """Return the state in a file; raises SpecError if it is damaged, or of a training with another plan or other data."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
@@ -79,4 +79,4 @@ def read(path: Path, mark: str, fresh: Parameters, optimizers: Sequence[Optimize
             expected="the same architecture, phases, seed and data",
             advice="name another file, or remove this one",
         )
-    return State(phase, step, parameters, memory, history)
+    return TrainingState(phase, step, parameters, memory, history)

@@ -20,8 +20,8 @@ from qspec.files.atomic import writable
 from qspec.support.watch import stop_if_cancelled
 from qspec.training import checkpoint
 from qspec.training.augment import Augmentation
-from qspec.training.bounds import Bounded, Box, certified_loss, margins
-from qspec.training.checkpoint import Row, State
+from qspec.training.bounds import Bounded, IntervalBatch, certified_loss, margins
+from qspec.training.checkpoint import Row, TrainingState
 from qspec.training.export import checked, network
 from qspec.training.layers import Architecture, Parameters, at_once, forward, initial, stored
 from qspec.training.optimizer import Optimizer, adamw
@@ -80,7 +80,7 @@ class Trained:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TrainingPlan:
     """Everything that decides what a training ends with, but for its data."""
 
     architecture: Architecture
@@ -123,7 +123,7 @@ def train(
     """
     if isinstance(phases, Phase):
         raise SpecError("`phases` is a list", given="one Phase", expected="[Phase(…)]")
-    plan = Plan(architecture, tuple(phases), batch, decay, seed, augmentation or Augmentation())
+    plan = TrainingPlan(architecture, tuple(phases), batch, decay, seed, augmentation or Augmentation())
     if not plan.phases or batch < 1 or batch % sharding.devices():
         raise SpecError(
             "no training",
@@ -137,8 +137,8 @@ def train(
     optimizers = [_optimizer(plan, k) for k in range(len(plan.phases))]
     fresh = initial(architecture.layers, architecture.shape, jax.random.key(seed))
     state = checkpoint.read(path, stamp, fresh, optimizers) if path is not None and path.exists() else None
-    state = state or State(0, 0, fresh, optimizers[0].init(fresh), ())
-    run = _Run(plan, data, seen, path, stamp, report, every)
+    state = state or TrainingState(0, 0, fresh, optimizers[0].init(fresh), ())
+    run = _TrainingRun(plan, data, seen, path, stamp, report, every)
     while state.phase < len(plan.phases):
         state = run.finish(state)
     return Trained(architecture, state.parameters, state.history)
@@ -164,11 +164,11 @@ def checked_samples(architecture: Architecture, images: object, labels: object) 
     return codes, classes
 
 
-def _optimizer(plan: Plan, number: int) -> Optimizer:
+def _optimizer(plan: TrainingPlan, number: int) -> Optimizer:
     return adamw(plan.phases[number].rate, plan.phases[number].steps, plan.decay)
 
 
-def loss(plan: Plan, phase: Phase, parameters: Parameters, codes: jax.Array, labels: jax.Array, done: jax.Array) -> jax.Array:
+def loss(plan: TrainingPlan, phase: Phase, parameters: Parameters, codes: jax.Array, labels: jax.Array, done: jax.Array) -> jax.Array:
     """Return cross-entropy, and the certified part where the phase has one, of a batch when the share `done` of the phase is over."""
     layers, unit, fmt = plan.architecture.layers, 2.0**-plan.architecture.input.frac, plan.architecture.input
     values = stored(layers, parameters, quantized=phase.quantized)
@@ -178,7 +178,7 @@ def loss(plan: Plan, phase: Phase, parameters: Parameters, codes: jax.Array, lab
     if phase.bounded is None:
         return total
     epsilon = phase.bounded.epsilon.at(done)
-    box = Box(jnp.maximum(codes - epsilon, fmt.lower) * unit, jnp.minimum(codes + epsilon, fmt.upper) * unit)
+    box = IntervalBatch(jnp.maximum(codes - epsilon, fmt.lower) * unit, jnp.minimum(codes + epsilon, fmt.upper) * unit)
     found = margins(layers, values, box, labels, quantized=phase.quantized)
     return total + certified_loss(found, outputs, labels, phase.bounded, done)
 
@@ -199,19 +199,19 @@ def _judged(how: tuple[Architecture, bool], values: Parameters, codes: jax.Array
     architecture, quantized = how
     layers, fmt, unit = architecture.layers, architecture.input, 2.0**-architecture.input.frac
     x = codes.astype(jnp.float32)
-    box = Box(jnp.maximum(x - radius, fmt.lower) * unit, jnp.minimum(x + radius, fmt.upper) * unit)
+    box = IntervalBatch(jnp.maximum(x - radius, fmt.lower) * unit, jnp.minimum(x + radius, fmt.upper) * unit)
     right = forward(layers, values, x * unit, quantized=quantized, convolve=at_once).argmax(axis=1) == labels
     lower, _ = margins(layers, values, box, labels, quantized=quantized)
     others = jax.nn.one_hot(labels, lower.shape[1]) == 0
     return jnp.stack([right.sum(), (right & jnp.all((lower > 0) | ~others, axis=1)).sum()])
 
 
-class _Run:
+class _TrainingRun:
     """A training under way."""
 
     def __init__(
         self,
-        plan: Plan,
+        plan: TrainingPlan,
         data: tuple[IntArray, IntArray],
         seen: tuple[IntArray, IntArray],
         path: Path | None,
@@ -224,7 +224,7 @@ class _Run:
         self.data = sharding.copies(data[0].astype(small), data[1].astype(np.int32))
         self.seen = seen[0][:CHECKED], seen[1][:CHECKED]
 
-    def finish(self, state: State) -> State:
+    def finish(self, state: TrainingState) -> TrainingState:
         """Run what is left of a phase, and return the state in which the next one begins."""
         phase = self.plan.phases[state.phase]
         key = jax.random.fold_in(jax.random.key(self.plan.seed + 1), state.phase)
@@ -245,12 +245,12 @@ class _Run:
                         expected="a training that converges",
                         advice="a smaller Rate, a smaller epsilon, or wider formats",
                     )
-                state = State(state.phase, number + 1, parameters, memory, (*state.history, row))
+                state = TrainingState(state.phase, number + 1, parameters, memory, (*state.history, row))
                 self._keep(state, row)
         later = state.phase + 1
         if later == len(self.plan.phases):
-            return State(later, 0, parameters, memory, state.history)
-        return State(later, 0, parameters, _optimizer(self.plan, later).init(parameters), state.history)
+            return TrainingState(later, 0, parameters, memory, state.history)
+        return TrainingState(later, 0, parameters, _optimizer(self.plan, later).init(parameters), state.history)
 
     def _row(self, phase: int, step: int, value: float, parameters: Parameters) -> Row:
         quantized = self.plan.phases[phase].quantized
@@ -258,7 +258,7 @@ class _Run:
         clean, certified = accuracy(self.plan.architecture, values, *self.seen, self.plan.radius, quantized=quantized)
         return Row(phase, step, value, clean, certified)
 
-    def _keep(self, state: State, row: Row) -> None:
+    def _keep(self, state: TrainingState, row: Row) -> None:
         if self.path is not None:
             checkpoint.write(self.path, self.stamp, state)
         if self.report is not None:
@@ -267,7 +267,7 @@ class _Run:
 
 @device.compiled
 def _step(
-    how: tuple[Plan, int],
+    how: tuple[TrainingPlan, int],
     parameters: Parameters,
     memory: object,
     images: jax.Array,

@@ -86,7 +86,7 @@ class Architecture:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scaling:
+class DataScaling:
     """How training sees data in natural units: inputs less `mean` over `deviation`, outputs over `unit`.
 
     The first and the last layer absorb it, so the stored network reads and writes natural units.
@@ -172,7 +172,7 @@ def initial(layers: Sequence[Layer], shape: tuple[int, ...], key: jax.Array) -> 
     return parameters
 
 
-def stored(layers: Sequence[Layer], parameters: Parameters, scaling: Scaling | None = None, *, quantized: bool = True) -> Parameters:
+def stored(layers: Sequence[Layer], parameters: Parameters, scaling: DataScaling | None = None, *, quantized: bool = True) -> Parameters:
     """Return the values that a network stores: scaling absorbed, then rounded to each layer's formats (unless `quantized` is false)."""
     result: Parameters = []
     for position, (layer, p) in enumerate(zip(layers, parameters, strict=True)):

@@ -19,7 +19,7 @@ from qspec.solver import Answer, Availability, Limits, Reason
 from qspec_solvers import availability
 
 if TYPE_CHECKING:
-    from qspec.engines.delta.real_search import Outcome
+    from qspec.engines.delta.real_search import RealOutcome
 
 WAITING = 1 << 29
 """Bytes of boxes that wait at most, and the part of the memory limit that they may take."""
@@ -64,7 +64,7 @@ class Delta:
         return _answer(outcome, began)
 
 
-def _answer(outcome: Outcome, began: float) -> Answer:
+def _answer(outcome: RealOutcome, began: float) -> Answer:
     """Return what a search found, as an answer."""
     seconds = time.monotonic() - began
     counts: Mapping[str, int] = {"boxes": outcome.parts, "pruned": outcome.closed, "open": outcome.open}

@@ -23,7 +23,7 @@ from qspec.errors import UnsupportedError
 from qspec.ir.real import Query
 from qspec.problem import Model, Problem, RealProblem, Symbol
 from qspec.solver import Answer, Availability, Limits, Reason
-from qspec.theories.nested_terms import Call, Comparison, Junction, Nested, Sum, Tree, Variable, nest
+from qspec.theories.nested_terms import BoundedReal, Call, Junction, Nested, SumComparison, Tree, WeightedSum, nest
 from qspec.theories.real_monotone import one_sided
 from qspec_solvers import availability
 from qspec_solvers.process import Finished, run, worker
@@ -139,7 +139,7 @@ def _loaded() -> Availability:
 
 
 def _symbols(nested: Nested) -> tuple[Symbol, ...]:
-    named = ((k, a) for k, a in enumerate(nested.atoms) if isinstance(a, Variable) and a.input is not None)
+    named = ((k, a) for k, a in enumerate(nested.atoms) if isinstance(a, BoundedReal) and a.input is not None)
     return tuple(Symbol(f"v{k}", "Real", a.input or "", a.index) for k, a in named)
 
 
@@ -159,24 +159,24 @@ def _completed(query: Query, model: dict[str, Fraction]) -> dict[str, Fraction]:
 
 def _job(nested: Nested, delta: float, limits: Limits, modes: Sequence[Mode]) -> dict[str, object]:
     """Return what the worker decides, as JSON has it; the first input of a query has priority 0, later ones are parameters."""
-    inputs = list(dict.fromkeys(a.input for a in nested.atoms if isinstance(a, Variable) and a.input is not None))
+    inputs = list(dict.fromkeys(a.input for a in nested.atoms if isinstance(a, BoundedReal) and a.input is not None))
     first = inputs[0] if inputs else None
     atoms: list[list[object]] = []
     for atom in nested.atoms:
-        if isinstance(atom, Variable):
+        if isinstance(atom, BoundedReal):
             atoms.append(["variable", atom.lower, atom.upper, int(atom.input != first)])
         else:
             atoms.append([atom.operator, [_plain(s) for s in atom.arguments]])
     return {"atoms": atoms, "goal": _tree(nested.goal), "delta": delta, "seconds": limits.seconds, "modes": list(modes)}
 
 
-def _plain(total: Sum) -> list[object]:
+def _plain(total: WeightedSum) -> list[object]:
     return [total.constant, [list(term) for term in total.terms]]
 
 
 def _tree(tree: Tree) -> list[object]:
     match tree:
-        case Comparison(total, strict):
+        case SumComparison(total, strict):
             return [">" if strict else ">=", _plain(total)]
         case Junction(operator, children):
             return [operator, [_tree(c) for c in children]]
@@ -189,7 +189,7 @@ def script(nested: Nested, delta: float, margin: float) -> str:
     texts: list[str] = []
     lines = ["(set-option :produce-models true)", f"(set-option :precision {delta!r})", "(set-logic QF_NRA)"]
     for k, atom in enumerate(nested.atoms):
-        if isinstance(atom, Variable):
+        if isinstance(atom, BoundedReal):
             texts.append(f"v{k}")
             lines.append(f"(declare-fun v{k} () Real)")
             lines.append(f"(assert (and (<= {atom.lower.hex()} v{k}) (<= v{k} {atom.upper.hex()})))")
@@ -198,7 +198,7 @@ def script(nested: Nested, delta: float, margin: float) -> str:
     return "\n".join([*lines, f"(assert {_formula(nested.goal, texts, margin)})", "(check-sat)", "(exit)", ""])
 
 
-def _sum(total: Sum, texts: Sequence[str]) -> str:
+def _sum(total: WeightedSum, texts: Sequence[str]) -> str:
     products = [texts[a] if c == 1 else f"(* {c.hex()} {texts[a]})" for c, a in total.terms]
     parts = [total.constant.hex(), *products] if total.constant or not products else products
     return f"(+ {' '.join(parts)})" if len(parts) > 1 else parts[0]
@@ -225,7 +225,7 @@ def _call(call: Call, arguments: Sequence[str]) -> str:
 
 def _formula(tree: Tree, texts: Sequence[str], margin: float) -> str:
     match tree:
-        case Comparison(total, strict):
+        case SumComparison(total, strict):
             return f"({'>' if strict else '>='} {_sum(total, texts)} {margin.hex()})"
         case Junction(operator, children):
             return f"({operator} {' '.join(_formula(c, texts, margin) for c in children)})"

@@ -21,7 +21,7 @@ from qspec.language.property import Property
 from qspec.passes import Pipeline
 from qspec.solver import Answer, Limits
 from qspec.theories import bitvector
-from qspec.theories.bitvector import Options
+from qspec.theories.bitvector import BitVectorEncoding
 from qspec.theories.sums import SumOptions
 from qspec_solvers.bitwuzla import Bitwuzla
 
@@ -31,17 +31,17 @@ from _report import header, table
 from aaai21 import build_network, robustness
 
 ENCODINGS = {
-    "default": Options(),
-    "products written out": Options(SumOptions(products="inline")),
-    "products grouped": Options(SumOptions(products="grouped")),
-    "accumulator widths": Options(SumOptions(widths="accumulator")),
-    "fixed widths": Options(SumOptions(widths="fixed")),
-    "negative terms subtracted": Options(SumOptions(complement=False)),
-    "chains": Options(SumOptions(balanced=False)),
-    "quotient rounding": Options(rounding="quotient"),
-    "bounds asserted": Options(assert_bounds=True),
-    "AAAI 2021": Options(SumOptions(True, "accumulator", "inline", False), "quotient", True),
-    "plain": Options(SumOptions(False, "fixed", "inline", False)),
+    "default": BitVectorEncoding(),
+    "products written out": BitVectorEncoding(SumOptions(products="inline")),
+    "products grouped": BitVectorEncoding(SumOptions(products="grouped")),
+    "accumulator widths": BitVectorEncoding(SumOptions(widths="accumulator")),
+    "fixed widths": BitVectorEncoding(SumOptions(widths="fixed")),
+    "negative terms subtracted": BitVectorEncoding(SumOptions(complement=False)),
+    "chains": BitVectorEncoding(SumOptions(balanced=False)),
+    "quotient rounding": BitVectorEncoding(rounding="quotient"),
+    "bounds asserted": BitVectorEncoding(assert_bounds=True),
+    "AAAI 2021": BitVectorEncoding(SumOptions(True, "accumulator", "inline", False), "quotient", True),
+    "plain": BitVectorEncoding(SumOptions(False, "fixed", "inline", False)),
 }
 
 

@@ -12,7 +12,7 @@ from qspec.errors import SolverMissingError
 from qspec.passes import Pipeline
 from qspec.problem import SmtProblem
 from qspec.solver import Limits, get_solver, solver_entry_points
-from qspec.testing import EXAMPLES, Example, Excuse, Lack, Outcome, census, check_solver_behaviour, run_example, theories_to_check
+from qspec.testing import EXAMPLES, Example, ExampleOutcome, Excuse, Lack, census, check_solver_behaviour, run_example, theories_to_check
 from qspec.testing.check import RELAXING
 from qspec.theories.lowering import lower_query
 from qspec.verify.decide import query
@@ -45,7 +45,7 @@ def taken(number: int) -> list[tuple[str, str]]:
     return [route for k, route in enumerate(installed(ROUTES)) if route[0] != AGAIN or (number + k) % SHARE == 0]
 
 
-def complaints(example: Example, routes: Sequence[tuple[str, str]], *, passes: bool, timeout: float = 60.0) -> list[Outcome]:
+def complaints(example: Example, routes: Sequence[tuple[str, str]], *, passes: bool, timeout: float = 60.0) -> list[ExampleOutcome]:
     """Run an example by each route, and return what did not come out as expected."""
     outcomes = [run_example(example, available(n), t, passes=passes, timeout=timeout, excuses=EXCUSES.get(n, ())) for n, t in routes]
     return [outcome for outcome in outcomes if outcome.complaint]

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qspec as qs
-from qspec.engines.difference.aligned_layers import Layer, Pair, pair
-from qspec.engines.difference.dual import Goal, Part, evaluate, tables
+from qspec.engines.difference.aligned_layers import LayerPair, Pair, pair
+from qspec.engines.difference.dual import Goal, PartBatch, evaluate, tables
 from qspec.engines.difference.joint_bounds import Region, consistent
 from qspec.engines.difference.largest import exact_errors
 from qspec.engines.difference.replay import outputs
@@ -136,7 +136,7 @@ def test_no_pair_lies_below_its_candidates(data: Any) -> None:
         data.draw(st.sampled_from([None, np.array([3]), np.array([12])])),
     )
     one, scale = np.ones((1, 1)), np.array([data.draw(st.sampled_from([0.25, 1.0, 0.3]))])
-    layer = Layer(None, one[0], steps, None, one[0], data.draw(st.booleans()), scale, None, None)  # pyright: ignore[reportArgumentType]
+    layer = LayerPair(None, one[0], steps, None, one[0], data.draw(st.booleans()), scale, None, None)  # pyright: ignore[reportArgumentType]
     ends = [sorted(data.draw(st.tuples(whole, whole))) for _ in range(3)]
     (f0, f1), (r0, r1), (d0, d1) = ((float(a), float(b)) for a, b in ends)
     region = consistent(Region(*(one * v for v in (f0, f1, r0 / 4, r1 / 4, d0 / 8, d1 / 8))), scale)
@@ -160,7 +160,7 @@ def test_the_kink_of_the_real_signal_is_a_candidate() -> None:
     """`relu(b) - b / 2` is 0 at 0 and 1/2 at both ends, also where no other corner is at 0."""
     steps = Rescale(np.array([1]), np.array([0]), np.array([1]), qs.Rounding.RND, None, None)
     one = np.ones(1)
-    layer = Layer(None, one, steps, None, one, True, one, None, None)  # pyright: ignore[reportArgumentType]
+    layer = LayerPair(None, one, steps, None, one, True, one, None, None)  # pyright: ignore[reportArgumentType]
     region = Region(*(np.array([[v]]) for v in (0.0, 0.0, -1.0, 1.0, -2.0, 2.0)))
     table = corners(layer, region, np.array([0]))
     assert (table.signal - table.real / 2).min() == 0
@@ -188,7 +188,7 @@ def test_any_multipliers_give_a_bound(seed: int) -> None:
     c = (random.normal(size=(rows, 2)), random.normal(size=(rows, 2)))
     goal = Goal(c, np.zeros(rows), np.zeros(rows))
     free = tuple((random.normal(size=(rows, k.free.size)), random.normal(size=(rows, k.free.size))) for k in known)
-    part = Part(np.full((1, 2), -4.0), np.full((1, 2), 3.0), tables(known, free_regions(known)))
+    part = PartBatch(np.full((1, 2), -4.0), np.full((1, 2), 3.0), tables(known, free_regions(known)))
     found = evaluate(known, part, goal, free).certain(both.terms)
     for codes in every_code():
         code, signal = codes.astype(object), np.array([Fraction(int(v)) for v in codes])

@@ -13,7 +13,7 @@ from qspec.arithmetic.integers import IntArray
 from qspec.ir.integer import TRUE, Affine, Any, Input, Query, check, sizes, with_arguments, with_nodes
 from qspec.ir.integer_builder import Builder
 from qspec.passes import ALL_PASSES, Pass, Pipeline, Reduced
-from qspec.passes.fuse_clamps import Fuse
+from qspec.passes.fuse_clamps import FuseClamps
 from tests.soundness.random_queries import ROUNDINGS, assignment, random_query, solutions
 
 SEEDS = range(100)
@@ -96,7 +96,7 @@ def ends(reduce: Pass, query: Query) -> bool:
 def test_fusing_clamps_keeps_the_solutions() -> None:
     for seed in SEEDS:
         query = clamped(example(seed)[0], np.random.default_rng(seed))
-        parts = keeps_solutions(Fuse(), query, rows(solutions(query)))
+        parts = keeps_solutions(FuseClamps(), query, rows(solutions(query)))
         assert parts[0].query is not query
 
 

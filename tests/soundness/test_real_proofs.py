@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from qspec.certificate.real_check import check
-from qspec.certificate.whole import Whole, parts, product
+from qspec.certificate.whole import WholeMultiples, parts, product
 from qspec.engines.piecewise import search as searching
 from qspec.errors import CertificateError
 from qspec.ir.real import TRUE, Affine, Any, Apply, Function, Input, Matrix, Query, exact, fractions, whole
@@ -120,7 +120,7 @@ def test_any_multipliers_prove_nothing_that_is_false() -> None:
         query = random_network(seed)
         if not isinstance(query.goal, Any) or not truth(query):
             continue
-        search = searching.Search(query, steps(1000), 0)
+        search = searching.ReluSearch(query, steps(1000), 0)
         assert search.tree is not None
         search.facts = searching.facts_of(search.cases, search.net.plan.sizes)
         whole = searching.bounded(search.net, search.net.plan.lower[None], search.net.plan.upper[None])
@@ -138,7 +138,7 @@ def test_products_of_long_whole_numbers_are_exact() -> None:
     left = np.array([[int(v) * (1 << 70) - 3 for v in row] for row in rng.integers(-(10**9), 10**9, (3, 5))], dtype=object)
     right = np.array([[int(v) * 12345678901 + 1 for v in row] for row in rng.integers(-(10**9), 10**9, (5, 2))], dtype=object)
     assert np.array_equal(product(left, parts(right)), left @ right)
-    assert Whole.of(exact([Fraction(1, 3), Fraction(-5, 4)])).unit == 12
+    assert WholeMultiples.of(exact([Fraction(1, 3), Fraction(-5, 4)])).unit == 12
 
 
 def test_doubles_are_whole_numbers_over_their_least_common_denominator() -> None:

@@ -13,7 +13,7 @@ import pytest
 import qspec as qs
 import qspec_models
 from qspec.batch import sample_certificates
-from qspec.batch.certification import Certification, Outcome
+from qspec.batch.certification import Certification, SampleOutcome
 from qspec.batch.certify import _Certifier
 from qspec.batch.journal import Journal, opened
 from qspec.certificate.claim import check_property
@@ -60,7 +60,7 @@ def test_what_a_store_settles_is_not_asked_again(tmp_path: Path, monkeypatch: py
     asked: list[set[int]] = []
     plain = Journal.write
 
-    def write(self: Journal, outcomes: Mapping[int, Outcome]) -> None:
+    def write(self: Journal, outcomes: Mapping[int, SampleOutcome]) -> None:
         asked.append(set(outcomes))
         plain(self, outcomes)
 
@@ -78,7 +78,7 @@ def test_what_a_store_settles_is_not_asked_again(tmp_path: Path, monkeypatch: py
 def test_what_was_undecided_is_asked_again_in_more_time(before: float | None, now: float | None, stays: bool, tmp_path: Path) -> None:
     store = tmp_path / "a.jsonl"
     with opened(store, "key", "", (1,), before) as journal:
-        journal.write({3: Outcome(Verdict.UNKNOWN, "open", None, "late"), 4: Outcome(Verdict.HOLDS, "duals")})
+        journal.write({3: SampleOutcome(Verdict.UNKNOWN, "open", None, "late"), 4: SampleOutcome(Verdict.HOLDS, "duals")})
     with opened(store, "key", "", (1,), now) as journal:
         assert list(journal.kept) == ([3, 4] if stays else [4])
     with store.open("a") as file:
@@ -147,8 +147,8 @@ def test_networks_with_features_go_elsewhere() -> None:
 
 
 def test_the_picture_is_written(tmp_path: Path) -> None:
-    attacked, wrong = (Outcome(Verdict.VIOLATED, stage, np.array([1])) for stage in ("attack", "misclassified"))
-    outcomes = (Outcome(Verdict.HOLDS, "intervals"), Outcome(Verdict.UNKNOWN, "open"), attacked, wrong)
+    attacked, wrong = (SampleOutcome(Verdict.VIOLATED, stage, np.array([1])) for stage in ("attack", "misclassified"))
+    outcomes = (SampleOutcome(Verdict.HOLDS, "intervals"), SampleOutcome(Verdict.UNKNOWN, "open"), attacked, wrong)
     found = Certification("net", 1, np.array([0, 1, 1, 1]), np.array([True, True, True, False]), outcomes, {})
     figure = qs.plot(found, tmp_path / "shares.png")
     shares = {str(bars.get_label()): [b.get_height() for b in bars.patches] for bars in figure.axes[0].containers}  # pyright: ignore[reportAttributeAccessIssue]
@@ -221,6 +221,6 @@ def test_certificates_are_checked_and_kept(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_verdict_that_a_second_proof_contradicts_stops_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_Certifier, "_clean", lambda self: self._settle({k: Outcome(Verdict.HOLDS, "intervals") for k in range(5)}))
+    monkeypatch.setattr(_Certifier, "_clean", lambda self: self._settle({k: SampleOutcome(Verdict.HOLDS, "intervals") for k in range(5)}))
     with pytest.raises(qs.SoundnessError, match=r"sample 1: proved, and violated"):
         certified(certificates="all")

@@ -17,9 +17,9 @@ from qspec.engines.delta.affine import above
 from qspec.engines.delta.branch_and_prune import search
 from qspec.engines.delta.cases import Atom, Case, cases
 from qspec.engines.delta.derivatives import derivatives, enclose
-from qspec.engines.delta.real_search import Outcome
+from qspec.engines.delta.real_search import RealOutcome
 from qspec.engines.delta.tensor_program import plan
-from qspec.engines.outward import Interval
+from qspec.engines.outward import OutwardInterval
 from qspec.errors import UnsupportedError
 from qspec.evaluate.device import wide
 from qspec.ir.enclosure import at, evaluate, satisfies
@@ -59,7 +59,7 @@ def affine(matrix: Any, a: int, bias: Any) -> Affine:
     return Affine(((Matrix(exact(matrix)), a),), exact(bias))
 
 
-def ask(*nodes: Node, goal: Formula | None = None, delta: float = 1e-3) -> Outcome:
+def ask(*nodes: Node, goal: Formula | None = None, delta: float = 1e-3) -> RealOutcome:
     return search(check(Query(nodes, All(len(nodes) - 1) if goal is None else goal)), delta, NEVER)
 
 
@@ -71,7 +71,7 @@ def test_lines_are_below_and_above(xp: Any, context: Callable[[], Any], function
     low, high = ends[..., 0], ends[..., 1]
     low[0, :5], high[0, :5] = [-1, 0, 0, -2, 3], [0, 0, 1, 2, 3]
     with context(), np.errstate(all="ignore"):
-        lines = relax.Lines(*(np.asarray(v) for v in relax.lines(xp, function, Interval(xp.asarray(low), xp.asarray(high)))))
+        lines = relax.LinePair(*(np.asarray(v) for v in relax.lines(xp, function, OutwardInterval(xp.asarray(low), xp.asarray(high)))))
     for k in range(60):
         below, under, over, slope = (Fraction(float(v[0, k])) for v in (lines.below, lines.under, lines.over, lines.above))
         for share in range(9):

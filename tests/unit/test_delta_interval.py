@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from qspec.engines import outward
-from qspec.engines.outward import Interval
+from qspec.engines.outward import OutwardInterval
 from qspec.evaluate.device import wide
 from qspec.ir.enclosure import Enclosure, apply, at, times
 from qspec.ir.real import Function
@@ -40,13 +40,13 @@ def doubles(limit: float = 1.7e308) -> st.SearchStrategy[float]:
     return some | other | st.floats(-4, 4, allow_subnormal=False)
 
 
-def vectors(limit: float = 1.7e308) -> st.SearchStrategy[Interval]:
+def vectors(limit: float = 1.7e308) -> st.SearchStrategy[OutwardInterval]:
     """Return rows of intervals, half of them points."""
 
-    def made(pairs: list[tuple[float, float, bool]]) -> Interval:
+    def made(pairs: list[tuple[float, float, bool]]) -> OutwardInterval:
         low = np.array([min(a, b) if wide else a for a, b, wide in pairs])
         high = np.array([max(a, b) if wide else a for a, b, wide in pairs])
-        return Interval(low[None], high[None])
+        return OutwardInterval(low[None], high[None])
 
     return st.lists(st.tuples(doubles(limit), doubles(limit), st.booleans()), min_size=SIZE, max_size=SIZE).map(made)
 
@@ -57,20 +57,20 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @pytest.fixture(params=["numpy", "XLA"])
-def run(request: pytest.FixtureRequest) -> Iterator[Callable[..., Interval]]:
+def run(request: pytest.FixtureRequest) -> Iterator[Callable[..., OutwardInterval]]:
     """Return how to run an operation: `run(operation, arguments)`."""
 
-    def ran(function: Callable[..., Interval], *arguments: Any) -> Interval:
+    def ran(function: Callable[..., OutwardInterval], *arguments: Any) -> OutwardInterval:
         if request.param == "numpy":
             with np.errstate(all="ignore"):
                 return function(np, *arguments)
-        return Interval(*(np.asarray(v) for v in compiled(function)(*arguments)))
+        return OutwardInterval(*(np.asarray(v) for v in compiled(function)(*arguments)))
 
     with nullcontext() if request.param == "numpy" else wide():
         yield ran
 
 
-def contains(found: Interval, k: int, value: Enclosure) -> bool:
+def contains(found: OutwardInterval, k: int, value: Enclosure) -> bool:
     """Return whether element k of a row contains a value."""
     low, high = float(found.lower[0, k]), float(found.upper[0, k])
     assert not np.isnan(low)
@@ -80,20 +80,20 @@ def contains(found: Interval, k: int, value: Enclosure) -> bool:
     )
 
 
-def meets(found: Interval, k: int, value: Enclosure) -> bool:
+def meets(found: OutwardInterval, k: int, value: Enclosure) -> bool:
     """Return whether element k of a row may contain the number that `value` encloses very narrowly."""
     low, high = float(found.lower[0, k]), float(found.upper[0, k])
     return (low == -np.inf or Fraction(low) <= value.upper) and (high == np.inf or Fraction(high) >= value.lower)
 
 
-def exactly(x: Interval, k: int) -> Enclosure:
+def exactly(x: OutwardInterval, k: int) -> Enclosure:
     """Return element k of a row in rationals."""
     return Enclosure(Fraction(float(x.lower[0, k])), Fraction(float(x.upper[0, k])))
 
 
 @quick
 @given(vectors(), vectors())
-def test_sums_and_products(run: Callable[..., Interval], x: Interval, y: Interval) -> None:
+def test_sums_and_products(run: Callable[..., OutwardInterval], x: OutwardInterval, y: OutwardInterval) -> None:
     added, multiplied, squared = run(outward.add, x, y), run(outward.multiply, x, y), run(outward.square, x)
     for k in range(SIZE):
         a, b = exactly(x, k), exactly(y, k)
@@ -105,13 +105,13 @@ def test_sums_and_products(run: Callable[..., Interval], x: Interval, y: Interva
 
 @quick
 @given(vectors(), st.lists(doubles(), min_size=3 * SIZE, max_size=3 * SIZE), st.booleans())
-def test_matrix_products(run: Callable[..., Interval], x: Interval, numbers: list[float], thirds: bool) -> None:
+def test_matrix_products(run: Callable[..., OutwardInterval], x: OutwardInterval, numbers: list[float], thirds: bool) -> None:
     matrix: Any = np.array(numbers).reshape(3, SIZE)
     if thirds:
         matrix = np.array([Fraction(v) / 3 for v in numbers], dtype=object).reshape(3, SIZE)
     m = outward.coefficients(matrix)
 
-    assert isinstance(m, outward.Dense) or not any(numbers[k] for k in range(3))
+    assert isinstance(m, outward.DoubleMatrix) or not any(numbers[k] for k in range(3))
     if isinstance(m, outward.Selection):
         return
     found = run(_matrix_product, m.value, m.magnitude, x.lower, x.upper)
@@ -120,13 +120,13 @@ def test_matrix_products(run: Callable[..., Interval], x: Interval, numbers: lis
         assert contains(found, row, Enclosure(sum((p.lower for p in parts), Fraction(0)), sum((p.upper for p in parts), Fraction(0))))
 
 
-def _matrix_product(xp: Any, value: Any, magnitude: Any, low: Any, high: Any) -> Interval:
-    return outward.linear(xp, outward.Dense(value, magnitude), Interval(low, high))
+def _matrix_product(xp: Any, value: Any, magnitude: Any, low: Any, high: Any) -> OutwardInterval:
+    return outward.linear(xp, outward.DoubleMatrix(value, magnitude), OutwardInterval(low, high))
 
 
 @quick
 @given(vectors(), st.lists(doubles(), min_size=SIZE, max_size=SIZE), st.permutations(range(SIZE)))
-def test_selections(x: Interval, numbers: list[float], order: list[int]) -> None:
+def test_selections(x: OutwardInterval, numbers: list[float], order: list[int]) -> None:
     matrix: Any = np.zeros((SIZE, SIZE), dtype=object)
     matrix[np.arange(SIZE), order] = [Fraction(v) / 3 for v in numbers]
     m = outward.coefficients(matrix)
@@ -141,9 +141,9 @@ def test_selections(x: Interval, numbers: list[float], order: list[int]) -> None
 @pytest.mark.parametrize("function", TRANSCENDENTAL, ids=lambda f: f.value)
 @slower
 @given(vectors(1e3))
-@example(Interval(-np.array([NOTABLE[:SIZE]]), np.array([NOTABLE[:SIZE]])))
-@example(Interval(-EXTREME, EXTREME))
-def test_transcendental_functions(run: Callable[..., Interval], function: Function, x: Interval) -> None:
+@example(OutwardInterval(-np.array([NOTABLE[:SIZE]]), np.array([NOTABLE[:SIZE]])))
+@example(OutwardInterval(-EXTREME, EXTREME))
+def test_transcendental_functions(run: Callable[..., OutwardInterval], function: Function, x: OutwardInterval) -> None:
     found = run(_APPLIED[function], x)
     slope = run(_SLOPE[function], x)
     for k in range(SIZE):
@@ -154,9 +154,9 @@ def test_transcendental_functions(run: Callable[..., Interval], function: Functi
 
 
 @pytest.mark.parametrize("function", TRANSCENDENTAL, ids=lambda f: f.value)
-def test_enclosures_are_narrow(run: Callable[..., Interval], function: Function) -> None:
+def test_enclosures_are_narrow(run: Callable[..., OutwardInterval], function: Function) -> None:
     x = np.linspace(-6, 6, SIZE)[None]
-    found = run(_APPLIED[function], Interval(x, x))
+    found = run(_APPLIED[function], OutwardInterval(x, x))
     assert np.all(found.upper - found.lower <= 1e-13 * np.maximum(1, found.upper))
 
 
@@ -181,7 +181,7 @@ _SLOPE = {f: partial(lambda xp, x, f: outward.slope(xp, f, x, outward.apply(xp, 
 
 @quick
 @given(vectors())
-def test_relu_and_reciprocal(run: Callable[..., Interval], x: Interval) -> None:
+def test_relu_and_reciprocal(run: Callable[..., OutwardInterval], x: OutwardInterval) -> None:
     relu, inverse, slope = (run(_APPLIED[Function.RELU], x), run(_APPLIED[Function.RECIPROCAL], x), run(_SLOPE[Function.RECIPROCAL], x))
     for k in range(SIZE):
         a = exactly(x, k)
@@ -196,14 +196,14 @@ def test_relu_and_reciprocal(run: Callable[..., Interval], x: Interval) -> None:
 
 @quick
 @given(vectors())
-def test_sums_of_rows(x: Interval) -> None:
+def test_sums_of_rows(x: OutwardInterval) -> None:
     with np.errstate(all="ignore"):
         found = float(outward.total(np, x.lower)[0])
     assert found == np.inf or np.isnan(found) or Fraction(found) >= sum((Fraction(v) for v in x.lower[0].tolist()), Fraction(0))
 
 
 def test_maximum() -> None:
-    x = Interval(np.array([[0.0, 1.0, -1.0]]), np.array([[0.5, 2.0, 3.0]]))
+    x = OutwardInterval(np.array([[0.0, 1.0, -1.0]]), np.array([[0.5, 2.0, 3.0]]))
     found = outward.maximum(np, x, np.array([[0, 1], [2, -1], [0, 2]]))
     assert found.lower.tolist() == [[1.0, -1.0, 0.0]]
     assert found.upper.tolist() == [[2.0, 3.0, 3.0]]

@@ -20,7 +20,7 @@ from qspec.ir.real import All, And, Apply, Function, Input, Matrix, Maximum, Or,
 from qspec.problem import GridProblem, RealProblem
 from qspec.solver import Limits, Reason
 from qspec.testing.behaviour import REAL_CHECKS
-from qspec.theories.nested_terms import Call, Comparison, Junction, Nested, Sum, Tree, Variable, nest
+from qspec.theories.nested_terms import BoundedReal, Call, Junction, Nested, SumComparison, Tree, WeightedSum, nest
 from qspec_solvers.dreal import COMMAND_VARIABLE, DReal, translated
 from qspec_solvers.process import End, Finished
 from tests.soundness.random_real_queries import random_point, random_real_query
@@ -50,7 +50,7 @@ def ranges(nested: Nested, point: Mapping[str, list[Fraction]]) -> list[Enclosur
     """Return enclosures of all atoms at a point; enclosed numbers are what they are enclosed in."""
     found: list[Enclosure] = []
     for atom in nested.atoms:
-        if isinstance(atom, Variable):
+        if isinstance(atom, BoundedReal):
             low, high = Fraction(atom.lower), Fraction(atom.upper)
             if atom.input is not None:
                 x = point[atom.input][atom.index]
@@ -62,7 +62,7 @@ def ranges(nested: Nested, point: Mapping[str, list[Fraction]]) -> list[Enclosur
     return found
 
 
-def total(given: Sum, atoms: list[Enclosure]) -> Enclosure:
+def total(given: WeightedSum, atoms: list[Enclosure]) -> Enclosure:
     low = high = Fraction(given.constant)
     for c, a in given.terms:
         ends = sorted((Fraction(c) * atoms[a].lower, Fraction(c) * atoms[a].upper))
@@ -83,7 +83,7 @@ def possible(tree: Tree, atoms: list[Enclosure]) -> bool:
     match tree:
         case bool():
             return tree
-        case Comparison(s, strict):
+        case SumComparison(s, strict):
             high = total(s, atoms).upper
             return high > 0 if strict else high >= 0
         case Junction(operator, children):
@@ -96,7 +96,9 @@ def test_the_nested_form_has_every_solution(seed: int) -> None:
     query = random_real_query(rng)
     nested = nest(query)
     numbers = [
-        x for a in nested.atoms for x in ((a.lower, a.upper) if isinstance(a, Variable) else [c for s in a.arguments for c, _ in s.terms])
+        x
+        for a in nested.atoms
+        for x in ((a.lower, a.upper) if isinstance(a, BoundedReal) else [c for s in a.arguments for c, _ in s.terms])
     ]
     assert all(isinstance(x, float) and math.isfinite(x) for x in numbers)
     for _ in range(10):
@@ -113,14 +115,14 @@ def test_sums_of_sums_are_added_exactly_and_other_numbers_are_enclosed() -> None
         RealAffine(((Matrix(exact([[3, 0], [0, 1], [1, 0]])), 1),), exact([0, 0, 0])),
     )
     nested = nest(Query(nodes, All(2)))
-    first, second, *others = (a for a in nested.atoms if isinstance(a, Variable))
-    assert first == Variable(-1.0, math.nextafter(1 / 3, 1), "x", 0)
+    first, second, *others = (a for a in nested.atoms if isinstance(a, BoundedReal))
+    assert first == BoundedReal(-1.0, math.nextafter(1 / 3, 1), "x", 0)
     assert Fraction(first.upper) >= third
     enclosed = [second, *others]
     assert all(v.input is None and v.upper == math.nextafter(v.lower, 1) for v in enclosed)
     assert len({v.index for v in enclosed}) == len(enclosed) == 2, "numbers between the same doubles are different variables"
     assert isinstance(nested.goal, Junction)
-    assert nested.goal.children[0] == Comparison(Sum(0.0, ((1.0, 0),)), False)
+    assert nested.goal.children[0] == SumComparison(WeightedSum(0.0, ((1.0, 0),)), False)
 
 
 @pytest.mark.usefixtures("fake")

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qspec.arithmetic.integers import IntArray
-from qspec.attack.flat_inputs import Box
+from qspec.attack.flat_inputs import FlatBox
 from qspec.engines.enumerate import enumerate as module
 from qspec.engines.enumerate.blocks import blocks
 from qspec.engines.enumerate.enumerate import Enumeration, enumerate_query
-from qspec.engines.enumerate.scan import Sweep
+from qspec.engines.enumerate.scan import Scan
 from qspec.errors import SoundnessError, UnsupportedError
 from qspec.ir.integer import FALSE, TRUE, All, Any, Formula, Query
 from qspec.ir.integer_builder import Builder
@@ -31,7 +31,7 @@ def assert_exact(query: Query, result: Enumeration) -> None:
     """Compare with the solutions that the reference finds."""
     expected = solutions(query)
     assert result.complete
-    assert result.total == result.checked == Box.of(query).points
+    assert result.total == result.checked == FlatBox.of(query).points
     assert result.violations == len(expected)
     assert (result.first is None) == (len(expected) == 0)
     if result.first is not None:
@@ -82,7 +82,7 @@ def test_one_wide_element_is_divided() -> None:
 @given(st.lists(st.tuples(st.integers(-9, 9), st.integers(0, 12)), max_size=4), st.sampled_from([64, 100, 1000]))
 def test_blocks_cover_a_box_in_order(elements: list[tuple[int, int]], rows: int) -> None:
     lower, upper = np.array([lo for lo, _ in elements], dtype=np.int64), np.array([lo + w for lo, w in elements], dtype=np.int64)
-    box = Box(("x",), (len(elements),), lower, upper)
+    box = FlatBox(("x",), (len(elements),), lower, upper)
     cut = blocks(box, rows)
     assert box.points <= rows or 2 * cut.used > rows
     seen = [cut.point(k, np.arange(cut.used)) for k in range(cut.count)]
@@ -93,7 +93,7 @@ def test_blocks_cover_a_box_in_order(elements: list[tuple[int, int]], rows: int)
 
 
 def test_boxes_of_any_size_are_numbered() -> None:
-    box = Box(("x",), (3,), np.array([0, -(2**90), 5], dtype=object), np.array([2**70, 2**90, 6], dtype=object))
+    box = FlatBox(("x",), (3,), np.array([0, -(2**90), 5], dtype=object), np.array([2**70, 2**90, 6], dtype=object))
     assert box.points == (2**70 + 1) * (2**91 + 1) * 2
     point = box.listed(12345678901234567890123, 2)[1]
     assert box.number(point) == 12345678901234567890124
@@ -110,16 +110,16 @@ def test_out_of_time_it_says_how_far_it_came(listed: int, monkeypatch: pytest.Mo
     query = half_plane(20, 1, 5)
     monkeypatch.setattr(module, "LISTED", module.LISTED)
     if listed > module.LISTED:
-        monkeypatch.setattr(Sweep, "prepare", classmethod(refuse))
+        monkeypatch.setattr(Scan, "prepare", classmethod(refuse))
     result = enumerate_query(query, looks(0))
     assert not result.complete
     assert 0 < result.checked < result.total == 2**20
-    box = Box.of(query)
+    box = FlatBox.of(query)
     values = evaluate(query.program, box.split(box.listed(0, result.checked)))
     assert result.violations == int(holds(query.goal, values).sum()) > 0
 
 
-def refuse(*_: object) -> Sweep:
+def refuse(*_: object) -> Scan:
     raise UnsupportedError("not on this device")
 
 
@@ -136,25 +136,25 @@ def test_integers_beyond_64_bits_are_enumerated_in_numpy(monkeypatch: pytest.Mon
 
 
 def test_a_device_that_miscounts_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    count = Sweep.count
+    count = Scan.count
 
-    def generous(self: Sweep, begin: int, end: int, rows: IntArray | None = None) -> tuple[int, IntArray | None]:
+    def generous(self: Scan, begin: int, end: int, rows: IntArray | None = None) -> tuple[int, IntArray | None]:
         number, first = count(self, begin, end, rows)
         return number + 1, first
 
-    monkeypatch.setattr(Sweep, "count", generous)
+    monkeypatch.setattr(Scan, "count", generous)
     with pytest.raises(SoundnessError, match="disagree"):
         enumerate_query(half_plane(14, 1, 5))
 
 
 def test_a_first_solution_that_does_not_replay_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    count = Sweep.count
+    count = Scan.count
 
-    def confused(self: Sweep, begin: int, end: int, rows: IntArray | None = None) -> tuple[int, IntArray | None]:
+    def confused(self: Scan, begin: int, end: int, rows: IntArray | None = None) -> tuple[int, IntArray | None]:
         number, _ = count(self, begin, end, rows)
         return number, self.blocks.box.lower
 
-    monkeypatch.setattr(Sweep, "count", confused)
+    monkeypatch.setattr(Scan, "count", confused)
     with pytest.raises(SoundnessError, match="none by the reference"):
         enumerate_query(half_plane(14, 1, 5))
 

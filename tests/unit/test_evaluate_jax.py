@@ -20,7 +20,7 @@ from qspec.evaluate import jax as evaluator
 from qspec.evaluate.choose_kernels import make_plan
 from qspec.evaluate.jax import compile_program, trace
 from qspec.evaluate.jax_kernels import _convolve_by_taps
-from qspec.evaluate.kernels import Convolve, Counted, Gather, Kernel, MatMul, Read, Rescaled, Scale, Scatter
+from qspec.evaluate.kernels import Convolve, Counted, GatherKernel, InputKernel, Kernel, MatMul, Rescaled, Scale, Scatter
 from qspec.ir import linear
 from qspec.ir.integer import Input, Program, with_arguments
 from qspec.ir.integer_builder import Builder
@@ -108,7 +108,7 @@ def test_rescaling_beyond_64_bits_becomes_thresholds() -> None:
     big = np.array([2**80 + 1, 3**50, 2**62], dtype=object)
     low, high = np.array([-40, -7, 0]), np.array([50, 7, 3])
     nodes = [b.rescale(x, big, big * 2**14 + 1, r, offset=-(big // 3), lower=low, upper=high) for r in Rounding]
-    assert all(isinstance(k, Counted | Read) for k in kernels(b.program, *nodes))
+    assert all(isinstance(k, Counted | InputKernel) for k in kernels(b.program, *nodes))
     rng = np.random.default_rng(0)
     ties = np.arange(-130, 130)[:, None] * 2**13 + 2**14 // 3 + rng.integers(-2, 3, (260, 3))
     assert_equal(b.program, {"x": np.concatenate([ties, rng.integers(-(2**21), 2**21, (300, 3))])})
@@ -225,11 +225,11 @@ def test_lists_of_entries() -> None:
     filled = linear.to_sparse(Dense(rng.integers(1, 5, (30, n))))
     maps: list[tuple[LinearMap, type[Kernel]]] = [
         (linear.diagonal(rng.integers(1, 9, n)), Scale),
-        (linear.selection(rng.integers(-1, n, 70), n), Gather),
-        (linear.row_sums(10, 4), Gather),
+        (linear.selection(rng.integers(-1, n, 70), n), GatherKernel),
+        (linear.row_sums(10, 4), GatherKernel),
         (ragged, Scatter),
         (filled, MatMul),
-        (linear.selection(np.full(5, -1), n), Gather),
+        (linear.selection(np.full(5, -1), n), GatherKernel),
     ]
     b = Builder()
     x = b.input("x", np.full(n, -100), np.full(n, 100))

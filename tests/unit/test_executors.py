@@ -23,7 +23,7 @@ from tests.unit.test_many import MISSED, NETWORK, VALUES, truth
 FEW = VALUES[:9]
 """Five are reached; `test_many.py` asks about all."""
 
-Fate = Callable[[hired.Order, int], BaseException | None]
+Fate = Callable[[hired.WorkOrder, int], BaseException | None]
 """What becomes of an order that is given for the nth time; None: it is carried out."""
 
 
@@ -36,7 +36,7 @@ class Fated(Executor):
 
     def __init__(self, fate: Fate) -> None:
         self._fate = fate
-        self.given: list[hired.Order] = []
+        self.given: list[hired.WorkOrder] = []
         self._seen: Counter[int] = Counter()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -82,7 +82,7 @@ def test_threads_say_what_processes_say_and_a_store_resumes(honest: Honest, tmp_
 def test_the_job_travels_only_to_those_who_do_not_know_it(honest: Honest) -> None:
     """The worker that is asked for the fourth time is a new one."""
 
-    def fate(order: hired.Order, n: int) -> None:
+    def fate(order: hired.WorkOrder, n: int) -> None:
         if order.task.index == 3 and order.job is None:
             hired._workers.clear()
 
@@ -163,7 +163,7 @@ def test_an_executor_that_refuses_a_query_takes_no_more(honest: Honest) -> None:
 
 
 def test_other_versions_are_refused(honest: Honest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hired.Order.__init__, "__defaults__", (None, "0.0"))
+    monkeypatch.setattr(hired.WorkOrder.__init__, "__defaults__", (None, "0.0"))
     (found,) = ask(Fated(lambda order, n: None), honest, [7])
     assert "another version" in str(found.error)
     assert honest.asked == 0

@@ -15,7 +15,7 @@ from qspec.attack import falsify as module
 from qspec.attack.aims import FREE, disjunctions
 from qspec.attack.compiled import Attack
 from qspec.attack.falsify import falsify
-from qspec.attack.flat_inputs import Box
+from qspec.attack.flat_inputs import FlatBox
 from qspec.attack.gradient import ascend, judged, start
 from qspec.attack.greedy import draw
 from qspec.attack.margin import score, truth
@@ -81,7 +81,7 @@ def test_attacks_on_the_device_beat_sampling() -> None:
     attacked, sampled, found = 0, 0, []
     for seed in range(16):
         query = network(seed, lead=2)
-        box, rng = Box.of(query), np.random.default_rng(0)
+        box, rng = FlatBox.of(query), np.random.default_rng(0)
         sampled += bool(np.any(holds(query.goal, evaluate(query.program, box.split(draw(box, rng, 500))))))
         point = Attack.prepare(query, bound(query.program)).run(np.random.default_rng(seed), NEVER, restarts=16, rounds=1)
         if point is not None:
@@ -94,7 +94,7 @@ def test_attacks_on_the_device_beat_sampling() -> None:
 def test_gradients_lead_further_than_chance() -> None:
     query = network(5, lead=100)
     attack, rng = Attack.prepare(query, bound(query.program)), np.random.default_rng(0)
-    points = draw(Box.of(query), rng, 400).astype(np.int32)
+    points = draw(FlatBox.of(query), rng, 400).astype(np.int32)
     with device.wide():
         sample = start(points, np.full((400, 1), FREE, np.int32))
         chance = np.asarray(judged(attack.target, attack.arrays, sample.points, sample.aims)[0])
@@ -102,8 +102,8 @@ def test_gradients_lead_further_than_chance() -> None:
         climb = ascend(attack.target, attack.arrays, climb, device.number(16), device.number(16))
     assert not bool(climb.found)
     assert float(np.max(climb.best_score)) > chance.max()
-    assert np.all(np.asarray(climb.best) >= Box.of(query).lower)
-    assert np.all(np.asarray(climb.best) <= Box.of(query).upper)
+    assert np.all(np.asarray(climb.best) >= FlatBox.of(query).lower)
+    assert np.all(np.asarray(climb.best) <= FlatBox.of(query).upper)
 
 
 def test_equal_seeds_give_equal_answers() -> None:
@@ -125,7 +125,7 @@ def test_the_device_attacks_every_kind_of_node(seed: int) -> None:
     rng = np.random.default_rng(seed)
     query = random_query(rng, max_points=5000, max_nodes=4)
     found = Attack.prepare(query, bound(query.program)).run(rng, NEVER, restarts=16, rounds=1)
-    assert found is None or satisfies(query, Box.of(query).split(found))
+    assert found is None or satisfies(query, FlatBox.of(query).split(found))
     assert found is not None or len(solutions(query)) <= 3
 
 
@@ -164,7 +164,7 @@ def test_integers_beyond_64_bits_are_searched_in_numpy() -> None:
 
 
 def test_a_point_that_does_not_replay_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def liar(_query: Query, _box: Box, points: IntArray) -> IntArray:
+    def liar(_query: Query, _box: FlatBox, points: IntArray) -> IntArray:
         return points[0]
 
     monkeypatch.setattr(module, "first_solution", liar)
@@ -258,7 +258,7 @@ def test_what_is_behind_the_frontier_is_all_that_is_relaxed() -> None:
     known = bound(query.program)
     frontier, tail = cut(query.program, nodes, known)
     assert frontier == (3,)
-    points = draw(Box.of(query), np.random.default_rng(0), 100)
+    points = draw(FlatBox.of(query), np.random.default_rng(0), 100)
     values = evaluate(query.program, {"x": points})
     plan, parameters = relax(tail, nodes, known)
     with device.wide():

@@ -17,7 +17,7 @@ from qspec.attack import falsify as module
 from qspec.attack.aims import FREE
 from qspec.attack.descents import descents
 from qspec.attack.falsify import falsify, turns
-from qspec.attack.flat_inputs import Box
+from qspec.attack.flat_inputs import FlatBox
 from qspec.attack.hunt import Hunt
 from qspec.attack.linear_floats import in_floats
 from qspec.attack.means import Scene
@@ -87,7 +87,7 @@ def hunted(query: Query, looks: int) -> bool:
 
 def sampled(query: Query, count: int) -> int:
     """Return how many of so many random points are solutions."""
-    box, rng = Box.of(query), np.random.default_rng(1)
+    box, rng = FlatBox.of(query), np.random.default_rng(1)
     points = rng.integers(box.lower, box.upper + 1, (count, box.size))
     return int(np.count_nonzero(holds(query.goal, evaluate(query.program, box.split(points)))))
 
@@ -97,7 +97,7 @@ def sampled(query: Query, count: int) -> int:
 def test_floats_see_what_the_reference_sees(seed: int) -> None:
     rng = np.random.default_rng(seed)
     query = random_query(rng, max_points=5000)
-    box = Box.of(query)
+    box = FlatBox.of(query)
     smooth = Smooth.of(query, bound(query.program), box)
     points = box.listed(0, min(200, box.points))
     expected = np.broadcast_to(holds(query.goal, evaluate(query.program, box.split(points))), (len(points),))
@@ -142,8 +142,8 @@ def test_rounding_in_floats() -> None:
 
 def test_slopes_lead_where_outputs_are_clipped() -> None:
     query = saturated(0)
-    smooth = Smooth.of(query, bound(query.program), Box.of(query))
-    points = Box.of(query).lower[None].astype(np.float32)
+    smooth = Smooth.of(query, bound(query.program), FlatBox.of(query))
+    points = FlatBox.of(query).lower[None].astype(np.float32)
     outputs = evaluate(query.program, {"x": points.astype(np.int64)})[6]
     clipped = int(np.argmin(outputs))
     assert outputs[0, clipped] == -32
@@ -156,7 +156,7 @@ def test_slopes_lead_where_outputs_are_clipped() -> None:
 def test_a_hidden_layer_is_no_last_step_though_exact_sums_follow(seed: int) -> None:
     """Where the last sums are not rounded, the score is that of the goal itself: the rectifiers before them count."""
     query = unfair(seed, 0)
-    box = Box.of(query)
+    box = FlatBox.of(query)
     smooth = Smooth.of(query, bound(query.program), box)
     points = np.random.default_rng(seed).integers(box.lower, box.upper + 1, (400, box.size))
     values = evaluate(query.program, box.split(points))
@@ -197,11 +197,11 @@ def impossible() -> Query:
 def test_a_prover_is_left_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now, asked = [0.0], list[float]()
 
-    def simply(_search: module.Search, work: float = np.inf, seconds: float = np.inf) -> None:
+    def simply(_search: module.Falsification, work: float = np.inf, seconds: float = np.inf) -> None:
         asked.append(min(work, seconds))
         now[0] += min(seconds, 1.0)
 
-    monkeypatch.setattr(module.Search, "simply", simply)
+    monkeypatch.setattr(module.Falsification, "simply", simply)
     turn = turns(impossible(), Deadline(1e9, lambda: now[0]), seed=0)
     assert [turn() for _ in range(5)] == [None] * 5
     assert asked == [module.FIRST_WORK]  # the first turn took a second, and the prover none yet
@@ -257,7 +257,7 @@ def test_searches_straight_through_roundings_reach_a_corner_that_chance_does_not
     y = b.affine([(Dense(rng.integers(-9, 10, (1, 20))), h)])
     best = sorted(int(v) for v in evaluate(b.program, {"x": np.sign(weights) * 4})[y][:, 0])[-1]
     query = ask(b, All(b.affine([(Dense(np.ones((1, 1), dtype=np.int64)), y)], -best)))
-    box = Box.of(query)
+    box = FlatBox.of(query)
     stream = descents(Scene(Smooth.of(query, bound(query.program), box), box, 1, np.random.default_rng(0)))
     found = next(points for points in (next(stream) for _ in range(400)) if points is not None)
     assert any(satisfies(query, box.split(p.astype(np.int64))) for p in found)

@@ -13,15 +13,15 @@ import pytest
 
 import qspec as qs
 from qspec import deadline as module
-from qspec.attack.falsify import Search
-from qspec.attack.flat_inputs import Box
+from qspec.attack.falsify import Falsification
+from qspec.attack.flat_inputs import FlatBox
 from qspec.attack.greedy import first_solution
 from qspec.bounds import interval, tighten
 from qspec.bounds.breakpoints import points, points_bytes
 from qspec.compile.query import compile_property
 from qspec.compile.real_query import compile_real
 from qspec.deadline import LIBRARY, MEBIBYTE, Deadline, OutOfMemory, OutOfTime, compiled
-from qspec.engines.boxes.class_query import Question
+from qspec.engines.boxes.class_query import ClassQuery
 from qspec.engines.boxes.search import search as boxes
 from qspec.engines.difference import largest as difference
 from qspec.engines.difference.aligned_layers import pair_bytes
@@ -29,7 +29,7 @@ from qspec.engines.difference.dual import NUMBERS, row_bytes
 from qspec.engines.difference.root import SIDES, root
 from qspec.engines.dual.batching import Runner
 from qspec.engines.dual.branch_and_bound import _Search, prove
-from qspec.engines.dual.options import Options
+from qspec.engines.dual.options import SearchOptions
 from qspec.engines.dual.root_bounds import first_bounds, root_domain
 from qspec.engines.enumerate.enumerate import enumerate_query
 from qspec.face import RealNetwork
@@ -91,7 +91,7 @@ def test_lists_of_assignments_are_as_long_as_there_is_room(monkeypatch: pytest.M
 
 def test_points_are_judged_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     query = question()
-    box = Box.of(query)
+    box = FlatBox.of(query)
     listed = box.listed(0, 3000)
     whole = first_solution(query, box, listed)
     monkeypatch.setattr(reference, "CELLS", 10 * reference.row_bytes(query.program) // 8)
@@ -140,14 +140,14 @@ def test_the_engine_takes_smaller_batches_and_then_none() -> None:
     query = question()
     known = first_bounds(query)
     assert known is not None
-    search = _Search(query, known, room(1 << 20), Options(), None)
+    search = _Search(query, known, room(1 << 20), SearchOptions(), None)
     search.run()
     assert 1 <= search.most < (1 << 20) / (16 * search.layout.total)
-    fresh = _Search(query, known, Deadline(), Options(), None)
+    fresh = _Search(query, known, Deadline(), SearchOptions(), None)
     root = root_domain(query, known, fresh.view, fresh.layout, fresh.proof, Deadline())
     assert root is not None
-    needed = Runner(fresh.view, query.program, root, Options()).bytes
-    assert Runner(fresh.view, query.program, root, Options(), room(7.5 * needed)).size == 7
+    needed = Runner(fresh.view, query.program, root, SearchOptions()).bytes
+    assert Runner(fresh.view, query.program, root, SearchOptions(), room(7.5 * needed)).size == 7
     with pytest.raises(OutOfMemory):
         prove(query, room(64))
 
@@ -164,7 +164,7 @@ def test_boxes_of_inputs_end_where_memory_does() -> None:
     """Without room for JAX, boxes are not even begun; without room for the halves of a batch they end, and say so."""
     query = question()
     lower, upper = np.array([[44, 24, 8, 0]]), np.array([[56, 36, 20, 8]])
-    ended = list(boxes(Question(query), lower, upper, seconds=None, confirm=no, rng=np.random.default_rng(0), deadline=room(1000)))
+    ended = list(boxes(ClassQuery(query), lower, upper, seconds=None, confirm=no, rng=np.random.default_rng(0), deadline=room(1000)))
     assert [(s.full, decided, len(s.open)) for s, decided in ended] == [(True, False, 1)]
 
 
@@ -175,9 +175,9 @@ def no(place: int, point: object) -> object:
 def test_compiled_searches_are_left_out_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qspec.attack.compiled.Attack.prepare", no)
     monkeypatch.setattr("qspec.attack.falsify.COMPILED_WORK", 1)
-    assert Search(question(), 0, room(1000)).compiled() is None
+    assert Falsification(question(), 0, room(1000)).compiled() is None
     with pytest.raises(AssertionError):
-        Search(question(), 0, room(1 << 40)).compiled()
+        Falsification(question(), 0, room(1 << 40)).compiled()
 
 
 @pytest.mark.parametrize("solver", ["bounds", "z3", "highs", "enumerate"])
@@ -208,7 +208,7 @@ def compared() -> tuple[qs.Network, RealNetwork]:
 
 
 def test_bounds_of_a_difference_are_taken_in_blocks_and_then_not_at_all() -> None:
-    both = difference.Question.of(*compared(), None, None, None).pair
+    both = difference.ErrorQuestion.of(*compared(), None, None, None).pair
     low, high = (np.full(6, v, dtype=np.float64) for v in (-16, 15))
     whole = root(both, low, high)
     blocks = root(both, low, high, deadline=room(3 * SIDES * (row_bytes(whole[:2], 6) + 8 * NUMBERS * 12)))
@@ -219,7 +219,7 @@ def test_bounds_of_a_difference_are_taken_in_blocks_and_then_not_at_all() -> Non
 
 def test_the_largest_error_is_as_far_as_memory_went() -> None:
     """The end that is attained and the end that is proved are kept; there is nothing to keep before the first bounds."""
-    question, held = difference.Question.of(*compared(), None, None, None), [0]
+    question, held = difference.ErrorQuestion.of(*compared(), None, None, None), [0]
     intervals = difference.narrow(question, 0, Deadline(most=1 << 30, held=lambda: held[-1]))
     first = next(intervals)
     held.append(1 << 40)

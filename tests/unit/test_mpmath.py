@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from qspec.engines import outward
-from qspec.engines.delta.relax import Lines, lines
+from qspec.engines.delta.relax import LinePair, lines
 from qspec.evaluate.device import wide
 from qspec.ir.enclosure import at
 from qspec.ir.real import Function
@@ -140,7 +140,7 @@ def test_lines_are_on_their_side(library: str, function: Function, a: np.ndarray
                 _between(found, k, mp.mpf(exact.numerator) / exact.denominator, function)
 
 
-def _between(found: Lines, k: int, x: Any, function: Function) -> None:
+def _between(found: LinePair, k: int, x: Any, function: Function) -> None:
     """Check `below x + under <= f(x) <= above x + over`; an intercept that is no finite number says nothing."""
     below, under, above, over = (mp.mpf(float(v[0, k])) for v in found)
     y = value(function, x)

@@ -36,18 +36,18 @@ from qspec.ir.integer_builder import Builder
 from qspec.ir.linear import Convolution, Dense, Sparse
 from qspec.ir.staircase import Rescale, Steps
 from qspec.passes import ALL_PASSES, DEFAULT_PASSES, Pass, Pipeline
-from qspec.passes.absorb_box import Box
+from qspec.passes.absorb_box import AbsorbBox
 from qspec.passes.affine_elements import NARROW, lines
 from qspec.passes.base import Reduced, rewritten
-from qspec.passes.common_nodes import Share
-from qspec.passes.cone_of_influence import Cone
-from qspec.passes.decide_goal import Decide
+from qspec.passes.common_nodes import CommonNodes
+from qspec.passes.cone_of_influence import ConeOfInfluence
+from qspec.passes.decide_goal import DecideGoal
 from qspec.passes.elements import Elementwise, value
-from qspec.passes.fold_affine import Fold
-from qspec.passes.fuse_clamps import Fuse
-from qspec.passes.shift_inputs import Offset
+from qspec.passes.fold_affine import FoldAffine
+from qspec.passes.fuse_clamps import FuseClamps
+from qspec.passes.shift_inputs import ShiftInputs
 from qspec.passes.split import Split
-from qspec.passes.stable_neurons import Stairs
+from qspec.passes.stable_neurons import StableNeurons
 from qspec.passes.trim_unreached import trimmed
 
 
@@ -117,7 +117,7 @@ def zeros(size: int) -> IntArray:
 def test_box_rounds_a_bound_to_the_grid_inwards(factor: int, bias: int, expected: tuple[int, int]) -> None:
     builder = Builder()
     goal = All(builder.scale(builder.input("x", [-20], [20]), factor, bias))
-    query = one(Box(), asked(builder, goal))
+    query = one(AbsorbBox(), asked(builder, goal))
     assert bounds_of(query) == [expected]
     assert query.goal == TRUE
 
@@ -129,7 +129,7 @@ def test_box_absorbs_a_ball_around_an_image_and_leaves_the_rest_of_the_goal() ->
     distance = builder.difference(x, builder.constant(image))
     near = [All(builder.scale(distance, sign, 4)) for sign in (1, -1)]
     total = Any(builder.affine([(linear.row_sums(1, 784), x)], -100))
-    query = one(Box(), asked(builder, And((near[0], And((total, near[1]))))))
+    query = one(AbsorbBox(), asked(builder, And((near[0], And((total, near[1]))))))
     assert bounds_of(query) == [(max(0, p - 4), min(255, p + 4)) for p in image.tolist()]
     assert query.goal == total
 
@@ -140,7 +140,7 @@ def test_box_absorbs_only_the_rows_about_one_element() -> None:
     y = builder.steps(x, 0, [4])
     on_x = Dense(np.array([[2, 0], [1, 1], [0, 0], [1, -1], [0, 0]]))
     on_y = Dense(np.array([[0, 0], [0, 0], [0, 0], [-1, 1], [1, 0]]))
-    query = one(Box(), asked(builder, All(builder.affine([(on_x, x), (on_y, y)], [-5, -7, 0, 3, -1]))))
+    query = one(AbsorbBox(), asked(builder, All(builder.affine([(on_x, x), (on_y, y)], [-5, -7, 0, 3, -1]))))
     assert bounds_of(query) == [(3, 9), (0, 9)]
     assert goal_size(query) == 3
 
@@ -149,32 +149,32 @@ def test_box_sees_that_terms_cancel() -> None:
     builder = Builder()
     x = builder.input("x", [0, 0], [9, 9])
     rest = builder.affine([(Dense(np.array([[1, 1]])), x), (Dense(np.array([[0, -1]])), x)], -4)
-    assert bounds_of(one(Box(), asked(builder, All(rest)))) == [(4, 9), (0, 9)]
+    assert bounds_of(one(AbsorbBox(), asked(builder, All(rest)))) == [(4, 9), (0, 9)]
 
 
 def test_box_takes_an_any_of_one_element_and_leaves_one_of_two_and_a_disjunction() -> None:
     builder = Builder()
     x = builder.input("x", [0, 0], [9, 9])
     single, both = builder.affine([(linear.selection([0], 2), x)], -4), builder.scale(x, 1, -4)
-    assert bounds_of(one(Box(), asked(builder, Any(single)))) == [(4, 9), (0, 9)]
+    assert bounds_of(one(AbsorbBox(), asked(builder, Any(single)))) == [(4, 9), (0, 9)]
     for goal in (Any(both), Or((All(single), All(both)))):
         query = asked(builder, goal)
-        assert one(Box(), query) is query
+        assert one(AbsorbBox(), query) is query
 
 
 @pytest.mark.parametrize("bias", [-10, -100])
 def test_box_finds_that_no_value_is_left(bias: int) -> None:
     builder = Builder()
     beyond = builder.scale(builder.input("x", [0], [9]), 1, bias)
-    assert one(Box(), asked(builder, And((All(beyond), Any(0))))).goal == FALSE
+    assert one(AbsorbBox(), asked(builder, And((All(beyond), Any(0))))).goal == FALSE
 
 
 def test_box_settles_constant_rows() -> None:
     builder = Builder()
     builder.input("x", [0], [9])
     good, bad = builder.constant([0, 5]), builder.constant([0, -1])
-    assert one(Box(), asked(builder, All(good))).goal == TRUE
-    assert one(Box(), asked(builder, All(bad))).goal == FALSE
+    assert one(AbsorbBox(), asked(builder, All(good))).goal == TRUE
+    assert one(AbsorbBox(), asked(builder, All(bad))).goal == FALSE
 
 
 # -------------------------------------------------------------------------------------------------------------------------------- offset
@@ -183,7 +183,7 @@ def test_box_settles_constant_rows() -> None:
 def test_offset_gives_a_pixel_that_moves_by_one_two_bits() -> None:
     builder = Builder()
     x = builder.input("x", [99, 7, 255], [101, 7, 255])
-    (part,) = Offset().apply(asked(builder, Any(x)))
+    (part,) = ShiftInputs().apply(asked(builder, Any(x)))
     assert bounds_of(part.query) == [(0, 2)]
     assert part.lift({"x": np.array([2])})["x"].tolist() == [101, 7, 255]
     assert part.lift({"x": np.array([[0], [1]])})["x"].tolist() == [[99, 7, 255], [100, 7, 255]]
@@ -192,7 +192,7 @@ def test_offset_gives_a_pixel_that_moves_by_one_two_bits() -> None:
 def test_offset_makes_an_input_without_freedom_a_constant() -> None:
     builder = Builder()
     x = builder.input("x", [5, -5], [5, -5])
-    (part,) = Offset().apply(asked(builder, Any(x)))
+    (part,) = ShiftInputs().apply(asked(builder, Any(x)))
     assert not part.query.inputs
     assert part.lift({})["x"].tolist() == [5, -5]
 
@@ -207,7 +207,7 @@ def test_fold_dissolves_scaling_selection_and_concatenation() -> None:
     right = builder.select(x, [2, 1])
     both = builder.affine([(linear.placement([0, 1], 4), left), (linear.placement([2, 3], 4), right)])
     last = builder.affine([(Dense(np.arange(12).reshape(3, 4)), both)], 100)
-    query = one(Cone(), one(Fold(), asked(builder, Any(last))))
+    query = one(ConeOfInfluence(), one(FoldAffine(), asked(builder, Any(last))))
     assert kinds(query) == ["Input", "Affine"]
     assert matrix(affine(query, 1)) == [[5, 3, 2, 0], [25, 7, 6, 20], [45, 11, 10, 40]]
     assert affine(query, 1).bias.tolist() == [102, 114, 126]
@@ -218,7 +218,7 @@ def test_fold_does_not_multiply_out_what_would_grow() -> None:
     x = builder.input("x", zeros(30), zeros(30) + 9)
     narrow = builder.affine([(Dense(np.ones((2, 30))), x)])
     query = asked(builder, Any(builder.affine([(Dense(np.ones((30, 2))), narrow)])))
-    assert one(Fold(), query) is query
+    assert one(FoldAffine(), query) is query
 
 
 def test_fold_takes_in_a_node_that_others_read_only_where_nothing_grows() -> None:
@@ -226,15 +226,15 @@ def test_fold_takes_in_a_node_that_others_read_only_where_nothing_grows() -> Non
     y = builder.affine([(Dense(np.ones((9, 9))), builder.input("x", zeros(9), zeros(9) + 9))])
     picked = builder.select(y, [0, 1])
     query = asked(builder, And((Any(y), Any(picked))))
-    assert one(Fold(), query) is query
-    assert kinds(one(Cone(), one(Fold(), asked(builder, Any(picked))))) == ["Input", "Affine"]
+    assert one(FoldAffine(), query) is query
+    assert kinds(one(ConeOfInfluence(), one(FoldAffine(), asked(builder, Any(picked))))) == ["Input", "Affine"]
 
 
 def test_fold_does_not_fill_a_nearly_empty_matrix() -> None:
     builder = Builder()
     y = builder.affine([(Dense(np.ones((2, 2))), builder.input("x", zeros(2), zeros(2) + 9))])
     spread = builder.affine([(linear.placement([0, 99], 100), y)])
-    ((m, _),) = affine(one(Fold(), asked(builder, Any(spread))), 2).terms
+    ((m, _),) = affine(one(FoldAffine(), asked(builder, Any(spread))), 2).terms
     assert isinstance(m, Sparse)
 
 
@@ -242,7 +242,7 @@ def test_fold_never_writes_out_a_convolution() -> None:
     builder = Builder()
     image = builder.scale(builder.input("x", zeros(36), zeros(36) + 9), 2, 1)
     y = builder.affine([(Convolution(np.ones((2, 2, 1, 3)), (6, 6, 1)), image)], np.arange(75))
-    query = one(Fold(), asked(builder, Any(builder.affine([(linear.row_sums(1, 75), y)]))))
+    query = one(FoldAffine(), asked(builder, Any(builder.affine([(linear.row_sums(1, 75), y)]))))
     assert [type(m) for n in query.program if isinstance(n, Affine) for m, _ in n.terms] == [Sparse, Convolution, Sparse]
 
 
@@ -250,7 +250,9 @@ def test_fold_dissolves_identities_and_constants_into_a_convolution() -> None:
     builder = Builder()
     same = builder.affine([(linear.identity(9), builder.input("x", zeros(9), zeros(9) + 9))])
     conv = Convolution(np.ones((2, 2, 1, 1)), (3, 3, 1))
-    query = one(Cone(), one(Fold(), asked(builder, Any(builder.affine([(conv, same), (conv, builder.constant(np.arange(9)))])))))
+    query = one(
+        ConeOfInfluence(), one(FoldAffine(), asked(builder, Any(builder.affine([(conv, same), (conv, builder.constant(np.arange(9)))]))))
+    )
     assert kinds(query) == ["Input", "Affine"]
     assert [type(m) for m, _ in affine(query, 1).terms] == [Convolution]
     assert affine(query, 1).bias.tolist() == [8, 12, 20, 24]
@@ -260,9 +262,9 @@ def test_fold_adds_up_terms_on_one_node_and_drops_those_that_cancel() -> None:
     builder = Builder()
     x = builder.input("x", [0, 0], [9, 9])
     twice = asked(builder, Any(builder.affine([(Dense(np.eye(2)), x), (linear.identity(2), x)])))
-    assert matrix(affine(one(Fold(), twice), 1)) == [[2, 0], [0, 2]]
+    assert matrix(affine(one(FoldAffine(), twice), 1)) == [[2, 0], [0, 2]]
     none = asked(builder, Any(builder.difference(x, x, 3)))
-    assert one(Cone(), one(Fold(), none)).inputs == {}
+    assert one(ConeOfInfluence(), one(FoldAffine(), none)).inputs == {}
 
 
 # --------------------------------------------------------------------------------------------------------------------------------- share
@@ -274,7 +276,7 @@ def test_share_computes_equal_layers_once() -> None:
     weights = np.array([[1, 2], [3, -4]])
     sums = [builder.affine([(Dense(w), x)], 5) for w in (weights, weights.copy(), weights + 1)]
     layers = [builder.rescale(n, 1, 4, Rounding.RND, lower=0) for n in sums]
-    query = one(Cone(), one(Share(), asked(builder, And(tuple(Any(n) for n in layers)))))
+    query = one(ConeOfInfluence(), one(CommonNodes(), asked(builder, And(tuple(Any(n) for n in layers)))))
     assert kinds(query) == ["Input", "Affine", "Affine", "Staircase", "Staircase"]
     assert query.goal == And((Any(3), Any(3), Any(4)))
 
@@ -306,9 +308,9 @@ ALIKE: list[tuple[Node, Node]] = [
 def test_share_merges_equal_nodes_and_no_others(first: Node, second: Node) -> None:
     source = Input("x", X * 0, X + 4)
     different = check(Query((source, first, second), And((Any(1), Any(2)))))
-    assert one(Share(), different) is different
+    assert one(CommonNodes(), different) is different
     for node in (first, second):
-        assert one(Share(), check(Query((source, node, replace(node)), And((Any(1), Any(2)))))).goal == And((Any(1), Any(1)))
+        assert one(CommonNodes(), check(Query((source, node, replace(node)), And((Any(1), Any(2)))))).goal == And((Any(1), Any(1)))
 
 
 # ---------------------------------------------------------------------------------------------------------------------------------- fuse
@@ -322,7 +324,7 @@ def test_fuse_makes_one_staircase_of_two(inner: tuple[int | None, int | None], o
     first = builder.rescale(x, 1, 4, Rounding.RND, lower=inner[0], upper=inner[1])
     second = builder.clamp(first, outer[0], outer[1])
     old = asked(builder, Any(second))
-    query = one(Fuse(), old)
+    query = one(FuseClamps(), old)
     points = np.arange(-50, 51)[:, None]
     new = staircase(query, second)
     assert new.argument == x
@@ -337,7 +339,7 @@ def test_fuse_leaves_a_staircase_that_is_read_elsewhere_or_not_clamped(case: str
     second = builder.rescale(first, 1, halves, Rounding.RND, offset=offset, lower=0, upper=7)
     other = builder.product(first, first) if case == "a node reads it" else first if case == "the goal reads it" else second
     query = asked(builder, And((Any(second), Any(other))))
-    assert one(Fuse(), query) is query
+    assert one(FuseClamps(), query) is query
 
 
 # -------------------------------------------------------------------------------------------------------------------------------- stairs
@@ -422,7 +424,7 @@ def test_trimming_keeps_the_values_on_the_interval(kind: str) -> None:
 def test_stairs_leaves_the_undecided_elements_in_a_smaller_node() -> None:
     builder = Builder()
     x = builder.input("x", [-900, -100, 0, -700, 600], [-100, 900, 15, 800, 900])
-    query = one(Stairs(), asked(builder, Any(builder.rescale(x, 1, 16, Rounding.TRN, lower=0, upper=31))))
+    query = one(StableNeurons(), asked(builder, Any(builder.rescale(x, 1, 16, Rounding.TRN, lower=0, upper=31))))
     steps = [n.steps for n in query.program if isinstance(n, Staircase)]
     assert [(s.offset.size, s.lower is None, s.upper is None) for s in steps if isinstance(s, Rescale)] == [(2, False, False)]
     assert affine(query, -1).bias.tolist() == [0, 0, 0, 0, 31]
@@ -431,7 +433,7 @@ def test_stairs_leaves_the_undecided_elements_in_a_smaller_node() -> None:
 def test_stairs_drops_a_clamp_that_cannot_bind() -> None:
     builder = Builder()
     x = builder.input("x", [-900, 100, 100], [100, 900, 400])
-    query = one(Stairs(), asked(builder, Any(builder.rescale(x, 1, 16, Rounding.TRN, lower=0, upper=31))))
+    query = one(StableNeurons(), asked(builder, Any(builder.rescale(x, 1, 16, Rounding.TRN, lower=0, upper=31))))
     steps = [n.steps for n in query.program if isinstance(n, Staircase)]
     assert [(s.lower is None, s.upper is None) for s in steps if isinstance(s, Rescale)] == [(True, True), (True, False), (False, True)]
 
@@ -439,7 +441,7 @@ def test_stairs_drops_a_clamp_that_cannot_bind() -> None:
 def test_stairs_makes_a_product_with_a_fixed_factor_affine() -> None:
     builder = Builder()
     left, right = builder.input("a", [3, 0, 1], [3, 5, 2]), builder.input("b", [0, -4, 1], [9, -4, 2])
-    query = one(Stairs(), asked(builder, Any(builder.product(left, right))))
+    query = one(StableNeurons(), asked(builder, Any(builder.product(left, right))))
     sum_of = {n for _, n in affine(query, -1).terms}
     assert {left, right} < sum_of
     assert [sizes(query.program)[k] for k, n in enumerate(query.program) if type(n).__name__ == "Product"] == [1]
@@ -449,7 +451,7 @@ def test_stairs_drops_members_of_a_maximum_that_others_dominate() -> None:
     builder = Builder()
     x = builder.input("x", [0, 5, 2, 9], [4, 8, 6, 9])
     groups = [[0, 1, -1], [0, 1, 2], [0, 2, 2], [0, 1, 3]]
-    query = one(Stairs(), asked(builder, Any(builder.maximum(x, groups))))
+    query = one(StableNeurons(), asked(builder, Any(builder.maximum(x, groups))))
     (maximum,) = (n for n in query.program if isinstance(n, Maximum))
     assert sorted(map(sorted, maximum.groups.tolist())) == [[0, 2], [1, 2]]
     assert affine(query, -1).bias.tolist() == [0, 0, 0, 9]
@@ -461,7 +463,7 @@ def test_stairs_drops_members_of_a_maximum_that_others_dominate() -> None:
 def test_decide_keeps_the_classes_that_are_open() -> None:
     builder = Builder()
     x = builder.input("x", [-5, -9, -7, -3], [3, -1, 7, -1])
-    query = one(Decide(), asked(builder, Any(x)))
+    query = one(DecideGoal(), asked(builder, Any(x)))
     assert matrix(affine(query, -1)) == [[1, 0, 0, 0], [0, 0, 1, 0]]
     assert query.goal == Any(1)
 
@@ -473,9 +475,9 @@ def test_decide_keeps_the_classes_that_are_open() -> None:
 def test_decide_settles_what_intervals_settle(lower: list[int], upper: list[int], all_of: Formula | None, any_of: Formula | None) -> None:
     builder = Builder()
     x = builder.input("x", lower, upper)
-    assert one(Decide(), asked(builder, Any(x))).goal == any_of
-    assert one(Decide(), asked(builder, All(x))).goal == (all_of or All(1))
-    mixed = one(Decide(), asked(builder, Or((And((Any(x), All(x))), FALSE)))).goal
+    assert one(DecideGoal(), asked(builder, Any(x))).goal == any_of
+    assert one(DecideGoal(), asked(builder, All(x))).goal == (all_of or All(1))
+    mixed = one(DecideGoal(), asked(builder, Or((And((Any(x), All(x))), FALSE)))).goal
     assert mixed == (FALSE if FALSE in (all_of, any_of) else all_of or All(1))
 
 
@@ -487,7 +489,7 @@ def test_cone_removes_what_the_goal_does_not_read() -> None:
     x, y = builder.input("x", [0, 1, 2, 3], [4, 5, 6, 7]), builder.input("y", [0], [9])
     h = builder.clamp(builder.affine([(Dense(np.array([[1, 0, 0, 2], [0, 3, 0, 0], [0, 0, 4, 0]])), x)]), 0, 9)
     builder.product(y, y)
-    (part,) = Cone().apply(asked(builder, Any(builder.select(h, [1, 0]))))
+    (part,) = ConeOfInfluence().apply(asked(builder, Any(builder.select(h, [1, 0]))))
     assert kinds(part.query) == ["Input", "Affine", "Staircase", "Affine"]
     assert bounds_of(part.query) == [(0, 4), (1, 5), (3, 7)]
     assert part.multiplicity == 5 * 10
@@ -499,18 +501,18 @@ def test_cone_writes_out_the_rows_of_a_convolution_only_if_few_are_needed() -> N
     builder = Builder()
     x = builder.input("x", zeros(36), zeros(36) + 9)
     y = builder.affine([(Convolution(np.ones((2, 2, 1, 1)), (6, 6, 1)), x)])
-    many = one(Cone(), asked(builder, Any(builder.select(y, np.arange(13)))))
+    many = one(ConeOfInfluence(), asked(builder, Any(builder.select(y, np.arange(13)))))
     assert isinstance(affine(many, 1).terms[0][0], Convolution)
     few = asked(builder, Any(builder.select(y, [7])))
-    assert matrix(affine(one(Cone(), few), 1)) == [[1, 1, 1, 1]]
-    assert isinstance(affine(one(Cone(limit=3), few), 1).terms[0][0], Convolution)
+    assert matrix(affine(one(ConeOfInfluence(), few), 1)) == [[1, 1, 1, 1]]
+    assert isinstance(affine(one(ConeOfInfluence(limit=3), few), 1).terms[0][0], Convolution)
 
 
 def test_cone_settles_literals_without_elements() -> None:
     builder = Builder()
     x = builder.input("x", [0], [1])
     none = builder.select(x, zeros(0))
-    query = one(Cone(), asked(builder, And((All(none), Or((Any(none), Any(x)))))))
+    query = one(ConeOfInfluence(), asked(builder, And((All(none), Or((Any(none), Any(x)))))))
     assert (kinds(query), query.goal) == (["Input"], Any(0))
 
 

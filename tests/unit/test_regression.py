@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import qspec as qs
-from qspec.batch.regression import Case, changes, junit
+from qspec.batch.regression import RegressionCase, changes, junit
 from qspec.cli import main
 from qspec.cli.parser import parse
 
@@ -127,7 +127,7 @@ def test_verify_many_names_the_queries_that_changed(folder: Path, capsys: pytest
 def test_every_change_counts_once() -> None:
     verdicts = ("HOLDS", "VIOLATED", "UNKNOWN", "error")
     before = {f"{a}-{b}": a for a in verdicts for b in verdicts}
-    found = changes(before, [Case(f"{a}-{b}", f"{a}-{b}", b, "") for a in verdicts for b in verdicts])
+    found = changes(before, [RegressionCase(f"{a}-{b}", f"{a}-{b}", b, "") for a in verdicts for b in verdicts])
     assert found.refuted == ("HOLDS-VIOLATED", "UNKNOWN-VIOLATED", "error-VIOLATED")
     assert found.opened == ("HOLDS-UNKNOWN", "HOLDS-error")
     assert found.proved == ("VIOLATED-HOLDS", "UNKNOWN-HOLDS", "error-HOLDS")
@@ -137,7 +137,12 @@ def test_every_change_counts_once() -> None:
 
 def test_xml_takes_any_text() -> None:
     text = junit(
-        [Case("a", 'x < "y" & \x00\x1b\ud800 ☃', "VIOLATED", "<b>"), Case("b", "b", "UNKNOWN", ""), Case("c", "c", "error", "")], "s & t"
+        [
+            RegressionCase("a", 'x < "y" & \x00\x1b\ud800 ☃', "VIOLATED", "<b>"),
+            RegressionCase("b", "b", "UNKNOWN", ""),
+            RegressionCase("c", "c", "error", ""),
+        ],
+        "s & t",
     )
     root = ElementTree.fromstring(text)
     assert root[0].get("name") == 'x < "y" & ��� ☃'

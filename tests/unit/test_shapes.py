@@ -203,11 +203,11 @@ def test_the_command_line_reads_no_other_layout(tmp_path: Path, capsys: pytest.C
 
 
 def test_a_stored_counterexample_in_another_layout_is_refused(tmp_path: Path) -> None:
-    from qspec.cli.replay import Stored, _codes
+    from qspec.cli.replay import StoredResult, _codes
 
     spec = qs.properties.local_robustness(NET, HWC, 1, 0)
     for codes, fits in ((HWC.tolist(), True), (CHW.tolist(), False)):
-        stored = Stored("robust", {"x": codes}, {}, {}, "")
+        stored = StoredResult("robust", {"x": codes}, {}, {}, "")
         if fits:
             assert np.array_equal(_codes(stored, spec)["x"], HWC)
         else:

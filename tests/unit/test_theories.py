@@ -21,7 +21,7 @@ from qspec.ir.reference import evaluate, satisfies
 from qspec.ir.staircase import Rescale, Steps, climb
 from qspec.problem import SmtProblem, Symbol
 from qspec.theories import bitvector, integer, pieces
-from qspec.theories.pieces import Floor
+from qspec.theories.pieces import FloorDivision
 from qspec.theories.smtlib_text import symbol_name
 from qspec.theories.sums import SumOptions
 from tests.golden.cvc5_answer import cvc5
@@ -35,7 +35,10 @@ SUMS = [
     )
 ]
 BIT_VECTOR_OPTIONS = [
-    bitvector.Options(sums, rounding, asserted) for sums in SUMS for rounding in ("extract", "quotient") for asserted in (False, True)
+    bitvector.BitVectorEncoding(sums, rounding, asserted)
+    for sums in SUMS
+    for rounding in ("extract", "quotient")
+    for asserted in (False, True)
 ]
 
 
@@ -78,7 +81,7 @@ def test_random_queries_as_bit_vectors(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(40))
 def test_random_queries_as_integers(seed: int) -> None:
     query = random_query(np.random.default_rng(seed))
-    assert_exact(query, integer.lower(query, bound(query.program), integer.Options(assert_bounds=seed % 2 == 1)), seed)
+    assert_exact(query, integer.lower(query, bound(query.program), integer.IntegerEncoding(assert_bounds=seed % 2 == 1)), seed)
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -92,7 +95,7 @@ def test_random_queries_in_cvc5(seed: int) -> None:
 
 
 @pytest.mark.parametrize("options", BIT_VECTOR_OPTIONS, ids=repr)
-def test_every_option_is_exact(options: bitvector.Options) -> None:
+def test_every_option_is_exact(options: bitvector.BitVectorEncoding) -> None:
     seed = BIT_VECTOR_OPTIONS.index(options)
     query = random_query(np.random.default_rng(1000 + seed), kinds=("affine", "affine", "rescale", "maximum"))
     assert_exact(query, bitvector.lower(query, bound(query.program), options), seed)
@@ -117,7 +120,7 @@ def test_bounds_may_be_loose_or_the_tightest(seed: int) -> None:
         assert_exact(query, integer.lower(query, bounds), seed)
 
 
-def assert_value(b: Builder, node: int, known: list[Interval], options: bitvector.Options | None = None) -> None:
+def assert_value(b: Builder, node: int, known: list[Interval], options: bitvector.BitVectorEncoding | None = None) -> None:
     """At every point a new variable can equal the node exactly if it has the value of the reference.
 
     `known` are bounds of the nodes so far.
@@ -145,7 +148,7 @@ def assert_value(b: Builder, node: int, known: list[Interval], options: bitvecto
 
 @pytest.mark.parametrize("rounding", Rounding, ids=lambda r: r.value)
 def test_every_rounding_has_the_value_of_the_reference(rounding: Rounding) -> None:
-    for options in (None, bitvector.Options(rounding="quotient")):
+    for options in (None, bitvector.BitVectorEncoding(rounding="quotient")):
         for n, d in ((1, 4), (3, 10)):
             b = Builder()
             y = b.rescale(b.input("x", [-13], [14]), n, d, rounding, offset=1)
@@ -170,7 +173,7 @@ def test_a_word_that_is_always_zero_keeps_one_bit() -> None:
     query = Query(b.program, All(z))
     bounds = [*bound(b.program)[:y], Interval(np.array([5]), np.array([7])), Interval(np.array([-4]), np.array([1]))]
     for sums in SUMS:
-        assert_exact(query, bitvector.lower(query, bounds, bitvector.Options(sums)), 0)
+        assert_exact(query, bitvector.lower(query, bounds, bitvector.BitVectorEncoding(sums)), 0)
 
 
 def test_sums_of_sums_of_fixed_width_do_not_grow() -> None:
@@ -178,7 +181,7 @@ def test_sums_of_sums_of_fixed_width_do_not_grow() -> None:
     x = b.input("x", [0, 0], [200, 200])
     y = b.affine([(linear.Dense(np.array([[5, -3], [1, 7]])), x)])
     z = b.affine([(linear.Dense(np.array([[-4, 9]])), y)])
-    text = bitvector.lower(Query(b.program, All(z)), bound(b.program), bitvector.Options(SumOptions(widths="fixed"))).text
+    text = bitvector.lower(Query(b.program, All(z)), bound(b.program), bitvector.BitVectorEncoding(SumOptions(widths="fixed"))).text
     assert set(re.findall(r"define-fun n\S+ \(\) \(_ BitVec (\d+)\)", text)) == {"32"}
 
 
@@ -187,7 +190,7 @@ def test_each_option_of_sums_changes_the_text() -> None:
     x = b.input("x", [0] * 6, [3] * 6)
     y = b.affine([(linear.Dense(np.array([[3, -3, 5, 5, 1, -7], [3, 2, -3, 5, 1, 0]])), x)])
     query = check(Query(b.program, All(y)))
-    texts = [bitvector.lower(query, bound(query.program), bitvector.Options(sums)).text for sums in SUMS]
+    texts = [bitvector.lower(query, bound(query.program), bitvector.BitVectorEncoding(sums)).text for sums in SUMS]
     assert len(set(texts)) == len(SUMS)
 
 
@@ -196,9 +199,9 @@ def test_rounding_and_bounds_options_change_the_text() -> None:
     x = b.input("x", [0], [200])
     y = b.rescale(x, 1, 8, Rounding.RND, lower=0, upper=20)
     query = check(Query(b.program, All(y)))
-    choices = [bitvector.Options(rounding=r, assert_bounds=a) for r in ("extract", "quotient") for a in (False, True)]
+    choices = [bitvector.BitVectorEncoding(rounding=r, assert_bounds=a) for r in ("extract", "quotient") for a in (False, True)]
     assert len({bitvector.lower(query, bound(query.program), o).text for o in choices}) == len(choices)
-    assert len({integer.lower(query, bound(query.program), integer.Options(a)).text for a in (False, True)}) == 2
+    assert len({integer.lower(query, bound(query.program), integer.IntegerEncoding(a)).text for a in (False, True)}) == 2
 
 
 @pytest.mark.parametrize("rounding", Rounding, ids=lambda r: r.value)
@@ -240,7 +243,7 @@ def check_pieces(found: list[pieces.Piece], x: np.ndarray, expected: np.ndarray)
 @example(1, 0, 3, 0, 2**45)
 @example(1, -1, 3 * 2**20 + 1, -(2**45), 2**46)
 def test_shift_equals_the_floor_also_where_steps_are_too_many_to_list(n: int, o: int, d: int, low: int, length: int) -> None:
-    exact = Floor(n, o, d)
+    exact = FloorDivision(n, o, d)
     shifted = pieces.shift(exact, low, low + length)
     assert shifted.denominator.bit_count() == 1
     first, last = exact(low), exact(low + length)

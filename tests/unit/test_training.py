@@ -20,7 +20,7 @@ from qspec.arithmetic.integers import IntArray, integers
 from qspec.arithmetic.rounding import Rounding, round_ratio
 from qspec.errors import InternalError, PackageMissingError
 from qspec.lowering.evaluate import evaluate
-from qspec.training.bounds import Box, margins
+from qspec.training.bounds import IntervalBatch, margins
 from qspec.training.checkpoint import Row
 from qspec.training.export import checked, float_width, network
 from qspec.training.layers import Parameters, fixed_point, forward, initial, stored
@@ -77,7 +77,7 @@ def test_margins_are_below_every_value_in_the_box_and_reached_where_nothing_is_l
         outputs = evaluate(net, points) * scale
         true = (outputs[:, [seed % 3]] - outputs).min(axis=0)
         for radius in (0, 1):
-            box = Box(*(jnp.asarray((centre + r)[None] * unit, jnp.float32) for r in (-radius, radius)))
+            box = IntervalBatch(*(jnp.asarray((centre + r)[None] * unit, jnp.float32) for r in (-radius, radius)))
             lower = np.asarray(bounds(box, label))
             assert np.all(lower <= true) or radius == 0
             if radius == 0:

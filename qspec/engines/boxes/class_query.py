@@ -27,7 +27,7 @@ PASSES = ("fold", "share", "fuse", "cone")
 
 
 @dataclass(eq=False)
-class Question:
+class ClassQuery:
     """The query of one class, over all codes of the one input: its goal is true where another class wins (ties as argmax has them)."""
 
     query: Query
@@ -108,7 +108,7 @@ def _false(goal: Formula, highest: dict[int, IntArray], count: int) -> IntArray:
             assert_never(goal)
 
 
-def question(network: Network, label: int) -> Question:
+def question(network: Network, label: int) -> ClassQuery:
     """Return the question for one class; raises UnsupportedError for networks that are not one input of codes and one vector of outputs."""
     if len(network.inputs) != 1 or getattr(network.inputs[0].layer, "features", ()):
         raise UnsupportedError(
@@ -123,5 +123,5 @@ def question(network: Network, label: int) -> Question:
     program = part.query.program
     inputs = [n for n in program if isinstance(n, Input)]
     if len(inputs) != 1 or inputs[0].lower.size != x.size or isinstance(part.query.goal, Truth):
-        return Question(query)
-    return Question(part.query)
+        return ClassQuery(query)
+    return ClassQuery(part.query)

@@ -15,7 +15,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray
 from qspec.deadline import NEVER, Deadline
-from qspec.engines.boxes.class_query import Question
+from qspec.engines.boxes.class_query import ClassQuery
 from qspec.errors import SoundnessError
 
 ARRAYS, OBJECTS = 2, 400
@@ -29,7 +29,7 @@ Confirm = Callable[[int, IntArray], object]
 
 
 @dataclass(eq=False)
-class Search:
+class SampleSearch:
     """One sample: the boxes that are open, the time spent on it, and how many boxes were bounded."""
 
     place: int
@@ -42,7 +42,7 @@ class Search:
 
 
 def search(
-    question: Question,
+    question: ClassQuery,
     lower: IntArray,
     upper: IntArray,
     *,
@@ -50,14 +50,14 @@ def search(
     confirm: Confirm,
     rng: np.random.Generator,
     deadline: Deadline = NEVER,
-) -> Iterator[tuple[Search, bool]]:
+) -> Iterator[tuple[SampleSearch, bool]]:
     """Decide boxes (samples, size) of one class; yields each sample when it is done, and whether it was decided.
 
     A sample with a witness is refuted, one without open boxes is proved. Each may take `seconds` of the time that its boxes use, and when
     the memory of the deadline has no room for the halves of a batch, all that are open end.
     """
     batch = 2 * BATCH * (ARRAYS * 8 * lower.shape[1] + OBJECTS)
-    waiting = [Search(k, [(low, high)]) for k, (low, high) in enumerate(zip(lower, upper, strict=True))]
+    waiting = [SampleSearch(k, [(low, high)]) for k, (low, high) in enumerate(zip(lower, upper, strict=True))]
     while waiting:
         if batch > deadline.room():
             yield from ((replace(s, full=True), False) for s in waiting)
@@ -74,9 +74,9 @@ def search(
         waiting = [s for s in waiting if id(s) not in gone]
 
 
-def _picked(waiting: list[Search]) -> list[tuple[Search, list[tuple[IntArray, IntArray]]]]:
+def _picked(waiting: list[SampleSearch]) -> list[tuple[SampleSearch, list[tuple[IntArray, IntArray]]]]:
     """Take boxes, the oldest of each sample first, until a batch is full."""
-    room, picked = BATCH, list[tuple[Search, list[tuple[IntArray, IntArray]]]]()
+    room, picked = BATCH, list[tuple[SampleSearch, list[tuple[IntArray, IntArray]]]]()
     for s in waiting:
         if room <= 0:
             break
@@ -89,7 +89,7 @@ def _picked(waiting: list[Search]) -> list[tuple[Search, list[tuple[IntArray, In
 
 
 def _visit(
-    question: Question, picked: list[tuple[Search, list[tuple[IntArray, IntArray]]]], confirm: Confirm, rng: np.random.Generator
+    question: ClassQuery, picked: list[tuple[SampleSearch, list[tuple[IntArray, IntArray]]]], confirm: Confirm, rng: np.random.Generator
 ) -> None:
     """Close boxes by intervals, attack those that are left, and cut them."""
     owners = [s for s, boxes in picked for _ in boxes]

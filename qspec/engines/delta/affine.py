@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple, assert_never
 
 from qspec.engines.delta.derivatives import Values
-from qspec.engines.delta.relax import Lines, lines
-from qspec.engines.delta.tensor_program import Plan
-from qspec.engines.outward import TINY, UNIT, Array, Interval, total, up
+from qspec.engines.delta.relax import LinePair, lines
+from qspec.engines.delta.tensor_program import FloatProgram
+from qspec.engines.outward import TINY, UNIT, Array, OutwardInterval, total, up
 from qspec.ir.real import Affine, Apply, Input, Maximum, Product
 
 
@@ -49,7 +49,7 @@ class _Backward:
         self.held[node] = added
 
 
-def above(xp: Any, plan: Plan, values: Values, seeds: dict[int, Array]) -> Above:
+def above(xp: Any, plan: FloatProgram, values: Values, seeds: dict[int, Array]) -> Above:
     """Return an affine function above `sum of seed * node`, on the boxes of which `values` are the enclosures."""
     first = next(iter(seeds.values()))
     state = _Backward(xp, values, first.shape[0])
@@ -83,7 +83,7 @@ def above(xp: Any, plan: Plan, values: Values, seeds: dict[int, Array]) -> Above
     return Above(slope, state.constant, xp.where(bound == bound, bound, xp.inf))
 
 
-def _affine(state: _Backward, plan: Plan, k: int, c: Array) -> None:
+def _affine(state: _Backward, plan: FloatProgram, k: int, c: Array) -> None:
     """Hand coefficients on to the arguments; `|fl(c A) - c A| <= share |c| M`, and `sum of |c| M |x|` is formed from the right."""
     xp = state.xp
     bias = plan.bias[k]
@@ -98,7 +98,7 @@ def _affine(state: _Backward, plan: Plan, k: int, c: Array) -> None:
         state.hold(term.argument, term.backward.of(xp, c))
 
 
-def _apply(state: _Backward, line: Lines, a: int, c: Array) -> None:
+def _apply(state: _Backward, line: LinePair, a: int, c: Array) -> None:
     xp = state.xp
     positive = c > 0
     state.pay(up(xp, c * xp.where(positive, line.over, line.under)))
@@ -119,7 +119,7 @@ def _product(state: _Backward, left: int, right: int, c: Array) -> None:
     state.hold(right, c * p)
 
 
-def _maximum(state: _Backward, a: int, groups: Any, y: Interval, c: Array) -> None:
+def _maximum(state: _Backward, a: int, groups: Any, y: OutwardInterval, c: Array) -> None:
     """Below by the member with the highest lower end; above by the only member that can be the largest, else by a constant."""
     xp = state.xp
     x = state.values[a]

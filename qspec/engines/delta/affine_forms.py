@@ -19,8 +19,8 @@ from qspec.engines.delta import derivatives
 from qspec.engines.delta.affine import above
 from qspec.engines.delta.derivatives import Values
 from qspec.engines.delta.relax import lines
-from qspec.engines.delta.tensor_program import Plan, Term
-from qspec.engines.outward import TINY, UNIT, Floats, Interval, Linear, down, up
+from qspec.engines.delta.tensor_program import FloatProgram, MapTerm
+from qspec.engines.outward import TINY, UNIT, Floats, Linear, OutwardInterval, down, up
 from qspec.ir.real import Affine, Apply, Function, Input, Maximum, Product, Program, arguments
 
 MOST_INPUTS = 24
@@ -50,7 +50,7 @@ class Form(NamedTuple):
     high: Side
 
 
-def enclose(plan: Plan, lower: Floats, upper: Floats, deadline: Deadline = NEVER) -> Values:
+def enclose(plan: FloatProgram, lower: Floats, upper: Floats, deadline: Deadline = NEVER) -> Values:
     """Return enclosures of every node on boxes (batch, inputs), sharpened by forms if there are few inputs.
 
     The deadline is looked at before each node; raises OutOfTime.
@@ -66,7 +66,7 @@ def enclose(plan: Plan, lower: Floats, upper: Floats, deadline: Deadline = NEVER
         deadline.check()
         match node:
             case Input():
-                values.append(Interval(lower[:, plan.place[k]], upper[:, plan.place[k]]))
+                values.append(OutwardInterval(lower[:, plan.place[k]], upper[:, plan.place[k]]))
                 forms.append(_input(plan.place[k], middle))
             case Affine():
                 natural = _sum(plan, k, values)
@@ -107,30 +107,30 @@ def _deep(program: Program) -> dict[int, Function]:
     return read
 
 
-def _sharpened(plan: Plan, k: int, values: Values, lower: Floats, upper: Floats, *, relu: bool) -> Interval:
+def _sharpened(plan: FloatProgram, k: int, values: Values, lower: Floats, upper: Floats, *, relu: bool) -> OutwardInterval:
     """Return the enclosure of a sum with its elements, of a ReLU those on both sides of its kink, bounded backwards, too."""
     # Of nodes that come later only inputs are looked at.
     later = plan.program[len(values) :]
     places = (plan.place[len(values) + j] if isinstance(node, Input) else slice(0) for j, node in enumerate(later))
-    values = [*values, *(Interval(lower[:, p], upper[:, p]) for p in places)]
+    values = [*values, *(OutwardInterval(lower[:, p], upper[:, p]) for p in places)]
     low, high = (v.copy() for v in values[k])
     rows, columns = np.nonzero((low < 0) & (high > 0) if relu else low < high)
     piece = max(1, PIECE // plan.width)
     for start in range(0, rows.size, piece):
         row, column = rows[start : start + piece], columns[start : start + piece]
-        own = [Interval(v.lower[row], v.upper[row]) for v in values]
+        own = [OutwardInterval(v.lower[row], v.upper[row]) for v in values]
         seed = np.zeros((row.size, plan.sizes[k]))
         seed[np.arange(row.size), column] = 1.0
         high[row, column] = np.fmin(high[row, column], above(np, plan, own, {k: seed}).bound)
         low[row, column] = np.fmax(low[row, column], -above(np, plan, own, {k: -seed}).bound)
-    return Interval(low, high)
+    return OutwardInterval(low, high)
 
 
-def _meet(x: Interval, form: Form, radius: Floats) -> Interval:
+def _meet(x: OutwardInterval, form: Form, radius: Floats) -> OutwardInterval:
     """Return what both an enclosure and a form allow; what is not a number allows all."""
     low = np.fmax(x.lower, down(np, form.low.constant - form.low.reach(radius)))
     high = np.fmin(x.upper, up(np, form.high.constant + form.high.reach(radius)))
-    return Interval(low, high)
+    return OutwardInterval(low, high)
 
 
 def _input(place: slice, middle: Floats) -> Form:
@@ -142,22 +142,22 @@ def _input(place: slice, middle: Floats) -> Form:
     return Form(side, side)
 
 
-def _constant(x: Interval, radius: Floats) -> Form:
+def _constant(x: OutwardInterval, radius: Floats) -> Form:
     slope = np.zeros((radius.shape[1], *x.lower.shape))
     return Form(Side(slope, x.lower), Side(slope, x.upper))
 
 
-def _sum(plan: Plan, k: int, values: Values) -> Interval:
+def _sum(plan: FloatProgram, k: int, values: Values) -> OutwardInterval:
     shape = (values[0].lower.shape[0], plan.sizes[k])
-    result = Interval(np.broadcast_to(plan.bias[k].lower, shape), np.broadcast_to(plan.bias[k].upper, shape))
+    result = OutwardInterval(np.broadcast_to(plan.bias[k].lower, shape), np.broadcast_to(plan.bias[k].upper, shape))
     for term in plan.linear[k]:
         result = interval.add(np, result, interval.linear(np, term.forward, values[term.argument]))
     return result
 
 
-def _affine(plan: Plan, k: int, forms: list[Form], radius: Floats) -> Form:
+def _affine(plan: FloatProgram, k: int, forms: list[Form], radius: Floats) -> Form:
     shape = (radius.shape[0], plan.sizes[k])
-    result = _constant(Interval(np.broadcast_to(plan.bias[k].lower, shape), np.broadcast_to(plan.bias[k].upper, shape)), radius)
+    result = _constant(OutwardInterval(np.broadcast_to(plan.bias[k].lower, shape), np.broadcast_to(plan.bias[k].upper, shape)), radius)
     for term in plan.linear[k]:
         added = _mapped(term, forms[term.argument], radius)
         result = Form(_plus(result.low, added.low, radius, -1), _plus(result.high, added.high, radius, 1))
@@ -175,7 +175,7 @@ def _paid(side: Side, error: Floats, sign: int) -> Side:
     return Side(side.slope, up(np, side.constant + error) if sign > 0 else down(np, side.constant - error))
 
 
-def _mapped(term: Term, form: Form, radius: Floats) -> Form:
+def _mapped(term: MapTerm, form: Form, radius: Floats) -> Form:
     """Return the form of a matrix product: positive entries hand on the same side, negative ones the other.
 
     With s the largest magnitude of the argument, all rounding of the coefficients and of the matrix itself is at most `share |m| s`, as in
@@ -204,7 +204,7 @@ def _of(m: Linear, slope: Floats) -> Floats:
     return m.of(np, slope.reshape(inputs * batch, size)).reshape(inputs, batch, -1)
 
 
-def _apply(function: Function, form: Form, x: Interval, natural: Interval, radius: Floats) -> Form:
+def _apply(function: Function, form: Form, x: OutwardInterval, natural: OutwardInterval, radius: Floats) -> Form:
     """Return the form of an increasing function: by a line above on the range of the high side, and one below on that of the low side.
 
     Where the high side is beyond x, the line, which rises, is above the function at the upper end of x all the same; and likewise below.
@@ -212,9 +212,9 @@ def _apply(function: Function, form: Form, x: Interval, natural: Interval, radiu
     low_low, low_high = _range(form.low, radius)
     high_low, high_high = _range(form.high, radius)
     top = np.fmin(high_high, x.upper)
-    above = lines(np, function, Interval(np.fmin(np.fmax(high_low, x.lower), top), top))
+    above = lines(np, function, OutwardInterval(np.fmin(np.fmax(high_low, x.lower), top), top))
     bottom = np.fmax(low_low, x.lower)
-    below = lines(np, function, Interval(bottom, np.fmax(np.fmin(low_high, x.upper), bottom)))
+    below = lines(np, function, OutwardInterval(bottom, np.fmax(np.fmin(low_high, x.upper), bottom)))
     return Form(
         _through(form.low, below.below, below.under, natural.lower, radius, -1),
         _through(form.high, above.above, above.over, natural.upper, radius, 1),

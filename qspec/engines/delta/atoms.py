@@ -11,8 +11,8 @@ import numpy.typing as npt
 from qspec.engines.delta.affine import Above, above
 from qspec.engines.delta.cases import Booleans, Case
 from qspec.engines.delta.derivatives import Values, derivatives, enclose
-from qspec.engines.delta.tensor_program import Plan
-from qspec.engines.outward import Floats, Interval, down, multiply, total, up
+from qspec.engines.delta.tensor_program import FloatProgram
+from qspec.engines.outward import Floats, OutwardInterval, down, multiply, total, up
 
 Ints = npt.NDArray[np.int64]
 PAIRS = 4
@@ -28,7 +28,7 @@ class Atoms:
     strict: Booleans
     member: Ints
 
-    def bounds(self, values: Values) -> Interval:
+    def bounds(self, values: Values) -> OutwardInterval:
         """Return the enclosures of all atoms (batch, atoms)."""
         batch = values[0].lower.shape[0] if values else 0
         low, high = np.zeros((batch, self.node.size)), np.zeros((batch, self.node.size))
@@ -36,9 +36,9 @@ class Atoms:
         for n in nodes:
             at = self.node == n
             low[:, at], high[:, at] = (v[:, self.element[at]] for v in values[n])
-        return Interval(low, high)
+        return OutwardInterval(low, high)
 
-    def seeds(self, plan: Plan, atoms: Ints) -> dict[int, Floats]:
+    def seeds(self, plan: FloatProgram, atoms: Ints) -> dict[int, Floats]:
         """Return for each node that the atoms are of, (pairs, size), a one where the atom of a pair is."""
         seeds: dict[int, Floats] = {}
         nodes: list[int] = np.unique(self.node[atoms]).tolist()
@@ -69,7 +69,7 @@ class Pairs(NamedTuple):
     whole: Booleans
 
 
-def open_pairs(atoms: Atoms, case: Ints, found: Interval) -> Pairs:
+def open_pairs(atoms: Atoms, case: Ints, found: OutwardInterval) -> Pairs:
     """Return the atoms that enclosures (batch, atoms) leave open, of each box those that are nearest to being refuted."""
     if not atoms.node.size:
         return Pairs(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.ones(case.size, dtype=np.bool_))
@@ -87,11 +87,11 @@ def open_pairs(atoms: Atoms, case: Ints, found: Interval) -> Pairs:
     return Pairs(row, member[row, slot], whole)
 
 
-class Bounded(NamedTuple):
+class AtomBounds(NamedTuple):
     """What is known of each pair: upper bound (pairs,), derivatives (pairs, inputs), the line above it, and a good point with its value."""
 
     upper: Floats
-    slope: Interval
+    slope: OutwardInterval
     line: Above
     point: Floats
     value: Values
@@ -99,7 +99,7 @@ class Bounded(NamedTuple):
     """A lower bound of the atom at the point."""
 
 
-def bound(plan: Plan, atoms: Atoms, pairs: Pairs, values: Values, lower: Floats, upper: Floats) -> Bounded:
+def bound(plan: FloatProgram, atoms: Atoms, pairs: Pairs, values: Values, lower: Floats, upper: Floats) -> AtomBounds:
     """Return the least of three upper bounds: the natural extension, the mean-value form, and the affine function above.
 
     The mean-value form is taken where it is least (Baumann 1988): at the end that an input prefers if its derivative has one sign.
@@ -107,7 +107,7 @@ def bound(plan: Plan, atoms: Atoms, pairs: Pairs, values: Values, lower: Floats,
     seeds = atoms.seeds(plan, pairs.atom)
     batch = values[0].lower.shape[0]
     same = pairs.row.size == batch and pairs.row.tolist() == list(range(batch))
-    own = values if same else [Interval(v.lower[pairs.row], v.upper[pairs.row]) for v in values]
+    own = values if same else [OutwardInterval(v.lower[pairs.row], v.upper[pairs.row]) for v in values]
     low, high = lower[pairs.row], upper[pairs.row]
     slope = derivatives(np, plan, own, seeds)
     line = above(np, plan, own, seeds)
@@ -117,10 +117,10 @@ def bound(plan: Plan, atoms: Atoms, pairs: Pairs, values: Values, lower: Floats,
     at_point, natural = atoms.bounds(value), atoms.bounds(own)
     mean = up(np, at_point.upper[every, pairs.atom] + _rise(slope, low, high, point))
     least = np.fmin(np.fmin(natural.upper[every, pairs.atom], mean), line.bound)
-    return Bounded(least, slope, line, point, value, at_point.lower[every, pairs.atom])
+    return AtomBounds(least, slope, line, point, value, at_point.lower[every, pairs.atom])
 
 
-def centre(slope: Interval, low: Floats, high: Floats) -> Floats:
+def centre(slope: OutwardInterval, low: Floats, high: Floats) -> Floats:
     """Return the point of each box (pairs, inputs) at which the mean-value form bounds best from above."""
     width = slope.upper - slope.lower
     mixed = np.where(width > 0, (slope.upper * high - slope.lower * low) / np.where(width > 0, width, 1.0), high)
@@ -128,8 +128,8 @@ def centre(slope: Interval, low: Floats, high: Floats) -> Floats:
     return np.clip(np.where(np.isfinite(point), point, 0.5 * low + 0.5 * high), low, high)
 
 
-def _rise(slope: Interval, low: Floats, high: Floats, point: Floats) -> Floats:
+def _rise(slope: OutwardInterval, low: Floats, high: Floats, point: Floats) -> Floats:
     """Return by how much an atom can be above its value at a point: `slope · (x - point)`, from above."""
-    left = Interval(down(np, low - point), np.zeros_like(low))
-    right = Interval(np.zeros_like(high), up(np, high - point))
+    left = OutwardInterval(down(np, low - point), np.zeros_like(low))
+    right = OutwardInterval(np.zeros_like(high), up(np, high - point))
     return total(np, np.maximum(multiply(np, slope, left).upper, multiply(np, slope, right).upper))

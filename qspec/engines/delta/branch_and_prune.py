@@ -14,10 +14,10 @@ import numpy as np
 
 from qspec.deadline import Deadline
 from qspec.engines.delta import affine_forms
-from qspec.engines.delta.atoms import Atoms, Bounded, Ints, Pairs, atoms_of, bound, open_pairs
+from qspec.engines.delta.atoms import AtomBounds, Atoms, Ints, Pairs, atoms_of, bound, open_pairs
 from qspec.engines.delta.cases import Booleans, Case, cases, every, hold, refuted, some
 from qspec.engines.delta.derivatives import Values, enclose
-from qspec.engines.delta.real_search import Outcome, RealSearch
+from qspec.engines.delta.real_search import RealOutcome, RealSearch
 from qspec.engines.delta.tensor_program import plan
 from qspec.engines.delta.witness import Judge, climb
 from qspec.engines.outward import Floats, down, up
@@ -37,7 +37,7 @@ PATIENCE = 1000
 """Boxes that are looked at, after one is left undecided for good, for every box seen until then or this many, before δ-sat is said."""
 
 
-class Boxes(NamedTuple):
+class BoxBatch(NamedTuple):
     """A batch: ends (batch, inputs), the case that each is about, and by how much its atoms may be missed (what fixing inputs cost)."""
 
     lower: Floats
@@ -45,17 +45,17 @@ class Boxes(NamedTuple):
     case: Ints
     slack: Floats
 
-    def take(self, rows: Booleans | Ints) -> Boxes:
+    def take(self, rows: Booleans | Ints) -> BoxBatch:
         """Return some of the boxes."""
-        return Boxes(self.lower[rows], self.upper[rows], self.case[rows], self.slack[rows])
+        return BoxBatch(self.lower[rows], self.upper[rows], self.case[rows], self.slack[rows])
 
 
-def _together(rows: Sequence[Boxes]) -> Boxes:
+def _together(rows: Sequence[BoxBatch]) -> BoxBatch:
     lower, upper, case, slack = zip(*rows, strict=True)
-    return Boxes(np.concatenate(lower), np.concatenate(upper), np.concatenate(case), np.concatenate(slack))
+    return BoxBatch(np.concatenate(lower), np.concatenate(upper), np.concatenate(case), np.concatenate(slack))
 
 
-class Search(RealSearch[Boxes]):
+class BranchAndPrune(RealSearch[BoxBatch]):
     """One search; the deadline is looked at between batches."""
 
     def __init__(self, query: Query, delta: float, deadline: Deadline, memory: int, seed: int) -> None:
@@ -75,9 +75,9 @@ class Search(RealSearch[Boxes]):
     def begin(self) -> None:
         count = len(self.cases)
         lower, upper = (np.repeat(v[None], count, 0) for v in (self.plan.lower, self.plan.upper))
-        self._push(Boxes(lower, upper, np.arange(count), np.zeros(count)), np.zeros(count))
+        self._push(BoxBatch(lower, upper, np.arange(count), np.zeros(count)), np.zeros(count))
 
-    def _push(self, boxes: Boxes, promise: Floats) -> None:
+    def _push(self, boxes: BoxBatch, promise: Floats) -> None:
         for k, p in enumerate(promise.tolist()):
             self.frontier.push(boxes.take(np.array([k])), -p)  # a copy, for a view would keep the whole batch
 
@@ -93,7 +93,7 @@ class Search(RealSearch[Boxes]):
             lower, upper = (np.repeat(v[None], case.size, 0) for v in (self.plan.lower, self.plan.upper))
         climb(self.judge, self.atoms, case, lower, upper, starts=STARTS if first else 1, seed=self.seed + self.parts)
 
-    def step(self, parts: list[Boxes]) -> None:
+    def step(self, parts: list[BoxBatch]) -> None:
         boxes = _together(parts)
         self.parts += boxes.case.size
         values = affine_forms.enclose(self.plan, boxes.lower, boxes.upper, self.deadline)
@@ -124,13 +124,13 @@ class Search(RealSearch[Boxes]):
             self._push(shrunk.take(again), np.full(int(again.sum()), np.inf))
         self._split(shrunk, pairs, found, alive & ~again)
 
-    def _keep(self, boxes: Boxes, values: Values, alive: Booleans) -> tuple[Boxes, Values]:
+    def _keep(self, boxes: BoxBatch, values: Values, alive: Booleans) -> tuple[BoxBatch, Values]:
         self.closed += int((~alive).sum())
         if bool(alive.all()):
             return boxes, values
         return boxes.take(alive), [type(v)(v.lower[alive], v.upper[alive]) for v in values]
 
-    def _false(self, boxes: Boxes, values: Values) -> Booleans:
+    def _false(self, boxes: BoxBatch, values: Values) -> Booleans:
         """Return in which boxes the case is false by enclosures alone."""
         member = self.atoms.member[boxes.case]
         upper = self.atoms.bounds(values).upper[np.arange(boxes.case.size)[:, None], member] if self.atoms.node.size else None
@@ -144,7 +144,7 @@ class Search(RealSearch[Boxes]):
                 false |= (boxes.case == k) & ~possible
         return false
 
-    def _fixed(self, boxes: Boxes, pairs: Pairs, found: Bounded) -> Boxes:
+    def _fixed(self, boxes: BoxBatch, pairs: Pairs, found: AtomBounds) -> BoxBatch:
         """Fix inputs where the derivatives of all open atoms have one sign, at the end that is better for all of them.
 
         A derivative in [-ε, b] counts as positive: moving the input up by w loses at most ε w of an atom, which is added to the slack.
@@ -163,9 +163,9 @@ class Search(RealSearch[Boxes]):
         loss = np.where(rising, np.maximum(-low, 0.0), np.where(falling, np.maximum(high, 0.0), 0.0))
         cost = np.where(loss > 0, up(np, loss * up(np, wide)), 0.0)
         slack = np.where(some(cost > 0), up(np, boxes.slack + up(np, cost.sum(-1), (wide.shape[1] + 8) * 2.0**-52)), boxes.slack)
-        return Boxes(np.where(rising, boxes.upper, boxes.lower), np.where(falling, boxes.lower, boxes.upper), boxes.case, slack)
+        return BoxBatch(np.where(rising, boxes.upper, boxes.lower), np.where(falling, boxes.lower, boxes.upper), boxes.case, slack)
 
-    def _split(self, boxes: Boxes, pairs: Pairs, found: Bounded | None, alive: Booleans) -> None:
+    def _split(self, boxes: BoxBatch, pairs: Pairs, found: AtomBounds | None, alive: Booleans) -> None:
         """Halve boxes where that changes the atoms most, and leave those that are small enough."""
         n = boxes.case.size
         width = boxes.upper - boxes.lower
@@ -192,7 +192,7 @@ class Search(RealSearch[Boxes]):
         self._push(parent._replace(upper=left), promise[rows])
         self._push(parent._replace(lower=right), promise[rows])
 
-    def _small(self, boxes: Boxes, pairs: Pairs, found: Bounded | None, small: Booleans, indivisible: Booleans) -> Booleans:
+    def _small(self, boxes: BoxBatch, pairs: Pairs, found: AtomBounds | None, small: Booleans, indivisible: Booleans) -> Booleans:
         """Return which small boxes need not be split: a δ-solution is in them, which is remembered, or doubles are at their end."""
         if not bool(small.any()):
             return small
@@ -219,16 +219,16 @@ def _raised(upper: Floats, slack: Floats) -> Floats:
     return np.where(slack > 0, up(np, upper + slack), upper)
 
 
-def _middle(boxes: Boxes) -> Floats:
+def _middle(boxes: BoxBatch) -> Floats:
     return np.clip(0.5 * boxes.lower + 0.5 * boxes.upper, boxes.lower, boxes.upper)
 
 
-def _divisible(boxes: Boxes) -> Booleans:
+def _divisible(boxes: BoxBatch) -> Booleans:
     middle = _middle(boxes)
     return (middle > boxes.lower) & (middle < boxes.upper)
 
 
-def _contracted(boxes: Boxes, pairs: Pairs, found: Bounded) -> tuple[Boxes, Booleans]:
+def _contracted(boxes: BoxBatch, pairs: Pairs, found: AtomBounds) -> tuple[BoxBatch, Booleans]:
     """Cut off the ends at which the affine function above an atom is negative, and return which boxes are empty then.
 
     If the function is at most s at its best corner, an input whose coefficient is c can be |s / c| away from its end in that corner.
@@ -245,10 +245,10 @@ def _contracted(boxes: Boxes, pairs: Pairs, found: Bounded) -> tuple[Boxes, Bool
     return boxes._replace(lower=np.where(empty[:, None], boxes.lower, lower), upper=np.where(empty[:, None], boxes.upper, upper)), empty
 
 
-def search(query: Query, delta: float, deadline: Deadline, *, memory: int = 1 << 29, seed: int = 0) -> Outcome:
+def search(query: Query, delta: float, deadline: Deadline, *, memory: int = 1 << 29, seed: int = 0) -> RealOutcome:
     """Decide a real query; the deadline is looked at between batches, `memory` bounds the bytes of boxes that wait.
 
     Raises UnsupportedError if the query is too large for dense matrices.
     """
     with np.errstate(all="ignore"):
-        return Search(query, delta, deadline, memory, seed).run()
+        return BranchAndPrune(query, delta, deadline, memory, seed).run()

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import Any, assert_never
 
 from qspec.engines import outward
-from qspec.engines.delta.tensor_program import Plan
-from qspec.engines.outward import Array, Interval
+from qspec.engines.delta.tensor_program import FloatProgram
+from qspec.engines.outward import Array, OutwardInterval
 from qspec.ir.real import Affine, Apply, Input, Maximum, Product
 
-Values = list[Interval]
+Values = list[OutwardInterval]
 """The enclosure (batch, size) of every node."""
 
 
-def enclose(xp: Any, plan: Plan, lower: Array, upper: Array) -> Values:
+def enclose(xp: Any, plan: FloatProgram, lower: Array, upper: Array) -> Values:
     """Return the natural extension on boxes (batch, inputs)."""
     values: Values = []
     for k, node in enumerate(plan.program):
         match node:
             case Input():
-                values.append(Interval(lower[:, plan.place[k]], upper[:, plan.place[k]]))
+                values.append(OutwardInterval(lower[:, plan.place[k]], upper[:, plan.place[k]]))
             case Affine():
                 values.append(_affine(xp, plan, k, values, lower.shape[0]))
             case Apply(a, function):
@@ -34,23 +34,23 @@ def enclose(xp: Any, plan: Plan, lower: Array, upper: Array) -> Values:
     return values
 
 
-def _affine(xp: Any, plan: Plan, k: int, values: Values, batch: int) -> Interval:
+def _affine(xp: Any, plan: FloatProgram, k: int, values: Values, batch: int) -> OutwardInterval:
     shape = (batch, plan.sizes[k])
-    result = Interval(xp.broadcast_to(plan.bias[k].lower, shape), xp.broadcast_to(plan.bias[k].upper, shape))
+    result = OutwardInterval(xp.broadcast_to(plan.bias[k].lower, shape), xp.broadcast_to(plan.bias[k].upper, shape))
     for term in plan.linear[k]:
         result = outward.add(xp, result, outward.linear(xp, term.forward, values[term.argument]))
     return result
 
 
-def derivatives(xp: Any, plan: Plan, values: Values, seeds: dict[int, Array]) -> Interval:
+def derivatives(xp: Any, plan: FloatProgram, values: Values, seeds: dict[int, Array]) -> OutwardInterval:
     """Return enclosures of the derivatives of `sum of seed * node` by the inputs, (batch, inputs), anywhere in the boxes of `values`.
 
     Backwards through the program (Clarke's derivative where a function has a kink), so that by the mean-value theorem of Lebourg
     f(x) - f(c) is in `derivatives · (x - c)`.
     """
-    held: dict[int, Interval] = {n: Interval(s, s) for n, s in seeds.items()}
+    held: dict[int, OutwardInterval] = {n: OutwardInterval(s, s) for n, s in seeds.items()}
     batch = values[0].lower.shape[0]
-    found: dict[int, Interval] = {}
+    found: dict[int, OutwardInterval] = {}
     for k in range(max(seeds), -1, -1):
         if k not in held:
             continue
@@ -72,31 +72,31 @@ def derivatives(xp: Any, plan: Plan, values: Values, seeds: dict[int, Array]) ->
             case _:
                 assert_never(node)
     none = xp.zeros((batch, 0))
-    parts = [Interval(none, none)]
+    parts = [OutwardInterval(none, none)]
     for k, place in plan.place.items():
         empty = xp.zeros((batch, place.stop - place.start))
-        parts.append(found.get(k, Interval(empty, empty)))
-    return Interval(xp.concatenate([p.lower for p in parts], -1), xp.concatenate([p.upper for p in parts], -1))
+        parts.append(found.get(k, OutwardInterval(empty, empty)))
+    return OutwardInterval(xp.concatenate([p.lower for p in parts], -1), xp.concatenate([p.upper for p in parts], -1))
 
 
-def _to_members(xp: Any, g: Interval, x: Interval, y: Interval, groups: Any) -> Interval:
+def _to_members(xp: Any, g: OutwardInterval, x: OutwardInterval, y: OutwardInterval, groups: Any) -> OutwardInterval:
     """Return the derivatives by the members of groups: nothing for a member that is never the largest, all for one that always is."""
     batch, size = x.lower.shape
     low, high = xp.zeros((batch, size)), xp.zeros((batch, size))
-    result = Interval(low, high)
+    result = OutwardInterval(low, high)
     for j in range(groups.shape[1]):
         present = groups[:, j] >= 0
         index = xp.maximum(groups[:, j], 0)
         others = xp.where((groups >= 0) & (xp.arange(groups.shape[1]) != j), x.upper[:, xp.maximum(groups, 0)], -xp.inf).max(-1)
         always = x.lower[:, index] > others
         never = x.upper[:, index] < y.lower
-        share = Interval(xp.where(present & always, 1.0, 0.0), xp.where(present & ~never, 1.0, 0.0))
+        share = OutwardInterval(xp.where(present & always, 1.0, 0.0), xp.where(present & ~never, 1.0, 0.0))
         part = outward.multiply(xp, g, share)
         one_hot = xp.asarray((index[:, None] == xp.arange(size)) & present[:, None], dtype=xp.float64)
-        spread = outward.linear(xp, outward.Dense(one_hot.T, one_hot.T), part)
+        spread = outward.linear(xp, outward.DoubleMatrix(one_hot.T, one_hot.T), part)
         result = outward.add(xp, result, spread)
     return result
 
 
-def _hold(xp: Any, held: dict[int, Interval], node: int, g: Interval) -> None:
+def _hold(xp: Any, held: dict[int, OutwardInterval], node: int, g: OutwardInterval) -> None:
     held[node] = outward.add(xp, held[node], g) if node in held else g

@@ -22,7 +22,7 @@ Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
+class RealOutcome:
     """What a search found, and how many parts it bounded, closed, and left open."""
 
     status: Status
@@ -90,14 +90,14 @@ class RealSearch(ABC, Generic[Part]):
         """Return whether what is left is not worth more time."""
         return False
 
-    def run(self) -> Outcome:
+    def run(self) -> RealOutcome:
         """Search until all is decided or the deadline has passed."""
         try:
             return self._branch()
         except OutOfTime:
             return self._outcome("unknown", "time")
 
-    def _branch(self) -> Outcome:
+    def _branch(self) -> RealOutcome:
         self.begin()
         waiting, again = self.frontier.heap, self._attack_after
         while waiting and self.judge.solution is None and not self.gives_up():
@@ -113,7 +113,7 @@ class RealSearch(ABC, Generic[Part]):
             return self._outcome("delta-sat")
         return self._outcome("unknown", "stuck") if self.stuck or waiting else self._outcome("unsat")
 
-    def _outcome(self, status: Status, ended: Literal["", "time", "stuck"] = "") -> Outcome:
+    def _outcome(self, status: Status, ended: Literal["", "time", "stuck"] = "") -> RealOutcome:
         point = {"sat": self.judge.solution, "delta-sat": self.weak}.get(status)
         proof = self.proof() if status == "unsat" else None
-        return Outcome(status, point, self.parts, self.closed, len(self.frontier.heap), ended, proof)
+        return RealOutcome(status, point, self.parts, self.closed, len(self.frontier.heap), ended, proof)

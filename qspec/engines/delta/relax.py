@@ -11,14 +11,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple, assert_never
 
 from qspec.engines import outward
-from qspec.engines.outward import Array, Interval, down, up
+from qspec.engines.outward import Array, OutwardInterval, down, up
 from qspec.ir.real import Function
 
 STEPS = 4
 """Newton steps towards the tangent of tanh through an end."""
 
 
-class Lines(NamedTuple):
+class LinePair(NamedTuple):
     """`below x + under <= f(x) <= above x + over`; all (batch, size)."""
 
     below: Array
@@ -27,7 +27,7 @@ class Lines(NamedTuple):
     over: Array
 
 
-def lines(xp: Any, function: Function, x: Interval) -> Lines:
+def lines(xp: Any, function: Function, x: OutwardInterval) -> LinePair:
     """Return lines around a function on x; an intercept is infinite or not a number where there are none."""
     match function:
         case Function.RELU:
@@ -36,22 +36,22 @@ def lines(xp: Any, function: Function, x: Interval) -> Lines:
             return _tanh(xp, x)
         case Function.SIGMOID:
             # 1/2 + tanh(x / 2) / 2
-            inner = _tanh(xp, Interval(0.5 * x.lower, 0.5 * x.upper))
+            inner = _tanh(xp, OutwardInterval(0.5 * x.lower, 0.5 * x.upper))
             under, over = down(xp, 0.5 + 0.5 * inner.under), up(xp, 0.5 + 0.5 * inner.over)
-            return Lines(0.25 * inner.below, under, 0.25 * inner.above, over)
+            return LinePair(0.25 * inner.below, under, 0.25 * inner.above, over)
         case Function.EXP | Function.SOFTPLUS | Function.RECIPROCAL:
             return _convex(xp, function, x)
         case _:
             assert_never(function)
 
 
-def _relu(xp: Any, x: Interval) -> Lines:
+def _relu(xp: Any, x: OutwardInterval) -> LinePair:
     kink = (x.lower < 0) & (x.upper > 0)
     always = xp.where(x.lower >= 0, 1.0, 0.0)
     above = xp.where(kink, x.upper / xp.where(kink, x.upper - x.lower, 1.0), always)
     left, right = _over(xp, above, x.lower, xp.maximum(x.lower, 0.0)), _over(xp, above, x.upper, xp.maximum(x.upper, 0.0))
     below = xp.where(kink, xp.where(x.upper > -x.lower, 1.0, 0.0), always)
-    return Lines(below, xp.zeros_like(below), above, xp.where(kink, xp.maximum(left, right), 0.0))
+    return LinePair(below, xp.zeros_like(below), above, xp.where(kink, xp.maximum(left, right), 0.0))
 
 
 def _over(xp: Any, a: Array, x: Array, y: Array) -> Array:
@@ -59,14 +59,14 @@ def _over(xp: Any, a: Array, x: Array, y: Array) -> Array:
     return up(xp, y + up(xp, -a * x))
 
 
-def _chord(xp: Any, x: Interval, low: Array, high: Array) -> Array:
+def _chord(xp: Any, x: OutwardInterval, low: Array, high: Array) -> Array:
     width = x.upper - x.lower
     return (high - low) / xp.where(width > 0, width, 1.0)
 
 
 def _touching(xp: Any, function: Function, a: Array, p: Array, low: Array, high: Array) -> Array:
     """Return an upper bound of `f(x) - a x` on [low, high], where f is concave there and p is in between."""
-    at = Interval(p, p)
+    at = OutwardInterval(p, p)
     y = outward.apply(xp, function, at)
     d = outward.slope(xp, function, at, y)
     right = up(xp, xp.maximum(up(xp, d.upper - a), 0.0) * up(xp, high - p))
@@ -74,9 +74,9 @@ def _touching(xp: Any, function: Function, a: Array, p: Array, low: Array, high:
     return up(xp, _over(xp, a, p, y.upper) + xp.maximum(left, right))
 
 
-def _touching_below(xp: Any, function: Function, a: Array, p: Array, x: Interval) -> Array:
+def _touching_below(xp: Any, function: Function, a: Array, p: Array, x: OutwardInterval) -> Array:
     """Return a lower bound of `f(x) - a x` where f is convex and p is in x."""
-    at = Interval(p, p)
+    at = OutwardInterval(p, p)
     y = outward.apply(xp, function, at)
     d = outward.slope(xp, function, at, y)
     right = up(xp, xp.maximum(up(xp, a - d.lower), 0.0) * up(xp, x.upper - p))
@@ -84,27 +84,27 @@ def _touching_below(xp: Any, function: Function, a: Array, p: Array, x: Interval
     return down(xp, down(xp, y.lower + down(xp, -a * p)) - xp.maximum(left, right))
 
 
-def _convex(xp: Any, function: Function, x: Interval) -> Lines:
-    left = outward.apply(xp, function, Interval(x.lower, x.lower)).upper
-    right = outward.apply(xp, function, Interval(x.upper, x.upper)).upper
+def _convex(xp: Any, function: Function, x: OutwardInterval) -> LinePair:
+    left = outward.apply(xp, function, OutwardInterval(x.lower, x.lower)).upper
+    right = outward.apply(xp, function, OutwardInterval(x.upper, x.upper)).upper
     above = _chord(xp, x, left, right)
     over = xp.maximum(_over(xp, above, x.lower, left), _over(xp, above, x.upper, right))
     p = 0.5 * x.lower + 0.5 * x.upper
-    at = Interval(p, p)
+    at = OutwardInterval(p, p)
     below = outward.slope(xp, function, at, outward.apply(xp, function, at)).lower
-    return Lines(below, _touching_below(xp, function, below, p, x), above, over)
+    return LinePair(below, _touching_below(xp, function, below, p, x), above, over)
 
 
-def _tanh(xp: Any, x: Interval) -> Lines:
+def _tanh(xp: Any, x: OutwardInterval) -> LinePair:
     above, over = _above_tanh(xp, x)
     # tanh is odd: a line above it on [-upper, -lower], turned by half a turn, is one below it on [lower, upper].
-    below, under = _above_tanh(xp, Interval(-x.upper, -x.lower))
-    return Lines(below, -under, above, over)
+    below, under = _above_tanh(xp, OutwardInterval(-x.upper, -x.lower))
+    return LinePair(below, -under, above, over)
 
 
-def _above_tanh(xp: Any, x: Interval) -> tuple[Array, Array]:
+def _above_tanh(xp: Any, x: OutwardInterval) -> tuple[Array, Array]:
     """Return slope and intercept of a line above tanh: convex below 0, concave above."""
-    ends = outward.tanh(xp, Interval(x.lower, x.lower)), outward.tanh(xp, Interval(x.upper, x.upper))
+    ends = outward.tanh(xp, OutwardInterval(x.lower, x.lower)), outward.tanh(xp, OutwardInterval(x.upper, x.upper))
     chord = _chord(xp, x, ends[0].upper, ends[1].upper)
     low = xp.maximum(x.lower, 0.0)
     p = xp.where(x.lower >= 0, 0.5 * x.lower + 0.5 * x.upper, _tangent(xp, x.lower))

@@ -9,8 +9,8 @@ import numpy as np
 from qspec.engines.delta.atoms import Atoms, Ints, centre
 from qspec.engines.delta.cases import Booleans, hold
 from qspec.engines.delta.derivatives import Values, derivatives, enclose
-from qspec.engines.delta.tensor_program import Plan
-from qspec.engines.outward import Floats, Interval
+from qspec.engines.delta.tensor_program import FloatProgram
+from qspec.engines.outward import Floats, OutwardInterval
 from qspec.errors import UnsupportedError
 from qspec.ir.enclosure import satisfies
 from qspec.ir.real import ExactArray, Input, Point, Query, exact, fractions
@@ -26,7 +26,7 @@ class Judge:
     """Says of points whether they are solutions, and keeps the first solution."""
 
     query: Query
-    plan: Plan
+    plan: FloatProgram
     solution: Point | None = None
     doubtful: int = field(default=DOUBTFUL)
 
@@ -89,12 +89,12 @@ def climb(judge: Judge, atoms: Atoms, case: Ints, lower: Floats, upper: Floats, 
         found = np.where(member >= 0, atoms.bounds(values).upper[rows[:, None], member], np.inf)
         worst = member[rows, found.argmin(-1)]
         slope = derivatives(np, plan, values, atoms.seeds(plan, worst))
-        wanted = centre(Interval(slope.lower, slope.lower), lower, upper) if step == 0 else _stepped(x, slope, lower, upper, step)
+        wanted = centre(OutwardInterval(slope.lower, slope.lower), lower, upper) if step == 0 else _stepped(x, slope, lower, upper, step)
         x = np.clip(np.where(np.isfinite(wanted), wanted, x), lower, upper)
         values = enclose(np, plan, x, x)
     judge.look(x, values)
 
 
-def _stepped(x: Floats, slope: Interval, lower: Floats, upper: Floats, step: int) -> Floats:
+def _stepped(x: Floats, slope: OutwardInterval, lower: Floats, upper: Floats, step: int) -> Floats:
     share = 2.0 ** (-step / 3)
     return x + share * (upper - lower) * np.sign(0.5 * slope.lower + 0.5 * slope.upper)

@@ -14,7 +14,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import magnitude
 from qspec.arithmetic.rounding import Rounding
-from qspec.engines.outward import SMALLEST_MAGNITUDE, UNIT, Dense, Floats, nearest
+from qspec.engines.outward import SMALLEST_MAGNITUDE, UNIT, DoubleMatrix, Floats, nearest
 from qspec.ir import integer, linear
 from qspec.ir.integer import Affine, Staircase
 from qspec.ir.integer_builder import Builder
@@ -40,17 +40,17 @@ ENTRY, FIRST_ENTRY = 64, 400
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Layer:
+class LayerPair:
     """One layer of both networks; n elements, m arguments.
 
     The quantised sum is `fixed @ codes + fixed_bias` (all integers) and becomes a code by `steps`; the real one is `real @ x + real_bias`
-    within rounding (see `Dense`), and becomes a signal by ReLU or as it is.
+    within rounding (see `DoubleMatrix`), and becomes a signal by ReLU or as it is.
     """
 
-    fixed: Dense
+    fixed: DoubleMatrix
     fixed_bias: Floats
     steps: Rescale
-    real: Dense
+    real: DoubleMatrix
     real_bias: Floats
     relu: bool
     scale: Floats
@@ -67,7 +67,7 @@ class Layer:
 class Pair:
     """Two networks of equally many layers of equal sizes, on one input of codes; `unit` is the value of an output code, less `zero`."""
 
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerPair, ...]
     unit: ExactArray
     zero: ExactArray
 
@@ -94,7 +94,7 @@ def pair(fixed: Graph, real: RealGraph) -> Pair | None:
     if ours is None or theirs is None or [o.bias.size for o in ours] != [t.size for t, _ in theirs]:
         return None
     units, zeros = fixed.stages[0].type.grid.per_element(fixed.stages[0].type.shape)
-    layers: list[Layer] = []
+    layers: list[LayerPair] = []
     for k, (o, (stage, shape)) in enumerate(zip(ours, theirs, strict=True)):
         assert isinstance(stage.layer, RealDense | RealConv2D)
         matrix, bias = _dense(constant_map(stage.layer, shape)), _bias(stage.layer, stage.size)
@@ -107,7 +107,7 @@ def pair(fixed: Graph, real: RealGraph) -> Pair | None:
             return None
         scale = nearest(exact(o.units))
         relu = isinstance(stage.layer.activation, ReLU)
-        layers.append(Layer(_integers(o.matrix), o.bias, o.steps, _rounded(matrix), nearest(bias), relu, scale, matrix, bias))
+        layers.append(LayerPair(_integers(o.matrix), o.bias, o.steps, _rounded(matrix), nearest(bias), relu, scale, matrix, bias))
     grid = fixed.stages[fixed.outputs[0]].type
     out_units, out_zeros = grid.grid.per_element(grid.shape)
     return Pair(tuple(layers), exact(out_units), exact(out_zeros))
@@ -204,10 +204,10 @@ def _dense(m: RealMap) -> ExactArray:
     return exact(matrix)
 
 
-def _integers(matrix: Floats) -> Dense:
-    return Dense(matrix, np.abs(matrix))
+def _integers(matrix: Floats) -> DoubleMatrix:
+    return DoubleMatrix(matrix, np.abs(matrix))
 
 
-def _rounded(matrix: ExactArray) -> Dense:
+def _rounded(matrix: ExactArray) -> DoubleMatrix:
     value = nearest(matrix)
-    return Dense(value, np.maximum(np.abs(value) * (1 + UNIT), SMALLEST_MAGNITUDE))
+    return DoubleMatrix(value, np.maximum(np.abs(value) * (1 + UNIT), SMALLEST_MAGNITUDE))

@@ -7,22 +7,22 @@ from typing import NamedTuple
 import numpy as np
 
 from qspec.deadline import NEVER, Deadline
-from qspec.engines.difference.dual import Both, Bound, Goal, Known, Part, evaluate, gradient, through
+from qspec.engines.difference.dual import Both, Goal, LayerFacts, PartBatch, RowBound, evaluate, gradient, through
 from qspec.engines.difference.joint_bounds import Region
 from qspec.engines.outward import Floats
 from qspec.ir.staircase import climb, restricted
 
 
-class Climb(NamedTuple):
+class BestMultipliers(NamedTuple):
     """The best multipliers of each row, and the pass that gave its bound."""
 
     multipliers: tuple[Both, ...]
-    bound: Bound
+    bound: RowBound
     sums: tuple[Both, ...]
     """Sums of free pairs, averaged over the second half of the steps: nearly those of a solution of the relaxation; none without steps."""
 
 
-def start(known: tuple[Known, ...], regions: tuple[Region, ...], goal: Goal) -> tuple[Both, ...]:
+def start(known: tuple[LayerFacts, ...], regions: tuple[Region, ...], goal: Goal) -> tuple[Both, ...]:
     """Return multipliers of free pairs for regions (parts, free), parts being 1 or as many as rows.
 
     What both have in common of opposite coefficients goes by the slope that is best for the difference, the rest by the slopes of CROWN.
@@ -38,7 +38,7 @@ def start(known: tuple[Known, ...], regions: tuple[Region, ...], goal: Goal) -> 
     return tuple(reversed(found))
 
 
-def _slopes(k: Known, r: Region, c: Both) -> Both:
+def _slopes(k: LayerFacts, r: Region, c: Both) -> Both:
     steps, scale = restricted(k.layer.steps, k.free), k.layer.scale[k.free]
     rate = steps.numerator / steps.denominator
     low, high = (climb(steps, v.astype(np.int64)).astype(np.float64) for v in (r.fixed_low, r.fixed_high))
@@ -59,8 +59,8 @@ def _slopes(k: Known, r: Region, c: Both) -> Both:
 
 
 def ascend(
-    known: tuple[Known, ...],
-    parts: Part,
+    known: tuple[LayerFacts, ...],
+    parts: PartBatch,
     goal: Goal,
     multipliers: tuple[Both, ...],
     steps: int,
@@ -68,7 +68,7 @@ def ascend(
     last: float = 0.05,
     *,
     deadline: Deadline = NEVER,
-) -> Climb:
+) -> BestMultipliers:
     """Climb so many steps from these multipliers; the size of steps falls from `rate` to `rate * last` of the typical multiplier.
 
     Raises OutOfTime at the deadline.
@@ -107,12 +107,12 @@ def ascend(
             kept = tuple((np.where(rows, a, c), np.where(rows, b, d)) for (a, b), (c, d) in zip(p, kept, strict=True))
             top = np.where(better, bound.value, top)
     if total is None:
-        return Climb(kept, best, ())
+        return BestMultipliers(kept, best, ())
     count = steps - steps // 2
-    return Climb(kept, evaluate(known, parts, goal, kept), tuple((a / count, b / count) for a, b in total))
+    return BestMultipliers(kept, evaluate(known, parts, goal, kept), tuple((a / count, b / count) for a, b in total))
 
 
-def _free(known: tuple[Known, ...], sums: tuple[Both, ...]) -> tuple[Both, ...]:
+def _free(known: tuple[LayerFacts, ...], sums: tuple[Both, ...]) -> tuple[Both, ...]:
     """Return the sums of free pairs."""
     return tuple((a[:, k.free], b[:, k.free]) for k, (a, b) in zip(known, sums, strict=True))
 
@@ -122,7 +122,7 @@ def _sum(total: tuple[Both, ...] | None, new: tuple[Both, ...]) -> tuple[Both, .
     return new if total is None else tuple((a + c, b + d) for (a, b), (c, d) in zip(total, new, strict=True))
 
 
-def _typical(k: Known, p: Both) -> Floats:
+def _typical(k: LayerFacts, p: Both) -> Floats:
     """Return the mean magnitude of the multipliers of a layer, in units of the real sums, (rows, 1)."""
     if not k.free.size:
         return np.ones((p[0].shape[0], 1))

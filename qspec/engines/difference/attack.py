@@ -14,7 +14,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray
 from qspec.deadline import NEVER, Deadline
-from qspec.engines.difference.aligned_layers import Layer, Pair
+from qspec.engines.difference.aligned_layers import LayerPair, Pair
 from qspec.engines.difference.dual import Both, Goal
 from qspec.engines.outward import Floats
 from qspec.ir.staircase import Rescale, climb
@@ -42,14 +42,14 @@ FIRST, LATER = Effort(4, 200), Effort(32, 1000)
 """What is spent before anything is cut, and between cuts."""
 
 
-class Found(NamedTuple):
+class WorstInputs(NamedTuple):
     """The best input of each row (rows, inputs), and the value there in doubles, (rows,)."""
 
     point: Floats
     value: Floats
 
 
-def attack(pair: Pair, low: Floats, high: Floats, goal: Goal, seed: int, effort: Effort, deadline: Deadline = NEVER) -> Found:
+def attack(pair: Pair, low: Floats, high: Floats, goal: Goal, seed: int, effort: Effort, deadline: Deadline = NEVER) -> WorstInputs:
     """Look for codes in the box `low`..`high` (inputs,) at which rows of a goal are small: by gradients, then by tabu search.
 
     At the deadline the best so far is returned.
@@ -58,7 +58,9 @@ def attack(pair: Pair, low: Floats, high: Floats, goal: Goal, seed: int, effort:
     return _walk(pair, low, high, goal, found, seed, effort.rounds, deadline)
 
 
-def _descend(pair: Pair, low: Floats, high: Floats, goal: Both, seed: int, starts: int, deadline: Deadline, rounds: int = 150) -> Found:
+def _descend(
+    pair: Pair, low: Floats, high: Floats, goal: Both, seed: int, starts: int, deadline: Deadline, rounds: int = 150
+) -> WorstInputs:
     """Follow gradients from the middle of the box, from `starts` points at random (fewer, if rows are many), and from as many corners."""
     random, rows = np.random.default_rng(seed), goal[0].shape[0]
     count = max(2, min(starts, STARTS // rows))
@@ -85,10 +87,10 @@ def _descend(pair: Pair, low: Floats, high: Floats, goal: Both, seed: int, start
             better = found < value
             best, value = np.where(better[:, None], codes, best), np.where(better, found, value)
     place = value.reshape(rows, each).argmin(-1)
-    return Found(best.reshape(rows, each, -1)[np.arange(rows), place], value.reshape(rows, each)[np.arange(rows), place])
+    return WorstInputs(best.reshape(rows, each, -1)[np.arange(rows), place], value.reshape(rows, each)[np.arange(rows), place])
 
 
-def _walk(pair: Pair, low: Floats, high: Floats, goal: Goal, found: Found, seed: int, rounds: int, deadline: Deadline) -> Found:
+def _walk(pair: Pair, low: Floats, high: Floats, goal: Goal, found: WorstInputs, seed: int, rounds: int, deadline: Deadline) -> WorstInputs:
     """Go on from the most promising rows by tabu search: of some codes, each moved to an end of the box, the best move is made.
 
     It is made even if it makes things worse, and its code then rests for some rounds, unless that would beat the best. Source: Glover,
@@ -102,7 +104,7 @@ def _walk(pair: Pair, low: Floats, high: Floats, goal: Goal, found: Found, seed:
         for row in np.argsort(found.value + goal.constant)[:LEADERS].tolist():
             c = goal.coefficients[0][row : row + 1], goal.coefficients[1][row : row + 1]
             points[row], least[row] = _tabu(pair, low, high, c, points[row], free, random, rounds, deadline)
-    return Found(points, least)
+    return WorstInputs(points, least)
 
 
 def _tabu(
@@ -151,7 +153,7 @@ def values(pair: Pair, x: Floats, goal: Both) -> Floats:
     return _onward(pair, _sums(pair.layers[0], (x, x)), goal)
 
 
-def _sums(layer: Layer, signals: Both) -> Both:
+def _sums(layer: LayerPair, signals: Both) -> Both:
     return signals[0] @ layer.fixed.value.T + layer.fixed_bias, signals[1] @ layer.real.value.T + layer.real_bias
 
 

@@ -13,9 +13,9 @@ from qspec.deadline import NEVER, Deadline, OutOfTime
 from qspec.engines.difference.aligned_layers import Pair
 from qspec.engines.difference.attack import FIRST, LATER, Effort, attack, values
 from qspec.engines.difference.dual import Goal
-from qspec.engines.difference.output_rows import Rows
+from qspec.engines.difference.output_rows import OutputRows
 from qspec.engines.difference.root import root, stages
-from qspec.engines.difference.search import AGAIN, Search
+from qspec.engines.difference.search import AGAIN, RowSearch
 from qspec.engines.outward import Floats
 
 CLOSE = 2.0**-20
@@ -31,7 +31,7 @@ class Decision(NamedTuple):
     """What no row falls below."""
 
 
-class Judge:
+class RowJudge:
     """Shows inputs at which a row seems to be below the target to whoever confirms it exactly, the smallest values only."""
 
     def __init__(self, pair: Pair, goal: Goal, target: float, confirm: Callable[[IntArray], bool | None]) -> None:
@@ -67,7 +67,7 @@ class Judge:
 
 def decide(
     pair: Pair,
-    rows: Rows,
+    rows: OutputRows,
     low: IntArray,
     high: IntArray,
     confirm: Callable[[IntArray], bool | None],
@@ -83,22 +83,24 @@ def decide(
     """
     target = float(np.nextafter(0.0, 1.0)) if strict else 0.0
     goal = rows.goal()
-    judge = Judge(pair, goal, target, confirm)
+    judge = RowJudge(pair, goal, target, confirm)
     try:
         return _decide(pair, goal, target, low, high, judge, deadline, seed)
     except OutOfTime:
         return Decision("refuted" if judge.refuted else "unknown", 0, -np.inf)
 
 
-def _decide(pair: Pair, goal: Goal, target: float, low: IntArray, high: IntArray, judge: Judge, deadline: Deadline, seed: int) -> Decision:
+def _decide(
+    pair: Pair, goal: Goal, target: float, low: IntArray, high: IntArray, judge: RowJudge, deadline: Deadline, seed: int
+) -> Decision:
     box = low.astype(np.float64), high.astype(np.float64)
-    search = Search(pair, root(pair, *box, deadline=deadline), goal, *box, judge.visit, judge.settle, deadline)
+    search = RowSearch(pair, root(pair, *box, deadline=deadline), goal, *box, judge.visit, judge.settle, deadline)
     open_rows = np.flatnonzero(search.lower(goal.constant.size) < target)
     if search.least < target:
         judge.attack(box, open_rows, seed, deadline=deadline)
     for steps in stages(pair)[1:]:
         if search.least < target and not judge.refuted and not deadline.passed():
-            search = Search(pair, root(pair, *box, steps, deadline), goal, *box, judge.visit, judge.settle, deadline)
+            search = RowSearch(pair, root(pair, *box, steps, deadline), goal, *box, judge.visit, judge.settle, deadline)
     for rounds in count(1):
         if judge.refuted or deadline.passed() or not search.step(target):
             break

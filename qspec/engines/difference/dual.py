@@ -11,7 +11,7 @@ activations in the place of one; joint bounds of two networks: Paulsen, Wang, Wa
 
 Rounding: coefficients are doubles that are meant exactly, so what has to be paid for is by how much they differ from `p · matrix`, the
 rounding of candidates and of sums. Each is at most (a few + the terms of a sum) units of the magnitudes of what was summed up, which
-`Bound.spent` collects: `|c| |y|` and `|p| |a|` of pairs, and `|p| (|matrix| |y| + |bias|)`. With u = 2^-53 and sums of n terms, in any
+`RowBound.spent` collects: `|c| |y|` and `|p| |a|` of pairs, and `|p| (|matrix| |y| + |bias|)`. With u = 2^-53 and sums of n terms, in any
 order and fused or not (Higham 2002, 3.1): (n + 4) u for the coefficients, with the matrix rounded once, n u for `p · bias`, 16 u for a
 candidate, 3 n u for the sum of the least values, 2 n u for the inputs. `certain` subtracts (8 n + 512) u.
 """
@@ -24,9 +24,9 @@ from typing import NamedTuple
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
-from qspec.engines.difference.aligned_layers import Layer
+from qspec.engines.difference.aligned_layers import LayerPair
 from qspec.engines.difference.joint_bounds import Region
-from qspec.engines.difference.vertices import POINTS, Corners, Line, corners, straight
+from qspec.engines.difference.vertices import POINTS, Corners, StepLine, corners, straight
 from qspec.engines.outward import UNIT, Floats
 from qspec.ir.staircase import climb
 
@@ -39,13 +39,13 @@ Both = tuple[Floats, Floats]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Known:
+class LayerFacts:
     """A layer in a region: which pairs need corners (`free`), lines of the others, and the largest magnitudes of everything."""
 
-    layer: Layer
+    layer: LayerPair
     region: Region
     free: IntArray
-    line: Line
+    line: StepLine
     passes: Floats
     """Slope of the real activation of the others: 0 or 1."""
     sums: Both
@@ -56,23 +56,23 @@ class Known:
     """What the magnitude of a sum is at most made of: `|matrix| |y| + |bias|`."""
 
 
-def know(layer: Layer, region: Region, weights: Both) -> Known:
+def know(layer: LayerPair, region: Region, weights: Both) -> LayerFacts:
     """Return what the dual needs of a layer in a region (1, n)."""
     linear, line = straight(layer, region)
     ends = [np.abs(climb(layer.steps, v[0].astype(np.int64))).astype(np.float64) for v in (region.fixed_low, region.fixed_high)]
     fixed = np.maximum(np.abs(region.fixed_low), np.abs(region.fixed_high))[0]
     real = np.maximum(np.abs(region.real_low), np.abs(region.real_high))[0]
     passes = ((region.real_low[0] >= 0) | (not layer.relu)).astype(np.float64)
-    return Known(layer, region, np.flatnonzero(~linear), line, passes, (fixed, real), (np.maximum(*ends) + 1, real), weights)
+    return LayerFacts(layer, region, np.flatnonzero(~linear), line, passes, (fixed, real), (np.maximum(*ends) + 1, real), weights)
 
 
-def row_bytes(known: tuple[Known, ...], inputs: int, candidates: int = SHARED) -> int:
+def row_bytes(known: tuple[LayerFacts, ...], inputs: int, candidates: int = SHARED) -> int:
     """Return how many bytes an ascent takes about for each row."""
     free = sum(k.free.size for k in known)
     return 8 * (NUMBERS * (inputs + sum(k.layer.size for k in known)) + free * (FREE + candidates * POINTS))
 
 
-class Part(NamedTuple):
+class PartBatch(NamedTuple):
     """Parts of the input space that are bounded together: their boxes (parts, inputs), and candidates of the free pairs of each layer."""
 
     low: Floats
@@ -80,7 +80,7 @@ class Part(NamedTuple):
     tables: tuple[Corners, ...]
 
 
-def tables(known: tuple[Known, ...], regions: tuple[Region, ...]) -> tuple[Corners, ...]:
+def tables(known: tuple[LayerFacts, ...], regions: tuple[Region, ...]) -> tuple[Corners, ...]:
     """Return the candidates of free pairs for regions (parts, free)."""
     return tuple(corners(k.layer, r, k.free) for k, r in zip(known, regions, strict=True))
 
@@ -98,7 +98,7 @@ class Goal(NamedTuple):
         return Goal((self.coefficients[0][rows], self.coefficients[1][rows]), self.constant[rows], self.spent[rows])
 
 
-class Trace(NamedTuple):
+class LayerTrace(NamedTuple):
     """What one pass left at a layer: coefficients of its signals, multipliers of its sums, and the candidate chosen for each free pair."""
 
     coefficients: Both
@@ -109,14 +109,14 @@ class Trace(NamedTuple):
     least: Floats
 
 
-class Bound(NamedTuple):
+class RowBound(NamedTuple):
     """A lower bound of each row in real arithmetic on doubles, with what it was made of; and the trace of the pass."""
 
     value: Floats
     spent: Floats
     slope: Floats
     """Coefficients of the input, (rows, inputs)."""
-    traces: tuple[Trace, ...]
+    traces: tuple[LayerTrace, ...]
 
     def certain(self, terms: int) -> Floats:
         """Return what holds whatever rounding did; nothing (minus infinity) where doubles overflowed."""
@@ -124,7 +124,7 @@ class Bound(NamedTuple):
         return np.where(np.isfinite(least), least, -np.inf)
 
 
-def through(layer: Layer, multipliers: Both, weights: Both) -> tuple[Both, Floats, Floats]:
+def through(layer: LayerPair, multipliers: Both, weights: Both) -> tuple[Both, Floats, Floats]:
     """Return coefficients of what a layer reads, the constant, and its magnitude, for multipliers of its sums."""
     fixed, real = multipliers
     constant = fixed @ layer.fixed_bias + real @ layer.real_bias
@@ -132,10 +132,10 @@ def through(layer: Layer, multipliers: Both, weights: Both) -> tuple[Both, Float
     return (fixed @ layer.fixed.value, real @ layer.real.value), constant, spent
 
 
-def evaluate(known: tuple[Known, ...], part: Part, goal: Goal, free: tuple[Both, ...]) -> Bound:
+def evaluate(known: tuple[LayerFacts, ...], part: PartBatch, goal: Goal, free: tuple[Both, ...]) -> RowBound:
     """Return the bound for multipliers of the free pairs of every layer, (rows, free) each."""
     c, value, spent = goal
-    traces: list[Trace] = []
+    traces: list[LayerTrace] = []
     for k, table, p in zip(reversed(known), reversed(part.tables), reversed(free), strict=True):
         trace, constant, magnitude = _relax(k, table, c, p)
         traces.append(trace)
@@ -144,10 +144,10 @@ def evaluate(known: tuple[Known, ...], part: Part, goal: Goal, free: tuple[Both,
         value, spent = value + constant, spent + magnitude
     slope = c[0] + c[1]
     value = value + np.where(slope > 0, slope * part.low, slope * part.high).sum(-1)
-    return Bound(value, spent, slope, tuple(reversed(traces)))
+    return RowBound(value, spent, slope, tuple(reversed(traces)))
 
 
-def _relax(k: Known, table: Corners, c: Both, p: Both) -> tuple[Trace, Floats, Floats]:
+def _relax(k: LayerFacts, table: Corners, c: Both, p: Both) -> tuple[LayerTrace, Floats, Floats]:
     """Return multipliers of all pairs of a layer, the least value of what they leave, and the magnitude of that."""
     cq, cf = c
     fixed, real = cq * k.line.slope, cf * k.passes
@@ -164,7 +164,7 @@ def _relax(k: Known, table: Corners, c: Both, p: Both) -> tuple[Trace, Floats, F
     least = np.take_along_axis(each, place, -1)[..., 0]
     picked = [_pick(v, place) for v in (table.fixed, table.real, table.signal)]
     codes = np.take_along_axis(code, place, -1)[..., 0] if code.shape[2] else code[..., 0]
-    trace = Trace(c, (fixed, real), codes, (picked[0], picked[1], picked[2]), least)
+    trace = LayerTrace(c, (fixed, real), codes, (picked[0], picked[1], picked[2]), least)
     return trace, constant + least.sum(-1), spent
 
 
@@ -173,7 +173,7 @@ def _pick(values: Floats, place: IntArray) -> Floats:
     return np.take_along_axis(wide, place, -1)[..., 0]
 
 
-def gradient(known: tuple[Known, ...], part: Part, bound: Bound) -> tuple[tuple[Both, ...], tuple[Both, ...]]:
+def gradient(known: tuple[LayerFacts, ...], part: PartBatch, bound: RowBound) -> tuple[tuple[Both, ...], tuple[Both, ...]]:
     """Return the gradient of the bound in the multipliers of free pairs, and the sums of all pairs on the way."""
     x = np.where(bound.slope > 0, part.low, part.high)
     signals: Both = (x, x)

@@ -19,7 +19,7 @@ from qspec.engines.difference.dual import Goal
 from qspec.engines.difference.output_rows import errors
 from qspec.engines.difference.replay import outputs as replayed
 from qspec.engines.difference.root import root, stages
-from qspec.engines.difference.search import AGAIN, Search
+from qspec.engines.difference.search import AGAIN, RowSearch
 from qspec.engines.difference.search import FIRST as FIRST_CLIMB
 from qspec.engines.outward import Floats
 from qspec.errors import SpecError, UnsupportedError
@@ -103,7 +103,7 @@ class LargestError:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Question:
+class ErrorQuestion:
     """Two networks, the box of codes (inputs,), and the outputs that are asked about."""
 
     pair: Pair
@@ -115,7 +115,7 @@ class Question:
     @classmethod
     def of(
         cls, fixed: Graph, real: RealGraph, lower: object, upper: object, outputs: Sequence[int] | None, deadline: Deadline = NEVER
-    ) -> Question:
+    ) -> ErrorQuestion:
         """Check a question; raises UnsupportedError if the networks are no pair, SpecError on an empty box or on missing outputs.
 
         Raises OutOfMemory where there is no room for the pair.
@@ -148,13 +148,13 @@ class Question:
         return errors(self.pair, list(self.outputs)).goal()
 
 
-def first_bounds(question: Question) -> ErrorBounds:
+def first_bounds(question: ErrorQuestion) -> ErrorBounds:
     """Return what one ascent says of every output."""
     known = root(question.pair, *question.box, stages(question.pair)[-1])
-    return _bounds(Search(question.pair, known, question.goal(), *question.box), len(question.outputs))
+    return _bounds(RowSearch(question.pair, known, question.goal(), *question.box), len(question.outputs))
 
 
-def narrow(question: Question, seed: int, deadline: Deadline = NEVER) -> Iterator[LargestError]:
+def narrow(question: ErrorQuestion, seed: int, deadline: Deadline = NEVER) -> Iterator[LargestError]:
     """Yield the interval after the attack and the first bounds, after better ones, and after each round of cuts, until it is closed.
 
     At the deadline it ends; the first interval, without a search for better multipliers if there is no time, comes in any case. Where
@@ -206,7 +206,7 @@ def exact_errors(fixed: Graph, real: RealGraph, codes: object) -> ExactArray:
 class _Largest:
     """The largest error that was found, exactly, and where."""
 
-    def __init__(self, question: Question, goal: Goal) -> None:
+    def __init__(self, question: ErrorQuestion, goal: Goal) -> None:
         self.question, self.goal = question, goal
         self.best, self.output = Fraction(-1), question.outputs[0]
         self.codes: IntArray = np.zeros(0, dtype=np.int64)
@@ -216,13 +216,13 @@ class _Largest:
         """What rows have to be proved not to fall below: the largest error negated, rounded up."""
         return float(np.nextafter(-float(self.best), np.inf))
 
-    def begin(self, steps: int, deadline: Deadline = NEVER, climb: int = FIRST_CLIMB) -> tuple[Search, ErrorBounds]:
+    def begin(self, steps: int, deadline: Deadline = NEVER, climb: int = FIRST_CLIMB) -> tuple[RowSearch, ErrorBounds]:
         """Return a search with so many steps of ascent for bounds of layers, and for the errors, and what is known of every output."""
         known = root(self.question.pair, *self.question.box, steps, deadline)
-        search = Search(self.question.pair, known, self.goal, *self.question.box, self.visit, self.settle, deadline, climb)
+        search = RowSearch(self.question.pair, known, self.goal, *self.question.box, self.visit, self.settle, deadline, climb)
         return search, _bounds(search, len(self.question.outputs))
 
-    def interval(self, search: Search, bounds: ErrorBounds, began: float) -> LargestError:
+    def interval(self, search: RowSearch, bounds: ErrorBounds, began: float) -> LargestError:
         """Return what is known by now."""
         upper = max(self.best, Fraction(-search.least)) if search.least < self.target else self.best
         codes = self.codes.reshape(self.question.shape)
@@ -255,6 +255,6 @@ class _Largest:
             self.best, self.output, self.codes = error, worst, codes
 
 
-def _bounds(search: Search, outputs: int) -> ErrorBounds:
+def _bounds(search: RowSearch, outputs: int) -> ErrorBounds:
     found = search.lower(2 * outputs)
     return ErrorBounds(found[:outputs], -found[outputs:])

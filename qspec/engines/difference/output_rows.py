@@ -22,7 +22,7 @@ from qspec.language.variables import Output, RealOutput, Variable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
+class OutputRows:
     """`fixed · codes + real · signals + constant` of both outputs, exactly; (rows, outputs), (rows,)."""
 
     fixed: ExactArray
@@ -36,16 +36,16 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Claim:
+class RowClaim:
     """That rows are at least zero (above zero, if `strict`) for all values of a variable."""
 
     pair: Pair
     variable: Variable
-    rows: Rows
+    rows: OutputRows
     strict: bool
 
 
-def read(spec: Property, deadline: Deadline = NEVER) -> Claim | None:
+def read(spec: Property, deadline: Deadline = NEVER) -> RowClaim | None:
     """Return what a property claims of two networks' outputs; None if it is about anything else, or they are no `Pair`.
 
     The assumption is left to the box of the variable's codes, which it may only narrow. Raises OutOfTime, and OutOfMemory where there is no
@@ -68,21 +68,21 @@ def read(spec: Property, deadline: Deadline = NEVER) -> Claim | None:
     if found is None or rows is None:
         return None
     parts, strict = zip(*rows, strict=True)
-    joined = Rows(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("fixed", "real", "constant")))
-    return Claim(found, variable, joined, any(strict))
+    joined = OutputRows(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("fixed", "real", "constant")))
+    return RowClaim(found, variable, joined, any(strict))
 
 
-def errors(pair: Pair, outputs: list[int]) -> Rows:
+def errors(pair: Pair, outputs: list[int]) -> OutputRows:
     """Return the error of each of some outputs, and below them the negated ones: `±(quantised - real)`."""
     n = pair.layers[-1].size
     one = np.zeros((len(outputs), n), dtype=object) + Fraction(0)
     one[np.arange(len(outputs)), outputs] = Fraction(1)
     units, zeros = fractions(pair.unit), pair.zero
     fixed, constant = one * units, -(one * units * zeros).sum(1)
-    return Rows(np.concatenate([fixed, -fixed]), np.concatenate([-one, one]), np.concatenate([constant, -constant]))
+    return OutputRows(np.concatenate([fixed, -fixed]), np.concatenate([-one, one]), np.concatenate([constant, -constant]))
 
 
-def _formula(formula: Formula, pair: Pair) -> list[tuple[Rows, bool]] | None:
+def _formula(formula: Formula, pair: Pair) -> list[tuple[OutputRows, bool]] | None:
     """Return the rows of a conjunction of comparisons, each with whether it is strict; None if it is no such thing."""
     f = cast(AnyFormula, formula)
     if isinstance(f, Conjunction):
@@ -96,7 +96,7 @@ def _formula(formula: Formula, pair: Pair) -> list[tuple[Rows, bool]] | None:
     return None if rows is None else [(r, f.relation == ">") for r in rows]
 
 
-def _split(e: Expression, pair: Pair) -> list[Rows] | None:
+def _split(e: Expression, pair: Pair) -> list[OutputRows] | None:
     """Return the rows of an expression that is to be at least zero, with absolute values and maxima taken apart."""
     parts = split_concave(e)
     if parts is None:
@@ -106,7 +106,7 @@ def _split(e: Expression, pair: Pair) -> list[Rows] | None:
     return None if any(f is None for f in found) else [r for f in found for r in f or ()]
 
 
-def _affine(e: Expression, pair: Pair) -> Rows | None:
+def _affine(e: Expression, pair: Pair) -> OutputRows | None:
     """Return each element of an expression as a row; None if it is not affine in the outputs of the two networks."""
     match e:
         case Constant(values):
@@ -123,28 +123,28 @@ def _affine(e: Expression, pair: Pair) -> Rows | None:
             return rows
         case Sum(left, right):
             a, b = _affine(left, pair), _affine(right, pair)
-            return None if a is None or b is None else Rows(a.fixed + b.fixed, a.real + b.real, a.constant + b.constant)
+            return None if a is None or b is None else OutputRows(a.fixed + b.fixed, a.real + b.real, a.constant + b.constant)
         case Product(Constant(values), other) | Product(other, Constant(values)):
             a, factor = _affine(other, pair), fractions(np.asarray(values).reshape(-1))
-            return None if a is None else Rows(a.fixed * factor[:, None], a.real * factor[:, None], a.constant * factor)
+            return None if a is None else OutputRows(a.fixed * factor[:, None], a.real * factor[:, None], a.constant * factor)
         case Gather(argument, index):
             a, at = _affine(argument, pair), np.asarray(index).reshape(-1)
-            return None if a is None else Rows(a.fixed[at], a.real[at], a.constant[at])
+            return None if a is None else OutputRows(a.fixed[at], a.real[at], a.constant[at])
         case Join(parts):
             all_of = [_affine(p, pair) for p in parts]
             if any(p is None for p in all_of):
                 return None
-            return Rows(*(np.concatenate([getattr(p, name) for p in all_of]) for name in ("fixed", "real", "constant")))
+            return OutputRows(*(np.concatenate([getattr(p, name) for p in all_of]) for name in ("fixed", "real", "constant")))
         case Reduce(argument, "sum"):
             a, length = _affine(argument, pair), argument.shape[-1]
             if a is None:
                 return None
             fixed, real = (v.reshape(-1, length, v.shape[1]).sum(1) for v in (a.fixed, a.real))
-            return Rows(fixed, real, a.constant.reshape(-1, length).sum(1))
+            return OutputRows(fixed, real, a.constant.reshape(-1, length).sum(1))
         case _:
             return None
 
 
-def _rows(pair: Pair, size: int, constant: ExactArray) -> Rows:
+def _rows(pair: Pair, size: int, constant: ExactArray) -> OutputRows:
     fixed, real = (np.full((size, pair.layers[-1].size), Fraction(0), dtype=object) for _ in range(2))
-    return Rows(fixed, real, constant)
+    return OutputRows(fixed, real, constant)

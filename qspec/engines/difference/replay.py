@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray, common_unit
-from qspec.engines.difference.aligned_layers import Layer, Pair
+from qspec.engines.difference.aligned_layers import LayerPair, Pair
 from qspec.ir.real import ExactArray, fractions
 from qspec.ir.staircase import climb
 
 
-class Whole(NamedTuple):
+class IntegerLayer(NamedTuple):
     """Matrix (outputs, inputs) and bias of a real layer as integers, in multiples of `unit`."""
 
     matrix: IntArray
@@ -23,12 +23,12 @@ class Whole(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def whole(layer: Layer) -> Whole:
+def whole(layer: LayerPair) -> IntegerLayer:
     """Return the exact parameters of a real layer as integers."""
     matrix, bias = fractions(layer.exact), fractions(layer.exact_bias)
     unit = common_unit([*matrix.flat, *bias.flat])
     multiples, offsets = (np.array([int(v / unit) for v in part.flat], dtype=object).reshape(part.shape) for part in (matrix, bias))
-    return Whole(multiples, offsets, unit)
+    return IntegerLayer(multiples, offsets, unit)
 
 
 def outputs(pair: Pair, codes: IntArray) -> tuple[ExactArray, ExactArray]:

@@ -6,9 +6,9 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray
 from qspec.deadline import NEVER, Deadline
-from qspec.engines.difference.aligned_layers import EXACT, Layer, Pair
+from qspec.engines.difference.aligned_layers import EXACT, LayerPair, Pair
 from qspec.engines.difference.ascent import ascend, start
-from qspec.engines.difference.dual import NUMBERS, Both, Goal, Known, Part, know, row_bytes, tables, through
+from qspec.engines.difference.dual import NUMBERS, Both, Goal, LayerFacts, PartBatch, know, row_bytes, tables, through
 from qspec.engines.difference.joint_bounds import Region, join
 from qspec.engines.difference.vertices import straight
 from qspec.engines.outward import Floats
@@ -26,19 +26,19 @@ def stages(pair: Pair) -> tuple[int, ...]:
     return STAGES if len(pair.layers) > 2 else STAGES[:1]
 
 
-def root(pair: Pair, low: Floats, high: Floats, steps: int = 0, deadline: Deadline = NEVER) -> tuple[Known, ...]:
+def root(pair: Pair, low: Floats, high: Floats, steps: int = 0, deadline: Deadline = NEVER) -> tuple[LayerFacts, ...]:
     """Return what is known of every layer for input codes from `low` to `high`, (inputs,).
 
     Bounds that the linear pieces of an activation depend on climb so many `steps`; of all others the first ones are good enough. Raises
     UnsupportedError on sums of codes of 2^52 or more, OutOfTime at the deadline, OutOfMemory where there is no room for a single element.
     """
-    known: tuple[Known, ...] = ()
+    known: tuple[LayerFacts, ...] = ()
     reach = np.maximum(np.abs(low), np.abs(high))
     before: Both = (reach, reach)
     for layer in pair.layers:
         deadline.check()
         weights = (layer.fixed.magnitude @ before[0] + np.abs(layer.fixed_bias), layer.real.magnitude @ before[1] + np.abs(layer.real_bias))
-        box = Part(low[None], high[None], tables(known, free_regions(known)))
+        box = PartBatch(low[None], high[None], tables(known, free_regions(known)))
         region = _bounds(pair, known, layer, weights, box, np.arange(layer.size), 0, deadline)
         free = np.flatnonzero(~straight(layer, region)[0])
         if steps and known and free.size:
@@ -48,13 +48,20 @@ def root(pair: Pair, low: Floats, high: Floats, steps: int = 0, deadline: Deadli
     return known
 
 
-def free_regions(known: tuple[Known, ...]) -> tuple[Region, ...]:
+def free_regions(known: tuple[LayerFacts, ...]) -> tuple[Region, ...]:
     """Return the regions of the pairs that need corners, layer by layer."""
     return tuple(k.region.take(k.free) for k in known)
 
 
 def _bounds(
-    pair: Pair, known: tuple[Known, ...], layer: Layer, weights: Both, box: Part, index: IntArray, steps: int, deadline: Deadline
+    pair: Pair,
+    known: tuple[LayerFacts, ...],
+    layer: LayerPair,
+    weights: Both,
+    box: PartBatch,
+    index: IntArray,
+    steps: int,
+    deadline: Deadline,
 ) -> Region:
     """Return bounds of the sums of some elements, of as many together as there is room for."""
     each = SIDES * (row_bytes(known, box.low.shape[1]) + 8 * NUMBERS * layer.size)
@@ -65,7 +72,14 @@ def _bounds(
 
 
 def _bounds_together(
-    pair: Pair, known: tuple[Known, ...], layer: Layer, weights: Both, box: Part, index: IntArray, steps: int, deadline: Deadline
+    pair: Pair,
+    known: tuple[LayerFacts, ...],
+    layer: LayerPair,
+    weights: Both,
+    box: PartBatch,
+    index: IntArray,
+    steps: int,
+    deadline: Deadline,
 ) -> Region:
     """Return bounds of the sums of some elements, each the minimum of one row of the dual."""
     one, scale = (np.arange(layer.size) == index[:, None]).astype(np.float64), layer.scale[index][:, None]

@@ -17,7 +17,7 @@ import numpy as np
 from qspec.deadline import NEVER, Deadline
 from qspec.engines.difference.aligned_layers import Pair
 from qspec.engines.difference.ascent import ascend, start
-from qspec.engines.difference.dual import OWN, Both, Goal, Known, Part, Trace, row_bytes, tables
+from qspec.engines.difference.dual import OWN, Both, Goal, LayerFacts, LayerTrace, PartBatch, row_bytes, tables
 from qspec.engines.difference.joint_bounds import Region, consistent
 from qspec.engines.difference.root import free_regions, root
 from qspec.engines.difference.vertices import FEW
@@ -35,7 +35,7 @@ RATE = 0.15
 """Steps of ascent at the root, and of its parts; the size of the first of the latter."""
 
 
-class Piece(NamedTuple):
+class RegionPart(NamedTuple):
     """A part of the input space: which goal, box (inputs,), regions of free pairs (1, free), and multipliers (1, free) to start from.
 
     `sums` (1, free) are those of a solution of its relaxation, nearly.
@@ -50,11 +50,11 @@ class Piece(NamedTuple):
 
 
 @dataclass(slots=True)
-class Search:
+class RowSearch:
     """One search about rows of a goal, each to be proved to be at least `target` everywhere in a box."""
 
     pair: Pair
-    known: tuple[Known, ...]
+    known: tuple[LayerFacts, ...]
     goal: Goal
     low: Floats
     high: Floats
@@ -65,7 +65,7 @@ class Search:
     deadline: Deadline = NEVER
     climb: int = FIRST
     """Steps of ascent at the root, during which the deadline is looked at."""
-    heap: list[tuple[float, int, Piece]] = field(default_factory=list[tuple[float, int, Piece]])
+    heap: list[tuple[float, int, RegionPart]] = field(default_factory=list[tuple[float, int, RegionPart]])
     bounded: int = 0
     stuck: dict[int, float] = field(default_factory=dict[int, float])
     """Bounds of single inputs that doubles are too coarse to decide, the least of each row."""
@@ -74,13 +74,13 @@ class Search:
         regions = free_regions(self.known)
         rows = self.goal.constant.size
         self.deadline.check(rows * row_bytes(self.known, self.low.size))
-        box = Part(self.low[None], self.high[None], tables(self.known, regions))
+        box = PartBatch(self.low[None], self.high[None], tables(self.known, regions))
         climbed = ascend(self.known, box, self.goal, start(self.known, regions, self.goal), self.climb, deadline=self.deadline)
         for row in range(rows):
             own, sums = _row(climbed.multipliers, row), _row(climbed.sums, row)
-            self._push(Piece(row, self.low, self.high, regions, own, sums), float(climbed.bound.certain(self.pair.terms)[row]))
+            self._push(RegionPart(row, self.low, self.high, regions, own, sums), float(climbed.bound.certain(self.pair.terms)[row]))
 
-    def _push(self, piece: Piece, bound: float) -> None:
+    def _push(self, piece: RegionPart, bound: float) -> None:
         self.bounded += 1
         heapq.heappush(self.heap, (bound, self.bounded, piece))
 
@@ -101,7 +101,7 @@ class Search:
 
         Raises OutOfMemory if there is no room for the halves of one.
         """
-        worst: list[tuple[float, Piece]] = []
+        worst: list[tuple[float, RegionPart]] = []
         count = self.deadline.portion(2 * row_bytes(self.known, self.low.size, OWN), BATCH // 2)
         while self.heap and len(worst) < count and self.heap[0][0] < target:
             bound, _, piece = heapq.heappop(self.heap)
@@ -113,26 +113,26 @@ class Search:
             self._bound([p for p, _ in halves], [b for _, b in halves])
         return True
 
-    def _part(self, pieces: list[Piece]) -> tuple[Part, Goal, tuple[Both, ...], tuple[Region, ...]]:
+    def _part(self, pieces: list[RegionPart]) -> tuple[PartBatch, Goal, tuple[Both, ...], tuple[Region, ...]]:
         regions = tuple(Region(*(np.concatenate(v) for v in zip(*r, strict=True))) for r in zip(*(p.regions for p in pieces), strict=True))
         goal = self.goal.take(np.array([p.row for p in pieces]))
         multipliers = _together([p.multipliers for p in pieces])
-        box = Part(np.stack([p.low for p in pieces]), np.stack([p.high for p in pieces]), tables(self.known, regions))
+        box = PartBatch(np.stack([p.low for p in pieces]), np.stack([p.high for p in pieces]), tables(self.known, regions))
         return box, goal, multipliers, regions
 
-    def _bound(self, pieces: list[Piece], parents: list[float]) -> None:
+    def _bound(self, pieces: list[RegionPart], parents: list[float]) -> None:
         box, goal, multipliers, _ = self._part(pieces)
         climbed = ascend(self.known, box, goal, multipliers, THEN, RATE)
         certain = np.maximum(climbed.bound.certain(self.pair.terms), parents)
         for k, piece in enumerate(pieces):
             self._push(piece._replace(multipliers=_row(climbed.multipliers, k), sums=_row(climbed.sums, k)), float(certain[k]))
 
-    def _cut(self, pieces: list[Piece], bounds: list[float]) -> list[tuple[Piece, float]]:
+    def _cut(self, pieces: list[RegionPart], bounds: list[float]) -> list[tuple[RegionPart, float]]:
         box, goal, multipliers, regions = self._part(pieces)
         climbed = ascend(self.known, box, goal, multipliers, 0)
         sums = _together([p.sums for p in pieces])
         costs = [_costs(k, r, t, s) for k, r, t, s in zip(self.known, regions, climbed.bound.traces, sums, strict=True)]
-        found: list[tuple[Piece, float]] = []
+        found: list[tuple[RegionPart, float]] = []
         for n, (piece, bound) in enumerate(zip(pieces, bounds, strict=True)):
             if self.visit is not None:
                 self.visit(np.where(climbed.bound.slope[n : n + 1] > 0, piece.low, piece.high), piece.row)
@@ -149,12 +149,12 @@ class Search:
             found += [(p, bound) for p in parts if not any(r.empty for r in p.regions)]
         return found
 
-    def _settle(self, piece: Piece, bound: float) -> None:
+    def _settle(self, piece: RegionPart, bound: float) -> None:
         """Have a single input judged exactly, or keep its bound."""
         if self.settle is None or not self.settle(piece.low[None], piece.row):
             self.stuck[piece.row] = min(bound, self.stuck.get(piece.row, np.inf))
 
-    def _cut_pair(self, piece: Piece, layer: int, element: int, at: float) -> list[Piece]:
+    def _cut_pair(self, piece: RegionPart, layer: int, element: int, at: float) -> list[RegionPart]:
         """Return the two sides of the pair's kink, or of the end of a step that is nearest to its quantised sum."""
         known, region = self.known[layer], piece.regions[layer]
         index = np.array([element])
@@ -167,10 +167,10 @@ class Search:
         scale = known.layer.scale[known.free[element]]
         return [self._with(piece, layer, region.put(index, consistent(side, scale))) for side in sides]
 
-    def _with(self, piece: Piece, layer: int, region: Region) -> Piece:
+    def _with(self, piece: RegionPart, layer: int, region: Region) -> RegionPart:
         return piece._replace(regions=(*piece.regions[:layer], region, *piece.regions[layer + 1 :]))
 
-    def _cut_input(self, piece: Piece, slope: Floats) -> list[Piece]:
+    def _cut_input(self, piece: RegionPart, slope: Floats) -> list[RegionPart]:
         """Return the halves along the input that the bound depends on most."""
         k = int(((piece.high - piece.low) * (np.abs(slope) + 1e-300)).argmax())
         middle = np.floor((piece.low[k] + piece.high[k]) / 2)
@@ -178,7 +178,7 @@ class Search:
         below[k], above[k] = middle, middle + 1
         return [self._inside(piece, piece.low, below), self._inside(piece, above, piece.high)]
 
-    def _inside(self, piece: Piece, low: Floats, high: Floats) -> Piece:
+    def _inside(self, piece: RegionPart, low: Floats, high: Floats) -> RegionPart:
         """Return a piece with a smaller box, and what that says of its pairs."""
         regions: list[Region] = []
         for old, own, now in zip(piece.regions, self.known, root(self.pair, low, high, deadline=self.deadline.timeless()), strict=True):
@@ -197,7 +197,7 @@ def _together(pieces: list[tuple[Both, ...]]) -> tuple[Both, ...]:
     return tuple((np.concatenate([a for a, _ in layer]), np.concatenate([b for _, b in layer])) for layer in zip(*pieces, strict=True))
 
 
-def _costs(known: Known, region: Region, trace: Trace, sums: Both) -> Floats:
+def _costs(known: LayerFacts, region: Region, trace: LayerTrace, sums: Both) -> Floats:
     """Return by how much the functions of free pairs lie above their relaxations at these sums; nothing where nothing can be cut."""
     layer, free = known.layer, known.free
     steps = restricted(layer.steps, free)
@@ -211,7 +211,7 @@ def _costs(known: Known, region: Region, trace: Trace, sums: Both) -> Floats:
     return np.where(divisible, cost, 0.0)
 
 
-def _threshold(known: Known, element: int, region: Region, at: float) -> int:
+def _threshold(known: LayerFacts, element: int, region: Region, at: float) -> int:
     """Return where a quantised sum is cut: at the end of saturation, else at the end of a step that is nearest."""
     steps = restricted(known.layer.steps, known.free[[element]])
     low, high = int(region.fixed_low[0, 0]), int(region.fixed_high[0, 0])

@@ -14,7 +14,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray
 from qspec.arithmetic.rounding import Rounding
-from qspec.engines.difference.aligned_layers import Layer
+from qspec.engines.difference.aligned_layers import LayerPair
 from qspec.engines.difference.joint_bounds import Region
 from qspec.engines.outward import Floats
 from qspec.ir.staircase import Rescale, climb, reach, restricted
@@ -37,7 +37,7 @@ class Corners(NamedTuple):
     signal: Floats
 
 
-class Line(NamedTuple):
+class StepLine(NamedTuple):
     """`slope * a + low <= step(a) <= slope * a + high` of quantised elements that need no corners; all (elements,)."""
 
     slope: Floats
@@ -58,7 +58,7 @@ def half(steps: Rescale) -> tuple[Floats, Floats]:
     return np.where(rounds, low, 0.0), np.where(rounds, high, 0.0)
 
 
-def straight(layer: Layer, region: Region) -> tuple[np.ndarray, Line]:
+def straight(layer: LayerPair, region: Region) -> tuple[np.ndarray, StepLine]:
     """Return which pairs are linear all over a region, up to rounding, and the lines of the quantised elements of these."""
     steps = layer.steps
     low, high = (climb(steps, v[0].astype(np.int64)) for v in (region.fixed_low, region.fixed_high))
@@ -70,11 +70,11 @@ def straight(layer: Layer, region: Region) -> tuple[np.ndarray, Line]:
     below, above = half(steps)
     slope = np.where(constant, 0.0, steps.numerator / steps.denominator)
     base = np.where(constant, low, steps.offset / steps.denominator)
-    line = Line(slope, base + np.where(constant, 0.0, below), base + np.where(constant, 0.0, above))
+    line = StepLine(slope, base + np.where(constant, 0.0, below), base + np.where(constant, 0.0, above))
     return (constant | inside) & real, line
 
 
-def corners(layer: Layer, region: Region, index: IntArray) -> Corners:
+def corners(layer: LayerPair, region: Region, index: IntArray) -> Corners:
     """List the candidates of the elements `index` of a layer in a region, which has bounds of these elements only."""
     steps, scale = restricted(layer.steps, index), layer.scale[index][:, None]
     f0, f1, r0, r1, d0, d1 = (v[..., None] for v in region)

@@ -9,7 +9,7 @@ import numpy as np
 
 from qspec.arithmetic import convolve
 from qspec.arithmetic.windows import window_count
-from qspec.evaluate.kernels import Convolve, Gather, MapKernel, MatMul, Scale, Scatter
+from qspec.evaluate.kernels import Convolve, GatherKernel, MapKernel, MatMul, Scale, Scatter
 
 Array = Any
 """An array of numpy or of JAX."""
@@ -37,7 +37,7 @@ class NumpyMaps:
                 return x @ arrays[0]
             case Scale():
                 return x * arrays[0]
-            case Gather():
+            case GatherKernel():
                 return (x[:, arrays[0]] * arrays[1]).sum(-1)
             case Scatter(outputs):
                 rows, columns, coefficients = arrays
@@ -53,7 +53,7 @@ class NumpyMaps:
                 return c @ arrays[0].T
             case Scale():
                 return c * arrays[0]
-            case Gather():
+            case GatherKernel():
                 return _added((c[:, :, None] * arrays[1]).reshape(len(c), -1), arrays[0].reshape(-1), size)
             case Scatter():
                 rows, columns, coefficients = arrays
@@ -111,7 +111,7 @@ def _count(kernel: MapKernel) -> int:
     match kernel:
         case MatMul() | Convolve() | Scale():
             return 1
-        case Gather():
+        case GatherKernel():
             return 2
         case Scatter():
             return 3

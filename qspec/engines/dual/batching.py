@@ -16,8 +16,8 @@ from qspec.deadline import NEVER, Deadline, compiled
 from qspec.engines.dual.batched_maps import Array
 from qspec.engines.dual.domain import Domain
 from qspec.engines.dual.dual_ascent import Found, Start, Units, ascend_compiled, ascend_numpy
-from qspec.engines.dual.dual_bound import Box, DualVariables
-from qspec.engines.dual.options import Options
+from qspec.engines.dual.dual_bound import DomainBatch, DualVariables
+from qspec.engines.dual.options import SearchOptions
 from qspec.engines.dual.tensor_program import Shape, View
 from qspec.ir.integer import Affine, Input, Maximum, Product, Program, Staircase, Table, Wrap, multiplications
 
@@ -51,14 +51,14 @@ class Assembly:
     """A batch: stacked intervals (batch, size) of inputs and arguments of relaxed nodes, and what the ascent reads."""
 
     known: dict[int, Interval]
-    box: Box
+    box: DomainBatch
     start: Start
 
 
 class Runner:
     """Runs the ascent for one query, in numpy first and compiled once that is worth its time."""
 
-    def __init__(self, view: View, program: Program, root: Domain, options: Options, deadline: Deadline = NEVER) -> None:
+    def __init__(self, view: View, program: Program, root: Domain, options: SearchOptions, deadline: Deadline = NEVER) -> None:
         self.deadline = deadline
         self.view, self.program, self.root, self.options = view, program, root, options
         self.watched = sorted({a for k, _, _ in view.shape.places for a in view.shape.ops[k].arguments} | _inputs(view))
@@ -137,7 +137,7 @@ class Runner:
         low, high = (s.astype(np.float32) for s in self._slopes(known, len(rows)))
         share = main / np.maximum(1, main.sum(axis=1, keepdims=True))
         cold = DualVariables(low / self.units.slope, high / self.units.slope, np.zeros_like(low), share)
-        box = Box(tuple(self._part(k, known) for k in range(len(self.program))))
+        box = DomainBatch(tuple(self._part(k, known) for k in range(len(self.program))))
         anchor = self._anchor(rows)
         choices = self._choices(rows, cold, anchor)
         flat = cold._replace(low=np.where(self.top, 0, cold.low), high=np.where(self.top, 0, cold.high))
@@ -191,7 +191,7 @@ class Runner:
         return np.concatenate([empty, *(low for low, _ in found)], axis=1), np.concatenate([empty, *(high for _, high in found)], axis=1)
 
     def _part(self, k: int, known: dict[int, Interval]) -> tuple[Array, ...]:
-        """Return what the dual reads of one node of the batch, as `Box` has it."""
+        """Return what the dual reads of one node of the batch, as `DomainBatch` has it."""
         node, op = self.program[k], self.view.shape.ops[k]
         if op.kind == "unused":
             return ()

@@ -24,16 +24,16 @@ from qspec.engines.dual import exhaustive
 from qspec.engines.dual.apart import Apart, compound, with_sharp_facts
 from qspec.engines.dual.batching import Assembly, Runner
 from qspec.engines.dual.branching import Cut, cuts, input_cuts
-from qspec.engines.dual.contraction import Term, certain, facts_of, implied, kept, term
+from qspec.engines.dual.contraction import FactSum, certain, facts_of, implied, kept, term
 from qspec.engines.dual.domain import Domain
 from qspec.engines.dual.dual_ascent import Found
 from qspec.engines.dual.dual_bound import DualVariables
-from qspec.engines.dual.early import Trace, Turn, attacked, early
+from qspec.engines.dual.early import Attempts, Turn, attacked, early
 from qspec.engines.dual.integer_closing import close_hopeful, fact_rows, recording
 from qspec.engines.dual.lifted import lifted, smaller
-from qspec.engines.dual.options import Options
+from qspec.engines.dual.options import SearchOptions
 from qspec.engines.dual.outcome import Outcome
-from qspec.engines.dual.proof_tree import Arrays, Proof
+from qspec.engines.dual.proof_tree import Proof, ProofArrays
 from qspec.engines.dual.root_bounds import first_bounds, relevant, root_domain, root_slopes
 from qspec.engines.dual.root_tightening import deep, sharpened, wanted
 from qspec.engines.dual.tensor_program import make_view
@@ -63,7 +63,7 @@ Attack = Callable[[Query], Turn]
 """Searches a query for a solution by other means, a part of its search at every call: before the branching, and between its rounds."""
 
 
-def prove(query: Query, deadline: Deadline, options: Options | None = None, attack: Attack | None = None) -> Outcome:
+def prove(query: Query, deadline: Deadline, options: SearchOptions | None = None, attack: Attack | None = None) -> Outcome:
     """Search until the query is decided or time is over; every solution was checked by the reference, every proof is in integers.
 
     Raises UnsupportedError if a value may reach `2**62`.
@@ -73,14 +73,16 @@ def prove(query: Query, deadline: Deadline, options: Options | None = None, atta
     own = query if part is None else Query(part.program, query.goal)
     if known is not None and part is not None:
         known = [Interval(*pair) for pair in part.bounds([(x.lower, x.upper) for x in known])]
-    outcome = _Search(own, known, deadline, options or Options(), attack).run()
+    outcome = _Search(own, known, deadline, options or SearchOptions(), attack).run()
     return outcome if part is None else lifted(outcome, part, query)
 
 
 class _Search:
     """One search under way: the proof as it grows, and the domains that are still open."""
 
-    def __init__(self, query: Query, known: list[Interval] | None, deadline: Deadline, options: Options, attack: Attack | None) -> None:
+    def __init__(
+        self, query: Query, known: list[Interval] | None, deadline: Deadline, options: SearchOptions, attack: Attack | None
+    ) -> None:
         self.query, self.first = query, known
         self.attack = attack
         self.deadline = deadline
@@ -90,13 +92,13 @@ class _Search:
         self.view = make_view(query.program, query.goal, self.layout)
         self.most = domains.MAX_FRONTIER
         self.zeros = np.zeros(self.layout.total, dtype=np.int64)
-        self.terms: dict[tuple[int, int], Term | None] = {}
+        self.terms: dict[tuple[int, int], FactSum | None] = {}
         self.solution: dict[str, IntArray] | None = None
         self.visited = 0
         self.ended = ""
         self.open: list[Domain] = []
         self.turn: Turn | None = None
-        self.trace = Trace(deadline.clock)
+        self.trace = Attempts(deadline.clock)
 
     def run(self) -> Outcome:
         """Search until the query is decided or the limits are reached."""
@@ -164,7 +166,7 @@ class _Search:
         arrays, trace = self.proof.arrays() if done else None, tuple(self.trace.rungs)
         return Outcome(self.solution, arrays, self.visited, self.proof.leaves, len(self.open), partial, self.ended, trace)
 
-    def _partial(self) -> Arrays:
+    def _partial(self) -> ProofArrays:
         for number, d in enumerate(sorted(self.open, key=lambda d: -d.value)):
             self.proof.assume(d.proof, number)
         return self.proof.arrays()

@@ -20,7 +20,7 @@ from qspec.ir.staircase import Rescale, climb, reach
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Term:
+class FactSum:
     """A fact as a sum over elements of staircases: node, element and coefficient of each, and the constant."""
 
     node: IntArray
@@ -41,7 +41,7 @@ class Implied:
     """The staircase that reads the element."""
 
 
-def term(program: Program, node: int, element: int) -> Term | None:
+def term(program: Program, node: int, element: int) -> FactSum | None:
     """Return a fact as a sum over staircases, None if it reads anything else."""
     rows: dict[int, IntArray] = {node: np.zeros((1, sizes(program)[node]), dtype=np.int64)}
     rows[node][0, element] = 1
@@ -64,10 +64,10 @@ def term(program: Program, node: int, element: int) -> Term | None:
         return None
     parts = [(k, e, c[e]) for k, c in found for e in (np.flatnonzero(c),)]
     nodes = np.concatenate([np.full(e.size, k) for k, e, _ in parts])
-    return Term(nodes, np.concatenate([e for _, e, _ in parts]), np.concatenate([c for _, _, c in parts]), constant)
+    return FactSum(nodes, np.concatenate([e for _, e, _ in parts]), np.concatenate([c for _, _, c in parts]), constant)
 
 
-def implied(program: Program, fact: Term, known: tuple[Interval, ...]) -> list[Implied] | None:
+def implied(program: Program, fact: FactSum, known: tuple[Interval, ...]) -> list[Implied] | None:
     """Return the cuts that a fact implies; None if it cannot be true within the bounds."""
     low, high = _codes(program, fact, known)
     if magnitude(fact.coefficient) * max(magnitude(low), magnitude(high)) * fact.node.size >= SAFE:
@@ -92,13 +92,13 @@ def implied(program: Program, fact: Term, known: tuple[Interval, ...]) -> list[I
     return cuts
 
 
-def certain(program: Program, fact: Term, known: tuple[Interval, ...]) -> bool:
+def certain(program: Program, fact: FactSum, known: tuple[Interval, ...]) -> bool:
     """Return whether a fact is true everywhere within the bounds, so that it says no more than they do."""
     low, high = _codes(program, fact, known)
     return int(np.minimum(fact.coefficient * low, fact.coefficient * high).astype(object).sum()) + fact.constant >= 0
 
 
-def _codes(program: Program, fact: Term, known: tuple[Interval, ...]) -> tuple[IntArray, IntArray]:
+def _codes(program: Program, fact: FactSum, known: tuple[Interval, ...]) -> tuple[IntArray, IntArray]:
     """Return the least and the greatest code of each term."""
     low, high = (np.zeros(fact.node.size, dtype=np.int64) for _ in range(2))
     for k in set[int](fact.node.tolist()):  # np.unique would import numpy.ma
@@ -111,7 +111,7 @@ def _codes(program: Program, fact: Term, known: tuple[Interval, ...]) -> tuple[I
     return low, high
 
 
-def _first(node: Staircase, fact: Term, k: int, code: int) -> int:
+def _first(node: Staircase, fact: FactSum, k: int, code: int) -> int:
     """Return the least argument at which an element takes a code."""
     steps = node.steps
     size = steps.numerator.size if isinstance(steps, Rescale) else steps.base.size

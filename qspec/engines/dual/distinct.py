@@ -23,7 +23,7 @@ GAIN = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class RowBlock:
     """Rows that are under way: the values of the nodes before `node` (empty if nothing reads them again), and where each group begins."""
 
     node: int
@@ -42,11 +42,11 @@ def different(query: Query, assignment: Assignment, until: int, deadline: Deadli
     return sum(len(part.first) for part in _parts(query, assignment, until, deadline))
 
 
-def _parts(query: Query, assignment: Assignment, until: int, deadline: Deadline) -> Iterator[Part]:
+def _parts(query: Query, assignment: Assignment, until: int, deadline: Deadline) -> Iterator[RowBlock]:
     """Yield rows with the first `until` nodes evaluated, in order."""
     program, size, last = query.program, sizes(query.program), _last_reads(query)
     rows = len(next(iter(assignment.values()))) if assignment else 1
-    waiting = [Part(0, [], np.arange(rows))]
+    waiting = [RowBlock(0, [], np.arange(rows))]
     while waiting:
         deadline.check()
         part = waiting.pop()
@@ -60,17 +60,17 @@ def _parts(query: Query, assignment: Assignment, until: int, deadline: Deadline)
         yield part
 
 
-def _advanced(program: Program, assignment: Assignment, last: list[int], part: Part) -> Part:
+def _advanced(program: Program, assignment: Assignment, last: list[int], part: RowBlock) -> RowBlock:
     """Return the part with one node more."""
     k, count = part.node, len(part.first)
     if last[k] < 0:
-        return Part(k + 1, [*part.values, np.zeros((count, 0), dtype=np.int64)], part.first)
+        return RowBlock(k + 1, [*part.values, np.zeros((count, 0), dtype=np.int64)], part.first)
     own = {name: x[part.first] for name, x in assignment.items()} if not arguments(program[k]) else assignment
     found = value(program[k], part.values, own, (count,))
     found = np.broadcast_to(found, (count, found.shape[-1]))
     nothing = np.zeros((count, 0), dtype=np.int64)  # an empty view would keep the values that it is a view of
     values = [v if last[j] > k else nothing for j, v in enumerate([*part.values, found])]
-    part = Part(k + 1, values, part.first)
+    part = RowBlock(k + 1, values, part.first)
     if count > 1 and isinstance(program[k], Staircase | Table) and not any(isinstance(n, Input) for n in program[k:]):
         fresh = np.ones(count, dtype=np.bool_)
         fresh[1:] = False
@@ -81,8 +81,8 @@ def _advanced(program: Program, assignment: Assignment, last: list[int], part: P
     return part
 
 
-def _chosen(part: Part, rows: slice | IntArray) -> Part:
-    return Part(part.node, [v[rows] for v in part.values], part.first[rows])
+def _chosen(part: RowBlock, rows: slice | IntArray) -> RowBlock:
+    return RowBlock(part.node, [v[rows] for v in part.values], part.first[rows])
 
 
 def _last_reads(query: Query) -> list[int]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from qspec.deadline import NEVER, Deadline
 from qspec.engines.dual.batched_maps import Array, DeviceMaps, Maps, NumpyMaps
-from qspec.engines.dual.dual_bound import Box, DualVariables, Passed, dual
+from qspec.engines.dual.dual_bound import DomainBatch, DualVariables, Passed, dual
 from qspec.engines.dual.tensor_program import Shape, View
 
 MOMENTUM = 0.5
@@ -72,21 +72,21 @@ class Found(NamedTuple):
     corner: tuple[Array | None, ...]
 
 
-class Task(NamedTuple):
+class AscentTask(NamedTuple):
     """What stays as it is during an ascent: the library of arrays (`numpy` or `jax.numpy`), its maps, the program, and the batch."""
 
     xp: Any
     maps: Maps
-    flow: Flow
+    flow: DeviceFlow
     shape: Shape
     arrays: tuple[tuple[Array, ...], ...]
     units: Units
-    box: Box
+    box: DomainBatch
     start: Start
     steps: int
 
 
-class State(NamedTuple):
+class AscentState(NamedTuple):
     """An ascent under way: variables, where it began, how far shifts go in a step, both moments, the best so far, and sums of values."""
 
     variables: DualVariables
@@ -106,14 +106,18 @@ class Seen(NamedTuple):
     gradient: DualVariables
 
 
-class Flow(Protocol):
+class DeviceFlow(Protocol):
     """How steps follow each other: in Python, or compiled."""
 
-    def repeat(self, count: int, done: Callable[[State], Array], body: Callable[[Array, State], State], state: State) -> State:
+    def repeat(
+        self, count: int, done: Callable[[AscentState], Array], body: Callable[[Array, AscentState], AscentState], state: AscentState
+    ) -> AscentState:
         """Take so many steps, each given its number, or fewer if all is done."""
         ...
 
-    def choose(self, which: Array, bodies: Sequence[Callable[[Array, State, Seen], State]], i: Array, state: State, seen: Seen) -> State:
+    def choose(
+        self, which: Array, bodies: Sequence[Callable[[Array, AscentState, Seen], AscentState]], i: Array, state: AscentState, seen: Seen
+    ) -> AscentState:
         """Take the step of this kind."""
         ...
 
@@ -124,7 +128,9 @@ class PlainFlow:
     def __init__(self, deadline: Deadline = NEVER) -> None:
         self.deadline = deadline
 
-    def repeat(self, count: int, done: Callable[[State], Array], body: Callable[[Array, State], State], state: State) -> State:
+    def repeat(
+        self, count: int, done: Callable[[AscentState], Array], body: Callable[[Array, AscentState], AscentState], state: AscentState
+    ) -> AscentState:
         """Take so many steps, each given its number, or fewer if all is done."""
         for i in range(count):
             self.deadline.check()
@@ -133,21 +139,23 @@ class PlainFlow:
                 break
         return state
 
-    def choose(self, which: Array, bodies: Sequence[Callable[[Array, State, Seen], State]], i: Array, state: State, seen: Seen) -> State:
+    def choose(
+        self, which: Array, bodies: Sequence[Callable[[Array, AscentState, Seen], AscentState]], i: Array, state: AscentState, seen: Seen
+    ) -> AscentState:
         """Take the step of this kind."""
         return bodies[int(which)](i, state, seen)
 
 
-def ascend_numpy(view: View, units: Units, box: Box, start: Start, steps: int, deadline: Deadline = NEVER) -> Found:
+def ascend_numpy(view: View, units: Units, box: DomainBatch, start: Start, steps: int, deadline: Deadline = NEVER) -> Found:
     """Return the best dual bounds of a batch, computed in numpy; numbers too large for floats find nothing, as on the device.
 
     Raises OutOfTime and OutOfMemory, at which it looks between steps.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        return _ascent(Task(np, NumpyMaps(), PlainFlow(deadline), view.shape, view.arrays, units, box, start, steps))
+        return _ascent(AscentTask(np, NumpyMaps(), PlainFlow(deadline), view.shape, view.arrays, units, box, start, steps))
 
 
-def ascend_compiled(view: View, placed: tuple[tuple[Array, ...], ...], units: Units, box: Box, start: Start, steps: int) -> Found:
+def ascend_compiled(view: View, placed: tuple[tuple[Array, ...], ...], units: Units, box: DomainBatch, start: Start, steps: int) -> Found:
     """Return the same, compiled once for all programs of one shape and batches of one size; `placed` are the arrays on all devices.
 
     The batch, a multiple of their number, is laid out over the devices.
@@ -160,13 +168,13 @@ def ascend_compiled(view: View, placed: tuple[tuple[Array, ...], ...], units: Un
 
 
 def _layouts(shape: Shape) -> tuple[Any, Any, Any]:
-    """Return how units, box and start lie on the devices: `Box` says which of its arrays have the batch second."""
+    """Return how units, box and start lie on the devices: `DomainBatch` says which of its arrays have the batch second."""
     from qspec.evaluate.sharding import FIRST, SECOND, WHOLE
 
     parts: Any = tuple(SECOND if op.kind == "points" else FIRST for op in shape.ops)
     first: Any = FIRST
     second: Any = SECOND
-    return WHOLE, Box(parts), Start(second, *[first] * 6)
+    return WHOLE, DomainBatch(parts), Start(second, *[first] * 6)
 
 
 def _host(part: Any) -> Any:
@@ -186,22 +194,22 @@ def _jitted() -> Callable[..., Found]:
     return device.compiled(_ascend_jax)
 
 
-def _ascend_jax(fixed: tuple[Shape, int], arrays: tuple[tuple[Array, ...], ...], units: Units, box: Box, start: Start) -> Found:
+def _ascend_jax(fixed: tuple[Shape, int], arrays: tuple[tuple[Array, ...], ...], units: Units, box: DomainBatch, start: Start) -> Found:
     """Return the same as a function for the compiler; the shape and the number of steps are fixed."""
     import jax.numpy as jnp
 
     from qspec.evaluate import sharding
-    from qspec.evaluate.device import Flow
+    from qspec.evaluate.device import DeviceFlow
 
     shape, steps = fixed
 
-    def own(arrays: tuple[tuple[Array, ...], ...], units: Units, box: Box, start: Start) -> Found:
-        return _ascent(Task(jnp, DeviceMaps(), cast("Any", Flow()), shape, arrays, units, box, start, steps))
+    def own(arrays: tuple[tuple[Array, ...], ...], units: Units, box: DomainBatch, start: Start) -> Found:
+        return _ascent(AscentTask(jnp, DeviceMaps(), cast("Any", DeviceFlow()), shape, arrays, units, box, start, steps))
 
     return sharding.apart(own, (sharding.WHOLE, *_layouts(shape)), sharding.FIRST)(arrays, units, box, start)
 
 
-def _ascent(task: Task) -> Found:
+def _ascent(task: AscentTask) -> Found:
     """Return the best of all starts and both methods; a compiler meets the dual twice only, here and at the end."""
     xp, choices = task.xp, task.start.choices
     first = DualVariables(*(c[0] for c in choices))
@@ -212,22 +220,22 @@ def _ascent(task: Task) -> Found:
     count = choices.low.shape[0]
     kinds = [partial(f, task) for f in (_start, _leap, _walk, _end)]
 
-    def body(i: Array, state: State) -> State:
+    def body(i: Array, state: AscentState) -> AscentState:
         seen = _value(task, state.variables)
         kind = sum((i >= end).astype(xp.int32) for end in (count, count + LEAPS, count + LEAPS + task.steps))
         return task.flow.choose(kind, kinds, i, state, seen)
 
-    def done(state: State) -> Array:
+    def done(state: AscentState) -> Array:
         return xp.all(state.bound > CLOSED)
 
-    begin = State(first, first, xp.ones_like(first.low), zeros, zeros, first, low, none)
+    begin = AscentState(first, first, xp.ones_like(first.low), zeros, zeros, first, low, none)
     state = task.flow.repeat(count + LEAPS + task.steps + 1, done, body, begin)
     means = tuple(None if t is None else t / max(1, task.steps - task.steps // 2) for t in state.total)
     last = _value(task, state.best).passed
     return Found(state.bound, state.best, last.multipliers, _real(task, state.best).weight, last.coefficients, means, last.corner)
 
 
-def _value(task: Task, scaled: DualVariables) -> Seen:
+def _value(task: AscentTask, scaled: DualVariables) -> Seen:
     """Return the pass for variables in units, and its gradient in units."""
     xp, units, start = task.xp, task.units, task.start
     passed = dual(xp, task.maps, task.shape, task.arrays, task.box, _real(task, scaled))
@@ -250,12 +258,12 @@ def _mean(xp: Any, values: Array, which: Array) -> Array:
     return (values * which).sum(-1, keepdims=True) / xp.maximum(which.sum(-1, keepdims=True), 1)
 
 
-def _shift_units(task: Task) -> Array:
+def _shift_units(task: AscentTask) -> Array:
     """Return what one unit of each shift is worth."""
     return task.xp.where(task.start.anchor != 0, task.start.anchor, task.units.slope)
 
 
-def _real(task: Task, scaled: DualVariables) -> DualVariables:
+def _real(task: AscentTask, scaled: DualVariables) -> DualVariables:
     """Return variables as the dual takes them: weights are at least 0, and 0 for facts that are not known."""
     units = task.units
     return DualVariables(
@@ -266,7 +274,7 @@ def _real(task: Task, scaled: DualVariables) -> DualVariables:
     )
 
 
-def _start(task: Task, i: Array, state: State, seen: Seen) -> State:
+def _start(task: AscentTask, i: Array, state: AscentState, seen: Seen) -> AscentState:
     """Keep a start where it is better than those before, and go on to the next, or to the best."""
     xp, choices = task.xp, task.start.choices
     better = seen.passed.bound > state.bound
@@ -278,7 +286,7 @@ def _start(task: Task, i: Array, state: State, seen: Seen) -> State:
     return state._replace(variables=variables, begin=begin, far=far, best=begin, bound=xp.maximum(state.bound, seen.passed.bound))
 
 
-def _far(task: Task, passed: Passed) -> Array:
+def _far(task: AscentTask, passed: Passed) -> Array:
     """Return how far a shift may go in one step, relative to slopes: as far as a slope takes its coefficient."""
     xp = task.xp
     batch = passed.bound.shape[0]
@@ -296,13 +304,13 @@ def _better(xp: Any, old: DualVariables, new: DualVariables, better: Array) -> D
     return DualVariables(*(xp.where(better[:, None], n, o) for o, n in zip(old, new, strict=True)))
 
 
-def _sizes(xp: Any, state: State) -> DualVariables:
+def _sizes(xp: Any, state: AscentState) -> DualVariables:
     """Return how far each dual variable may go in one step, relative to the others."""
     one = xp.ones_like(state.far)
     return DualVariables(one, one, state.far, xp.ones_like(state.variables.weight))
 
 
-def _leap(task: Task, i: Array, state: State, seen: Seen) -> State:
+def _leap(task: AscentTask, i: Array, state: AscentState, seen: Seen) -> AscentState:
     """Take one of Polyak's steps; the first go beyond the aim, the last returns to the start."""
     xp = task.xp
     state = _visit(xp, state, seen.passed, xp.float32(0))
@@ -321,7 +329,7 @@ def _leap(task: Task, i: Array, state: State, seen: Seen) -> State:
     )
 
 
-def _walk(task: Task, i: Array, state: State, seen: Seen) -> State:
+def _walk(task: AscentTask, i: Array, state: AscentState, seen: Seen) -> AscentState:
     """Take one of Adam's steps; the last goes where intervals alone count."""
     xp, steps = task.xp, task.steps
     j = i - task.start.choices.low.shape[0] - LEAPS
@@ -339,7 +347,7 @@ def _walk(task: Task, i: Array, state: State, seen: Seen) -> State:
     return state._replace(variables=following, first=first, second=second)
 
 
-def _end(task: Task, i: Array, state: State, seen: Seen) -> State:
+def _end(task: AscentTask, i: Array, state: AscentState, seen: Seen) -> AscentState:
     """Fall back on intervals where they close a domain and the ascent did not."""
     del i
     bound = seen.passed.bound
@@ -348,7 +356,7 @@ def _end(task: Task, i: Array, state: State, seen: Seen) -> State:
     return state._replace(best=best, bound=task.xp.where(better, bound, state.bound))
 
 
-def _visit(xp: Any, state: State, passed: Passed, share: Array) -> State:
+def _visit(xp: Any, state: AscentState, passed: Passed, share: Array) -> AscentState:
     """Note the bound where the variables are, and add `share` of the values to the sums."""
     better = passed.bound > state.bound
     total = tuple(None if t is None else t + share * v for t, v in zip(state.total, passed.values, strict=True))

@@ -24,7 +24,7 @@ class DualVariables(NamedTuple):
     weight: Array
 
 
-class Box(NamedTuple):
+class DomainBatch(NamedTuple):
     """The domains: for each node what its kind needs, with a leading batch axis.
 
     Input: lower, upper (batch, size). Points: arguments, values (k, batch, size). Product: lower and upper of both factors. Maximum: lower
@@ -48,7 +48,7 @@ class Passed(NamedTuple):
     corner: tuple[Array | None, ...]
 
 
-def dual(xp: Any, linear: Maps, shape: Shape, arrays: tuple[tuple[Array, ...], ...], box: Box, variables: DualVariables) -> Passed:
+def dual(xp: Any, linear: Maps, shape: Shape, arrays: tuple[tuple[Array, ...], ...], box: DomainBatch, variables: DualVariables) -> Passed:
     """Return the bound of a batch and its gradient; `xp` is `numpy` or `jax.numpy`, `arrays` are those of the view."""
     held: dict[int, Array] = {n: -variables.weight[:, first:end] for n, first, end in shape.facts}
     bound = xp.zeros(variables.weight.shape[:1], dtype=xp.float32)

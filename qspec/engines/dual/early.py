@@ -36,7 +36,7 @@ Turn = Callable[..., Mapping[str, IntArray] | None]
 
 
 @dataclass(slots=True)
-class Trace:
+class Attempts:
     """What was tried so far."""
 
     clock: Callable[[], float]
@@ -61,7 +61,7 @@ class Early:
     ended: str = ""
 
 
-def early(query: Query, known: list[Interval], proof: Proof, turn: Turn | None, deadline: Deadline, trace: Trace) -> Early:
+def early(query: Query, known: list[Interval], proof: Proof, turn: Turn | None, deadline: Deadline, trace: Attempts) -> Early:
     """Try what needs no bounds but intervals, if the query is worth it; `turn` goes on with an attack."""
     cost = exhaustive.work(query)
     if cost < WORTH or decide(query.goal, known) is False:
@@ -89,7 +89,7 @@ def early(query: Query, known: list[Interval], proof: Proof, turn: Turn | None, 
     return Early(found, ended=f"rounding noise exceeds the margin {ratio:.1f}-fold: only attack and enumeration can decide")
 
 
-def attacked(turn: Turn, trace: Trace, *seconds: float) -> dict[str, IntArray] | None:
+def attacked(turn: Turn, trace: Attempts, *seconds: float) -> dict[str, IntArray] | None:
     """Let an attack go on."""
     with trace.rung("attack") as words:
         found = turn(*seconds)
@@ -97,7 +97,7 @@ def attacked(turn: Turn, trace: Trace, *seconds: float) -> dict[str, IntArray] |
     return None if found is None else dict(found)
 
 
-def _listed(query: Query, inputs: exhaustive.Box, proof: Proof, deadline: Deadline, trace: Trace, seconds: float) -> Early:
+def _listed(query: Query, inputs: exhaustive.Box, proof: Proof, deadline: Deadline, trace: Attempts, seconds: float) -> Early:
     with trace.rung("listing") as words:
         found = exhaustive.listed(query, proof, inputs, deadline)
         none = f"{exhaustive.points(inputs)} assignments, none a solution; about {seconds:.2g} s were expected"

@@ -11,7 +11,7 @@ from qspec.arithmetic.integers import IntArray
 from qspec.bounds.interval import Interval
 from qspec.bounds.layout import Layout
 from qspec.engines.dual.outcome import Outcome
-from qspec.engines.dual.proof_tree import BOUND, SPLIT, Arrays
+from qspec.engines.dual.proof_tree import BOUND, SPLIT, ProofArrays
 from qspec.ir.integer import Input, Query, formula_nodes
 from qspec.ir.live import Live, live, pays
 
@@ -43,7 +43,7 @@ def _solution(found: Mapping[str, IntArray], part: Live, query: Query) -> dict[s
     return solution
 
 
-def _arrays(arrays: Arrays, part: Live, layout: Layout) -> Arrays:
+def _arrays(arrays: ProofArrays, part: Live, layout: Layout) -> ProofArrays:
     steps, weights = arrays.steps.copy(), arrays.weights.copy()
     at = np.flatnonzero(np.isin(steps[:, 0], (SPLIT, BOUND)))
     steps[at, 2] = [part.index[node][element] for node, element in steps[at, 1:3].tolist()]
@@ -51,4 +51,4 @@ def _arrays(arrays: Arrays, part: Live, layout: Layout) -> Arrays:
     places = part.places(layout.places)
     slopes, multipliers = (np.zeros((*a.shape[:-1], layout.total), dtype=np.int64) for a in (arrays.slopes, arrays.multipliers))
     slopes[..., places], multipliers[..., places] = arrays.slopes, arrays.multipliers
-    return Arrays(steps, slopes, multipliers, weights)
+    return ProofArrays(steps, slopes, multipliers, weights)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qspec.arithmetic.integers import IntArray
-from qspec.engines.dual.proof_tree import Arrays
+from qspec.engines.dual.proof_tree import ProofArrays
 from qspec.solver import Rung
 
 
@@ -14,11 +14,11 @@ class Outcome:
     """What a search ended with: a solution, or the arrays of a proof, or neither; domains visited, closed and still open."""
 
     solution: dict[str, IntArray] | None
-    proof: Arrays | None
+    proof: ProofArrays | None
     visited: int
     leaves: int
     open: int
-    partial: Arrays | None = None
+    partial: ProofArrays | None = None
     """If open domains are left to others: a proof that assumes each of them, those nearest to being closed first."""
     ended: str = ""
     """Why it ended before the time was over, if it did."""

@@ -15,7 +15,7 @@ Step = tuple[int, int, int, int]
 
 
 @dataclass(slots=True)
-class Part:
+class ProofNode:
     """One domain of the proof: its steps, and the numbers of the domains that the last of them left."""
 
     steps: list[Step] = field(default_factory=list[Step])
@@ -26,7 +26,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Arrays:
+class ProofArrays:
     """A proof written out: the arrays of a certificate."""
 
     steps: IntArray
@@ -50,7 +50,7 @@ class Proof:
     """A tree of domains; number 0 is the whole."""
 
     def __init__(self, multipliers: int) -> None:
-        self._parts: list[Part] = [Part()]
+        self._parts: list[ProofNode] = [ProofNode()]
         self._width = multipliers
         self.open = 1
         """How many domains are neither closed nor split."""
@@ -78,7 +78,7 @@ class Proof:
         part = self._parts[domain]
         part.steps.append(step)
         part.children = list(range(len(self._parts), len(self._parts) + count))
-        self._parts += [Part() for _ in range(count)]
+        self._parts += [ProofNode() for _ in range(count)]
         self.open += count - 1
         return part.children
 
@@ -121,7 +121,7 @@ class Proof:
             first.children = []
         self._parts, self.open, self.leaves = [first], 1, 0
 
-    def arrays(self) -> Arrays:
+    def arrays(self) -> ProofArrays:
         """Write the proof out, every domain before its children and its first child before the second."""
         steps: list[Step] = []
         slopes: list[IntArray] = []
@@ -136,7 +136,7 @@ class Proof:
                 weights.append(np.concatenate([np.full((len(rows), 1), len(multipliers)), rows], axis=1))
                 multipliers.append(p)
             waiting += reversed(part.children)
-        return Arrays(
+        return ProofArrays(
             np.array(steps, dtype=np.int64).reshape(-1, 4),
             np.array(slopes, dtype=np.int64).reshape(len(slopes), 2, self._width),
             np.array(multipliers, dtype=np.int64).reshape(len(multipliers), self._width),

@@ -35,7 +35,7 @@ from qspec.ir.integer import (
     formula_nodes,
     sizes,
 )
-from qspec.passes.absorb_box import Box
+from qspec.passes.absorb_box import AbsorbBox
 
 
 def root_domain(query: Query, known: list[Interval], view: View, layout: Layout, proof: Proof, deadline: Deadline) -> Domain | None:
@@ -72,7 +72,7 @@ def first_bounds(query: Query) -> list[Interval] | None:
     """
     plain = _affine(query.program)
     facts = [c for c in conjuncts(query.goal) if isinstance(c, All) and c.node in plain]
-    (part,) = Box().apply(Query(query.program, conjunction(facts)))
+    (part,) = AbsorbBox().apply(Query(query.program, conjunction(facts)))
     inputs = part.query.inputs
     known: list[Interval] = []
     for node in query.program:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
-from qspec.attack.flat_inputs import Box
+from qspec.attack.flat_inputs import FlatBox
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,7 +19,7 @@ class Blocks:
     first `used` rows count.
     """
 
-    box: Box
+    box: FlatBox
     inner: IntArray
     stride: IntArray
     radix: IntArray
@@ -33,7 +33,7 @@ class Blocks:
         return points, np.all(points <= self.box.upper, axis=-1)
 
 
-def blocks(box: Box, rows: int) -> Blocks:
+def blocks(box: FlatBox, rows: int) -> Blocks:
     """Cut a box of at most `2**62` points into blocks of `rows` rows, at least half of them used; errors are those of `device_dtype`."""
     radices = [int(u) - int(lo) + 1 for lo, u in zip(box.lower, box.upper, strict=True)]
     within, radix, step, stride = ([1] * box.size for _ in range(4))

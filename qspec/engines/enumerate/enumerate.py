@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray, shrink
-from qspec.attack.flat_inputs import Box
+from qspec.attack.flat_inputs import FlatBox
 from qspec.deadline import NEVER, Deadline, compiled, tell
 from qspec.errors import SoundnessError, UnsupportedError
 from qspec.ir.integer import Query
 from qspec.ir.reference import evaluate, holds, row_bytes, satisfies, together
 
 if TYPE_CHECKING:
-    from qspec.engines.enumerate.scan import Sweep
+    from qspec.engines.enumerate.scan import Scan
 
 LIMIT = 2**28
 """Most assignments that are enumerated unless the caller says otherwise."""
@@ -55,7 +55,7 @@ def enumerate_query(query: Query, deadline: Deadline = NEVER, *, limit: int = LI
     there are more than `limit` assignments, and SoundnessError if the reference evaluator contradicts the device, on a sample or on the
     first solution.
     """
-    box = Box.of(query)
+    box = FlatBox.of(query)
     if box.points > limit:
         raise UnsupportedError(
             "too many assignments to enumerate",
@@ -66,17 +66,17 @@ def enumerate_query(query: Query, deadline: Deadline = NEVER, *, limit: int = LI
     if box.points <= LISTED or not deadline.affords(COMPILATION) or compiled() > deadline.room():
         return _listed(query, box, deadline)
     # Imported here so that small queries do without JAX.
-    from qspec.engines.enumerate.scan import Sweep
+    from qspec.engines.enumerate.scan import Scan
 
     try:
-        sweep = Sweep.prepare(query, box, batch, deadline)
+        sweep = Scan.prepare(query, box, batch, deadline)
     except UnsupportedError:
         return _listed(query, box, deadline)
     _compare(query, sweep, deadline)
     return _swept(query, sweep, deadline)
 
 
-def _listed(query: Query, box: Box, deadline: Deadline) -> Enumeration:
+def _listed(query: Query, box: FlatBox, deadline: Deadline) -> Enumeration:
     """Enumerate with the reference evaluator."""
     checked, violations, first = 0, 0, None
     portion = together(query.program, LISTED)
@@ -91,7 +91,7 @@ def _listed(query: Query, box: Box, deadline: Deadline) -> Enumeration:
     return Enumeration(box.points, checked, violations, first)
 
 
-def _swept(query: Query, sweep: Sweep, deadline: Deadline) -> Enumeration:
+def _swept(query: Query, sweep: Scan, deadline: Deadline) -> Enumeration:
     """Enumerate on the device, in calls that last about `CALL_SECONDS`."""
     box, blocks = sweep.blocks.box, sweep.blocks.count
     done, portion, violations, first = 0, 1, 0, None
@@ -111,7 +111,7 @@ def _swept(query: Query, sweep: Sweep, deadline: Deadline) -> Enumeration:
     return Enumeration(box.points, checked, violations, first)
 
 
-def _compare(query: Query, sweep: Sweep, deadline: Deadline) -> None:
+def _compare(query: Query, sweep: Scan, deadline: Deadline) -> None:
     """Let device and reference count the solutions in a sample of one block; a guard against a device that is not exact."""
     rng = np.random.default_rng(0)
     sample = deadline.portion(row_bytes(query.program), together(query.program, SAMPLE))

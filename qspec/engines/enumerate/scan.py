@@ -16,14 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from qspec.arithmetic.integers import IntArray
-from qspec.attack.flat_inputs import Box
+from qspec.attack.flat_inputs import FlatBox
 from qspec.attack.margin import truth
 from qspec.deadline import NEVER, Deadline
 from qspec.engines.enumerate.blocks import Blocks, blocks
 from qspec.evaluate import device
 from qspec.evaluate.choose_kernels import make_plan
 from qspec.evaluate.jax_kernels import execute
-from qspec.evaluate.kernels import Plan
+from qspec.evaluate.kernels import KernelPlan
 from qspec.ir.integer import Formula, Query, formula_nodes, with_nodes
 
 CPU_BATCH, BATCH = 2**13, 2**18
@@ -35,15 +35,15 @@ LEAST, COPIES = 64, 2
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class ScanShape:
     """What shapes the compiled sweep."""
 
-    plan: Plan
+    plan: KernelPlan
     goal: Formula
     slots: tuple[tuple[int, int], ...]
 
 
-class Grid(NamedTuple):
+class PointGrid(NamedTuple):
     """The points `lower + inner[row] + block // stride % radix * step`, where not above `upper`; `inner` has one row per row of a block."""
 
     lower: jax.Array
@@ -63,7 +63,9 @@ class Tally(NamedTuple):
 
 
 @device.compiled
-def _sweep(shape: Shape, parameters: Sequence[Sequence[jax.Array]], grid: Grid, rows: jax.Array, begin: jax.Array, end: jax.Array) -> Tally:
+def _sweep(
+    shape: ScanShape, parameters: Sequence[Sequence[jax.Array]], grid: PointGrid, rows: jax.Array, begin: jax.Array, end: jax.Array
+) -> Tally:
     """Count the solutions in blocks `begin` to `end - 1`, among the rows that a boolean mask chooses."""
 
     def one(block: jax.Array, tally: Tally) -> Tally:
@@ -80,28 +82,28 @@ def _sweep(shape: Shape, parameters: Sequence[Sequence[jax.Array]], grid: Grid, 
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sweep:
+class Scan:
     """A query made ready to be evaluated at all its points."""
 
     blocks: Blocks
-    shape: Shape
+    shape: ScanShape
     parameters: Sequence[Sequence[jax.Array]]
-    grid: Grid
+    grid: PointGrid
 
     @classmethod
-    def prepare(cls, query: Query, box: Box, batch: int | None = None, deadline: Deadline = NEVER) -> Sweep:
+    def prepare(cls, query: Query, box: FlatBox, batch: int | None = None, deadline: Deadline = NEVER) -> Scan:
         """Plan the evaluation and cut the box into blocks; raises UnsupportedError where that does not fit 64 bits, and OutOfMemory."""
         nodes = tuple(sorted(formula_nodes(query.goal)))
         planned = make_plan(query.program, nodes)
         slots = tuple(box.place(node.name) for node in planned.inputs)
-        shape = Shape(planned.plan, with_nodes(query.goal, {n: k for k, n in enumerate(nodes)}), slots)
+        shape = ScanShape(planned.plan, with_nodes(query.goal, {n: k for k, n in enumerate(nodes)}), slots)
         each = planned.width + 3 * box.size + 1
         room = min(BLOCK_ELEMENTS // each, LEAST * deadline.portion(COPIES * LEAST * 8 * each, BLOCK_ELEMENTS))
         wanted = batch or (CPU_BATCH if jax.default_backend() == "cpu" else BATCH)
         cut = blocks(box, max(LEAST, min(wanted, room, 1 << (box.points - 1).bit_length())))
         ends = [end.astype(cut.inner.dtype) for end in (box.lower, box.upper)]
         with device.wide():
-            grid = Grid(*device.to_device([*ends, cut.inner, cut.stride, cut.radix, cut.step]))
+            grid = PointGrid(*device.to_device([*ends, cut.inner, cut.stride, cut.radix, cut.step]))
             return cls(cut, shape, device.all_to_device(planned.parameters), grid)
 
     def count(self, begin: int, end: int, rows: npt.NDArray[np.bool_] | None = None) -> tuple[int, IntArray | None]:

@@ -12,9 +12,9 @@ import numpy as np
 
 from qspec.deadline import NEVER, Deadline
 from qspec.engines.outward import Floats
-from qspec.engines.piecewise.bound import Domains, Trace, backward, forward
+from qspec.engines.piecewise.bound import BackwardTrace, Domains, backward, forward
 from qspec.engines.piecewise.facts import Facts, Ints
-from qspec.engines.piecewise.network import Network
+from qspec.engines.piecewise.network import ReluNetwork
 
 BEYOND, LAST = 0.3, 0.03
 """By what share of the best bound's distance the first and the last step aim beyond zero; in between, the share shrinks geometrically."""
@@ -41,7 +41,9 @@ class Climbed:
     corner: Floats
 
 
-def climb(net: Network, facts: Facts, case: Ints, domains: Domains, start: Multipliers, steps: int, deadline: Deadline = NEVER) -> Climbed:
+def climb(
+    net: ReluNetwork, facts: Facts, case: Ints, domains: Domains, start: Multipliers, steps: int, deadline: Deadline = NEVER
+) -> Climbed:
     """Raise lower bounds of `-sum of weight * fact`; a positive one excludes that all facts of a case hold in the domain.
 
     Rows that are proved do not go on. Raises OutOfTime.
@@ -78,7 +80,7 @@ def climb(net: Network, facts: Facts, case: Ints, domains: Domains, start: Multi
 
 
 def _moved(
-    net: Network, facts: Facts, case: Ints, here: Domains, own: Multipliers, trace: Trace, values: list[Floats], aim: Floats
+    net: ReluNetwork, facts: Facts, case: Ints, here: Domains, own: Multipliers, trace: BackwardTrace, values: list[Floats], aim: Floats
 ) -> Multipliers:
     """Return the multipliers after a step; what would leave its range does not count."""
     slope, shift, unit = _derivatives(net, trace, values)
@@ -106,7 +108,7 @@ def _normal(weights: Floats, present: Floats) -> Floats:
     return np.where(total > 0, kept / np.where(total > 0, total, 1.0), present / present.sum(1, keepdims=True))
 
 
-def _derivatives(net: Network, trace: Trace, values: list[Floats]) -> tuple[Floats, Floats, Floats]:
+def _derivatives(net: ReluNetwork, trace: BackwardTrace, values: list[Floats]) -> tuple[Floats, Floats, Floats]:
     """Return the derivatives by slopes and shifts, and the size of the coefficients of each ReLU, which is the unit of its shifts."""
     shape = (len(trace.value), net.elements)
     slope, shift, unit = np.zeros(shape), np.zeros(shape), np.zeros(shape)
@@ -118,7 +120,7 @@ def _derivatives(net: Network, trace: Trace, values: list[Floats]) -> tuple[Floa
     return slope, shift, unit
 
 
-def _loss(net: Network, trace: Trace, values: list[Floats], domains: Domains) -> Floats:
+def _loss(net: ReluNetwork, trace: BackwardTrace, values: list[Floats], domains: Domains) -> Floats:
     """Return by how much each ReLU's relaxation is below its value where the bound is taken, (batch, elements)."""
     loss = np.zeros((len(trace.value), net.elements))
     for k, c in trace.coefficient.items():
@@ -130,7 +132,7 @@ def _loss(net: Network, trace: Trace, values: list[Floats], domains: Domains) ->
     return loss
 
 
-def _pull(net: Network, trace: Trace, domains: Domains) -> Floats:
+def _pull(net: ReluNetwork, trace: BackwardTrace, domains: Domains) -> Floats:
     batch = len(trace.value)
     parts = [trace.inputs.get(k, np.zeros((batch, p.stop - p.start))) for k, p in net.plan.place.items()]
     return np.abs(np.concatenate(parts, axis=1)) * (domains.upper - domains.lower)

@@ -11,14 +11,14 @@ from qspec.engines.delta.derivatives import enclose
 from qspec.engines.delta.witness import Judge
 from qspec.engines.outward import Floats
 from qspec.engines.piecewise.facts import Facts, Ints
-from qspec.engines.piecewise.network import Network
+from qspec.engines.piecewise.network import ReluNetwork
 from qspec.ir.real import Affine, Apply, Input
 
 STEPS = 40
 """Of one search; each is as long as the box is wide at first, and 2**-10 of that in the end."""
 
 
-def attack(net: Network, facts: Facts, judge: Judge, case: Ints, points: Floats, deadline: Deadline) -> None:
+def attack(net: ReluNetwork, facts: Facts, judge: Judge, case: Ints, points: Floats, deadline: Deadline) -> None:
     """Search from points (batch, inputs), each for a solution of its case; the judge keeps one that is found. Raises OutOfTime."""
     lower, upper = net.plan.lower, net.plan.upper
     x, rows = np.clip(points, lower, upper), np.arange(len(case))
@@ -34,7 +34,7 @@ def attack(net: Network, facts: Facts, judge: Judge, case: Ints, points: Floats,
         x = np.clip(x + 2.0 ** (-10 * step / STEPS - 1) * (upper - lower) * np.sign(slope), lower, upper)
 
 
-def look(net: Network, judge: Judge, points: Floats, least: Floats) -> bool:
+def look(net: ReluNetwork, judge: Judge, points: Floats, least: Floats) -> bool:
     """Judge the points at which the least fact seems to be at least zero, the best one first; return whether one is a solution."""
     likely = np.flatnonzero(least >= 0)
     if likely.size:
@@ -43,7 +43,7 @@ def look(net: Network, judge: Judge, points: Floats, least: Floats) -> bool:
     return judge.solution is not None
 
 
-def evaluate(net: Network, points: Floats) -> list[Floats]:
+def evaluate(net: ReluNetwork, points: Floats) -> list[Floats]:
     """Return about the values of all nodes at points (batch, inputs)."""
     values: list[Floats] = []
     for k, node in enumerate(net.plan.program):
@@ -62,7 +62,7 @@ def evaluate(net: Network, points: Floats) -> list[Floats]:
     return values
 
 
-def gradient(net: Network, values: Sequence[Floats], seeds: dict[int, Floats]) -> Floats:
+def gradient(net: ReluNetwork, values: Sequence[Floats], seeds: dict[int, Floats]) -> Floats:
     """Return the derivatives of `sum of seed * node` by the inputs, where the nodes have these values."""
     held = dict(seeds)
     batch = len(values[0])

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qspec.engines.outward import UNIT, Floats
-from qspec.engines.piecewise.network import FLUSHED, LARGEST, Network
+from qspec.engines.piecewise.network import FLUSHED, LARGEST, ReluNetwork
 from qspec.ir.real import Affine, Apply, Input, Maximum, Product
 
 
@@ -38,7 +38,7 @@ class Domains:
 
 
 @dataclass(slots=True, eq=False)
-class Trace:
+class BackwardTrace:
     """What a backward pass found: bounds (batch,), by how much rounding lowers them at most, and what the derivatives need."""
 
     value: Floats
@@ -63,10 +63,12 @@ Seeds = Mapping[int, Floats]
 """Coefficients (batch, size) by node."""
 
 
-def backward(net: Network, seeds: Seeds, domains: Domains, slopes: Floats, shifts: Floats | None = None, *, rigorous: bool = True) -> Trace:
+def backward(
+    net: ReluNetwork, seeds: Seeds, domains: Domains, slopes: Floats, shifts: Floats | None = None, *, rigorous: bool = True
+) -> BackwardTrace:
     """Bound `sum of seed * node` from below on a batch of domains, with slopes in [0, 1] and shifts (batch, elements)."""
     batch = max(len(next(iter(seeds.values()))), len(domains.low))
-    trace = Trace(np.zeros(batch), np.zeros(batch))
+    trace = BackwardTrace(np.zeros(batch), np.zeros(batch))
     held, partial = dict(seeds), np.zeros(batch)
     for k in range(max(seeds), -1, -1):
         if k not in held:
@@ -90,11 +92,11 @@ def _norms(c: Floats) -> Floats:
 
 
 def _node(
-    net: Network,
+    net: ReluNetwork,
     k: int,
     c: Floats,
     held: dict[int, Floats],
-    trace: Trace,
+    trace: BackwardTrace,
     domains: Domains,
     slopes: Floats,
     shifts: Floats | None,
@@ -127,7 +129,7 @@ def _node(
             assert_never(node)
 
 
-def _hold(net: Network, a: int, c: Floats, held: dict[int, Floats], trace: Trace, rigorous: bool) -> None:
+def _hold(net: ReluNetwork, a: int, c: Floats, held: dict[int, Floats], trace: BackwardTrace, rigorous: bool) -> None:
     if a not in held:
         held[a] = c
         return
@@ -137,7 +139,7 @@ def _hold(net: Network, a: int, c: Floats, held: dict[int, Floats], trace: Trace
     held[a] = added
 
 
-def _relu(trace: Trace, k: int, c: Floats, low: Floats, high: Floats, slopes: Floats, shifts: Floats | None) -> Floats:
+def _relu(trace: BackwardTrace, k: int, c: Floats, low: Floats, high: Floats, slopes: Floats, shifts: Floats | None) -> Floats:
     """Return the multipliers of what a ReLU reads, and note the least value of the rest and where it is taken."""
     open_ = (low < 0) & (high > 0)
     chord = np.where(open_, high / np.where(open_, high - low, 1.0), np.where(low >= 0, 1.0, 0.0))
@@ -154,7 +156,7 @@ def _relu(trace: Trace, k: int, c: Floats, low: Floats, high: Floats, slopes: Fl
     return p
 
 
-def forward(net: Network, trace: Trace, domains: Domains, top: int) -> list[Floats]:
+def forward(net: ReluNetwork, trace: BackwardTrace, domains: Domains, top: int) -> list[Floats]:
     """Return the values of nodes up to `top` at which the bound is taken: its derivatives by coefficients of the nodes (batch, size).
 
     The derivative by the multiplier p of an element of a ReLU is its argument here less the vertex.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qspec.engines.delta.derivatives import Values, enclose
-from qspec.engines.delta.tensor_program import Plan, plan
+from qspec.engines.delta.tensor_program import FloatProgram, plan
 from qspec.engines.outward import UNIT, Floats, Linear
 from qspec.errors import UnsupportedError
 from qspec.ir.real import Affine, Apply, Query
@@ -26,14 +26,14 @@ FLUSHED = 2.0**-300
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Network:
+class ReluNetwork:
     """A plan without maxima, and its ReLUs; `place` says where the elements of a ReLU node lie in a flat vector of all of them.
 
     `values` encloses all nodes on the box. Rounding costs at a node at most `cost` times the norm of the coefficients that it gets, and at
     a ReLU as much times that of those that it hands on; `again` is the same for a second sum of coefficients.
     """
 
-    plan: Plan
+    plan: FloatProgram
     relus: tuple[int, ...]
     place: dict[int, slice]
     values: Values
@@ -54,7 +54,7 @@ class Network:
         return node.argument
 
 
-def network(query: Query) -> Network:
+def network(query: Query) -> ReluNetwork:
     """Return the network of a query with ReLUs alone; raises UnsupportedError if it is too large, or its numbers are."""
     made = plan(query)
     with np.errstate(all="ignore"):
@@ -69,10 +69,10 @@ def network(query: Query) -> Network:
         raise UnsupportedError("numbers are too large for bounds in doubles", given=largest, expected=f"below {LARGEST:.0e}")
     cost = {k: _cost(made, k, magnitude) for k in range(len(made.program))}
     again = {k: 4 * UNIT * norm(m) for k, m in enumerate(magnitude)}
-    return Network(made, relus, place, values, cost, again, _depth(made))
+    return ReluNetwork(made, relus, place, values, cost, again, _depth(made))
 
 
-def _depth(made: Plan) -> tuple[int, ...]:
+def _depth(made: FloatProgram) -> tuple[int, ...]:
     depth: list[int] = []
     for node in made.program:
         match node:
@@ -85,7 +85,7 @@ def _depth(made: Plan) -> tuple[int, ...]:
     return tuple(depth)
 
 
-def _largest(made: Plan) -> float:
+def _largest(made: FloatProgram) -> float:
     maps = [float(_magnitudes(t.backward).max(initial=0.0)) for terms in made.linear.values() for t in terms]
     return max([0.0, *maps])
 
@@ -99,7 +99,7 @@ def _magnitudes(m: Linear) -> Floats:
     return np.asarray(m.magnitude, dtype=np.float64)
 
 
-def _cost(made: Plan, k: int, magnitude: list[Floats]) -> float:
+def _cost(made: FloatProgram, k: int, magnitude: list[Floats]) -> float:
     """Return what rounding costs at a node for coefficients of norm 1."""
     node = made.program[k]
     own = (2 * made.sizes[k] + 16) * UNIT

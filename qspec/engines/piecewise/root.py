@@ -8,13 +8,13 @@ from qspec.deadline import NEVER, Deadline
 from qspec.engines.delta.derivatives import enclose
 from qspec.engines.outward import Floats
 from qspec.engines.piecewise.bound import Domains, backward, plain
-from qspec.engines.piecewise.network import Network
+from qspec.engines.piecewise.network import ReluNetwork
 
 PIECE = 1 << 21
 """Doubles of coefficients that are held at once, about."""
 
 
-def bounded(net: Network, lower: Floats, upper: Floats, known: Domains | None = None, deadline: Deadline = NEVER) -> Domains:
+def bounded(net: ReluNetwork, lower: Floats, upper: Floats, known: Domains | None = None, deadline: Deadline = NEVER) -> Domains:
     """Return boxes (batch, inputs) with bounds of what the ReLUs read, which meet those that are `known`; raises OutOfTime.
 
     Elements that intervals decide are left as they are.
@@ -32,7 +32,7 @@ def bounded(net: Network, lower: Floats, upper: Floats, known: Domains | None = 
     return found
 
 
-def tighten(net: Network, domains: Domains, k: int, deadline: Deadline = NEVER) -> None:
+def tighten(net: ReluNetwork, domains: Domains, k: int, deadline: Deadline = NEVER) -> None:
     """Meet the bounds of what a ReLU reads, in place, with those of a backward pass, where the sign is open."""
     a, place = net.argument(k), net.place[k]
     low, high = domains.low[:, place], domains.high[:, place]

@@ -14,7 +14,7 @@ import numpy as np
 
 from qspec.deadline import Deadline
 from qspec.engines.delta.cases import cases
-from qspec.engines.delta.real_search import Outcome, RealSearch
+from qspec.engines.delta.real_search import RealOutcome, RealSearch
 from qspec.engines.delta.witness import Judge
 from qspec.engines.outward import Floats
 from qspec.engines.piecewise.ascent import Climbed, Multipliers, climb
@@ -45,7 +45,7 @@ NARROW = 2.0**-24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class OpenDomain:
     """A domain that waits: its box (which parts share), bounds and multipliers as rows, and the case that it is about."""
 
     lower: Floats
@@ -60,7 +60,7 @@ class Part:
     """Of the proof."""
 
 
-class Search(RealSearch[Part]):
+class ReluSearch(RealSearch[OpenDomain]):
     """One search; the deadline is looked at between steps."""
 
     def __init__(self, query: Query, deadline: Deadline, seed: int) -> None:
@@ -122,7 +122,7 @@ class Search(RealSearch[Part]):
         self.parts += case.size
         return np.concatenate(found)
 
-    def step(self, parts: list[Part]) -> None:
+    def step(self, parts: list[OpenDomain]) -> None:
         self.parts += len(parts)
         domains, case, start = _together(parts)
         steps = STEPS
@@ -167,7 +167,7 @@ class Search(RealSearch[Part]):
         attack(self.net, self.facts, self.judge, case, points, self.deadline)
 
 
-def _half(domains: Domains, case: Ints, climbed: Climbed, k: int, place: int, side: int, by_input: bool, node: int) -> Part:
+def _half(domains: Domains, case: Ints, climbed: Climbed, k: int, place: int, side: int, by_input: bool, node: int) -> OpenDomain:
     """Return one half of a row: of an input, or of a ReLU."""
     lower, upper, low, high = domains.lower[k], domains.upper[k], domains.low[k], domains.high[k]
     if by_input:
@@ -176,7 +176,7 @@ def _half(domains: Domains, case: Ints, climbed: Climbed, k: int, place: int, si
     else:
         low, high = (_with(low, place, 0.0), high) if side else (low, _with(high, place, 0.0))
     m = climbed.multipliers
-    return Part(lower, upper, low, high, int(case[k]), m.slopes[k], m.shifts[k], m.weights[k], node)
+    return OpenDomain(lower, upper, low, high, int(case[k]), m.slopes[k], m.shifts[k], m.weights[k], node)
 
 
 def _with(values: Floats, place: int, value: float) -> Floats:
@@ -185,7 +185,7 @@ def _with(values: Floats, place: int, value: float) -> Floats:
     return changed
 
 
-def _together(parts: Sequence[Part]) -> tuple[Domains, Ints, Multipliers]:
+def _together(parts: Sequence[OpenDomain]) -> tuple[Domains, Ints, Multipliers]:
     def stacked(name: str) -> Floats:
         return np.array([getattr(p, name) for p in parts], dtype=np.float64)
 
@@ -193,10 +193,10 @@ def _together(parts: Sequence[Part]) -> tuple[Domains, Ints, Multipliers]:
     return domains, np.array([p.case for p in parts], dtype=np.int64), Multipliers(*(stacked(n) for n in ("slopes", "shifts", "weights")))
 
 
-def search(query: Query, deadline: Deadline, *, seed: int = 0) -> Outcome:
+def search(query: Query, deadline: Deadline, *, seed: int = 0) -> RealOutcome:
     """Decide a piecewise-linear real query with ReLUs or maxima; the deadline is looked at between steps.
 
     Raises UnsupportedError if the query, or a number in it, is too large.
     """
     with np.errstate(all="ignore"):
-        return Search(query, deadline, seed).run()
+        return ReluSearch(query, deadline, seed).run()

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 @runtime_checkable
-class Trained(Protocol):
+class HasHistory(Protocol):
     """A training with its history; the class itself cannot be imported without JAX."""
 
     @property
     def history(self) -> Rows: ...
 
 
-def plot(found: Result | Certification | Sweep | LayerWidths | Trained, path: str | PathLike[str] | None = None) -> Figure:
+def plot(found: Result | Certification | Sweep | LayerWidths | HasHistory, path: str | PathLike[str] | None = None) -> Figure:
     """Return a result as a matplotlib figure, and write it to `path` (.svg, .png or .pdf) if given.
 
     - `Result`: the counterexample or witness. An image is drawn beside the one that it was changed from, if that is a parameter; other
@@ -56,7 +56,7 @@ def plot(found: Result | Certification | Sweep | LayerWidths | Trained, path: st
             return saved(against_bits(found.records), path)
         case LayerWidths():
             return saved(_sizes(found), path)
-        case Trained():
+        case HasHistory():
             return saved(curves({"": found.history}), path)
         case _:
             raise SpecError(

@@ -22,7 +22,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ReportTable:
     """A table; the first `heads` cells of each row are its head."""
 
     columns: Sequence[str]
@@ -57,7 +57,7 @@ def ranges(ids: Iterable[int]) -> str:
     return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in found)
 
 
-def matrix(records: Sequence[Record]) -> Table | None:
+def matrix(records: Sequence[Record]) -> ReportTable | None:
     """Return the verdicts of every property by every method, or how many have which; None if there is one property only."""
     names, who = list(dict.fromkeys(r.name for r in records)), methods(records)
     if len(names) < 2:
@@ -65,7 +65,7 @@ def matrix(records: Sequence[Record]) -> Table | None:
     groups: dict[tuple[str, str], list[Record]] = {}
     for r in records:
         groups.setdefault((r.name, r.method), []).append(r)
-    return Table(["property", *who], [[text(n), *(_together(groups.get((n, m), [])) for m in who)] for n in names])
+    return ReportTable(["property", *who], [[text(n), *(_together(groups.get((n, m), [])) for m in who)] for n in names])
 
 
 def _together(own: Sequence[Record]) -> Cell:
@@ -77,7 +77,7 @@ def _together(own: Sequence[Record]) -> Cell:
     return Cell(" / ".join(str(sum(r.verdict is v for r in own)) for v in Verdict), rows) if own else text("")
 
 
-def verdicts(records: Sequence[Record], by: Sequence[str]) -> Table:
+def verdicts(records: Sequence[Record], by: Sequence[str]) -> ReportTable:
     """Return how many queries ended how and what they took, by bits, the parameters in `by`, and method.
 
     What is the same for all rows is left out, but for the method.
@@ -90,7 +90,7 @@ def verdicts(records: Sequence[Record], by: Sequence[str]) -> Table:
         groups.setdefault((*(str(value(r)) for value in telling.values()), r.method), []).append(r)
     rows = [[*map(text, key), *_verdicts(own)] for key, own in groups.items()]
     columns = [*telling, "method", "queries", *(v.name for v in Verdict), "errors", "sum s", "median s", "max s"]
-    return Table(columns, rows, len(telling) + 1)
+    return ReportTable(columns, rows, len(telling) + 1)
 
 
 def _verdicts(own: Sequence[Record]) -> list[Cell]:
@@ -107,17 +107,17 @@ def _verdicts(own: Sequence[Record]) -> list[Cell]:
     ]
 
 
-def evidence(records: Sequence[Record]) -> Table:
+def evidence(records: Sequence[Record]) -> ReportTable:
     """Return on what verdicts stand, and why there is none; what holds vacuously is counted apart."""
     names = methods(records)
     kinds: dict[tuple[str, str], list[Record]] = {}
     for r in records:
         kinds.setdefault((r.verdict.name, "nothing meets the assumption" if r.vacuous else r.reason or r.evidence), []).append(r)
     rows = [[*map(text, kind), *(count(r for r in own if r.method == m) for m in names)] for kind, own in sorted(kinds.items())]
-    return Table(["verdict", "by, or why", *names], rows, 2)
+    return ReportTable(["verdict", "by, or why", *names], rows, 2)
 
 
-def agreement(records: Sequence[Record]) -> Table | None:
+def agreement(records: Sequence[Record]) -> ReportTable | None:
     """Return for each two methods how many common queries they agree on, contradict each other on, and only one or none decides."""
     asked: dict[str, dict[str, Record]] = {}
     for r in records:
@@ -129,7 +129,11 @@ def agreement(records: Sequence[Record]) -> Table | None:
             pairs = [(asked[a][q], asked[b][q]) for q in asked[a] if q in asked[b]]
             if pairs:
                 rows.append([text(a), text(b), *_pairs(pairs)])
-    return Table(["method", "method", "common", "agree", "contradict", "only first", "only second", "neither"], rows, 2) if rows else None
+    return (
+        ReportTable(["method", "method", "common", "agree", "contradict", "only first", "only second", "neither"], rows, 2)
+        if rows
+        else None
+    )
 
 
 def _pairs(pairs: Sequence[tuple[Record, Record]]) -> list[Cell]:

@@ -19,7 +19,7 @@ from qspec.show.figures.bits import against_bits
 from qspec.show.figures.cactus import cactus
 from qspec.show.figures.style import INK, svg
 from qspec.show.report.embed import embedded
-from qspec.show.report.numbers import Cell, Table, agreement, count, decided, evidence, figure, matrix, ranges, text, verdicts
+from qspec.show.report.numbers import Cell, ReportTable, agreement, count, decided, evidence, figure, matrix, ranges, text, verdicts
 from qspec.show.report.pictures import solutions
 from qspec.show.report.read import Source
 from qspec.support.optional import need
@@ -50,7 +50,7 @@ class Drawn:
     title: str
     words: str
     svg: Any
-    table: Table
+    table: ReportTable
 
 
 def page(
@@ -123,7 +123,7 @@ def _word(record: Record) -> str:
     return ERROR if record.reason == ERROR else record.verdict.name
 
 
-def _judgements(records: Sequence[Record]) -> tuple[str, Table | None, Table | None]:
+def _judgements(records: Sequence[Record]) -> tuple[str, ReportTable | None, ReportTable | None]:
     """Return a contradiction among exact verdicts, if there is one, or else who is right, and what more bits have cost."""
     if not widths(records):
         return "", None, None
@@ -132,7 +132,7 @@ def _judgements(records: Sequence[Record]) -> tuple[str, Table | None, Table | N
     except SoundnessError as error:
         return str(error), None, None
     rows = [[text(j.method), text(j.bits), *(count(getattr(j, c)) for c in COUNTED), _lost(j)] for j in right]
-    table = Table(["method", "bits", *(c.replace("_", " ") for c in COUNTED), "lost when rounded"], rows, 2)
+    table = ReportTable(["method", "bits", *(c.replace("_", " ") for c in COUNTED), "lost when rounded"], rows, 2)
     told = [
         [
             text(f"{s.before} to {s.after}"),
@@ -146,7 +146,7 @@ def _judgements(records: Sequence[Record]) -> tuple[str, Table | None, Table | N
     for row, s in zip(told, changes, strict=True):
         row[1], row[2] = Cell(str(len(s.gained)), row[1].rows), Cell(str(len(s.lost)), row[2].rows)
     columns = ["bits", "violated, then hold", "hold, then violated", "accuracy, points", "monotone"]
-    return "", table, Table(columns, told) if told else None
+    return "", table, ReportTable(columns, told) if told else None
 
 
 def _lost(j: Judged) -> Cell:
@@ -178,7 +178,7 @@ def _figures(records: Sequence[Record], axes: Sequence[str], *, sound: bool) -> 
             ]
             for s in shares(records)
         ]
-        table = Table(["bits", "method", *(v.name for v in Verdict), "accuracy, %"], rows, 2)
+        table = ReportTable(["bits", "method", *(v.name for v in Verdict), "accuracy, %"], rows, 2)
         words = "How many hold by each method, and the accuracy, against bits. Rings mark steps at which more bits cost something."
         found.append(_drawn("Against bits", words, against_bits(records), table, len(found)))
     for axis in axes:
@@ -194,7 +194,7 @@ def _figures(records: Sequence[Record], axes: Sequence[str], *, sound: bool) -> 
         ]
         words = "How many queries each method decides within how many seconds each: the further right and the lower, the better."
         drawn = cactus({m: [r.seconds for r in own] for m, own in quick.items()})
-        found.append(_drawn("Time", words, drawn, Table(["method", "decided", "sum s", "max s"], rows), len(found)))
+        found.append(_drawn("Time", words, drawn, ReportTable(["method", "decided", "sum s", "max s"], rows), len(found)))
     return found
 
 
@@ -203,7 +203,7 @@ def _against(axis: str, method: str, own: Sequence[Record], number: int) -> Draw
     groups = {v: [r for r in own if str(r.parameters[axis]) == v] for v in values}
     counts = {v: Counter(r.verdict for r in g) for v, g in groups.items()}
     rows = [[text(v), count(g), *(count(r for r in g if r.verdict is w) for w in Verdict)] for v, g in groups.items()]
-    table = Table([axis, "queries", *(v.name for v in Verdict)], rows)
+    table = ReportTable([axis, "queries", *(v.name for v in Verdict)], rows)
     return _drawn(f"Against {axis}: {method}", f"The verdicts of {method} for each {axis}.", bars(counts, axis), table, number)
 
 
@@ -215,7 +215,7 @@ def _in_order(value: str) -> tuple[float, str]:
         return float("inf"), value
 
 
-def _drawn(title: str, words: str, made: Figure, table: Table, number: int) -> Drawn:
+def _drawn(title: str, words: str, made: Figure, table: ReportTable, number: int) -> Drawn:
     """Return a figure whose names occur once in the page, which scales, and whose ink is the page's."""
     from markupsafe import Markup
 
@@ -229,7 +229,7 @@ def _drawn(title: str, words: str, made: Figure, table: Table, number: int) -> D
     return Drawn(title, words, Markup(code), table)  # matplotlib has escaped the text in it
 
 
-def _environment(records: Sequence[Record]) -> Mapping[str, Table]:
+def _environment(records: Sequence[Record]) -> Mapping[str, ReportTable]:
     """Return versions, limits and networks, each with the rows that name them."""
     found: dict[str, dict[tuple[str, str], list[Record]]] = {"Versions": {}, "Networks and queries": {}, "Limits": {}}
     for r in records:
@@ -242,7 +242,7 @@ def _environment(records: Sequence[Record]) -> Mapping[str, Table]:
         for part, name, value in told:
             found[part].setdefault((str(name), str(value)), []).append(r)
     return {
-        part: Table(["what", "value", "rows"], [[text(n), text(v), count(own)] for (n, v), own in told.items()], 1)
+        part: ReportTable(["what", "value", "rows"], [[text(n), text(v), count(own)] for (n, v), own in told.items()], 1)
         for part, told in found.items()
         if told
     }

@@ -41,7 +41,7 @@ class Elements:
 
 
 @dataclass(frozen=True, slots=True)
-class Solution:
+class SolutionPictures:
     """The counterexample or witness of one row, variable by variable."""
 
     record: Record
@@ -51,7 +51,7 @@ class Solution:
     """What is no image."""
 
 
-def solutions(records: Sequence[Record], most: int) -> tuple[list[Solution], int]:
+def solutions(records: Sequence[Record], most: int) -> tuple[list[SolutionPictures], int]:
     """Return up to `most` counterexamples and witnesses, of every method and number of bits in turn, and how many more there are.
 
     Raises SpecError if one is damaged.
@@ -68,7 +68,7 @@ def _result(record: Record) -> Any:
     return record.source.get("result", record.source)
 
 
-def _solution(record: Record) -> Solution:
+def _solution(record: Record) -> SolutionPictures:
     result = _result(record)
     try:
         told = _told(result.get("rows") or {})
@@ -80,7 +80,7 @@ def _solution(record: Record) -> Solution:
     variables = [v for v in variables if v.name not in told]
     pictures = [p for v in variables if v.picture is not None for p in _pictures(v, v.picture)]
     numbers = _numbers([v for v in variables if v.picture is None])
-    return Solution(record, about, pictures, [*_words(told), *numbers])
+    return SolutionPictures(record, about, pictures, [*_words(told), *numbers])
 
 
 def _told(given: Any) -> dict[str, dict[str, str]]:
