@@ -78,19 +78,21 @@ def tightened(
     elements: IntArray,
     listed: dict[int, Points] | None = None,
     deadline: Deadline = NEVER,
+    *,
+    tried: bool = False,
 ) -> Interval:
     """Return the interval of one node, some elements of it tightened by substituting backwards for them.
 
     `slopes` are low and high ones of all earlier relaxed nodes, in units of `2**-SLOPE_BITS`, shape (multipliers,); `listed` has the
-    points of such nodes, and is filled: their arguments must not be tightened any more. Where many rows are asked for, `TRIAL` elements
-    are tried first; if that gains nothing, the interval is left as it is. Raises OutOfTime.
+    points of such nodes, and is filled: their arguments must not be tightened any more. Where many rows are asked for, or if they are to
+    be `tried`, `TRIAL` elements are first; if that gains nothing, the interval is left as it is. Raises OutOfTime.
     """
     own = known[node]
     choose, listed = by_slopes(layout, *slopes, repeats(program, layout)), {} if listed is None else listed
     lower, upper = own.lower.astype(object), own.upper.astype(object)
     block = max(1, CELLS // max(sizes(program)))
     blocks = [elements[k : k + block] for k in range(0, elements.size, block)]
-    tried = elements.size > 2 * TRIAL and 2 * elements.size * max(sizes(program)) > CELLS
+    tried = elements.size > 2 * TRIAL and (tried or 2 * elements.size * max(sizes(program)) > CELLS)
     if tried:
         blocks.insert(0, elements[:: -(-elements.size // TRIAL)])
     for n, some in enumerate(blocks):

@@ -20,13 +20,14 @@ from qspec.engines.dual.dual_bound import DomainBatch, DualVariables
 from qspec.engines.dual.options import SearchOptions
 from qspec.engines.dual.tensor_program import Shape, View
 from qspec.ir.integer import Affine, Input, Maximum, Product, Program, Staircase, Table, Wrap, multiplications
+from qspec.support.devices import one_cpu
 
 Floats = npt.NDArray[np.float64]
 
 LISTED = 8
 """Steps of an uneven staircase that the search looks at; the conclusion looks at all."""
 PATIENCE = 1.5
-"""Seconds of search after which the ascent is worth compiling for an accelerator."""
+"""CPU seconds of search after which the ascent is worth compiling for an accelerator."""
 AT_ONCE, CELLS = 128, 1 << 19
 """Domains at once in numpy, and multipliers of all of them together."""
 Target = tuple[int, int, int]
@@ -68,7 +69,7 @@ class Runner:
         self.first = {k: first for k, first, _ in view.shape.places}
         self.width = _widths(view, program, root)
         self.open = np.concatenate([np.zeros(0, dtype=np.bool_), *(root.known[n].lower < 0 for n, _, _ in view.shape.facts)])
-        self.began = time.monotonic()
+        self.began = time.thread_time()
         self.each = 3 * sum(multiplications(program)) / RATE
         """Seconds that a step takes for each domain: the program there and back."""
         multipliers, elements = view.shape.total, sum(op.size for op in view.shape.ops)
@@ -95,10 +96,12 @@ class Runner:
 
         On one CPU compiled convolutions are about twice as fast, so they are compiled once numpy has taken as long as that takes.
         """
+        lasted = time.thread_time() - self.began
+        if lasted <= PATIENCE or ((self.view.plain or lasted <= COMPILATION) and one_cpu()):  # JAX is dear to load
+            return False
         from qspec.evaluate import sharding
 
-        lasted = time.monotonic() - self.began
-        return lasted > PATIENCE and (sharding.accelerated() or sharding.devices() > 1 or (not self.view.plain and lasted > COMPILATION))
+        return sharding.accelerated() or sharding.devices() > 1 or (not self.view.plain and lasted > COMPILATION)
 
     def _compiles(self, count: int) -> bool:
         """Return whether so many domains go to compiled code: few do not, which saves a compilation for their number."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -33,6 +34,7 @@ from qspec.ir.integer import (
     conjunction,
     conjuncts,
     formula_nodes,
+    needed,
     sizes,
 )
 from qspec.passes.absorb_box import AbsorbBox
@@ -116,9 +118,11 @@ def _tightened(start: Domain, query: Query, layout: Layout, proof: Proof, deadli
         if k in read and deep[k] and isinstance(node, Affine):
             elements = free(known[k]) if k in goal else unsettled(program, k, known[k])
         if 0 < 2 * elements.size * max(size) <= MAX_CELLS:
-            better = tightened(program, k, known, layout, (low, high), elements, listed, deadline)
-            if np.any(better.lower > known[k].lower) or np.any(better.upper < known[k].upper):
-                proof.tighten(0, k, low.copy(), high.copy())
+            for pair in _cut_off(program, layout, k, (low, high)):
+                better = tightened(program, k, known, layout, pair, elements, listed, deadline, tried=pair[0] is not low)
+                if not _gained(better, known[k]):
+                    continue
+                proof.tighten(0, k, *(s.copy() for s in pair))
                 known[k] = better
                 if np.any(better.lower > better.upper):
                     proof.empty(0)
@@ -132,6 +136,25 @@ def _tightened(start: Domain, query: Query, layout: Layout, proof: Proof, deadli
         proof.empty(0)
         return None
     return Domain(settled, start.facts, start.main, start.pending, 0)
+
+
+def _cut_off(program: Program, layout: Layout, k: int, slopes: tuple[IntArray, IntArray]) -> Iterator[tuple[IntArray, IntArray]]:
+    """Yield slopes for bounding a node: those given, then the same without one earlier layer, so that its own bounds count there.
+
+    Where bounds are narrow, those of an inner layer say more than lines through it. Source: DeepPoly with concrete bounds at every layer.
+    """
+    yield slopes
+    below = needed(program, [k])
+    inner = [j for j in below if j in layout.places]
+    for j in inner[:-1]:  # without the last one, intervals are left
+        first, end = layout.places[j]
+        low, high = (s.copy() for s in slopes)
+        low[first:end] = high[first:end] = 0
+        yield low, high
+
+
+def _gained(new: Interval, old: Interval) -> bool:
+    return bool(np.any(new.lower > old.lower) or np.any(new.upper < old.upper))
 
 
 def _refreshed(node: Node, known: list[Interval], k: int) -> Interval:
