@@ -159,7 +159,7 @@ def _tflite(path: str | Path, semantics: str, runtime: str) -> Subject:
     model = read_model(path)
     network, tensors = read_tensors(model, semantics)
     stages = {t: network.stages[o].name for t, o in zip(tensors, network.outputs, strict=True)}
-    order = [t for t in tensors if model.tensors[t].type in ("INT8", "UINT8")]
+    order = [t for t in tensors if model.tensors[t].type in ("INT8", "UINT8", "INT16")]
     compared = [(model.tensors[t].name, _operator(model, t), stages[t]) for t in order]
     run = run_tflite(model, runtime, order)
     return Subject(network, compared, len(model.outputs), lambda codes: run(tflite_inputs(model, network, codes)))
@@ -222,4 +222,5 @@ def _inputs(network: Network, given: object, samples: int, seed: int) -> list[In
 
 
 def _operator(model: TfliteModel, tensor: int) -> str:
-    return next((f"operator {k} ({o.kind})" for k, o in enumerate(model.operators) if tensor in o.outputs), "an input")
+    writes = [(k, o.kind) for k, o in enumerate(model.operators) if tensor in o.outputs or (tensor in model.states and tensor in o.inputs)]
+    return "operator {} ({})".format(*writes[0]) if writes else "an input"

@@ -52,8 +52,8 @@ def run_tflite(model: TfliteModel, runtime: str, tensors: Sequence[int]) -> Run:
     if the runtime refuses the file, fails, or takes too long.
     """
     expect_installed(runtime)
-    types = [TYPES[model.tensors[i].type] for i in model.inputs]
-    content = to_bytes(replace(model, outputs=tuple(tensors)))
+    types = [TYPES[model.tensors[i].type] for i in model.given]
+    content = to_bytes(replace(model, inputs=model.given, outputs=tuple(tensors)))
 
     def run(inputs: Sequence[IntArray]) -> list[IntArray]:
         arrays = [np.asarray(x).astype(t) for x, t in zip(inputs, types, strict=True)]
@@ -69,7 +69,7 @@ def given_inputs(network: Network) -> list[Stage]:
 
 def tflite_inputs(model: TfliteModel, network: Network, codes: Sequence[IntArray]) -> list[Any]:
     """Return what a runtime is given for codes: themselves, or real values where the file quantises a float input itself."""
-    floats = [model.tensors[index].type == "FLOAT32" for index in model.inputs]
+    floats = [model.tensors[index].type == "FLOAT32" for index in model.given]
     return [real_values(stage, own) if real else own for real, stage, own in zip(floats, network.inputs, codes, strict=True)]
 
 

@@ -7,7 +7,7 @@ outputs are codes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,13 +26,15 @@ from qspec.readers.tflite_file import TfliteModel, TfliteOperator, TfliteTensor,
 from qspec.readers.tflite_layers import by_channel, clamped, joined, tabled, times, two_slopes
 from qspec.readers.tflite_resize import resize_bilinear, resize_nearest
 from qspec.readers.tflite_signals import TfliteSignals
-from qspec.runtimes.arithmetic import Quantized
+from qspec.readers.tflite_svdf import svdf
 from qspec.runtimes.registry import tflite_runtime
 
 PADDINGS = ("same", "valid")
 ON_ELEMENTS = ("ELU", "GELU", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1", "TANH")
 LAST = ("SOFTMAX", "DEQUANTIZE")
-"""Operators that are left out at the end: outputs are the codes before them."""
+"""Operators that are left out at the end, as is a QUANTIZE after a SOFTMAX: outputs are the codes before them."""
+WIDE = ("QUANTIZE", "SVDF")
+"""Operators that are read with int16 signals."""
 
 
 def read_tflite(path: str | Path, *, semantics: str = "tflm") -> Network:
@@ -64,27 +66,35 @@ class _TfliteReader(TfliteSignals):
 
     def tensors(self) -> tuple[Network, list[int]]:
         self._outputs()
-        made = [o.outputs[0] for o in self.model.operators if o.outputs[0] in self.signals and o.outputs[0] not in self.model.inputs]
-        return self._collected([self.signals[t] for t in made]), made
+        written = [t for o in self.model.operators for t in (*(i for i in o.inputs if i in self.following), o.outputs[0])]
+        made = [t for t in written if t in self.following or (t in self.signals and t not in self.model.inputs)]
+        return self._collected([self._result(t) for t in made]), made
 
     def _collected(self, outputs: list[Signal]) -> Network:
-        return Network.of(outputs, name=self.model.name or "network", semantics=self.runtime.name)
+        made = Network.of(outputs, name=self.model.name or "network", semantics=self.runtime.name)
+        return _inputs_first(made, [s.layer.name for s in self.signals.values() if isinstance(s.layer, Input)])
 
     def _outputs(self) -> list[Signal]:
         """Make the signals of all operators; returns those of the file's outputs."""
         for index in self.model.inputs:
             self._input(index)
+        for k, index in enumerate(self.model.states):
+            self.signals[index] = apply(Input(self.shape(self.model.tensors[index]), self.quantized(index).format, f"state{k}"))
         final = self._ends()
         for place, operator in enumerate(self.model.operators):
             self.place = place
             if place not in final:
                 self._apply(operator)
-        return [self.signal(t) for t in self.outputs()]
+        return [self._result(t) for t in self.outputs()]
 
     def outputs(self) -> list[int]:
-        """Return the tensors that stand for the file's outputs."""
+        """Return the tensors that stand for the file's outputs, and its states."""
         final = self._ends()
-        return [final.get(self._maker(o), o) for o in self.model.outputs]
+        return [*(final.get(self._maker(o), o) for o in self.model.outputs), *self.model.states]
+
+    def _result(self, index: int) -> Signal:
+        """Return what a tensor holds after a run."""
+        return self.following[index] if index in self.following else self.signal(index)
 
     def _input(self, index: int) -> None:
         tensor = self.model.tensors[index]
@@ -104,7 +114,8 @@ class _TfliteReader(TfliteSignals):
         for place in reversed(range(len(self.model.operators))):
             operator = self.model.operators[place]
             followers = [k for k, o in enumerate(self.model.operators) if operator.outputs and operator.outputs[0] in o.inputs]
-            if operator.kind in LAST and (operator.outputs[0] not in read or all(k in final for k in followers)):
+            last = operator.kind in LAST or (operator.kind == "QUANTIZE" and self._kind(operator.inputs[0]) == "SOFTMAX")
+            if last and (operator.outputs[0] not in read or all(k in final for k in followers)):
                 final[place] = operator.inputs[0]
         for place in final:
             while (maker := self._maker(final[place])) in final:
@@ -114,9 +125,16 @@ class _TfliteReader(TfliteSignals):
     def _maker(self, tensor: int) -> int:
         return next((k for k, o in enumerate(self.model.operators) if tensor in o.outputs), -1)
 
+    def _kind(self, tensor: int) -> str:
+        maker = self._maker(tensor)
+        return "" if maker < 0 else self.model.operators[maker].kind
+
     def _apply(self, operator: TfliteOperator) -> None:
         if operator.kind == "QUANTIZE" and self.model.tensors[operator.inputs[0]].type == "FLOAT32":
             return
+        wide = [i for i in (*operator.inputs, *operator.outputs) if i != -1 and self.model.tensors[i].type == "INT16"]
+        if wide and operator.kind not in WIDE:
+            raise self.refusal(f"a {operator.kind} of int16", self.model.tensors[wide[0]].name, f"int8; int16 in {', '.join(WIDE)}")
         if operator.kind in ON_ELEMENTS:
             made = self._on_elements(operator)
         elif operator.kind in OPERATORS:
@@ -145,7 +163,7 @@ class _TfliteReader(TfliteSignals):
             stride, dilation = self.pair(o, "StrideH", "StrideW"), self.pair(o, "DilationHFactor", "DilationWFactor")
             groups = x.shape[-1] // kernel.shape[2]
             layer = Conv2D(kernel, bias, stride, PADDINGS[int(o.options["Padding"])], dilation, groups, name=name)
-        self._check_sums(kernel, bias, self.quantized(o.inputs[0]))
+        self.check_sums(kernel, bias, self.quantized(o.inputs[0]))
         return apply(self.runtime.sums(o.kind, unit, scales, out, self.limits(o)), apply(layer, x))
 
     def addition(self, o: TfliteOperator) -> Signal:
@@ -215,7 +233,7 @@ class _TfliteReader(TfliteSignals):
         return made if rule.relabel is None else apply(Reinterpret(rule.relabel.format), made)
 
     def quantize(self, o: TfliteOperator) -> Signal:
-        """QUANTIZE from 8 to 8 bits."""
+        """QUANTIZE from codes to codes."""
         x = self.signal(o.inputs[0])
         return apply(self.runtime.requantize(self.quantized(o.inputs[0]), self.quantized(o.outputs[0]), x.type.size), x)
 
@@ -282,14 +300,14 @@ class _TfliteReader(TfliteSignals):
         exact = tuple(rational(unit) * rational(s) for s in scales)
         return Tensor(integers(self.stored(o.inputs[2]).reshape(-1)), Affine(32, True, exact, (0,) * len(exact)))
 
-    def _check_sums(self, kernel: Tensor, bias: Tensor | None, x: Quantized) -> None:
-        """Raise UnsupportedError if an accumulator can leave int32: the kernels wrap there, or saturate, each in its way."""
-        reach = max(x.ends[1] - x.zero, x.zero - x.ends[0])
-        sums = np.abs(kernel.codes.astype(np.int64)).reshape(-1, kernel.shape[-1]).sum(axis=0) * reach
-        sums = sums + (0 if bias is None else np.abs(bias.codes.astype(np.int64)))
-        if np.any(sums >= 2**31):
-            channel = int(np.argmax(sums))
-            raise self.refusal("an accumulator that can leave int32", f"{int(sums[channel])} in channel {channel}", "less than 2**31")
+
+def _inputs_first(network: Network, names: Sequence[str]) -> Network:
+    """Return a network whose inputs come first, in the order of these names, which is that of a runtime."""
+    first = [k for name in names for k, s in enumerate(network.stages) if s.name == name and isinstance(s.layer, Input)]
+    order = [*first, *(k for k in range(len(network.stages)) if k not in first)]
+    place = {old: new for new, old in enumerate(order)}
+    moved = [replace(network.stages[k], arguments=tuple(place[a] for a in network.stages[k].arguments)) for k in order]
+    return Network(tuple(moved), tuple(place[o] for o in network.outputs), network.name, network.semantics)
 
 
 OPERATORS: Mapping[str, Callable[[_TfliteReader, TfliteOperator], Signal]] = {
@@ -311,6 +329,7 @@ OPERATORS: Mapping[str, Callable[[_TfliteReader, TfliteOperator], Signal]] = {
     "RESIZE_NEAREST_NEIGHBOR": resize_nearest,
     "SQUEEZE": _TfliteReader.reshape,
     "SUB": _TfliteReader.addition,
+    "SVDF": svdf,
     "TRANSPOSE": _TfliteReader.transpose,
 }
 

@@ -45,6 +45,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "LEAKY_RELU": ("Alpha",),
     "CONCATENATION": ("Axis", "FusedActivationFunction"),
     "SOFTMAX": ("Beta",),
+    "SVDF": ("Rank", "FusedActivationFunction", "AsymmetricQuantizeInputs"),
 }  # fmt: skip
 """The options of each operator that are read, by their names in the schema."""
 
@@ -64,12 +65,14 @@ TABLES: Mapping[str, str] = {
     "LEAKY_RELU": "LeakyReluOptions",
     "CONCATENATION": "ConcatenationOptions",
     "SOFTMAX": "SoftmaxOptions",
+    "SVDF": "SVDFOptions",
 }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TfliteTensor:
-    """A tensor: its type by the schema's name, one scale and zero point or one per entry of `axis`, and its data if it is stored."""
+    """A tensor: its type by the schema's name, one scale and zero point or one per entry of `axis`, its data if it is stored, and whether
+    it is kept from run to run."""
 
     name: str
     shape: tuple[int, ...]
@@ -78,6 +81,7 @@ class TfliteTensor:
     zeros: tuple[int, ...]
     axis: int
     data: IntArray | None
+    variable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,16 @@ class TfliteModel:
     operators: tuple[TfliteOperator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+
+    @property
+    def states(self) -> tuple[int, ...]:
+        """The tensors that operators read and write, and that are kept from run to run, in the order of the operators."""
+        return tuple(dict.fromkeys(i for o in self.operators for i in o.inputs if i != -1 and self.tensors[i].variable))
+
+    @property
+    def given(self) -> tuple[int, ...]:
+        """What one run is a function of: the inputs, and the states."""
+        return (*self.inputs, *self.states)
 
 
 def read_model(path: str | Path) -> TfliteModel:
@@ -152,9 +166,8 @@ def _tensor(schema: Any, model: Any, tensor: Any) -> TfliteTensor:
     if not all(isfinite(s) for s in scales):
         raise ValueError(f"a scale that is not finite: {scales}")
     text = tensor.Name()
-    return TfliteTensor(
-        "" if text is None else text.decode("utf-8", "replace"), shape, kind, scales, zeros, axis, _data(model, tensor, kind, shape)
-    )
+    name, data = "" if text is None else text.decode("utf-8", "replace"), _data(model, tensor, kind, shape)
+    return TfliteTensor(name, shape, kind, scales, zeros, axis, data, bool(tensor.IsVariable()))
 
 
 def _data(model: Any, tensor: Any, kind: str, shape: tuple[int, ...]) -> IntArray | None:

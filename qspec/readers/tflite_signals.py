@@ -18,14 +18,18 @@ from qspec.runtimes.runtime import Runtime
 FUSED = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT")
 """Fused activations, in the order of the schema."""
 
+WIDTHS = {"INT8": 8, "UINT8": 8, "INT16": 16}
+"""The types of signals, and their bits."""
+
 
 @dataclass(slots=True)
 class TfliteSignals:
-    """The signals of a file, tensor by tensor, as they are made; `place` is the operator that is read."""
+    """The signals of a file, tensor by tensor, as they are made; `place` is the operator that is read, `following` are the next states."""
 
     model: TfliteModel
     runtime: Runtime
     signals: dict[int, Signal] = field(default_factory=dict[int, Signal])
+    following: dict[int, Signal] = field(default_factory=dict[int, Signal])
     place: int = 0
 
     def operand(self, index: int, shape: tuple[int, ...]) -> Signal:
@@ -50,12 +54,29 @@ class TfliteSignals:
 
     def quantized(self, index: int) -> Quantized:
         tensor = self.model.tensors[index]
-        if tensor.type not in ("INT8", "UINT8") or len(tensor.scales) != 1 or tensor.scales[0] <= 0:
+        if tensor.type not in WIDTHS or len(tensor.scales) != 1 or tensor.scales[0] <= 0:
             given = f"{tensor.name!r}: {tensor.type} with {len(tensor.scales)} scales"
-            raise self.refusal("a signal that is not read", given, "INT8 or UINT8 with one positive scale")
+            raise self.refusal("a signal that is not read", given, ", ".join(WIDTHS) + " with one positive scale")
         if tensor.type == "UINT8" and self.runtime.name == "tflm":
             raise self.refusal("a uint8 signal under the semantics 'tflm'", tensor.name, "int8, or semantics='litert-reference'")
-        return Quantized(tensor.scales[0], tensor.zeros[0] if tensor.zeros else 0, tensor.type == "INT8")
+        return Quantized(tensor.scales[0], tensor.zeros[0] if tensor.zeros else 0, tensor.type != "UINT8", WIDTHS[tensor.type])
+
+    def scale(self, index: int) -> float:
+        """Return the one scale of weights without a zero point."""
+        tensor = self.model.tensors[index]
+        if len(tensor.scales) != 1 or any(tensor.zeros) or tensor.type not in ("INT8", "INT16"):
+            given = f"type {tensor.type}, zero points {sorted(set(tensor.zeros))}, {len(tensor.scales)} scales"
+            raise self.refusal("weights that are not read", given, "INT8 or INT16 with one scale and zero point 0")
+        return tensor.scales[0]
+
+    def check_sums(self, kernel: Tensor, bias: Tensor | None, x: Quantized) -> None:
+        """Raise UnsupportedError if an accumulator can leave int32: the kernels wrap there, or saturate, each in its way."""
+        reach = max(x.ends[1] - x.zero, x.zero - x.ends[0])
+        sums = np.abs(kernel.codes.astype(np.int64)).reshape(-1, kernel.shape[-1]).sum(axis=0) * reach
+        sums = sums + (0 if bias is None else np.abs(bias.codes.astype(np.int64)))
+        if np.any(sums >= 2**31):
+            channel = int(np.argmax(sums))
+            raise self.refusal("an accumulator that can leave int32", f"{int(sums[channel])} in channel {channel}", "less than 2**31")
 
     def shape(self, tensor: TfliteTensor) -> tuple[int, ...]:
         if len(tensor.shape) < 2 or tensor.shape[0] != 1:

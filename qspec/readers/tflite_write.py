@@ -95,6 +95,7 @@ class _Writer:
             "Type": getattr(self.schema.TensorType, tensor.type),
             "Buffer": buffer,
             "Name": self.builder.CreateString(tensor.name),
+            "IsVariable": tensor.variable,
         }
         if tensor.scales:
             fields["Quantization"] = self._table(

@@ -18,19 +18,21 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Quantized:
-    """The quantisation of a signal: a float32 scale (as the double that it is), a zero point, 8 bits signed or unsigned."""
+    """The quantisation of a signal: a float32 scale (as the double that it is), a zero point, 8 or 16 bits, signed or unsigned."""
 
     scale: float
     zero: int
     signed: bool = True
+    width: int = 8
 
     @property
     def format(self) -> Affine:
-        return Affine(8, self.signed, rational(self.scale), self.zero)
+        return Affine(self.width, self.signed, rational(self.scale), self.zero)
 
     @property
     def ends(self) -> tuple[int, int]:
-        return (-128, 127) if self.signed else (0, 255)
+        half = 1 << (self.width - 1)
+        return (-half, half - 1) if self.signed else (0, 2 * half - 1)
 
     @property
     def centred(self) -> IntArray:

@@ -66,6 +66,8 @@ class LiteRtOptimized(LiteRtReference):
         return Averaging(False, Multiplier(fmt, (stored,), (shift,), tuple(blocks(channels, 16, Scaling.UP)), *out.ends), out)
 
     def requantize(self, x: Quantized, out: Quantized, size: int) -> Stage:
+        if {x.width, out.width} != {8}:
+            return LiteRtReference.requantize(self, x, out, size)
         return multiplier([x.scale / out.scale], out, out.ends, blocks(size, 16, Scaling.UP))
 
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from qspec.network.kernel_layers import Scaling
 from qspec.runtimes.arithmetic import Quantized, multiplier
-from qspec.runtimes.runtime import Stage
+from qspec.runtimes.runtime import Recurrence, Stage
 from qspec.runtimes.smooth import gelu, hard_swish, logistic, tanh
-from qspec.runtimes.tflm import Tflm, leaky, rectified, refused
+from qspec.runtimes.tflm import Tflm, leaky, rectified, recurring, refused
 
 RECTIFIED: Mapping[str, tuple[int, int | None]] = {
     "RELU": (0, None),
@@ -44,6 +44,12 @@ class LiteRtReference(Tflm):
     def slopes(self, x: Quantized, alpha: Quantized, out: Quantized) -> tuple[float, float]:
         given, slope, made = (np.float32(q.scale) for q in (x, alpha, out))
         return float(given / made), float(given * slope / made)
+
+    def recurrence(self, x: Quantized, feature: float, state: Quantized, time: float, out: Quantized) -> Recurrence:
+        if state.width != 16 or state.zero:
+            raise refused(self.name, f"SVDF with a state of {state.width} bits and zero point {state.zero}")
+        given, kept, made, seen, aged = (np.float32(v) for v in (x.scale, state.scale, out.scale, feature, time))
+        return recurring(float(given * seen / kept), state, float(kept * aged / made), out)
 
     def table(self, kind: str, x: Quantized, out: Quantized, options: Mapping[str, float]) -> list[int]:
         if kind in RECTIFIED:

@@ -49,6 +49,15 @@ class Interpolation:
     total: Stage
 
 
+@dataclass(frozen=True, slots=True)
+class Recurrence:
+    """How a step of SVDF works: `new` makes the newest activations of the sums over features, cut to the bits of the state but without its
+    zero point; `total` makes the codes of the sums over time."""
+
+    new: Stage
+    total: Stage
+
+
 class Runtime(Protocol):
     """The kernels of a runtime; scales are float32 numbers, fused activations are named as in the TensorFlow Lite schema.
 
@@ -93,8 +102,12 @@ class Runtime(Protocol):
         """Return how RESIZE_BILINEAR works from one height and width to others, on codes of `fmt`, whose zero point is 0."""
         ...
 
+    def recurrence(self, x: Quantized, feature: float, state: Quantized, time: float, out: Quantized) -> Recurrence:
+        """Return how SVDF works, with the scales of the weights of features and of time."""
+        ...
+
     def requantize(self, x: Quantized, out: Quantized, size: int) -> Stage:
-        """Return how QUANTIZE from 8 to 8 bits works for a tensor of `size` elements."""
+        """Return how QUANTIZE from codes to codes works for a tensor of `size` elements."""
         ...
 
     def table(self, kind: str, x: Quantized, out: Quantized, options: Mapping[str, float]) -> list[int]:

@@ -17,7 +17,7 @@ from qspec.errors import UnsupportedError
 from qspec.network.kernel_layers import Multiplier, Scaling
 from qspec.runtimes.arithmetic import Quantized, away, multiplier, quantize_multiplier
 from qspec.runtimes.resize import BITS, integer_weights
-from qspec.runtimes.runtime import Addition, Averaging, Interpolation, Stage
+from qspec.runtimes.runtime import Addition, Averaging, Interpolation, Recurrence, Stage
 from qspec.runtimes.smooth import elu, hard_swish, logistic, tanh
 
 WIDE = Affine(32, True, Fraction(1), 0)
@@ -58,6 +58,9 @@ class Tflm:
     def bilinear(self, given: Sequence[int], made: Sequence[int], fmt: Affine, *, align: bool, half: bool) -> Interpolation:
         rows, columns = (integer_weights(n, m, align=align, half=half) for n, m in zip(given, made, strict=True))
         return Interpolation(rows, columns, Multiplier(fmt, (1 << 30,), (1 - 2 * BITS,), (Scaling.ONCE_AWAY,)))
+
+    def recurrence(self, x: Quantized, feature: float, state: Quantized, time: float, out: Quantized) -> Recurrence:
+        return recurring(x.scale * feature / state.scale, state, state.scale * time / out.scale, out)
 
     def requantize(self, x: Quantized, out: Quantized, size: int) -> Stage:
         if not x.signed and not out.signed:
@@ -104,6 +107,13 @@ def shifted_addition(kind: str, a: Quantized, b: Quantized, out: Quantized, ends
     stored = [quantize_multiplier(own.scale / twice) for own in (a, b)]
     first, second = (Multiplier(WIDE, (m,), (s,), tuple(scaling), left=20) for m, s in stored)
     return Addition((first, second), None, multiplier([twice / (2**20 * out.scale)], out, ends, [Scaling.AWAY]))
+
+
+def recurring(seen: float, state: Quantized, aged: float, out: Quantized) -> Recurrence:
+    """Return the stages of SVDF from its two ratios: no limits but those of the formats, whatever activation is fused."""
+    centred = Quantized(1.0, 0, state.signed, state.width)
+    new = multiplier([seen], centred, centred.ends, [Scaling.AWAY])
+    return Recurrence(new, multiplier([aged], out, out.ends, [Scaling.AWAY]))
 
 
 def scaled_away(x: np.ndarray, value: float) -> np.ndarray:

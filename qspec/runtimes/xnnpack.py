@@ -75,7 +75,7 @@ class Xnnpack(LiteRtOptimized):
 
     def requantize(self, x: Quantized, out: Quantized, size: int) -> Stage:
         ratio = float(np.float32(x.scale) / np.float32(out.scale))
-        if x.signed != out.signed or not 2.0**-8 <= ratio <= 2.0**7:
+        if x.signed != out.signed or {x.width, out.width} != {8} or not 2.0**-8 <= ratio <= 2.0**7:
             return LiteRtOptimized.requantize(self, x, out, size)
         return Multiplier(out.format, (int(np.rint(256 * ratio)),), (23,), (Scaling.ONCE_UP,), *out.ends)
 

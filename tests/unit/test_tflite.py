@@ -11,7 +11,7 @@ import pytest
 import qspec as qs
 from qspec.cli import main
 from qspec.conformance.agree import agree
-from qspec.conformance.runtime import PACKAGES, run_tflite
+from qspec.conformance.runtime import PACKAGES, run_tflite, run_worker
 from qspec.lowering.evaluate import trace
 from qspec.readers.tflite_file import TfliteModel, TfliteOperator, read_model
 from qspec.readers.tflite_write import to_bytes, write_model
@@ -19,9 +19,9 @@ from qspec.runtimes import smooth
 from qspec.runtimes.arithmetic import Quantized, quantize_multiplier
 from qspec.runtimes.registry import TFLITE
 from qspec.semantics.fixed import evaluate
-from tests.unit.tflite_files import FAMILIES, signal, sums
+from tests.unit.tflite_files import FAMILIES, signal, sums, svdf
 
-PARTING = ("SUB", "MUL", "PRELU", "GELU", "HARD_SWISH", "RESIZE_BILINEAR")
+PARTING = ("SUB", "MUL", "PRELU", "GELU", "HARD_SWISH", "RESIZE_BILINEAR", "SVDF", "QUANTIZE of int16")
 OFTEN = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MEAN", "QUANTIZE")
 
 
@@ -59,6 +59,22 @@ def test_operators_equal_the_runtime(family, runtime, tmp_path):
     result = net.stages[net.outputs[0]].name
     replayed = evaluate(net, list(codes.values()))[result].output.codes  # what a counterexample is judged by
     np.testing.assert_array_equal(trace(net, codes)[result], replayed)
+
+
+@pytest.mark.parametrize(("runtime", "width"), [("tflm", 8), ("litert-reference", 16)])
+def test_steps_of_a_network_with_a_state_are_those_of_the_runtime(runtime, width, tmp_path):
+    """The runtime keeps the state of the file between runs; here each step is given the state that the one before has left."""
+    model = svdf(np.random.default_rng(3), width)
+    write_model(model, tmp_path / "a.tflite")
+    net = qs.load(tmp_path / "a.tflite", semantics=runtime)
+    inputs = np.random.default_rng(1).integers(-128, 128, (30, *net.inputs[0].type.shape))
+    state, found = np.full(net.inputs[1].type.shape, model.tensors[4].zeros[0]), []
+    for x in inputs:
+        codes = trace(net, {"x": x, "state0": state})
+        result, state = (codes[net.stages[o].name] for o in net.outputs)
+        found.append(result)
+    (real,) = run_worker(runtime, to_bytes(model), [inputs.astype(np.int8)], 1, "steps")
+    np.testing.assert_array_equal(np.array(found), real)
 
 
 def test_a_chain_equals_the_runtime_in_every_tensor(tmp_path):
@@ -188,7 +204,7 @@ def test_a_damaged_file_is_refused(tmp_path):
 REFUSED = {
     "an operator": (lambda m: replace(m, operators=(replace(m.operators[0], kind="DIV", options={}),)), "not read", "DIV"),
     "a float signal": (lambda m: _typed(m, 0, "FLOAT32"), "float network", "FLOAT32"),
-    "int16": (lambda m: _typed(m, 3, "INT16"), "a signal that is not read", "INT16"),
+    "int16": (lambda m: _typed(m, 3, "INT16"), "of int16", "int8"),
     "uint8 in tflm": (lambda m: _typed(m, 0, "UINT8"), "uint8", "litert-reference"),
     "weights with a zero point": (lambda m: _tensor(m, 1, zeros=(3,) * len(m.tensors[1].zeros)), "weights", "zero point 0"),
     "a batch": (lambda m: _tensor(m, 3, shape=(2, *m.tensors[3].shape[1:])), "batch of one", "(1, …)"),

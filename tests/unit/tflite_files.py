@@ -22,8 +22,20 @@ def zero(random: Random) -> int:
     return int(random.choice([-128, 127, 0, *random.integers(-128, 128, 3)]))
 
 
-def signal(name: str, shape: tuple[int, ...], scale: float, zero_point: int, data: np.ndarray | None = None) -> TfliteTensor:
-    return TfliteTensor(name, shape, "INT8", (scale,), (zero_point,), 0, data)
+def signal(
+    name: str, shape: tuple[int, ...], scale: float, zero_point: int, data: np.ndarray | None = None, kind: str = "INT8"
+) -> TfliteTensor:
+    return TfliteTensor(name, shape, kind, (scale,), (zero_point,), 0, data)
+
+
+def requantized(random: Random) -> TfliteModel:
+    """Return a QUANTIZE between int8 and int16, or within int16."""
+    given, _, result = scales(random)
+    kinds = [("INT16", "INT8"), ("INT16", "INT16"), ("INT8", "INT16")][random.integers(3)]
+    shape, points = (1, int(random.integers(1, 40))), [zero(random) if k == "INT8" else 0 for k in kinds]
+    ratio = float(np.float32({"INT16": 1, "INT8": 200}[kinds[0]] * result / (1 if kinds[1] == "INT16" else 200)))
+    tensors = (signal("x", shape, given, points[0], None, kinds[0]), signal("y", shape, ratio, points[1], None, kinds[1]))
+    return TfliteModel("quantize", tensors, (TfliteOperator("QUANTIZE", 2, (0,), (1,), {}),), (0,), (1,))
 
 
 def sums(random: Random, kind: str, act: int = 0) -> TfliteModel:
@@ -138,6 +150,29 @@ def resize(random: Random, kind: str) -> TfliteModel:
     return TfliteModel(kind.lower(), tensors, (TfliteOperator(kind, 2, (0, 1), (2,), options),), (0,), (2,))
 
 
+def svdf(random: Random, width: int) -> TfliteModel:
+    """Return an SVDF with a state of 8 bits and any zero point, or of 16; the newest activations saturate at times."""
+    given, kept, result = scales(random)
+    inputs, units, memory = (int(n) for n in random.integers([1, 1, 2], 6))
+    rank = int(random.integers(1, 3))
+    filters, kind, most = units * rank, f"INT{width}", 127 if width == 8 else 2000
+    seen, aged = (float(np.float32(v)) for v in (random.choice([1 / 64, 0.5, 1.5]) * kept / given, random.uniform(0.001, 0.05) * result))
+    feature = random.integers(-127, 128, (filters, inputs)).astype(np.int8)
+    time = random.integers(-most, most + 1, (filters, memory)).astype(np.int8 if width == 8 else np.int16)
+    bias = random.integers(-3000, 3000, units).astype(np.int32)
+    aged /= kept
+    tensors = (
+        signal("x", (1, inputs), given, zero(random)),
+        TfliteTensor("f", feature.shape, "INT8", (seen,), (0,), 0, feature),
+        TfliteTensor("t", time.shape, kind, (aged,), (0,), 0, time),
+        TfliteTensor("b", bias.shape, "INT32", (kept * aged,), (0,), 0, bias),
+        TfliteTensor("s", (1, filters * memory), kind, (kept,), (zero(random) if width == 8 else 0,), 0, None, variable=True),
+        signal("y", (1, units), result, zero(random)),
+    )
+    options = {"Rank": rank, "FusedActivationFunction": 1, "AsymmetricQuantizeInputs": False}
+    return TfliteModel("svdf", tensors, (TfliteOperator("SVDF", 3, (0, 1, 2, 3, 4), (5,), options),), (0,), (5,))
+
+
 def on_elements(random: Random, kind: str) -> TfliteModel:
     """Return QUANTIZE, RELU, RELU6, LEAKY_RELU, LOGISTIC, TANH, ELU, HARD_SWISH or GELU."""
     given, _, result = scales(random)
@@ -170,5 +205,8 @@ FAMILIES = {
     "MUL": lambda r: product(r, int(r.choice([0, 1, 3]))),
     "PRELU": prelu,
     **{kind: (lambda r, kind=kind: resize(r, kind)) for kind in ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")},
+    "QUANTIZE of int16": requantized,
+    "SVDF": lambda r: svdf(r, 16),
+    "SVDF with a state of 8 bits": lambda r: svdf(r, 8),
     **{kind: (lambda r, kind=kind: on_elements(r, kind)) for kind in ON_ELEMENTS},
 }
