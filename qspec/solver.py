@@ -34,6 +34,7 @@ class Reason(Enum):
     UNSUPPORTED = "the solver cannot take this problem"
     TOO_LARGE = "the problem is larger than this solver accepts"
     SPURIOUS = "a candidate of an over-approximating or δ-weakened problem did not replay"
+    UNCHECKED = "no checker accepted a proof of what the solver said"
     NUMERICAL = "what a solver found in floating point could not be confirmed exactly"
     CANCELLED = "the run was cancelled"
 
@@ -77,6 +78,24 @@ class Rung:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckedProof:
+    """A proof that a solver wrote of one problem, and what a checker said of it: the name and version of the checker, its own last words.
+
+    `file` is the proof, of so many bytes (`size`), in the `format` "CPC" or "LRAT"; `problem` is what it is about. `seconds` are those of
+    the checker, on the clock.
+    """
+
+    format: str
+    problem: str
+    file: str
+    size: int
+    checker: str
+    accepted: bool
+    said: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a solver said of a problem: a status, the model if `sat`, the reason if `unknown`.
 
@@ -98,6 +117,8 @@ class Answer:
     """What was tried, in order."""
     real_proof: RealProof | None = None
     """What a certificate of an `unsat` about a real query is made of."""
+    checked: CheckedProof | None = None
+    """The proof of an `unsat` that a checker has seen, if one was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +146,17 @@ class Solver(Protocol):
     def cite(self) -> str: ...
     def availability(self) -> Availability: ...
     def solve(self, problem: Problem, limits: Limits) -> Answer: ...
+
+
+@runtime_checkable
+class ProvingSolver(Solver, Protocol):
+    """A solver whose `unsat` comes with a proof that a program of somebody else checks.
+
+    `checking` says whether the programs for that are here, `prove` is `solve` with the proof: files whose names begin with `place`.
+    """
+
+    def checking(self) -> Availability: ...
+    def prove(self, problem: Problem, limits: Limits, place: str) -> Answer: ...
 
 
 def solver_entry_points() -> dict[str, EntryPoint]:

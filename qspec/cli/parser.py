@@ -97,6 +97,7 @@ def _verify(parser: Parser) -> None:
         metavar="FILE",
         help="keep the proof of what is proved, for `qspec check-certificate`; of several properties a folder",
     )
+    parser.add_argument("--proof", metavar="FOLDER", help="keep the proofs of cvc5 or bitwuzla, have them checked, and believe no others")
     _presolve(parser)
     _query(parser)
     limits(parser)

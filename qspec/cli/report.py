@@ -18,7 +18,7 @@ from qspec.language.property import Property
 from qspec.language.traversal import is_real
 from qspec.show.counterexample import explain
 from qspec.show.point import explain_point
-from qspec.solver import Reason
+from qspec.solver import CheckedProof, Reason
 from qspec.verify.result import VACUOUSLY, Evidence, Result, Verdict
 
 SCHEMA = "qspec.results/1"
@@ -36,6 +36,12 @@ def steps(result: Result) -> list[str]:
     """Return a line for each means that was tried on the way to a verdict, and one for why the last did not decide."""
     tried = [f"  {r.name:<16} {r.seconds:7.2f} s  {r.outcome}" for r in result.trace]
     return tried + ([f"  open: {result.detail or (result.reason and result.reason.value)}"] if result.reason is not None else [])
+
+
+def proof_line(proof: CheckedProof) -> str:
+    """Return where the proof of a solver is, and what a checker said of it."""
+    word = "accepted" if proof.accepted else f"refused ({proof.said})"
+    return f"proof: {proof.file}, {proof.format}, {proof.size:,} bytes, {word} by {proof.checker} in {proof.seconds:.2f} s"
 
 
 def caveat(results: Sequence[Result]) -> str:
@@ -56,6 +62,8 @@ def grounds(result: Result) -> str:
             text = f"proved by {result.solver}"
             if result.certificate is not None:
                 text += f" in {domains(len(result.certificate.assumed))}, elsewhere by branch and bound, with a partial certificate"
+        case Evidence.CHECKED:
+            text = f"proved by {result.solver}, its proof accepted by {' and '.join(sorted({p.checker for p in result.proofs}))}"
         case Evidence.CERTIFICATE:
             text = "proved by branch and bound, with a certificate"
         case Evidence.NONE:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from qspec.certificate.claim import domains
 from qspec.cli.outcome import CommandOutput, overall, status
-from qspec.cli.report import caveat, check_writable, document, solutions, steps, verdict_line
+from qspec.cli.report import caveat, check_writable, document, proof_line, solutions, steps, verdict_line
 from qspec.cli.specs import read_specs
 from qspec.cli.terminal import painted, progress
 from qspec.errors import QspecError, SpecError, UnsupportedError
@@ -34,6 +34,7 @@ def run(
     presolve: Presolve,
     param: Sequence[str],
     certificate: str | None,
+    proof: str | None,
     allow_vacuous: bool,
     explain: bool,
 ) -> CommandOutput:
@@ -60,6 +61,7 @@ def run(
                     without=without,
                     presolve=presolve,
                     delta=delta,
+                    proof=proof,
                 )
             )
     verdict = overall(results)
@@ -67,6 +69,7 @@ def run(
     lines = [
         painted(verdict.name) + caveat(results),
         *(line for r in results for line in (verdict_line(r, width), *(steps(r) if explain else ()))),
+        *(proof_line(p) for r in results for p in r.proofs),
     ]
     try:
         head = "\n".join([*lines, *_saved(places, certificate, results)])

@@ -26,6 +26,7 @@ from qspec.support.distribution import versions
 from qspec.verify.cubes import cube
 from qspec.verify.integers import Asked, Run, absent, ask, attacked, check_proof, compiled, found, is_native, presolved, reduced
 from qspec.verify.options import LimitOptions, Settings
+from qspec.verify.proving import check_proving
 from qspec.verify.result import Evidence, Proof, Result, Said
 from qspec.verify.session import Session, available, limited, start, unknown
 
@@ -44,6 +45,7 @@ def decide(begun: Session, asked: Solver, settings: Settings) -> Result:
     """Decide a property by the engine for a part of the time, then by a solver; by the solver alone if the engine cannot take it."""
     if is_native(asked, settings.theory):
         raise SpecError(f"{asked.name} branches by itself", given='presolve="branch"', expected='"passes", or another solver')
+    check_proving(asked, settings)
     run = compiled(begun, asked, settings)
     result = _branched(run)
     return reduced(run) if result is None else result

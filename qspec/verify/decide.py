@@ -27,8 +27,9 @@ def verify(spec: Property, **options: Unpack[Options]) -> Result:
 
     `options` are those of `qs.Options`: `solver`, `theory`, `timeout` (60 seconds of wall-clock time for everything), `memory` (8192 MiB
     for what the solver's process and this one hold), `seed` (these three also as one value, `limits=qs.Limits(…)`), `attack`, `without`,
-    `split`, `presolve`, `delta`. Parameters of the property get their values by `spec.at(…)`. The solver is the native engine if none is
-    named, and `delta` for properties in which reals occur. For these there is no presolve and no attack.
+    `split`, `presolve`, `delta`, and `proof`, a folder for proofs of cvc5 or bitwuzla that other programs check. Parameters of the property
+    get their values by `spec.at(…)`. The solver is the native engine if none is named, and `delta` for properties in which reals occur. For
+    these there is no presolve and no attack.
 
     Raises SpecError on a malformed specification or option, SolverMissingError or UnsupportedError if the solver cannot be asked,
     SoundnessError if an answer is refuted by the reference integers; limits and crashes are UNKNOWN.

@@ -21,6 +21,7 @@ from qspec.solver import Reason, Solver
 from qspec.theories.lowering import compile_problem
 from qspec.verify import session
 from qspec.verify.options import Settings
+from qspec.verify.proving import check_proving, proof_place
 from qspec.verify.result import Evidence, Proof, Result, Said, Verdict, judge
 from qspec.verify.session import Session, refuted, said_of, unknown
 
@@ -63,6 +64,7 @@ def is_native(asked: Solver, theory: str | None) -> bool:
 def decide(begun: Session, asked: Solver, settings: Settings) -> Result:
     """Decide a property by an engine that proves it, or by passes, attack and a solver."""
     native = is_native(asked, settings.theory)
+    check_proving(asked, settings)
     run = compiled(begun, asked, settings)
     return _prove(run) if native else reduced(run)
 
@@ -83,7 +85,7 @@ def reduced(run: Run) -> Result:
         return found(run, asked.solution, Evidence.MODEL, violations=asked.count)
     if asked.unknown is not None:
         return unknown(run, asked.unknown.reason, asked.unknown.detail)
-    return absent(run, Evidence.PROOF)
+    return absent(run, Evidence.PROOF if run.settings.proof is None else Evidence.CHECKED)
 
 
 def _prove(run: Run) -> Result:
@@ -145,7 +147,7 @@ def ask(run: Run, parts: Sequence[Reduced]) -> Asked:
     count: int | None = 0
     first: Assignment | None = None
     for part in parts:
-        said, assignment = _ask_one(run, part.query)
+        said, assignment = _ask_one(run, part.query, run.settings.proof)
         count = _add_count(count, said, part)
         if assignment is not None:
             lifted = part.lift(assignment)
@@ -164,12 +166,14 @@ def ask(run: Run, parts: Sequence[Reduced]) -> Asked:
     return Asked(first, count if unknown is None else None, None if first is not None else unknown)
 
 
-def _ask_one(run: Run, part: Query) -> tuple[Said, Assignment | None]:
+def _ask_one(run: Run, part: Query, folder: str | None = None) -> tuple[Said, Assignment | None]:
+    """Ask the solver about a part; into a folder it writes a proof."""
     since = perf_counter()
     linear = "linear" not in run.settings.without
     problem = compile_problem(part, run.asked, run.settings.theory, linear=linear, deadline=run.deadline)
     run.spend("lower", since)
-    return said_of(run, run.asked, problem)[:2]
+    place = None if folder is None else proof_place(folder, run.spec.name, part)
+    return said_of(run, run.asked, problem, place=place)[:2]
 
 
 def _add_count(count: int | None, said: Said, part: Reduced) -> int | None:

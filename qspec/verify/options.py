@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from os import PathLike, fspath
 from typing import Any, Literal, TypedDict, cast, get_args
 
 from qspec.errors import SpecError
@@ -49,9 +50,13 @@ class SearchOptions(LimitOptions, total=False):
 
 
 class Options(SearchOptions, total=False):
-    """Everything that `verify` and its relatives take beside the property; `solver` is a name or a solver, None the native one."""
+    """Everything that `verify` and its relatives take beside the property; `solver` is a name or a solver, None the native one.
+
+    `proof` is a folder: the solver writes proofs into it, and what holds only by a proof that no checker accepts is UNKNOWN.
+    """
 
     solver: str | Solver | None
+    proof: str | PathLike[str] | None
 
 
 def unfolded(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,6 +96,7 @@ class Settings:
     split: bool = False
     presolve: Presolve = "passes"
     delta: float = DELTA
+    proof: str | None = None
 
     def __post_init__(self) -> None:
         self.limits  # noqa: B018 - checks timeout, memory and seed
@@ -101,6 +107,8 @@ class Settings:
         object.__setattr__(self, "without", checks.names(self.without, "without"))
         if self.theory is not None:
             checks.text(self.theory, "the theory")
+        if self.proof is not None:
+            object.__setattr__(self, "proof", fspath(checks.path(self.proof, "the folder for proofs")))
         if not isinstance(self.solver, str | None):
             get_solver(self.solver)
 

@@ -64,6 +64,8 @@ def decide(begun: Session, asked: Solver, settings: Settings) -> Result:
     if settings.without or settings.split or settings.presolve != "passes":
         given = f"without={settings.without}, split={settings.split}, presolve={settings.presolve!r}"
         raise UnsupportedError("there are no passes over reals", given=given, expected="none of them")
+    if settings.proof is not None:
+        raise UnsupportedError("there are no checked proofs about reals", given=settings.proof, expected="no proof")
     if not settings.delta < 1:
         raise SpecError("delta is out of range", given=settings.delta, expected="0 < delta < 1")
     theory, since = _theory(asked, settings.theory), perf_counter()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, assert_never
 
@@ -18,7 +18,7 @@ from qspec.ir.real_proof import RealProof
 from qspec.language.expressions import constant
 from qspec.network.graph import Graph
 from qspec.problem import Fidelity
-from qspec.solver import Limits, Reason, Rung, Status
+from qspec.solver import CheckedProof, Limits, Reason, Rung, Status
 from qspec.support.plain import plain as json_values
 from qspec.verify.shown import html, shown
 
@@ -46,6 +46,7 @@ class Evidence(Enum):
     ATTACK = "a concrete assignment was found by search and replayed"
     MODEL = "the model of a solver was replayed"
     PROOF = "a solver proved an exact or over-approximating problem unsatisfiable"
+    CHECKED = "a solver proved the same, and a checker accepted its proofs"
     CERTIFICATE = "branch and bound proved it in integers; the certificate can be checked"
     NONE = "nothing conclusive"
 
@@ -83,6 +84,8 @@ class Said:
     """The answer stands on rounded numbers, so that nothing follows from it but what a replay confirms."""
     trace: tuple[Rung, ...] = ()
     """What the solver tried, in order, if it tells."""
+    checked: CheckedProof | None = None
+    """The proof of an `unsat`, and what a checker said of it, if one was asked for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -124,13 +127,14 @@ class Result:
 
     def __post_init__(self) -> None:
         found = self.verdict is (Verdict.VIOLATED if self.kind == "forall" else Verdict.HOLDS)
-        absent = (Evidence.PROOF, Evidence.BOUNDS, Evidence.CERTIFICATE)
+        absent = (Evidence.PROOF, Evidence.CHECKED, Evidence.BOUNDS, Evidence.CERTIFICATE)
         conclusive = self.evidence in ((Evidence.ATTACK, Evidence.MODEL, Evidence.BOUNDS) if found else absent)
         if self.verdict is Verdict.UNKNOWN:
             sound = self.evidence is Evidence.NONE and self.reason is not None
         else:
             exact = self.evidence is not Evidence.PROOF or not any(s.numerical and s.status == "unsat" for s in self.said)
-            sound = conclusive and exact and (self.codes is not None or self.point is not None) == found
+            checked = self.evidence is not Evidence.CHECKED or any(p.accepted for p in self.proofs)
+            sound = conclusive and exact and checked and (self.codes is not None or self.point is not None) == found
         if not sound:
             raise InternalError(
                 "this evidence does not carry this verdict", given=f"{self.verdict.name} of {self.kind}, evidence {self.evidence.name}"
@@ -166,6 +170,11 @@ class Result:
         from qspec.certificate.real_file import RealCertificate  # here, because `import qspec` is to be quick
 
         return RealCertificate(self.hashes["query"], self.name, self.kind, self.real_proof)
+
+    @property
+    def proofs(self) -> tuple[CheckedProof, ...]:
+        """The proofs that solvers wrote, with what a checker said of each; none unless the option `proof` asked for them."""
+        return tuple(said.checked for said in self.said if said.checked is not None)
 
     def _network_hashes(self) -> tuple[str, ...]:
         from qspec.files.qspec_file import content_hash  # here, because `import qspec` is to be quick
@@ -242,6 +251,7 @@ class Result:
                     "numerical": s.numerical,
                     "statistics": dict(s.statistics),
                     **({"trace": [[r.name, r.seconds, r.outcome] for r in s.trace]} if s.trace else {}),
+                    **({"checked": asdict(s.checked)} if s.checked else {}),
                 }
                 for s in self.said
             ],
@@ -294,6 +304,7 @@ def _said(data: Mapping[str, Any]) -> Said:
         "fidelity": Fidelity(data["fidelity"]),
         "statistics": dict(data["statistics"]),
         "trace": tuple(Rung(*r) for r in data.get("trace", ())),
+        "checked": CheckedProof(**data["checked"]) if data.get("checked") else None,
     }
     return Said(**{**data, **read})
 

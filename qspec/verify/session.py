@@ -20,7 +20,7 @@ from qspec.language.bind import bind
 from qspec.language.property import Property
 from qspec.language.traversal import networks, real_networks
 from qspec.problem import GridProblem, MilpProblem, Problem, RealProblem, SmtProblem
-from qspec.solver import Answer, Left, Limits, Reason, Solver, get_solver
+from qspec.solver import Answer, Left, Limits, ProvingSolver, Reason, Solver, get_solver
 from qspec.support.distribution import versions
 from qspec.verify.feature_rows import rows_of
 from qspec.verify.reproducer import write_reproducer
@@ -106,10 +106,12 @@ def limited(session: Session, decide: Callable[[], Result]) -> Result:
         return unknown(session, Reason.MEMORY, str(error))
 
 
-def said_of(session: Session, solver: Solver, problem: Problem) -> tuple[Said, Assignment | None, Proof | None]:
-    """Hand a problem to a solver and record what it says."""
+def said_of(
+    session: Session, solver: Solver, problem: Problem, *, place: str | None = None
+) -> tuple[Said, Assignment | None, Proof | None]:
+    """Hand a problem to a solver and record what it says; with a `place` for its proof, `unsat` without an accepted one is unknown."""
     since = perf_counter()
-    answer = answered(solver, problem, session.left)
+    answer = answered(solver, problem, session.left) if place is None else _proved(solver, problem, session.left, place)
     session.spend("solve", since)
     said, session.real_proof = _checked(answer, problem, _size(problem)), answer.real_proof
     session.said.append(said)
@@ -133,6 +135,16 @@ def answered(solver: Solver, problem: Problem, limits: Limits) -> Answer:
     return answer
 
 
+def _proved(solver: Solver, problem: Problem, limits: Limits, place: str) -> Answer:
+    """Return what a solver says that writes a proof to a place; `unsat` is unknown unless a checker has accepted the proof."""
+    assert isinstance(solver, ProvingSolver)
+    answer = solver.prove(problem, limits, place)
+    if answer.status != "unsat" or (answer.checked is not None and answer.checked.accepted):
+        return answer
+    detail = answer.detail if answer.checked is None else f"{answer.checked.checker}: {answer.checked.said}"
+    return replace(answer, status="unknown", reason=Reason.UNCHECKED, detail=detail)
+
+
 def _checked(answer: Answer, problem: Problem, size: int) -> Said:
     """Record an answer; one that proves nothing (`sat` without a model, `unsat` by rounded numbers) is made an honest unknown."""
     status, reason, detail = answer.status, answer.reason, answer.detail
@@ -146,9 +158,8 @@ def _checked(answer: Answer, problem: Problem, size: int) -> Said:
         status, reason, detail = "unknown", Reason.GARBAGE, f"{answer.status} without a model"
     if status == "unknown" and reason is None:
         reason = Reason.INCOMPLETE
-    return Said(
-        status, reason, detail, answer.seconds, problem.theory, problem.fidelity, size, answer.statistics, answer.numerical, answer.trace
-    )
+    known = (problem.theory, problem.fidelity, size, answer.statistics, answer.numerical, answer.trace, answer.checked)
+    return Said(status, reason, detail, answer.seconds, *known)
 
 
 def _size(problem: Problem) -> int:

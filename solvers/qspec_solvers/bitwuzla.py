@@ -8,6 +8,7 @@ from qspec.problem import Problem
 from qspec.solver import Answer, Availability, Limits
 from qspec_solvers import availability
 from qspec_solvers.process import worker
+from qspec_solvers.proofs import lrat, lrat_checking
 from qspec_solvers.smtlib import ask
 
 
@@ -24,4 +25,13 @@ class Bitwuzla:
         return availability.package("bitwuzla", "bitwuzla", "bitwuzla")
 
     def solve(self, problem: Problem, limits: Limits) -> Answer:
-        return ask(worker("run_bitwuzla", f"seed={limits.seed % 2**32}", *self.options), problem, limits, self.theories)
+        return self._asked(problem, limits)
+
+    def checking(self) -> Availability:
+        return lrat_checking()
+
+    def prove(self, problem: Problem, limits: Limits, place: str) -> Answer:
+        return lrat(limits, place, lambda limits, file: self._asked(problem, limits, f"write-cnf={file}"))
+
+    def _asked(self, problem: Problem, limits: Limits, *more: str) -> Answer:
+        return ask(worker("run_bitwuzla", f"seed={limits.seed % 2**32}", *self.options, *more), problem, limits, self.theories)

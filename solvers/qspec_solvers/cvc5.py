@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from qspec.problem import Problem
 from qspec.solver import Answer, Availability, Limits
 from qspec_solvers import availability
+from qspec_solvers._workers.channel import PROOF_FILE
 from qspec_solvers.process import worker
+from qspec_solvers.proofs import cpc, cpc_checking
 from qspec_solvers.smtlib import ask
 
 
@@ -26,7 +28,20 @@ class Cvc5:
         return availability.package("cvc5", "cvc5", "cvc5")
 
     def solve(self, problem: Problem, limits: Limits) -> Answer:
-        seed = limits.seed % 2**31
-        seeds = (f"seed={seed}", f"sat-random-seed={seed}")
         eager = ("bitblast=eager",) if problem.theory == "QF_BV" else ()
-        return ask(worker("run_cvc5", *seeds, *eager, *self.options), problem, limits, self.theories)
+        return ask(worker("run_cvc5", *_seeds(limits), *eager, *self.options), problem, limits, self.theories)
+
+    def checking(self) -> Availability:
+        return cpc_checking()
+
+    def prove(self, problem: Problem, limits: Limits, place: str) -> Answer:
+        def solve(limits: Limits, file: str) -> Answer:
+            command = worker("run_cvc5", *_seeds(limits), *self.options, "proof-granularity=dsl-rewrite", f"{PROOF_FILE}={file}")
+            return ask(command, problem, limits, self.theories)
+
+        return cpc(problem, limits, place, solve)
+
+
+def _seeds(limits: Limits) -> tuple[str, str]:
+    seed = limits.seed % 2**31
+    return f"seed={seed}", f"sat-random-seed={seed}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 
@@ -12,7 +13,7 @@ import pytest
 import qspec as qs
 from qspec.errors import InternalError, SpecError
 from qspec.problem import Fidelity
-from qspec.solver import Limits, Reason
+from qspec.solver import CheckedProof, Limits, Reason
 from qspec.verify.result import SCHEMA, Evidence, Result, Said, Times, Verdict, judge
 
 CODES = {"x": np.array([[1, -2]])}
@@ -24,19 +25,26 @@ def sound(verdict: Verdict, kind: str, evidence: Evidence, codes: bool, reason: 
         return evidence is Evidence.NONE and reason
     if (verdict is Verdict.VIOLATED) == (kind == "forall"):
         return codes and evidence in (Evidence.ATTACK, Evidence.MODEL, Evidence.BOUNDS)
-    return not codes and evidence in (Evidence.PROOF, Evidence.BOUNDS, Evidence.CERTIFICATE)
+    return not codes and evidence in (Evidence.PROOF, Evidence.CHECKED, Evidence.BOUNDS, Evidence.CERTIFICATE)
 
 
 @pytest.mark.parametrize("verdict", Verdict, ids=lambda v: v.name)
 @pytest.mark.parametrize("kind", ["forall", "exists"])
 @pytest.mark.parametrize("evidence", Evidence, ids=lambda e: e.name)
 def test_a_result_is_refused_unless_its_evidence_carries_the_verdict(verdict: Verdict, kind, evidence: Evidence) -> None:
+    proof = CheckedProof("LRAT", "p.cnf", "p.lrat", 5867, "lrat-check", True, "accepted", 0.5)
+    said = (Said("unsat", None, "", 0.1, "QF_BV", Fidelity.EXACT, 10, checked=proof),)
     for codes, reason in product((None, CODES), (None, Reason.TIMEOUT)):
         if sound(verdict, kind, evidence, codes is not None, reason is not None):
-            assert Result(verdict, kind, "p", evidence, codes=codes, reason=reason).verdict is verdict
+            result = Result(verdict, kind, "p", evidence, codes=codes, reason=reason, said=said)
+            assert result.verdict is verdict
+            assert Result.from_dict(json.loads(result.to_json())).proofs == (proof,)
+            if evidence is Evidence.CHECKED:
+                with pytest.raises(InternalError, match="CHECKED"):
+                    replace(result, said=(replace(said[0], checked=replace(proof, accepted=False)),))
         else:
             with pytest.raises(InternalError, match=verdict.name):
-                Result(verdict, kind, "p", evidence, codes=codes, reason=reason)
+                Result(verdict, kind, "p", evidence, codes=codes, reason=reason, said=said)
 
 
 def test_a_result_has_no_truth_value() -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 CHANNEL = 3
 """As in `qspec_solvers.process`; the supervisor opens it."""
 
+PROOF_FILE = "proof-file"
+"""The option of ours that names the file for the proof of `unsat`."""
+
 
 def answer(text: str) -> None:
     """Write the whole answer, once."""

@@ -1,13 +1,17 @@
-"""Read an SMT-LIB script on stdin, decide it with cvc5, write the answer to its channel; arguments are options `name=value`."""
+"""Read an SMT-LIB script on stdin, decide it with cvc5, write the answer to its channel; arguments are options `name=value`.
+
+The option `proof-file=FILE`, which is not cvc5's, has a proof of `unsat` written, in CPC.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-from qspec_solvers._workers.channel import answer
+from qspec_solvers._workers.channel import PROOF_FILE, answer
 
 cvc5: Any = import_module("cvc5")
 
@@ -26,8 +30,12 @@ def main(options: list[str]) -> str:
     problem, _, values = sys.stdin.read().rpartition("\n(check-sat)\n")
     terms = cvc5.TermManager()
     solver, symbols = cvc5.Solver(terms), cvc5.SymbolManager(terms)
-    for option in options:
-        solver.setOption(*option.split("=", 1))
+    given = dict(option.split("=", 1) for option in options)
+    file = given.pop(PROOF_FILE, None)
+    if file is not None:
+        given["produce-proofs"] = "true"
+    for option in given.items():
+        solver.setOption(*option)
     began = time.perf_counter()
     lines = [execute(problem, solver, symbols)]
     parsed = time.perf_counter()
@@ -36,6 +44,8 @@ def main(options: list[str]) -> str:
     lines += [f"(:parse-seconds {parsed - began:.6f} :solve-seconds {time.perf_counter() - parsed:.6f})"]
     if result.isUnknown():
         lines += [f'(:reason-unknown "{result.getUnknownExplanation()}")']
+    if result.isUnsat() and file is not None:
+        Path(file).write_bytes(solver.proofToString(solver.getProof()[0], cvc5.ProofFormat.CPC))
     if result.isSat():
         lines += [execute(values, solver, symbols)]
     return "\n".join(lines)
