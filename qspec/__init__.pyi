@@ -19,11 +19,13 @@ from qspec.batch.bit_flips import bit_flips as bit_flips
 from qspec.batch.bit_flips import flip_names as flip_names
 from qspec.batch.certification import Certification as Certification
 from qspec.batch.certify import certify as certify
+from qspec.batch.comparison import SolverComparison as SolverComparison
 from qspec.batch.comparison import compare as compare
 from qspec.batch.many import Finished as Finished
 from qspec.batch.many import grid as grid
 from qspec.batch.many import together as together
 from qspec.batch.many import verify_many as verify_many
+from qspec.batch.outcomes import Outcomes as Outcomes
 from qspec.batch.sweeps import Sweep as Sweep
 from qspec.batch.sweeps import sweep as sweep
 from qspec.conformance.agree import Agreement as Agreement

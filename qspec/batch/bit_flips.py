@@ -28,6 +28,7 @@ from qspec.lowering.evaluate import evaluate as outputs_of
 from qspec.lowering.layers import ParameterName, lower
 from qspec.network.layers import Input
 from qspec.support import checks
+from qspec.support.tables import Tabular
 from qspec.support.watch import stop_if_cancelled
 
 SCHEMA = "qspec.bit-flips/1"
@@ -61,7 +62,7 @@ class BitFlip:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BitFlips:
+class BitFlips(Tabular):
     """Every stored bit whose flip changes the decision on some sample, those that change most first.
 
     `bits` are all that were tried, `samples` how many samples, `decisions` the classes without a flip.

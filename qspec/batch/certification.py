@@ -15,6 +15,7 @@ from qspec.certificate.file import Certificate
 from qspec.files.atomic import writing
 from qspec.solver import Reason
 from qspec.support.plain import document
+from qspec.support.tables import Tabular
 from qspec.verify.result import Verdict, all_hold
 
 
@@ -29,7 +30,7 @@ class SampleOutcome:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Certification:
+class Certification(Tabular):
     """Local robustness of every sample within `radius` LSB (l-infinity), as `qs.certify` decided it.
 
     `clean`, `certified`, `refuted` and `undecided` are shares of all samples: `clean` is the sum of the other three, the rest is

@@ -147,12 +147,18 @@ def verify_many(
     `Watch` that is cancelled, which raises CancelledError. Raises SpecError on malformed arguments, or a store that cannot be used, and
     SolverMissingError if the solver cannot run.
     """
-    properties = _properties(spec)
+    properties = properties_of(spec)
     checks.flag(progress, "progress")
     settings = Settings.of(options)
     usual = {default_solver(p) for p in properties}
     if settings.solver is None and len(usual) == 1:  # of mixed properties each has its own
         settings = replace(settings, solver=usual.pop())
+    elements = values_of(over)
+    return Batch(properties, settings, elements, workers, executor=executor).run(store, progress)
+
+
+def values_of(over: Over) -> Iterable[Values]:
+    """Return values of parameters as mappings, one for each element; raises SpecError on what is none, and if there is nothing."""
     elements = grid(**cast(Mapping[str, Iterable[object]], over)) if isinstance(over, Mapping) else over
     if isinstance(elements, str) or not isinstance(elements, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpecError(
@@ -160,7 +166,7 @@ def verify_many(
         )
     if isinstance(elements, Sized) and not len(elements):
         raise SpecError("there is nothing to ask", given="no values of parameters", expected="at least one mapping of names to values")
-    return Batch(properties, settings, elements, workers, executor=executor).run(store, progress)
+    return elements
 
 
 def cores() -> int:
@@ -185,7 +191,8 @@ def _size(workers: int | None, executor: Executor | None) -> int:
     return size
 
 
-def _properties(spec: Specs) -> tuple[Property, ...]:
+def properties_of(spec: Specs) -> tuple[Property, ...]:
+    """Return the properties of an argument that is one or several; keys of a dictionary are their names. Raises SpecError."""
     found = spec if isinstance(spec, Mapping) else dict(enumerate(spec if isinstance(spec, Sequence) else [spec]))
     stray = [p for p in found.values() if not isinstance(p, Property)]  # pyright: ignore[reportUnnecessaryIsInstance]
     if not found or stray:

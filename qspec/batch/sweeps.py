@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from numbers import Integral
-from typing import TYPE_CHECKING, Unpack, cast
+from typing import Unpack, cast
 
 import numpy as np
 
@@ -35,13 +35,10 @@ from qspec.quantization.calibrate import kept, quietly
 from qspec.solver import Reason, Solver
 from qspec.support import checks
 from qspec.support.checks import listed
-from qspec.support.optional import need
 from qspec.support.plain import plain
+from qspec.support.tables import Tabular
 from qspec.verify.options import DEFAULT_REAL, DEFAULT_SOLVER, SearchOptions, Settings
 from qspec.verify.result import Result, Verdict, all_hold
-
-if TYPE_CHECKING:
-    from polars import DataFrame
 
 Specs = Callable[[Network], Property | Iterable[Property]]
 
@@ -59,7 +56,7 @@ class Level:
 
 
 @dataclass(frozen=True, eq=False)
-class Sweep:
+class Sweep(Tabular):
     """What came of a sweep: every result, flat; `records` are in the order of methods, samples, bits and properties."""
 
     levels: tuple[Level, ...]
@@ -120,16 +117,6 @@ class Sweep:
             }
             for r in self.records
         ]
-
-    def table(self) -> DataFrame:
-        """Return the rows as a polars table (bits as text if some are names); raises PackageMissingError without polars."""
-        need("polars", "report", "a table")
-        import polars
-
-        rows = self.rows()
-        if any(isinstance(row["bits"], str) for row in rows):
-            rows = [{**row, "bits": None if row["bits"] is None else str(row["bits"])} for row in rows]
-        return polars.DataFrame(rows, infer_schema_length=None)
 
     def __str__(self) -> str:
         lines = [

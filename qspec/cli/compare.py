@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 
-from qspec.batch.comparison import SolverComparison, compare_each
+from qspec.batch.comparison import Compared, SolverComparison, compare_each
+from qspec.batch.contenders import entrants
 from qspec.cli.outcome import CommandOutput, overall, status
 from qspec.cli.report import caveat, document, grounds, solution
 from qspec.cli.solvers import installed
@@ -61,15 +62,15 @@ def _default(theory: str | None) -> list[str]:
 
 
 def _compare(case: Property, names: Sequence[str], options: SearchOptions, report: Report) -> SolverComparison:
-    results: list[Result] = []
+    answers: list[Compared] = []
     waiting = iter(names)
     report(f"{case.name} · {next(waiting)}")
-    for result in compare_each(case, solvers=names, **options):
-        results.append(result)
+    for answer in compare_each(case, entrants(names, options)):
+        answers.append(answer)
         following = next(waiting, None)
         if following is not None:
             report(f"{case.name} · {following}")
-    return SolverComparison(tuple(results))
+    return SolverComparison(tuple(answers))
 
 
 def _decisive(comparison: SolverComparison) -> Result:

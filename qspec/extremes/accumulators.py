@@ -28,6 +28,7 @@ from qspec.lowering.summary import aligned, signed_width
 from qspec.network.graph import Stage
 from qspec.network.layers import Conv2D, Dense
 from qspec.support import checks
+from qspec.support.tables import Tabular
 from qspec.verify.decide import verify
 from qspec.verify.result import Verdict
 
@@ -58,7 +59,7 @@ class Accumulator:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Accumulators:
+class Accumulators(Tabular):
     """The accumulators of a network, layer by layer."""
 
     network: str

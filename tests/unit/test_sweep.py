@@ -166,7 +166,7 @@ def test_formats_may_have_names_instead_of_widths() -> None:
 
 def test_rows_are_flat_and_the_table_is_typed(swept: qs.Sweep) -> None:
     polars = pytest.importorskip("polars")
-    table = swept.table()
+    table = swept.to_polars()
     assert table.height == len(swept.records)
     assert table.schema["bits"] == polars.Int64
     assert table.filter(polars.col("method") == "real")["bits"].null_count() == len(SAMPLES)
@@ -174,12 +174,12 @@ def test_rows_are_flat_and_the_table_is_typed(swept: qs.Sweep) -> None:
     assert not any(row["vacuous"] for row in swept.rows())
 
 
-@pytest.mark.parametrize(("package", "call"), [("polars", "table"), ("matplotlib", "plot")])
+@pytest.mark.parametrize(("package", "call"), [("polars", "to_polars"), ("matplotlib", "plot")])
 def test_a_missing_package_is_named(swept: qs.Sweep, monkeypatch: pytest.MonkeyPatch, package: str, call: str) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr("qspec.support.optional.find_spec", lambda name: None if name == package else find(name))
     with pytest.raises(PackageMissingError, match=f"{package}.*\n.*\n.*\n.*pip install 'qspec-verify"):
-        swept.table() if call == "table" else qs.plot(swept)
+        swept.to_polars() if call == "to_polars" else qs.plot(swept)
     assert swept.rows()
 
 

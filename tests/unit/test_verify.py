@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import qspec as qs
-from qspec.batch.comparison import compare_each
 from qspec.errors import SolverMissingError, SoundnessError, SpecError, UnsupportedError
 from qspec.ir.integer import Input
 from qspec.ir.reference import satisfies
@@ -234,7 +233,7 @@ def test_compare_shows_who_agrees() -> None:
 def test_contradicting_solvers_are_a_soundness_error_with_a_reproducer(parameters: dict[str, object], inside: Path) -> None:
     liar = Fake(opposite if parameters is HOLDING else lambda p: Answer("unsat"), "liar")
     with pytest.raises(SoundnessError, match=r"contradict|does not replay"):
-        list(compare_each(SPEC.at(**parameters), solvers=[Fake(enumerated, "honest"), liar], without=ALL_OFF))
+        qs.compare(SPEC.at(**parameters), solvers=[Fake(enumerated, "honest"), liar], without=ALL_OFF)
     (folder,) = inside.iterdir()
     facts = json.loads((folder / "facts.json").read_text())
     if parameters is FAILING:
