@@ -20,6 +20,7 @@ from qspec.batch.certification import Certification, SampleOutcome
 from qspec.batch.journal import Journal, about, opened
 from qspec.batch.progress import tally
 from qspec.batch.sample_certificates import SECONDS, Certificates
+from qspec.batch.table_rows import admits, check_rows, features_of
 from qspec.certificate.file import Certificate
 from qspec.deadline import LEAST, Deadline, OutOfTime, compiled, memory_errors, tell
 from qspec.engines.boxes.class_query import ClassQuery, question
@@ -28,6 +29,7 @@ from qspec.face import Network
 from qspec.files.qspec_file import content_hash
 from qspec.ir.digest import digest
 from qspec.ir.integer import Program, Query, Truth, sizes
+from qspec.language.domains import reach
 from qspec.language.functions import parameter
 from qspec.language.property import Property
 from qspec.lowering.evaluate import evaluate, program
@@ -81,6 +83,8 @@ def certify(
     `store` is a file of verdicts: a run that finds it goes on where it was, and asks again only about what was undecided in less time.
     With `certificates` "all" or "sample" (16, drawn by the seed) samples that hold are proved again one by one, each for up to `timeout`
     seconds more (60 if that is 0), and get a certificate that was checked.
+
+    Of a table (an input with features), the inputs are the rows that its features admit.
 
     Raises ShapeError or SpecError on samples that do not fit the network, UnsupportedError for networks that are not one array in, one
     vector out, SoundnessError if device and reference disagree.
@@ -145,13 +149,17 @@ class _CertifyWork:
         checks.seconds(timeout, zero=True)
         checks.whole(workers, "the number of workers", least=1, most=4096)
         checks.seed(seed)
-        lower, upper = np.maximum(flat - int(radius), low), np.minimum(flat + int(radius), high)
+        check_rows(network, flat)
+        if features_of(network) and branching == "input":
+            raise UnsupportedError("boxes of inputs with features are not cut", given=branching, expected='branching="steps"')
+        lower, upper = reach(network.input("x").domain, flat, int(radius))
         return cls(network, flat, own, int(radius), lower, upper, stage.type.shape, branching, timeout, workers, seed)
 
     def key(self) -> str:
         """Return the SHA-256 of what a verdict is about."""
         state = hashlib.sha256(f"{self.branching} {self.radius} {self.images.shape}".encode())
         state.update(digest(Query(program(self.network)[0], Truth(True))).encode())
+        state.update(repr(features_of(self.network)).encode() if features_of(self.network) else b"")
         for array in (self.images, self.labels):
             state.update(np.ascontiguousarray(array.astype(np.int64)).tobytes())
         return state.hexdigest()
@@ -261,7 +269,7 @@ class _Certifier:
     def _confirm(self, k: int, point: IntArray) -> SampleOutcome:
         """Return the outcome of a counterexample, after the reference integers and the independent semantics have confirmed it."""
         work = self.work
-        near = bool(np.all((work.lower[k] <= point) & (point <= work.upper[k])))
+        near = bool(np.all(np.abs(point - work.images[k]) <= work.radius)) and admits(work.network, point)
         outputs = evaluate(work.network, point.reshape(1, *work.shape)).reshape(1, -1)
         stage = work.network.stages[work.network.outputs[0]].name
         meant = fixed.evaluate(work.network, [point])[stage].output.codes.reshape(1, -1)
@@ -306,7 +314,7 @@ class _Certifier:
             low, high, start = (np.repeat(a, each, axis=0) for a in (lower, upper, self.work.images[rows]))
             start = start if starts == 1 else self.rng.integers(low, high, endpoint=True)
             found, points = asked.attack(low, high, start, aims.reshape(-1), steps, self.deadline)
-            hits = {int(rows[n // each]): points[n] for n in np.flatnonzero(found)[::-1]}
+            hits = {int(rows[n // each]): points[n] for n in np.flatnonzero(found)[::-1] if admits(self.work.network, points[n])}
             self._settle({k: self._confirm(k, point) for k, point in hits.items()})
         self._spend("attack", since)
 

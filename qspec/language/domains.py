@@ -83,6 +83,26 @@ def extremes(domain: VariableDomain) -> tuple[IntArray, IntArray]:
     return least, greatest
 
 
+def reach(domain: VariableDomain, codes: IntArray, radius: int) -> tuple[IntArray, IntArray]:
+    """Return the least and the greatest code of each element among the points of a domain within `radius` of some, shape (n, size)."""
+    lower, upper = codes - radius, codes + radius
+    for piece in domain.pieces:
+        match piece:
+            case Range(where, start, stride, count):
+                step = np.maximum(stride, 1)
+                lower[:, where] = start + step * np.maximum(0, -(-(lower[:, where] - start) // step))
+                upper[:, where] = start + step * np.minimum(count, (upper[:, where] - start) // step)
+            case OneHot(_, where, off, on):
+                near = np.abs(on - off) <= radius  # an element that is farther from its other code stays
+                lower[:, where] = np.where(near, np.minimum(off, on), codes[:, where])
+                upper[:, where] = np.where(near, np.maximum(off, on), codes[:, where])
+            case AtMost(_, where, _):
+                lower[:, where], upper[:, where] = np.maximum(lower[:, where], 0), np.minimum(upper[:, where], 1)
+            case _:
+                assert_never(piece)
+    return lower, upper
+
+
 def box(lower: object, upper: object) -> VariableDomain:
     """Return the domain of all codes between two arrays; raises SpecError if it is empty."""
     low, high = integers(lower).reshape(-1), integers(upper).reshape(-1)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
+from operator import ge, gt, le, lt
 from typing import Literal
 
 import numpy as np
@@ -58,7 +59,7 @@ AnyFormula = Comparison | Quantified | Conjunction | Disjunction | Negation | Co
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Argmax:
-    """The index of the greatest score; compare it with `==`, `!=` or `isin`."""
+    """The index of the greatest score; compare it with `==`, `!=`, `isin`, or by order with a whole number."""
 
     scores: Expression
     ties: Literal["first", "last"] = "first"
@@ -79,6 +80,26 @@ class Argmax:
 
     def __repr__(self) -> str:
         return shown(self)
+
+    def __le__(self, other: object) -> Formula:
+        return self._ordered(other, le)
+
+    def __lt__(self, other: object) -> Formula:
+        return self._ordered(other, lt)
+
+    def __ge__(self, other: object) -> Formula:
+        return self._ordered(other, ge)
+
+    def __gt__(self, other: object) -> Formula:
+        return self._ordered(other, gt)
+
+    def _ordered(self, other: object, holds: Callable[[int, int], bool]) -> Formula:
+        """Return that the winning index is one of those that are in this order to a whole number."""
+        if not isinstance(other, Integral) or other is True or other is False:
+            raise SpecError(
+                "classes have an order with whole numbers only", given=other, expected="a class", advice="qs.argmax(…).isin([…])"
+            )
+        return self.isin([k for k in range(self.scores.size) if holds(k, int(other))])
 
     def isin(self, classes: Sequence[object]) -> Formula:
         """Return the formula that the winning index is one of these; raises SpecError on an index that does not exist."""

@@ -6,6 +6,7 @@ runs in parallel here are processes (`verify_many`) and devices, each of which c
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cache, wraps
 from threading import Lock
@@ -13,6 +14,8 @@ from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
+ITS_SETTING = "KMP_DUPLICATE_LIB_OK"
+"""What threadpoolctl writes into the environment when it is imported."""
 
 
 def single_threaded(function: Callable[P, R]) -> Callable[P, R]:
@@ -33,8 +36,11 @@ class _Limit:
     """The limit, and how many calls need it: the first one sets it, the last one lifts it."""
 
     def __init__(self) -> None:
+        before = os.environ.get(ITS_SETTING)
         import threadpoolctl  # pyright: ignore[reportMissingTypeStubs]  # here, because `import qspec` is to be quick
 
+        if before is None:  # the environment stays as the host has it
+            os.environ.pop(ITS_SETTING, None)
         self._pools: Any = threadpoolctl.ThreadpoolController()
         self._calls = 0
         self._lock = Lock()

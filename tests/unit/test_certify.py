@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import qspec as qs
-import qspec_models
 from qspec.batch import sample_certificates
 from qspec.batch.certification import Certification, SampleOutcome
 from qspec.batch.certify import _Certifier
@@ -140,10 +139,25 @@ def test_the_name_of_a_file_is_no_network() -> None:
         qs.certify("net.qspec", IMAGES, LABELS, 1)  # pyright: ignore[reportArgumentType]
 
 
-def test_networks_with_features_go_elsewhere() -> None:
-    images, labels = qspec_models.samples("iris-4bit")
-    with pytest.raises(qs.UnsupportedError, match=r"verify_many"):
-        qs.certify(qs.load("iris-4bit"), images[:2], labels[:2], 1)
+def test_rows_of_a_table_are_certified_as_their_features_admit() -> None:
+    """Categories, steps and ranges: the verdicts are those of an enumeration of the rows that there are."""
+    features = (qs.Feature("job", categories=("a", "b", "c")), qs.Feature("age", lower=-3, upper=3))
+    four = qs.Fixed(4, 0)
+    weights = np.array([[0, 3], [2, 0], [1, 1], [-1, 1]])
+    net = qs.Sequential(qs.Input((4,), four, features=features), qs.Dense(qs.Tensor(weights, four), output=qs.Fixed(7, 0)), name="rows")
+    rows = np.array([[*np.eye(3, dtype=int)[job], age] for job in range(3) for age in range(-3, 4)])
+    classes = net.evaluate(rows).argmax(axis=1)
+    for radius in (1, 2):
+        found = qs.certify(net, rows, classes, radius, timeout=20)
+        near = np.abs(rows[:, None] - rows[None]).max(axis=2) <= radius
+        robust = [len(set(classes[n])) == 1 for n in near]
+        assert [o.verdict is qs.Verdict.HOLDS for o in found.outcomes] == robust
+        assert {tuple(c) for c in found.counterexamples.values()} <= {tuple(r) for r in rows}
+    for wrong in ([1, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 4]):
+        with pytest.raises(qs.SpecError, match="features do not admit"):
+            qs.certify(net, [wrong], [0], 1)
+    with pytest.raises(qs.UnsupportedError, match="features are not cut"):
+        qs.certify(net, rows, classes, 1, branching="input")
 
 
 def test_the_picture_is_written(tmp_path: Path) -> None:

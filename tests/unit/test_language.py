@@ -138,6 +138,8 @@ TRUTHS: list[tuple[str, Callable[[Expression], Formula], Callable[[list[Fraction
     ("argmax, last of ties", lambda x: qs.argmax(x, ties="last") == 1, lambda v: v[1] >= v[0] and v[1] > v[2]),
     ("not the argmax", lambda x: qs.argmax(x) != 2, lambda v: max(v[:2]) >= v[2]),
     ("argmax in", lambda x: qs.argmax(x).isin([0, 2]), lambda v: winner(v) in (0, 2)),
+    ("argmax at most", lambda x: qs.argmax(x) <= 1, lambda v: winner(v) <= 1),
+    ("argmax above", lambda x: qs.argmax(x) > 0, lambda v: winner(v) > 0),
     ("argmax in none", lambda x: qs.argmax(x).isin([]), lambda v: False),
     ("same argmax", lambda x: qs.argmax(x) == qs.argmax(FLAT(x)), lambda v: winner(v) == winner([(2 * a + 1) // 2 for a in v])),
 ]  # fmt: skip
@@ -274,6 +276,7 @@ REFUSED: list[tuple[str, Callable[[], object], str]] = [
     ("one name twice", lambda: qs.forall(X, FLAT.input("x"), then=X[0] > 0), "distinct names"),
     ("unquantified variable", lambda: compile_property(qs.forall(X, then=qs.all(FLAT.input("z") == X))), "given:\\s+z"),
     ("class out of range", lambda: qs.argmax(X) == 3, "0 to 2"),
+    ("class in no order", lambda: qs.argmax(X) <= qs.parameter("k"), "whole numbers only"),
     ("class that is a truth", lambda: qs.argmax(X) == True, "no such class"),  # noqa: E712
     ("tie rule", lambda: qs.argmax(X, ties="random"), "random"),  # pyright: ignore[reportArgumentType]
     ("two tie rules", lambda: qs.argmax(X) == qs.argmax(X, ties="last"), "same tie rule"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, assert_never
 
@@ -15,6 +15,7 @@ from qspec.face import Network
 from qspec.ir.integer import All, And, Any, Formula, Input, Or, Query, Truth, formula_nodes
 from qspec.language.formulas import argmax
 from qspec.language.property import forall
+from qspec.network.layers import Input as InputLayer
 from qspec.passes import Pipeline
 
 if TYPE_CHECKING:
@@ -109,14 +110,15 @@ def _false(goal: Formula, highest: dict[int, IntArray], count: int) -> IntArray:
 
 
 def question(network: Network, label: int) -> ClassQuery:
-    """Return the question for one class; raises UnsupportedError for networks that are not one input of codes and one vector of outputs."""
-    if len(network.inputs) != 1 or getattr(network.inputs[0].layer, "features", ()):
+    """Return the question for one class, about all codes of the input whatever its features admit; raises UnsupportedError on several."""
+    if len(network.inputs) != 1:
         raise UnsupportedError(
-            "certify takes classifiers of arrays of codes",
-            given=f"{len(network.inputs)} inputs, or features",
-            expected="one input without features",
+            "certify takes classifiers of one input",
+            given=f"{len(network.inputs)} inputs",
+            expected="one input",
             advice="qs.verify_many takes any property",
         )
+    network = without_features(network)
     x = network.input("x")
     query = compile_property(forall(x, then=argmax(network(x)) == label)).query
     (part,) = Pipeline().only(*PASSES).apply(query)
@@ -125,3 +127,14 @@ def question(network: Network, label: int) -> ClassQuery:
     if len(inputs) != 1 or inputs[0].lower.size != x.size or isinstance(part.query.goal, Truth):
         return ClassQuery(query)
     return ClassQuery(part.query)
+
+
+def without_features(network: Network) -> Network:
+    """Return the network over all codes of its inputs: what holds of it holds of the codes that features admit."""
+    return replace(
+        network,
+        stages=tuple(
+            replace(s, layer=replace(s.layer, features=())) if isinstance(s.layer, InputLayer) and s.layer.features else s
+            for s in network.stages
+        ),
+    )
