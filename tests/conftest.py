@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 DATA = "QSPEC_DATA"
 
+# Tests compile much that runs once; without LLVM's costly passes it takes a third less. JAX reads this at its import, in children, too.
+UNOPTIMIZED = "JAX_DISABLE_MOST_OPTIMIZATIONS"
+os.environ.setdefault(UNOPTIMIZED, "1")
+
 CLOCKS = (HealthCheck.too_slow,)  # the check that depends on how busy the machine is
 
 settings.register_profile("qspec", derandomize=True, deadline=None, database=None, print_blob=True, suppress_health_check=CLOCKS)
@@ -55,6 +59,21 @@ def data() -> Path:
     directory = Path(os.environ[DATA])
     assert directory.is_dir(), f"{DATA} names no directory: {directory}"
     return directory
+
+
+@pytest.fixture(scope="module")
+def optimized() -> Iterator[None]:
+    """Compile as users do: for tests of what floats on a device must give to the bit."""
+    import jax
+
+    with pytest.MonkeyPatch.context() as patch:
+        jax.clear_caches()
+        before = jax.config.read("jax_disable_most_optimizations")
+        jax.config.update("jax_disable_most_optimizations", False)
+        patch.setenv(UNOPTIMIZED, "0")
+        yield
+        jax.config.update("jax_disable_most_optimizations", before)
+        jax.clear_caches()
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from qspec.ir.reference import evaluate, holds
 from tests.clocks import looks
 from tests.soundness.random_queries import assignment, random_query, solutions
 
+pytestmark = pytest.mark.usefixtures("optimized")
+
 
 def ask(builder: Builder, goal: Formula) -> Query:
     """Return the query whether a goal, built just now, can be true."""

@@ -28,6 +28,8 @@ from qspec.ir.linear import Convolution, Dense, LinearMap
 from qspec.ir.reference import evaluate
 from tests.soundness.random_queries import random_query
 
+pytestmark = pytest.mark.usefixtures("optimized")
+
 
 def assert_equal(program: Program, assignment: Mapping[str, IntArray]) -> None:
     """Check every node on a batch of assignments."""
