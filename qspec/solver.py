@@ -91,7 +91,7 @@ class CheckedProof:
     size: int
     checker: str
     accepted: bool
-    said: str
+    output: str
     seconds: float
 
 

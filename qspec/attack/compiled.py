@@ -12,7 +12,7 @@ import numpy.typing as npt
 from qspec.arithmetic.integers import IntArray
 from qspec.attack.aims import FREE, disjunctions
 from qspec.attack.flat_inputs import FlatBox
-from qspec.attack.gradient import Climb, ClimbArrays, Target, ascend, draw_moves, leaders, polish, start
+from qspec.attack.gradient import Climb, ClimbArrays, Target, draw_moves, leaders, polish, projected_gradient, start
 from qspec.attack.greedy import draw
 from qspec.attack.smooth_program import cut, relax
 from qspec.bounds.interval import Interval
@@ -107,7 +107,7 @@ class Attack:
 
     def _ascend(self, climb: Climb, deadline: Deadline) -> Climb:
         for until in range(SLICE, STEPS + 1, SLICE):
-            climb = ascend(self.target, self.arrays, climb, device.number(until), device.number(STEPS))
+            climb = projected_gradient(self.target, self.arrays, climb, device.number(until), device.number(STEPS))
             if bool(climb.found) or deadline.passed():
                 break
         return climb

@@ -105,7 +105,7 @@ def draw_moves(rng: np.random.Generator, steps: int, climb: Climb) -> Draws:
 
 
 @device.compiled
-def ascend(target: Target, arrays: ClimbArrays, climb: Climb, until: jax.Array, total: jax.Array) -> Climb:
+def projected_gradient(target: Target, arrays: ClimbArrays, climb: Climb, until: jax.Array, total: jax.Array) -> Climb:
     """Take gradient steps up to step number `until` of `total`, or until a point makes the goal true; steps shrink to single codes."""
 
     def one(c: Climb) -> Climb:

@@ -127,14 +127,14 @@ def _row(a: Compared) -> Row:
         "contender": a.contender,
         "solver": r.solver,
         "version": r.solver_version,
-        "theory": r.said[-1].theory if r.said else None,
+        "theory": r.answers[-1].theory if r.answers else None,
         "verdict": r.verdict.name,
         "reason": None if r.reason is None else r.reason.name,
         "runs": len(a.runs),
         "seconds": r.times.total,
         "least": min(a.seconds),
         "most": max(a.seconds),
-        "size": r.said[-1].size if r.said else None,
+        "size": r.answers[-1].size if r.answers else None,
     }
 
 

@@ -102,7 +102,7 @@ def answers(comparison: SolverComparison) -> str:
             r.solver,
             r.verdict.name,
             grounds(r) if r.verdict is Verdict.UNKNOWN else r.evidence.name.lower(),
-            ", ".join(dict.fromkeys(s.theory for s in r.said)) or "-",
+            ", ".join(dict.fromkeys(s.theory for s in r.answers)) or "-",
             size(r),
             f"{r.times.solve:.2f}",
             f"{r.times.total:.2f}",
@@ -115,8 +115,8 @@ def answers(comparison: SolverComparison) -> str:
 
 def size(result: Result) -> str:
     """Return the size of what the solver was asked: SMT-LIB text in KiB, terms of a MILP, or the free integers of a grid problem."""
-    sizes = {theory: sum(s.size for s in result.said if s.theory == theory) for theory in ("milp", "grid")}
-    text = sum(s.size for s in result.said if s.theory not in sizes)
+    sizes = {theory: sum(s.size for s in result.answers if s.theory == theory) for theory in ("milp", "grid")}
+    text = sum(s.size for s in result.answers if s.theory not in sizes)
     if text:
         return f"{text / 1024:.0f} KiB"
     return f"{sizes['milp']} terms" if sizes["milp"] else f"{sizes['grid']} inputs" if sizes["grid"] else "-"

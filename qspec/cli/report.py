@@ -40,7 +40,7 @@ def steps(result: Result) -> list[str]:
 
 def proof_line(proof: CheckedProof) -> str:
     """Return where the proof of a solver is, and what a checker said of it."""
-    word = "accepted" if proof.accepted else f"refused ({proof.said})"
+    word = "accepted" if proof.accepted else f"refused ({proof.output})"
     return f"proof: {proof.file}, {proof.format}, {proof.size:,} bytes, {word} by {proof.checker} in {proof.seconds:.2f} s"
 
 

@@ -10,7 +10,7 @@ from qspec.support import checks
 
 
 def json_schema(name: str) -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of a document that says `"schema": name`, such as `qspec.result/1`.
+    """Return the JSON Schema (draft 2020-12) of a document that says `"schema": name`, such as `qspec.result/2`.
 
     Raises SpecError on a name that no document has.
     """

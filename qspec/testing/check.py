@@ -135,7 +135,7 @@ def _complaint(example: Example, result: Result, excuse: Excuse | None, *, relax
         return "WRONG"
     if result.vacuous is not None and result.vacuous != (Mark.VACUOUS in example.marks):
         return "vacuity is wrong"
-    if excuse and result.said:
+    if excuse and result.answers:
         return "the excuse is out of date"
     return ""
 

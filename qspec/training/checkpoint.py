@@ -35,7 +35,7 @@ class TrainingState(NamedTuple):
     phase: int
     step: int
     parameters: Parameters
-    memory: object
+    optimizer_state: object
     history: tuple[Row, ...]
 
 
@@ -50,7 +50,7 @@ def stamp(plan: object, data: tuple[IntArray, IntArray]) -> str:
 
 def write(path: Path, mark: str, state: TrainingState) -> None:
     """Write a state; after a crash there is the new file, or the one from before."""
-    arrays: dict[str, npt.NDArray[Any]] = {f"leaf{k}": a for k, a in enumerate(device.leaves((state.parameters, state.memory)))}
+    arrays: dict[str, npt.NDArray[Any]] = {f"leaf{k}": a for k, a in enumerate(device.leaves((state.parameters, state.optimizer_state)))}
     arrays["stamp"], arrays["at"] = np.array(mark), np.array([state.phase, state.step])
     arrays["history"] = np.array(state.history, dtype=np.float64).reshape(-1, len(Row._fields))
     with replacing(path) as stream:
@@ -66,7 +66,7 @@ def read(path: Path, mark: str, fresh: Parameters, optimizers: Sequence[Optimize
         same = str(found["stamp"]) == mark
         example = (fresh, optimizers[phase].init(fresh))
         count = len(device.leaves(example)) if same else 0
-        parameters, memory = device.with_leaves(example, [found[f"leaf{k}"] for k in range(count)]) if same else example
+        parameters, optimizer_state = device.with_leaves(example, [found[f"leaf{k}"] for k in range(count)]) if same else example
         history = tuple(Row(int(r[0]), int(r[1]), *map(float, r[2:])) for r in found["history"])
     except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile):
         raise SpecError(
@@ -79,4 +79,4 @@ def read(path: Path, mark: str, fresh: Parameters, optimizers: Sequence[Optimize
             expected="the same architecture, phases, seed and data",
             advice="name another file, or remove this one",
         )
-    return TrainingState(phase, step, parameters, memory, history)
+    return TrainingState(phase, step, parameters, optimizer_state, history)

@@ -131,14 +131,14 @@ def train(
             expected=f"one phase at least, and batches of a multiple of {sharding.devices()}",
         )
     data = checked_samples(architecture, images, labels)
-    seen = checked_samples(architecture, *(held_out or (data[0][:CHECKED], data[1][:CHECKED])))
+    measured = checked_samples(architecture, *(held_out or (data[0][:CHECKED], data[1][:CHECKED])))
     path = None if file is None else _writable(Path(file))
     stamp = checkpoint.stamp(plan, data)
     optimizers = [_optimizer(plan, k) for k in range(len(plan.phases))]
     fresh = initial(architecture.layers, architecture.shape, jax.random.key(seed))
     state = checkpoint.read(path, stamp, fresh, optimizers) if path is not None and path.exists() else None
     state = state or TrainingState(0, 0, fresh, optimizers[0].init(fresh), ())
-    run = _TrainingRun(plan, data, seen, path, stamp, report, every)
+    run = _TrainingRun(plan, data, measured, path, stamp, report, every)
     while state.phase < len(plan.phases):
         state = run.finish(state)
     return Trained(architecture, state.parameters, state.history)
@@ -213,7 +213,7 @@ class _TrainingRun:
         self,
         plan: TrainingPlan,
         data: tuple[IntArray, IntArray],
-        seen: tuple[IntArray, IntArray],
+        held_out: tuple[IntArray, IntArray],
         path: Path | None,
         stamp: str,
         report: Report | None,
@@ -222,20 +222,20 @@ class _TrainingRun:
         small = np.uint8 if plan.architecture.input.lower >= 0 and plan.architecture.input.upper < 256 else np.int32
         self.plan, self.path, self.stamp, self.report, self.every = plan, path, stamp, report, every
         self.data = sharding.copies(data[0].astype(small), data[1].astype(np.int32))
-        self.seen = seen[0][:CHECKED], seen[1][:CHECKED]
+        self.held_out = held_out[0][:CHECKED], held_out[1][:CHECKED]
 
     def finish(self, state: TrainingState) -> TrainingState:
         """Run what is left of a phase, and return the state in which the next one begins."""
         phase = self.plan.phases[state.phase]
         key = jax.random.fold_in(jax.random.key(self.plan.seed + 1), state.phase)
         every = self.every or max(1, phase.steps // SHOWN)
-        parameters, memory = sharding.place((state.parameters, state.memory), sharding.WHOLE)
+        parameters, optimizer_state = sharding.place((state.parameters, state.optimizer_state), sharding.WHOLE)
         (images, labels), how, value = self.data, (self.plan, state.phase), jnp.float32(jnp.nan)
         for number in range(state.step, phase.steps):
             draw = jax.random.fold_in(key, number)
             tell(f"steps of phase {state.phase}", number, phase.steps)
             stop_if_cancelled()
-            parameters, memory, value = _step(how, parameters, memory, images, labels, draw, jnp.float32(number))
+            parameters, optimizer_state, value = _step(how, parameters, optimizer_state, images, labels, draw, jnp.float32(number))
             if (number + 1) % every == 0 or number + 1 == phase.steps:
                 row = self._row(state.phase, number + 1, float(value), parameters)
                 if not isfinite(row.loss):
@@ -245,17 +245,17 @@ class _TrainingRun:
                         expected="a training that converges",
                         advice="a smaller Rate, a smaller epsilon, or wider formats",
                     )
-                state = TrainingState(state.phase, number + 1, parameters, memory, (*state.history, row))
+                state = TrainingState(state.phase, number + 1, parameters, optimizer_state, (*state.history, row))
                 self._keep(state, row)
         later = state.phase + 1
         if later == len(self.plan.phases):
-            return TrainingState(later, 0, parameters, memory, state.history)
+            return TrainingState(later, 0, parameters, optimizer_state, state.history)
         return TrainingState(later, 0, parameters, _optimizer(self.plan, later).init(parameters), state.history)
 
     def _row(self, phase: int, step: int, value: float, parameters: Parameters) -> Row:
         quantized = self.plan.phases[phase].quantized
         values = stored(self.plan.architecture.layers, parameters, quantized=quantized)
-        clean, certified = accuracy(self.plan.architecture, values, *self.seen, self.plan.radius, quantized=quantized)
+        clean, certified = accuracy(self.plan.architecture, values, *self.held_out, self.plan.radius, quantized=quantized)
         return Row(phase, step, value, clean, certified)
 
     def _keep(self, state: TrainingState, row: Row) -> None:
@@ -269,7 +269,7 @@ class _TrainingRun:
 def _step(
     how: tuple[TrainingPlan, int],
     parameters: Parameters,
-    memory: object,
+    optimizer_state: object,
     images: jax.Array,
     labels: jax.Array,
     key: jax.Array,
@@ -282,5 +282,5 @@ def _step(
     codes = plan.augmentation.apply(images[index], change).astype(jnp.float32)
     classes, done = labels[index], number / phase.steps
     value, gradient = device.value_and_slope(lambda p: loss(plan, phase, p, codes, classes, done), parameters)
-    parameters, memory = _optimizer(*how).move(parameters, gradient, memory)
-    return parameters, memory, value
+    parameters, optimizer_state = _optimizer(*how).move(parameters, gradient, optimizer_state)
+    return parameters, optimizer_state, value

@@ -24,10 +24,10 @@ class Optimizer:
         """Return what the optimiser remembers before the first step."""
         return self.transformation.init(parameters)
 
-    def move(self, parameters: Parameters, gradient: Parameters, memory: object) -> tuple[Parameters, object]:
+    def move(self, parameters: Parameters, gradient: Parameters, optimizer_state: object) -> tuple[Parameters, object]:
         """Return the parameters after one step, and what to remember."""
-        updates, memory = self.transformation.update(gradient, memory, parameters)
-        return self.optax.apply_updates(parameters, updates), memory
+        updates, optimizer_state = self.transformation.update(gradient, optimizer_state, parameters)
+        return self.optax.apply_updates(parameters, updates), optimizer_state
 
 
 def adamw(rate: Rate, steps: int, decay: float) -> Optimizer:

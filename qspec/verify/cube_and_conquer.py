@@ -27,7 +27,7 @@ from qspec.verify.cubes import cube
 from qspec.verify.integers import Asked, Run, absent, ask, attacked, check_proof, compiled, found, is_native, presolved, reduced
 from qspec.verify.options import LimitOptions, Settings
 from qspec.verify.proving import check_proving
-from qspec.verify.result import Evidence, Proof, Result, Said
+from qspec.verify.result import Answered, Evidence, Proof, Result
 from qspec.verify.session import Session, available, limited, start, unknown
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _engine(run: Run) -> Outcome | None:
     counts = {"domains": outcome.visited, "leaves": outcome.leaves, "open": outcome.open}
     reason, detail = (Reason.INCOMPLETE, f"{outcome.open} domains are left to {run.solver}") if status == "unknown" else (None, "")
     size = sum(n.lower.size for n in run.compiled.query.inputs.values())
-    run.said.append(Said(status, reason, detail, spent(), "query", Fidelity.EXACT, size, counts))
+    run.answers.append(Answered(status, reason, detail, spent(), "query", Fidelity.EXACT, size, counts))
     return outcome
 
 
@@ -136,7 +136,7 @@ def _conquer(run: Run, domains: Sequence[OpenDomain], proof: Proof) -> Result:
     Each may take an equal part of the time that is left. Those for which that was too little are asked again with what others have saved.
     """
     closed: dict[int, Assumption] = {}
-    opened: dict[int, Said] = {}
+    opened: dict[int, Answered] = {}
     given: dict[int, float] = {}
     waiting: list[int] = list(range(len(domains)))
     while waiting:
@@ -166,14 +166,14 @@ def _conquer(run: Run, domains: Sequence[OpenDomain], proof: Proof) -> Result:
 
 def _ask_cube(run: Run, domain: OpenDomain) -> tuple[Asked, Assumption]:
     """Ask about one cube, and return who answered: the passes, if they leave nothing to ask; it stays open when its time ends."""
-    before = len(run.said)
+    before = len(run.answers)
     try:
         solution, parts = presolved(run, cube(run.compiled.query, domain))
         if not parts:
             return Asked(solution), Assumption("passes", versions()["qspec"], "query")
         asked = ask(run, parts)
     except OutOfTime as error:
-        late = Said("unknown", Reason.TIMEOUT, str(error), 0.0, "query", Fidelity.EXACT, 0)
+        late = Answered("unknown", Reason.TIMEOUT, str(error), 0.0, "query", Fidelity.EXACT, 0)
         return Asked(unknown=late), Assumption("", "", "")
-    said = run.said[before:]
-    return asked, Assumption(run.solver, run.solver_version, said[0].theory)
+    answered = run.answers[before:]
+    return asked, Assumption(run.solver, run.solver_version, answered[0].theory)

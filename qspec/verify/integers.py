@@ -22,8 +22,8 @@ from qspec.theories.lowering import compile_problem
 from qspec.verify import session
 from qspec.verify.options import Settings
 from qspec.verify.proving import check_proving, proof_place
-from qspec.verify.result import Evidence, Proof, Result, Said, Verdict, judge
-from qspec.verify.session import Session, refuted, said_of, unknown
+from qspec.verify.result import Answered, Evidence, Proof, Result, Verdict, judge
+from qspec.verify.session import Session, ask_solver, refuted, unknown
 
 if TYPE_CHECKING:
     from qspec.certificate.check import Checked
@@ -91,12 +91,12 @@ def reduced(run: Run) -> Result:
 def _prove(run: Run) -> Result:
     """Ask an engine that takes the query as it was compiled, so that its proof is about that."""
     problem = GridProblem(run.compiled.query, theory="query", attack=run.settings.attack)
-    said, assignment, proof = said_of(run, run.asked, problem)
+    answered, assignment, proof = ask_solver(run, run.asked, problem)
     if assignment is not None:
-        replayed(run, said, assignment)
+        replayed(run, answered, assignment)
         return found(run, assignment, Evidence.MODEL)
-    if said.status == "unknown":
-        return unknown(run, said.reason, said.detail)
+    if answered.status == "unknown":
+        return unknown(run, answered.reason, answered.detail)
     if proof is None:
         return absent(run, Evidence.PROOF)
     check_proof(run, proof)
@@ -127,7 +127,7 @@ class Asked:
     solution: Assignment | None = None
     count: int | None = None
     """How many solutions there are, if all were counted."""
-    unknown: Said | None = None
+    unknown: Answered | None = None
 
 
 def presolved(run: Run, query: Query) -> tuple[Assignment | None, list[Reduced]]:
@@ -143,47 +143,47 @@ def presolved(run: Run, query: Query) -> tuple[Assignment | None, list[Reduced]]
 
 def ask(run: Run, parts: Sequence[Reduced]) -> Asked:
     """Ask the solver about each part, and replay what it finds; one solution decides, and all must be proved to have none."""
-    unknown: Said | None = None
+    unknown: Answered | None = None
     count: int | None = 0
     first: Assignment | None = None
     for part in parts:
-        said, assignment = _ask_one(run, part.query, run.settings.proof)
-        count = _add_count(count, said, part)
+        answered, assignment = _ask_one(run, part.query, run.settings.proof)
+        count = _add_count(count, answered, part)
         if assignment is not None:
             lifted = part.lift(assignment)
-            verdict = replayed(run, said, lifted)
+            verdict = replayed(run, answered, lifted)
             if verdict == "spurious":
-                unknown = replace(said, status="unknown", reason=Reason.NUMERICAL if said.numerical else Reason.SPURIOUS)
-            elif "violations" not in said.statistics:
+                unknown = replace(answered, status="unknown", reason=Reason.NUMERICAL if answered.numerical else Reason.SPURIOUS)
+            elif "violations" not in answered.statistics:
                 return Asked(lifted)
             else:
                 first = first or lifted
-        elif said.status == "unknown" or judge(run.spec.kind, said.status, said.fidelity, None) is Verdict.UNKNOWN:
-            unknown = unknown or said
+        elif answered.status == "unknown" or judge(run.spec.kind, answered.status, answered.fidelity, None) is Verdict.UNKNOWN:
+            unknown = unknown or answered
         if run.deadline.passed() and part is not parts[-1]:
-            unknown = unknown or replace(said, status="unknown", reason=Reason.TIMEOUT)
+            unknown = unknown or replace(answered, status="unknown", reason=Reason.TIMEOUT)
             break
     return Asked(first, count if unknown is None else None, None if first is not None else unknown)
 
 
-def _ask_one(run: Run, part: Query, folder: str | None = None) -> tuple[Said, Assignment | None]:
+def _ask_one(run: Run, part: Query, folder: str | None = None) -> tuple[Answered, Assignment | None]:
     """Ask the solver about a part; into a folder it writes a proof."""
     since = perf_counter()
     linear = "linear" not in run.settings.without
     problem = compile_problem(part, run.asked, run.settings.theory, linear=linear, deadline=run.deadline)
     run.spend("lower", since)
     place = None if folder is None else proof_place(folder, run.spec.name, part)
-    return said_of(run, run.asked, problem, place=place)[:2]
+    return ask_solver(run, run.asked, problem, place=place)[:2]
 
 
-def _add_count(count: int | None, said: Said, part: Reduced) -> int | None:
-    found = said.statistics.get("violations")
+def _add_count(count: int | None, answered: Answered, part: Reduced) -> int | None:
+    found = answered.statistics.get("violations")
     if count is None or part.multiplicity is None or not isinstance(found, int):
         return None
     return count + found * part.multiplicity
 
 
-def replayed(run: Run, said: Said, lifted: Assignment) -> str:
+def replayed(run: Run, answered: Answered, lifted: Assignment) -> str:
     """Replay a solution on the reference integers; raises SoundnessError if an exact problem had a solution that its query has not.
 
     A solver that computes in floating point is allowed to err there: its solution is spurious.
@@ -191,11 +191,11 @@ def replayed(run: Run, said: Said, lifted: Assignment) -> str:
     since = perf_counter()
     true = reference.satisfies(run.compiled.query, lifted)
     run.spend("replay", since)
-    verdict = judge(run.spec.kind, said.status, said.fidelity, true, numerical=said.numerical)
+    verdict = judge(run.spec.kind, answered.status, answered.fidelity, true, numerical=answered.numerical)
     if verdict == "unsound":
-        facts = {"theory": said.theory, "status": said.status}
+        facts = {"theory": answered.theory, "status": answered.status}
         what = f"{run.solver} gave a model that does not replay"
-        raise refuted(run, what, facts, lifted, given=said.theory, expected="a solution of the query")
+        raise refuted(run, what, facts, lifted, given=answered.theory, expected="a solution of the query")
     return verdict if isinstance(verdict, str) else verdict.name
 
 

@@ -26,8 +26,8 @@ from qspec.solver import Reason, Solver, Status
 from qspec.theories import real_smtlib
 from qspec.theories.real_monotone import one_sided
 from qspec.verify.options import Settings
-from qspec.verify.result import Evidence, Result, Said
-from qspec.verify.session import Session, absent, found, refuted, said_of, unknown
+from qspec.verify.result import Answered, Evidence, Result
+from qspec.verify.session import Session, absent, ask_solver, found, refuted, unknown
 
 NATIVE = "delta"
 STATUSES: Mapping[str, Status] = {"proved": "unsat", "refuted": "sat", "unknown": "unknown"}
@@ -108,7 +108,7 @@ def _compared(run: RealRun) -> Result | None:
     status = STATUSES[decision.status]
     reason = None if status != "unknown" else Reason.TIMEOUT if run.deadline.passed() else Reason.INCOMPLETE
     statistics = {"parts": decision.parts, "least": decision.least}
-    run.said.append(Said(status, reason, "", perf_counter() - since, "difference", Fidelity.OVER, box[0].size, statistics))
+    run.answers.append(Answered(status, reason, "", perf_counter() - since, "difference", Fidelity.OVER, box[0].size, statistics))
     if hits:
         return found(run, Evidence.ATTACK, *hits[0])
     if decision.status == "proved":
@@ -129,19 +129,19 @@ def _decide(run: RealRun) -> Result:
             continue
         if run.deadline.passed():
             return unknown(run, Reason.TIMEOUT, f"{len(pending) + 1} parts of what codes can be are open")
-        said, point = _ask(run if parts is None else run.within(SHARE), compiled.query, compiled.fidelity)
+        answered, point = _ask(run if parts is None else run.within(SHARE), compiled.query, compiled.fidelity)
         known = {name: exact(lower) for name, (lower, _) in cell.items()}
-        solution = None if point is None else _replayed(run, said, {**known, **point})
+        solution = None if point is None else _replayed(run, answered, {**known, **point})
         if solution is not None:
-            return found(run, Evidence.MODEL if run.said and run.said[-1] is said else Evidence.BOUNDS, *solution)
-        late = said.reason is Reason.TIMEOUT and not run.deadline.passed()
-        if said.status == "unknown" and not (late and parts is not None):
-            return unknown(run, said.reason, said.detail)
-        if said.status != "unsat" and parts is not None:
+            return found(run, Evidence.MODEL if run.answers and run.answers[-1] is answered else Evidence.BOUNDS, *solution)
+        late = answered.reason is Reason.TIMEOUT and not run.deadline.passed()
+        if answered.status == "unknown" and not (late and parts is not None):
+            return unknown(run, answered.reason, answered.detail)
+        if answered.status != "unsat" and parts is not None:
             pending += parts
         elif point is not None:
-            last = Reason.NUMERICAL if said.numerical else Reason.SPURIOUS, _near(said)
-    return _absent(run, Evidence.PROOF if run.said else Evidence.BOUNDS) if last is None else unknown(run, *last)
+            last = Reason.NUMERICAL if answered.numerical else Reason.SPURIOUS, _near(answered)
+    return _absent(run, Evidence.PROOF if run.answers else Evidence.BOUNDS) if last is None else unknown(run, *last)
 
 
 def _part(run: RealRun, cell: Cell, single: bool) -> CompiledReal:
@@ -153,9 +153,9 @@ def _part(run: RealRun, cell: Cell, single: bool) -> CompiledReal:
     return compiled
 
 
-def _near(said: Said) -> str:
+def _near(answered: Answered) -> str:
     """Return what a candidate that does not replay tells."""
-    if said.status == "delta-sat":
+    if answered.status == "delta-sat":
         return "the goal can be missed by less than delta: no exact solution was found, and none was excluded"
     return "rounding and saturation of fixed-point parts were relaxed"
 
@@ -188,24 +188,24 @@ def _problem(run: RealRun, query: Query, fidelity: Fidelity) -> Problem:
     return problem
 
 
-def _ask(run: RealRun, query: Query, fidelity: Fidelity) -> tuple[Said, Point | None]:
+def _ask(run: RealRun, query: Query, fidelity: Fidelity) -> tuple[Answered, Point | None]:
     """Ask about a query in which elements of inputs that are equated are one, and return the point that a model stands for."""
     one = joined(query)
-    said, point = _ask_sides(run, one.query, fidelity)
-    return said, None if point is None else one.lifted(point)
+    answered, point = _ask_sides(run, one.query, fidelity)
+    return answered, None if point is None else one.lifted(point)
 
 
-def _ask_sides(run: RealRun, query: Query, fidelity: Fidelity) -> tuple[Said, Point | None]:
+def _ask_sides(run: RealRun, query: Query, fidelity: Fidelity) -> tuple[Answered, Point | None]:
     """Hand a query to the solver, side by side where it is written as text, and return the first model, else what leaves a side open."""
-    settled = Said("unsat", None, "", 0.0, run.theory, fidelity, 0)
+    settled = Answered("unsat", None, "", 0.0, run.theory, fidelity, 0)
     for side in () if query.goal == FALSE else _sides(run, query):
         if side.goal == TRUE:
             return replace(settled, status="sat"), {name: node.lower for name, node in side.inputs.items()}
-        said, point = _ask_side(run, side, fidelity)
+        answered, point = _ask_side(run, side, fidelity)
         if point is not None:
-            return said, point
-        if said.status != "unsat":
-            settled = said if settled.status == "unsat" else settled
+            return answered, point
+        if answered.status != "unsat":
+            settled = answered if settled.status == "unsat" else settled
     return settled, None
 
 
@@ -217,15 +217,15 @@ def _sides(run: RealRun, query: Query) -> tuple[Query, ...]:
     return sides
 
 
-def _ask_side(run: RealRun, query: Query, fidelity: Fidelity) -> tuple[Said, Point | None]:
+def _ask_side(run: RealRun, query: Query, fidelity: Fidelity) -> tuple[Answered, Point | None]:
     since = perf_counter()
     problem = _problem(run, query, fidelity)
     run.spend("lower", since)
-    said, point, _ = said_of(run, run.asked, problem)
-    return said, None if point is None else {name: exact(values) for name, values in point.items()}
+    answered, point, _ = ask_solver(run, run.asked, problem)
+    return answered, None if point is None else {name: exact(values) for name, values in point.items()}
 
 
-def _replayed(run: RealRun, said: Said | None, point: Point) -> Solution | None:
+def _replayed(run: RealRun, answered: Answered | None, point: Point) -> Solution | None:
     """Replay a candidate exactly; None if it is none, or too close to tell. Raises SoundnessError if an exact answer is refuted."""
     since = perf_counter()
     fixed, query, codes = run.compiled.fixed, run.compiled.query, dict[str, IntArray]()
@@ -236,9 +236,9 @@ def _replayed(run: RealRun, said: Said | None, point: Point) -> Solution | None:
     values = {v.name: fractions(own[v.name]).reshape(v.shape) for v in run.spec.reals}
     true, agreed = _truth(query, own), _meant(run.spec, codes, values)
     run.spend("replay", since)
-    claimed = said is not None and said.status == "sat" and said.fidelity is Fidelity.EXACT and not said.numerical
+    claimed = answered is not None and answered.status == "sat" and answered.fidelity is Fidelity.EXACT and not answered.numerical
     if (true and agreed is False) or (claimed and true is False):
-        status = said.status if said else "bounds"
+        status = answered.status if answered else "bounds"
         facts = {"theory": run.theory, "status": status, "true": str(true), "meant": str(agreed)}
         what = "a solution of the query is none of the property" if true else f"{run.solver} gave a point that does not replay"
         expected = "a solution, in exact rationals"
@@ -263,7 +263,7 @@ def _meant(spec: Property, codes: Mapping[str, IntArray], point: Point) -> bool 
 
 def _absent(run: RealRun, evidence: Evidence) -> Result:
     """Return that there is no solution, with the proof if the one question that was asked is the query itself."""
-    query, once = run.compiled.query, len(run.said) == 1 and run.compiled.fidelity is Fidelity.EXACT and run.theory == "real"
+    query, once = run.compiled.query, len(run.answers) == 1 and run.compiled.fidelity is Fidelity.EXACT and run.theory == "real"
     proof = run.real_proof if once else None
     if proof is not None and joined(query).query is not query:
         proof = None
@@ -279,10 +279,10 @@ def _vacuous(run: RealRun) -> bool | None:
         return True
     if _meets(run, _middle(query)):
         return False
-    said, point = _ask(run, query, run.compiled.fidelity)
+    answered, point = _ask(run, query, run.compiled.fidelity)
     if point is not None:
         return False if _meets(run, point) else None
-    return True if said.status == "unsat" else None
+    return True if answered.status == "unsat" else None
 
 
 def _meets(run: RealRun, point: Point) -> bool:

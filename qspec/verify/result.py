@@ -25,7 +25,7 @@ from qspec.verify.shown import html, shown
 if TYPE_CHECKING:
     from qspec.certificate.real_file import RealCertificate
 
-SCHEMA = "qspec.result/1"
+SCHEMA = "qspec.result/2"
 VACUOUSLY = "(vacuously: nothing meets the assumption)"
 UNEXAMINED = "(not examined whether anything meets the assumption)"
 Proof = Mapping[str, IntArray | int | tuple[Assumption, ...]]
@@ -68,8 +68,8 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a solver said of one compiled problem."""
+class Answered:
+    """What a solver answered of one compiled problem."""
 
     status: Status
     reason: Reason | None
@@ -85,7 +85,7 @@ class Said:
     trace: tuple[Rung, ...] = ()
     """What the solver tried, in order, if it tells."""
     checked: CheckedProof | None = None
-    """The proof of an `unsat`, and what a checker said of it, if one was asked for."""
+    """The proof of an `unsat`, and what a checker answered of it, if one was asked for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -107,7 +107,7 @@ class Result:
     """Whether a `forall` property holds because nothing meets its assumption; None where nobody could tell, or nothing was to be told."""
     solver: str = ""
     solver_version: str = ""
-    said: tuple[Said, ...] = ()
+    answers: tuple[Answered, ...] = ()
     limits: Limits = field(default_factory=Limits)
     times: Times = field(default_factory=Times)
     parameters: Mapping[str, object] = field(default_factory=dict[str, object])
@@ -132,7 +132,7 @@ class Result:
         if self.verdict is Verdict.UNKNOWN:
             sound = self.evidence is Evidence.NONE and self.reason is not None
         else:
-            exact = self.evidence is not Evidence.PROOF or not any(s.numerical and s.status == "unsat" for s in self.said)
+            exact = self.evidence is not Evidence.PROOF or not any(s.numerical and s.status == "unsat" for s in self.answers)
             checked = self.evidence is not Evidence.CHECKED or any(p.accepted for p in self.proofs)
             sound = conclusive and exact and checked and (self.codes is not None or self.point is not None) == found
         if not sound:
@@ -173,8 +173,8 @@ class Result:
 
     @property
     def proofs(self) -> tuple[CheckedProof, ...]:
-        """The proofs that solvers wrote, with what a checker said of each; none unless the option `proof` asked for them."""
-        return tuple(said.checked for said in self.said if said.checked is not None)
+        """The proofs that solvers wrote, with what a checker answered of each; none unless the option `proof` asked for them."""
+        return tuple(answered.checked for answered in self.answers if answered.checked is not None)
 
     def _network_hashes(self) -> tuple[str, ...]:
         from qspec.files.qspec_file import content_hash  # here, because `import qspec` is to be quick
@@ -198,7 +198,7 @@ class Result:
     @property
     def trace(self) -> tuple[Rung, ...]:
         """What was tried on the way to the verdict, in order: each means with its wall-clock seconds and what came of it."""
-        return tuple(rung for said in self.said for rung in said.trace)
+        return tuple(rung for answered in self.answers for rung in answered.trace)
 
     @property
     def unexamined(self) -> bool:
@@ -223,7 +223,7 @@ class Result:
         return html(self.verdict.name, str(self), self._solution or {}, self.rows, self.parameters)
 
     def to_dict(self) -> dict[str, object]:
-        """Return the result as JSON values, schema `qspec.result/1`."""
+        """Return the result as JSON values, schema `qspec.result/2`."""
         return {
             "schema": SCHEMA,
             "name": self.name,
@@ -239,7 +239,7 @@ class Result:
             "violations": self.violations,
             "solver": self.solver,
             "solver_version": self.solver_version,
-            "said": [
+            "answers": [
                 {
                     "status": s.status,
                     "reason": s.reason.name if s.reason else None,
@@ -253,7 +253,7 @@ class Result:
                     **({"trace": [[r.name, r.seconds, r.outcome] for r in s.trace]} if s.trace else {}),
                     **({"checked": asdict(s.checked)} if s.checked else {}),
                 }
-                for s in self.said
+                for s in self.answers
             ],
             "limits": {"seconds": self.limits.seconds, "memory": self.limits.memory, "seed": self.limits.seed},
             "times": {k: getattr(self.times, k) for k in Times.__slots__},
@@ -279,7 +279,7 @@ class Result:
                 codes=None if data["codes"] is None else {k: integers(v) for k, v in data["codes"].items()},
                 point=None if data.get("point") is None else {k: _fractions(v) for k, v in data["point"].items()},
                 reason=_reason(data["reason"]),
-                said=tuple(_said(s) for s in data["said"]),
+                answers=tuple(_answered(s) for s in data["answers"]),
                 limits=Limits(**data["limits"]),
                 times=Times(**data["times"]),
                 rows={k: dict(row) for k, row in data.get("rows", {}).items()},
@@ -298,7 +298,7 @@ def _reason(name: str | None) -> Reason | None:
     return None if name is None else Reason[name]
 
 
-def _said(data: Mapping[str, Any]) -> Said:
+def _answered(data: Mapping[str, Any]) -> Answered:
     read: dict[str, Any] = {
         "reason": _reason(data["reason"]),
         "fidelity": Fidelity(data["fidelity"]),
@@ -306,7 +306,7 @@ def _said(data: Mapping[str, Any]) -> Said:
         "trace": tuple(Rung(*r) for r in data.get("trace", ())),
         "checked": CheckedProof(**data["checked"]) if data.get("checked") else None,
     }
-    return Said(**{**data, **read})
+    return Answered(**{**data, **read})
 
 
 def all_hold(verdicts: Iterable[Verdict]) -> Verdict:

@@ -24,20 +24,20 @@ from qspec.solver import Answer, Left, Limits, ProvingSolver, Reason, Solver, ge
 from qspec.support.distribution import versions
 from qspec.verify.feature_rows import rows_of
 from qspec.verify.reproducer import write_reproducer
-from qspec.verify.result import Evidence, Proof, Result, Said, Times, Verdict
+from qspec.verify.result import Answered, Evidence, Proof, Result, Times, Verdict
 
 _log = logging.getLogger("qspec")
 
 
 @dataclass(kw_only=True)
 class Session:
-    """One verification under way: what it is about, its limits, the time spent so far, and what solvers said."""
+    """One verification under way: what it is about, its limits, the time spent so far, and what solvers answered."""
 
     spec: Property
     limits: Limits
     deadline: Deadline
     times: dict[str, float] = field(default_factory=dict[str, float])
-    said: list[Said] = field(default_factory=list[Said])
+    answers: list[Answered] = field(default_factory=list[Answered])
     solver: str = ""
     solver_version: str = ""
     query: Query | RealQuery | None = None
@@ -72,7 +72,7 @@ class Session:
             evidence,
             solver=self.solver,
             solver_version=self.solver_version,
-            said=tuple(self.said),
+            answers=tuple(self.answers),
             limits=self.limits,
             times=Times(**self.times),
             parameters=self.spec.values,
@@ -106,20 +106,20 @@ def limited(session: Session, decide: Callable[[], Result]) -> Result:
         return unknown(session, Reason.MEMORY, str(error))
 
 
-def said_of(
+def ask_solver(
     session: Session, solver: Solver, problem: Problem, *, place: str | None = None
-) -> tuple[Said, Assignment | None, Proof | None]:
+) -> tuple[Answered, Assignment | None, Proof | None]:
     """Hand a problem to a solver and record what it says; with a `place` for its proof, `unsat` without an accepted one is unknown."""
     since = perf_counter()
-    answer = answered(solver, problem, session.left) if place is None else _proved(solver, problem, session.left, place)
+    answer = solve(solver, problem, session.left) if place is None else _proved(solver, problem, session.left, place)
     session.spend("solve", since)
-    said, session.real_proof = _checked(answer, problem, _size(problem)), answer.real_proof
-    session.said.append(said)
-    model = answer.model if said.status in ("sat", "delta-sat") else None
-    return said, None if model is None else problem.decode(model), answer.proof
+    answered, session.real_proof = _checked(answer, problem, _size(problem)), answer.real_proof
+    session.answers.append(answered)
+    model = answer.model if answered.status in ("sat", "delta-sat") else None
+    return answered, None if model is None else problem.decode(model), answer.proof
 
 
-def answered(solver: Solver, problem: Problem, limits: Limits) -> Answer:
+def solve(solver: Solver, problem: Problem, limits: Limits) -> Answer:
     """Return what a solver says; an adapter of somebody else that fails, or says what is no answer, is named in an UNKNOWN."""
     home = type(solver).__module__
     try:
@@ -141,11 +141,11 @@ def _proved(solver: Solver, problem: Problem, limits: Limits, place: str) -> Ans
     answer = solver.prove(problem, limits, place)
     if answer.status != "unsat" or (answer.checked is not None and answer.checked.accepted):
         return answer
-    detail = answer.detail if answer.checked is None else f"{answer.checked.checker}: {answer.checked.said}"
+    detail = answer.detail if answer.checked is None else f"{answer.checked.checker}: {answer.checked.output}"
     return replace(answer, status="unknown", reason=Reason.UNCHECKED, detail=detail)
 
 
-def _checked(answer: Answer, problem: Problem, size: int) -> Said:
+def _checked(answer: Answer, problem: Problem, size: int) -> Answered:
     """Record an answer; one that proves nothing (`sat` without a model, `unsat` by rounded numbers) is made an honest unknown."""
     status, reason, detail = answer.status, answer.reason, answer.detail
     if status == "unsat" and answer.numerical:
@@ -159,11 +159,11 @@ def _checked(answer: Answer, problem: Problem, size: int) -> Said:
     if status == "unknown" and reason is None:
         reason = Reason.INCOMPLETE
     known = (problem.theory, problem.fidelity, size, answer.statistics, answer.numerical, answer.trace, answer.checked)
-    return Said(status, reason, detail, answer.seconds, *known)
+    return Answered(status, reason, detail, answer.seconds, *known)
 
 
 def _size(problem: Problem) -> int:
-    """Return the size of a problem in the unit of its kind, as `Said.size` has it."""
+    """Return the size of a problem in the unit of its kind, as `Answered.size` has it."""
     match problem:
         case SmtProblem():
             return len(problem.text)

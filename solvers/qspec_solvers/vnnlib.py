@@ -199,7 +199,7 @@ def _explained(answer: Answer, finished: Finished, words: Sequence[str], written
     """Return an answer that says what the command said, and on what it stands."""
     rounded = f"; {written.rounded} weights were rounded" if written.rounded else ""
     told = f"{words[0]} says {answer.status}, by computation in floats{rounded}"
-    statistics = {**answer.statistics, "said": answer.status}
+    statistics = {**answer.statistics, "answer": answer.status}
     match answer.status, answer.reason:
         case "unsat", _:
             return replace(answer, detail=f"{told}: that proves nothing; ask an exact solver", statistics=statistics)

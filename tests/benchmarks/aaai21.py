@@ -75,7 +75,7 @@ def ask(spec: qs.Property, sample: Sample, solver: str, options: argparse.Namesp
     return {
         "certified": certificate is not None,
         "checking": checking,
-        "domains": int(result.said[0].statistics.get("domains", 0)) if result.said else 0,
+        "domains": int(result.answers[0].statistics.get("domains", 0)) if result.answers else 0,
         "id": sample.index,
         "radius": sample.radius,
         "solver": solver,

@@ -44,7 +44,7 @@ def ask(folder: Path, network: str, prop: str, options: argparse.Namespace) -> d
     worked = time.process_time()
     imported, read = import_onnx(folder / "onnx" / f"{network}.gz"), read_vnnlib(folder / "vnnlib" / f"{prop}.gz")
     result = qs.verify(read.property(imported.network), solver=options.solver, timeout=options.timeout)
-    statistics = dict(result.said[0].statistics) if result.said else {}
+    statistics = dict(result.answers[0].statistics) if result.answers else {}
     found = {"network": network, "property": prop, "solver": options.solver, "timeout": options.timeout, "answer": WORDS[result.verdict]}
     if result.verdict is qs.Verdict.VIOLATED:
         found["replays"] = replays(imported, read, result)

@@ -70,8 +70,8 @@ def asked(net: qs.Network, real: RealNetwork, sample: Sample, found: qs.Result, 
     quantized, unrounded = classes(net, real, found.codes["x"])
     moved = int(np.count_nonzero(found.codes["x"] != sample.image))
     result = qs.verify(near(real, sample), solver="vnnlib", timeout=timeout)
-    (said,) = result.said
-    told = str(said.statistics.get("said", said.reason.name if said.reason else said.status))
+    (said,) = result.answers
+    told = str(said.statistics.get("answer", said.reason.name if said.reason else said.status))
     cpu = float(said.statistics.get("cpu_seconds", 0.0)) if told in ("sat", "unsat") else "-"
     query, verdict = f"{sample.index}@{sample.radius}", result.verdict.name
     return [query, sample.label, quantized, unrounded, moved, told, verdict, transfers(net, sample, result), cpu]

@@ -116,8 +116,8 @@ def ask(one: Instance, route: dict[str, Any], timeout: float) -> tuple[qs.Verdic
 def asked(one: Instance, timeout: float) -> tuple[str, qs.Verdict, float]:
     """Return what a verifier of real networks says, the verdict that follows, and its CPU seconds where it was not stopped."""
     result = qs.verify(one.over_reals, solver="vnnlib", timeout=timeout)
-    statistics = result.said[0].statistics
-    return str(statistics.get("said", "open")), result.verdict, float(statistics.get("cpu_seconds", 0.0))
+    statistics = result.answers[0].statistics
+    return str(statistics.get("answer", "open")), result.verdict, float(statistics.get("cpu_seconds", 0.0))
 
 
 def write(one: Instance, folder: Path) -> None:

@@ -46,7 +46,7 @@ def ask(spec: qs.Property, sample: Sample, solver: str, route: str, timeout: flo
         spec.at(image=sample.image, label=sample.label, radius=sample.radius), solver=solver, timeout=timeout, **ROUTES[route]
     )
     seconds = perf_counter() - since
-    engine = [s for s in result.said if s.theory == "query"]
+    engine = [s for s in result.answers if s.theory == "query"]
     return {
         "id": sample.index,
         "radius": sample.radius,
@@ -58,7 +58,7 @@ def ask(spec: qs.Property, sample: Sample, solver: str, route: str, timeout: flo
         "evidence": result.evidence.name,
         "reason": result.reason.name if result.reason else None,
         "seconds": seconds,
-        "asked": len(result.said) - len(engine),
+        "asked": len(result.answers) - len(engine),
         "cubes": int(engine[0].statistics["open"]) if engine and engine[0].status == "unknown" else 0,
     }
 

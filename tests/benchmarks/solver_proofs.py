@@ -52,7 +52,7 @@ def proved(name: str, spec: qs.Property, solver: str, folder: str) -> list[objec
     ended = children()
     assert plain.verdict is result.verdict is qs.Verdict.HOLDS, result.detail
     (proof,) = result.proofs
-    checker = ended - solved - float(result.said[0].statistics["cpu_seconds"])
+    checker = ended - solved - float(result.answers[0].statistics["cpu_seconds"])
     return [name, f"{solver}, {proof.format}, {proof.checker}", "", proof.size, solved - begun, ended - solved - checker, checker]
 
 

@@ -63,7 +63,7 @@ def test_a_proof_is_accepted_and_kept_and_no_mutant_is(solver: str, tmp_path: Pa
         Path(proof.file).write_bytes(mutant)
         said = CHECKS[solver](proof.file, proof.problem, Limits(60.0))
         assert not said.accepted, mutant[-300:]
-        assert said.said not in ("", "accepted")
+        assert said.output not in ("", "accepted")
     violated = qs.verify(FAILS, solver=solver, attack=False, proof=tmp_path)
     assert (violated.verdict, violated.proofs) == (qs.Verdict.VIOLATED, ())
 

@@ -81,7 +81,7 @@ def test_verdicts_turn_exactly_at_the_largest_error(seed: int) -> None:
     asked = [apart <= largest, apart < largest, apart <= largest - tiny, apart < largest + tiny]
     results = [qs.verify(qs.forall(z, then=qs.all(a)), timeout=None) for a in asked]
     assert [r.verdict.name for r in results] == ["HOLDS", "VIOLATED", "VIOLATED", "HOLDS"]
-    assert all(r.said[0].theory == "difference" for r in results)
+    assert all(r.answers[0].theory == "difference" for r in results)
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.0**20, 2.0**-30])

@@ -100,7 +100,7 @@ def test_every_solver_agrees_with_enumeration(route: int) -> None:
     solver = available(name)
     for seed in range(2):
         result = agrees(margin(seed, beyond=seed), solver=solver, theory=theory)
-        assert len(result.said) > 1
+        assert len(result.answers) > 1
         if result.verdict is qs.Verdict.UNKNOWN:
             assert theory in RELAXING
             assert result.reason is Reason.SPURIOUS
@@ -202,7 +202,7 @@ def test_what_the_engine_cannot_take_goes_to_the_solver_whole(monkeypatch: pytes
 
     monkeypatch.setattr(branch_and_bound, "prove", refused)
     result = agrees(margin(0, beyond=0), solver=Fake(enumerated), without=ALL_OFF)
-    assert (result.evidence, len(result.said)) == (Evidence.PROOF, 1)
+    assert (result.evidence, len(result.answers)) == (Evidence.PROOF, 1)
     assert result.certificate is None
 
 

@@ -406,8 +406,8 @@ def test_json_has_every_result(qspec, folder: Path) -> None:
     assert set(content) == {"schema", "command", "target", "verdict", "status", "text", "vacuous", "results"}
     assert (content["schema"], content["target"], content["verdict"], content["status"]) == ("qspec.results/1", "spec.py", "VIOLATED", 1)
     assert [(r["name"], r["verdict"], r["schema"]) for r in content["results"]] == [
-        ("within", "HOLDS", "qspec.result/1"),
-        ("below", "VIOLATED", "qspec.result/1"),
+        ("within", "HOLDS", "qspec.result/2"),
+        ("below", "VIOLATED", "qspec.result/2"),
     ]
     first, second = content["results"][1]["codes"]["x"]
     assert abs(first - second) == 7

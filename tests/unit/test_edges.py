@@ -25,7 +25,7 @@ from qspec.files.samples import read_idx, read_npz
 from qspec.solver import Answer, Availability, Limits, Reason, get_solver
 from qspec.support.json_text import parse
 from qspec.verify.result import Verdict
-from qspec.verify.session import answered
+from qspec.verify.session import solve
 
 SPEC = """
 import qspec as qs
@@ -348,7 +348,7 @@ def test_a_defect_of_our_own_stays_one() -> None:
 
     Ours.__module__ = "qspec_solvers.bounds"
     with pytest.raises(RuntimeError, match="boom"):
-        answered(Ours("solve"), None, Limits())  # pyright: ignore[reportArgumentType]
+        solve(Ours("solve"), None, Limits())  # pyright: ignore[reportArgumentType]
 
 
 def test_a_package_whose_adapter_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

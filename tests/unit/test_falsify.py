@@ -16,7 +16,7 @@ from qspec.attack.aims import FREE, disjunctions
 from qspec.attack.compiled import Attack
 from qspec.attack.falsify import falsify
 from qspec.attack.flat_inputs import FlatBox
-from qspec.attack.gradient import ascend, judged, start
+from qspec.attack.gradient import judged, projected_gradient, start
 from qspec.attack.greedy import draw
 from qspec.attack.margin import score, truth
 from qspec.attack.smooth_program import cut, relax
@@ -99,7 +99,7 @@ def test_gradients_lead_further_than_chance() -> None:
         sample = start(points, np.full((400, 1), FREE, np.int32))
         chance = np.asarray(judged(attack.target, attack.arrays, sample.points, sample.aims)[0])
         climb = start(np.repeat(points[:1], 5, axis=0), np.arange(5, dtype=np.int32)[:, None])
-        climb = ascend(attack.target, attack.arrays, climb, device.number(16), device.number(16))
+        climb = projected_gradient(attack.target, attack.arrays, climb, device.number(16), device.number(16))
     assert not bool(climb.found)
     assert float(np.max(climb.best_score)) > chance.max()
     assert np.all(np.asarray(climb.best) >= FlatBox.of(query).lower)

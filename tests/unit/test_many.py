@@ -116,7 +116,7 @@ def test_nobody_named_is_who_verify_asks() -> None:
 
 def test_workers_change_nothing_but_the_order(honest: Honest) -> None:
     def seen(done: list[qs.Finished]) -> list[object]:
-        return [(f.key, f.name, {k: v for k, v in f.result.to_dict().items() if k not in ("times", "said")}) for f in done]
+        return [(f.key, f.name, {k: v for k, v in f.result.to_dict().items() if k not in ("times", "answers")}) for f in done]
 
     assert seen(ask(VALUES, honest, workers=1)) == seen(ask(VALUES, honest, workers=2))
 
@@ -216,7 +216,7 @@ def test_a_line_that_is_cut_off_is_ignored_then_removed(honest: Honest, kept: Pa
     assert [f.resumed for f in ask([7], honest, store=kept)] == [False]
 
 
-@pytest.mark.parametrize("content", [b"a b c", b"a,b\n1,2\n", b'{"schema": "qspec.result/1"}\n', b"\x89PNG"])
+@pytest.mark.parametrize("content", [b"a b c", b"a,b\n1,2\n", b'{"schema": "qspec.result/2"}\n', b"\x89PNG"])
 def test_a_file_that_is_no_store_is_left_alone(honest: Honest, kept: Path, content: bytes) -> None:
     kept.write_bytes(content)
     with pytest.raises(SpecError, match="not a store"):
@@ -501,7 +501,14 @@ def test_results_are_read_back_as_they_were(honest: Honest) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("verdict", "PERHAPS"), ("verdict", "VIOLATED"), ("codes", {"x": [0.5]}), ("said", [{}]), ("limits", None), ("times", {"lunch": 1})],
+    [
+        ("verdict", "PERHAPS"),
+        ("verdict", "VIOLATED"),
+        ("codes", {"x": [0.5]}),
+        ("answers", [{}]),
+        ("limits", None),
+        ("times", {"lunch": 1}),
+    ],
 )
 def test_a_damaged_result_is_refused(honest: Honest, field: str, value: object) -> None:
     (f,) = ask([7], honest)

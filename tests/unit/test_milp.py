@@ -26,7 +26,7 @@ from qspec.problem import OPEN, MilpProblem, Problem, SmtProblem
 from qspec.solver import Answer, Limits, Reason
 from qspec.theories import lp_text, milp
 from qspec.verify.export import to_milp
-from qspec.verify.result import Evidence, Result, Said, Verdict
+from qspec.verify.result import Answered, Evidence, Result, Verdict
 from qspec_solvers.highs import Highs
 from tests.golden.cases import cases
 from tests.soundness.random_queries import KINDS, assignments, random_query, solutions
@@ -262,9 +262,9 @@ def test_what_highs_proves_is_exact() -> None:
     result = qs.verify(TRUE_SPEC, solver="highs", attack=False)
     assert (result.verdict, result.evidence) == (Verdict.HOLDS, Evidence.PROOF)
     data = json.loads(result.to_json())
-    assert (data["evidence"], data["said"][0]["numerical"], data["said"][0]["theory"]) == ("PROOF", False, "milp")
-    assert result.said[0].statistics["refuted_boxes"] != 0
-    assert result.said[0].size == to_milp(TRUE_SPEC).coefficients.size
+    assert (data["evidence"], data["answers"][0]["numerical"], data["answers"][0]["theory"]) == ("PROOF", False, "milp")
+    assert result.answers[0].statistics["refuted_boxes"] != 0
+    assert result.answers[0].size == to_milp(TRUE_SPEC).coefficients.size
 
 
 def test_what_highs_finds_is_replayed_and_exact() -> None:
@@ -315,9 +315,9 @@ def test_nothing_numerical_says_that_a_property_holds_vacuously() -> None:
 
 def test_a_proof_cannot_rest_on_a_numerical_answer() -> None:
     problem = to_milp(TRUE_SPEC)
-    said = (Said("unsat", None, "", 0.1, "milp", problem.fidelity, 3, numerical=True),)
+    answers = (Answered("unsat", None, "", 0.1, "milp", problem.fidelity, 3, numerical=True),)
     with pytest.raises(InternalError):
-        Result(Verdict.HOLDS, "forall", "p", Evidence.PROOF, said=said)
+        Result(Verdict.HOLDS, "forall", "p", Evidence.PROOF, answers=answers)
 
 
 def test_an_option_that_highs_does_not_take_is_unknown() -> None:

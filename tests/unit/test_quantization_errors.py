@@ -41,7 +41,7 @@ def test_affine_claims_are_read_and_decided(then: Any) -> None:
     result = qs.verify(spec)
     assert result.verdict is qs.Verdict.HOLDS
     assert result.evidence is Evidence.PROOF
-    assert [s.theory for s in result.said] == ["difference"]
+    assert [s.theory for s in result.answers] == ["difference"]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_the_named_property_is_violated_by_codes_that_replay() -> None:
 
 def test_other_solvers_are_asked_when_they_are_named() -> None:
     spec = qs.real.properties.quantization_error(FIXED, REAL, 1)
-    assert [s.theory for s in qs.verify(spec, solver="z3").said] != ["difference"]
+    assert [s.theory for s in qs.verify(spec, solver="z3").answers] != ["difference"]
 
 
 def test_convolutions_are_compared() -> None:
@@ -146,4 +146,4 @@ def test_sums_beyond_doubles_are_left_to_delta() -> None:
     z = fixed.input("z", lower=1, upper=1)
     result = qs.verify(qs.forall(z, then=abs(fixed(z) - real(z))[0] <= 1))
     assert result.verdict is not qs.Verdict.VIOLATED
-    assert "difference" not in [s.theory for s in result.said]
+    assert "difference" not in [s.theory for s in result.answers]

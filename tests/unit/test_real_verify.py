@@ -149,7 +149,7 @@ def test_what_monotonicity_decides_needs_no_solver_of_its_functions() -> None:
     drift = abs(weights([1, "1/2"])[0] - SOFT([1, "1/2"])[0])
     for limit, verdict in (("1/4", qs.Verdict.HOLDS), ("1/100", qs.Verdict.VIOLATED)):
         result = qs.verify(qs.forall(weights.parameters, then=drift <= limit), solver="z3")
-        assert (result.verdict, result.evidence, result.said) == (verdict, Evidence.BOUNDS, ())
+        assert (result.verdict, result.evidence, result.answers) == (verdict, Evidence.BOUNDS, ())
 
 
 @pytest.mark.parametrize("classes", [2, 3])

@@ -14,7 +14,7 @@ import qspec as qs
 from qspec.errors import InternalError, SpecError
 from qspec.problem import Fidelity
 from qspec.solver import CheckedProof, Limits, Reason
-from qspec.verify.result import SCHEMA, Evidence, Result, Said, Times, Verdict, judge
+from qspec.verify.result import SCHEMA, Answered, Evidence, Result, Times, Verdict, judge
 
 CODES = {"x": np.array([[1, -2]])}
 
@@ -33,18 +33,18 @@ def sound(verdict: Verdict, kind: str, evidence: Evidence, codes: bool, reason: 
 @pytest.mark.parametrize("evidence", Evidence, ids=lambda e: e.name)
 def test_a_result_is_refused_unless_its_evidence_carries_the_verdict(verdict: Verdict, kind, evidence: Evidence) -> None:
     proof = CheckedProof("LRAT", "p.cnf", "p.lrat", 5867, "lrat-check", True, "accepted", 0.5)
-    said = (Said("unsat", None, "", 0.1, "QF_BV", Fidelity.EXACT, 10, checked=proof),)
+    answers = (Answered("unsat", None, "", 0.1, "QF_BV", Fidelity.EXACT, 10, checked=proof),)
     for codes, reason in product((None, CODES), (None, Reason.TIMEOUT)):
         if sound(verdict, kind, evidence, codes is not None, reason is not None):
-            result = Result(verdict, kind, "p", evidence, codes=codes, reason=reason, said=said)
+            result = Result(verdict, kind, "p", evidence, codes=codes, reason=reason, answers=answers)
             assert result.verdict is verdict
             assert Result.from_dict(json.loads(result.to_json())).proofs == (proof,)
             if evidence is Evidence.CHECKED:
                 with pytest.raises(InternalError, match="CHECKED"):
-                    replace(result, said=(replace(said[0], checked=replace(proof, accepted=False)),))
+                    replace(result, answers=(replace(answers[0], checked=replace(proof, accepted=False)),))
         else:
             with pytest.raises(InternalError, match=verdict.name):
-                Result(verdict, kind, "p", evidence, codes=codes, reason=reason, said=said)
+                Result(verdict, kind, "p", evidence, codes=codes, reason=reason, answers=answers)
 
 
 def test_a_result_has_no_truth_value() -> None:
@@ -68,7 +68,7 @@ def test_answers_are_judged_by_what_they_can_show(kind, fidelity: Fidelity) -> N
 
 
 def full() -> Result:
-    said = (Said("sat", None, "", 0.25, "QF_BV", Fidelity.EXACT, 120, {"memory_mib": 12}),)
+    answers = (Answered("sat", None, "", 0.25, "QF_BV", Fidelity.EXACT, 120, {"memory_mib": 12}),)
     return Result(
         Verdict.VIOLATED,
         "forall",
@@ -77,7 +77,7 @@ def full() -> Result:
         codes={"x": np.array([[1, -2]]), "w": np.array([2**80], dtype=object)},
         solver="z3",
         solver_version="1.2",
-        said=said,
+        answers=answers,
         limits=Limits(5.0, None, 3),
         times=Times(compile=0.5, solve=0.25),
         parameters={"image": np.array([1, 2]), "radius": Fraction(1, 3), "label": np.int64(3), "rows": [[1, "2/4"], [0, 1]], "half": 0.5},
@@ -93,8 +93,8 @@ def test_a_result_is_written_as_json_without_loss() -> None:
     assert data["verdict"] == "VIOLATED"
     assert data["codes"] == {"x": [[1, -2]], "w": [2**80]}
     assert data["parameters"] == {"image": [1, 2], "radius": "1/3", "label": 3, "rows": [[1, "1/2"], [0, 1]], "half": "1/2"}
-    assert data["said"][0]["status"] == "sat"
-    assert data["said"][0]["fidelity"] == "exact"
+    assert data["answers"][0]["status"] == "sat"
+    assert data["answers"][0]["fidelity"] == "exact"
     assert data["limits"] == {"seconds": 5.0, "memory": None, "seed": 3}
     assert data["times"]["compile"] == 0.5
     assert data["violations"] == 7

@@ -41,12 +41,12 @@ def tool(way: str) -> VnnLib:
 @pytest.mark.parametrize("way", ["honest", "old"])
 def test_an_honest_verifier(way: str) -> None:
     found = qs.verify(FALSE, solver=tool(way), timeout=60)
-    assert (found.verdict, found.evidence.name, found.said[0].statistics["said"]) == (qs.Verdict.VIOLATED, "MODEL", "sat")
+    assert (found.verdict, found.evidence.name, found.answers[0].statistics["answer"]) == (qs.Verdict.VIOLATED, "MODEL", "sat")
     assert found.point is not None
     assert found.point["x"].tolist() == [1, 0]
     proved = qs.verify(TRUE, solver=tool(way), timeout=60)
     assert (proved.verdict, proved.reason) == (qs.Verdict.UNKNOWN, Reason.NUMERICAL)
-    assert (proved.said[0].statistics["said"], proved.said[0].numerical) == ("unsat", True)
+    assert (proved.answers[0].statistics["answer"], proved.answers[0].numerical) == ("unsat", True)
     assert "says unsat, by computation in floats" in proved.detail
 
 
@@ -113,7 +113,7 @@ def test_qspec_itself_as_the_verifier(monkeypatch: pytest.MonkeyPatch) -> None:
         own, told = qs.verify(spec, timeout=30), qs.verify(spec, solver=VnnLib((sys.executable,)), timeout=30)
         assert own.verdict is not qs.Verdict.UNKNOWN
         assert told.verdict is (own.verdict if own.verdict is qs.Verdict.VIOLATED else qs.Verdict.UNKNOWN), told.detail
-        assert told.said[0].statistics["said"] == ("sat" if own.verdict is qs.Verdict.VIOLATED else "unsat")
+        assert told.answers[0].statistics["answer"] == ("sat" if own.verdict is qs.Verdict.VIOLATED else "unsat")
 
 
 def matrix(rows: list[list[int]]) -> real.Matrix:

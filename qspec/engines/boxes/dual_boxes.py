@@ -76,7 +76,7 @@ class Boxes:
             deadline.check()
             batch = parts[first : first + size]
             assembly = self.runner.assemble(batch)
-            found = self.runner.ascend(assembly, steps)
+            found = self.runner.maximize_dual(assembly, steps)
             done = close_hopeful(self.query.program, self.layout, self.view.shape, assembly.known, found, len(batch))
             closed[[first + k for k in done]] = True
         return closed

@@ -58,7 +58,7 @@ def _slopes(k: LayerFacts, r: Region, c: Both) -> Both:
     return fixed, real
 
 
-def ascend(
+def maximize_dual(
     known: tuple[LayerFacts, ...],
     parts: PartBatch,
     goal: Goal,

@@ -7,7 +7,7 @@ import numpy as np
 from qspec.arithmetic.integers import IntArray
 from qspec.deadline import NEVER, Deadline
 from qspec.engines.difference.aligned_layers import EXACT, LayerPair, Pair
-from qspec.engines.difference.ascent import ascend, start
+from qspec.engines.difference.ascent import maximize_dual, start
 from qspec.engines.difference.dual import NUMBERS, Both, Goal, LayerFacts, PartBatch, know, row_bytes, tables, through
 from qspec.engines.difference.joint_bounds import Region, join
 from qspec.engines.difference.vertices import straight
@@ -88,7 +88,7 @@ def _bounds_together(
     rows = (np.concatenate([fixed, -fixed]), np.concatenate([real, -real]))
     coefficients, constant, spent = through(layer, rows, weights)
     goal = Goal(coefficients, constant, spent)
-    least = ascend(known, box, goal, start(known, free_regions(known), goal), steps, deadline=deadline).bound.certain(pair.terms)
+    least = maximize_dual(known, box, goal, start(known, free_regions(known), goal), steps, deadline=deadline).bound.certain(pair.terms)
     lower, upper = least[: 3 * index.size].reshape(3, 1, -1), -least[3 * index.size :].reshape(3, 1, -1)
     if not (np.isfinite(least).all() and max(np.abs(lower[0]).max(), np.abs(upper[0]).max()) < EXACT):
         raise UnsupportedError("sums are too large for doubles", given=f"a layer of {layer.size}", expected="below 2^52 of codes")

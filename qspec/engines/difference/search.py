@@ -16,7 +16,7 @@ import numpy as np
 
 from qspec.deadline import NEVER, Deadline
 from qspec.engines.difference.aligned_layers import Pair
-from qspec.engines.difference.ascent import ascend, start
+from qspec.engines.difference.ascent import maximize_dual, start
 from qspec.engines.difference.dual import OWN, Both, Goal, LayerFacts, LayerTrace, PartBatch, row_bytes, tables
 from qspec.engines.difference.joint_bounds import Region, consistent
 from qspec.engines.difference.root import free_regions, root
@@ -75,7 +75,7 @@ class RowSearch:
         rows = self.goal.constant.size
         self.deadline.check(rows * row_bytes(self.known, self.low.size))
         box = PartBatch(self.low[None], self.high[None], tables(self.known, regions))
-        climbed = ascend(self.known, box, self.goal, start(self.known, regions, self.goal), self.climb, deadline=self.deadline)
+        climbed = maximize_dual(self.known, box, self.goal, start(self.known, regions, self.goal), self.climb, deadline=self.deadline)
         for row in range(rows):
             own, sums = _row(climbed.multipliers, row), _row(climbed.sums, row)
             self._push(RegionPart(row, self.low, self.high, regions, own, sums), float(climbed.bound.certain(self.pair.terms)[row]))
@@ -122,14 +122,14 @@ class RowSearch:
 
     def _bound(self, pieces: list[RegionPart], parents: list[float]) -> None:
         box, goal, multipliers, _ = self._part(pieces)
-        climbed = ascend(self.known, box, goal, multipliers, THEN, RATE)
+        climbed = maximize_dual(self.known, box, goal, multipliers, THEN, RATE)
         certain = np.maximum(climbed.bound.certain(self.pair.terms), parents)
         for k, piece in enumerate(pieces):
             self._push(piece._replace(multipliers=_row(climbed.multipliers, k), sums=_row(climbed.sums, k)), float(certain[k]))
 
     def _cut(self, pieces: list[RegionPart], bounds: list[float]) -> list[tuple[RegionPart, float]]:
         box, goal, multipliers, regions = self._part(pieces)
-        climbed = ascend(self.known, box, goal, multipliers, 0)
+        climbed = maximize_dual(self.known, box, goal, multipliers, 0)
         sums = _together([p.sums for p in pieces])
         costs = [_costs(k, r, t, s) for k, r, t, s in zip(self.known, regions, climbed.bound.traces, sums, strict=True)]
         found: list[tuple[RegionPart, float]] = []

@@ -211,7 +211,7 @@ class Runner:
             case Maximum(a):
                 return _floats(known[a].lower, known[a].upper)
 
-    def ascend(self, assembly: Assembly, steps: int | None = None) -> Found:
+    def maximize_dual(self, assembly: Assembly, steps: int | None = None) -> Found:
         """Return the best dual bounds of a batch, after so many steps (if not told, those of the options).
 
         What is left of the time may not pay for a compilation; then numpy computes them. Raises OutOfTime.

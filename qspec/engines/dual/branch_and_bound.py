@@ -266,7 +266,7 @@ class _Search:
         batch = self._next(runner.size)
         assembly = runner.assemble(batch)
         try:
-            found = runner.ascend(assembly)
+            found = runner.maximize_dual(assembly)
         except OutOfTime:
             self.open += batch  # nothing was written down about them yet
             raise

@@ -68,7 +68,7 @@ def _bound(runner: Runner, program: Program, proof: Proof, d: Domain, part: list
     view, count = runner.view, len(part)
     blank = Domain(d.known, np.zeros_like(d.facts), np.zeros_like(d.facts), (), d.proof)
     assembly = runner.assemble([blank] * count, part)
-    found = runner.ascend(assembly)
+    found = runner.maximize_dual(assembly)
     known = {k: Interval(x.lower[:count], x.upper[:count]) for k, x in assembly.known.items()}
     done = close(program, view.layout, view.shape, known, found.weight[:count], found.multipliers[:count], BITS)
     place = {n: first for n, first, _ in view.shape.facts}
