@@ -28,8 +28,6 @@ from qspec.readers.onnx_tensors import Relayout, Tensor, TensorView, concatenate
 from qspec.readers.registry import Content, Reader
 
 READERS = {**MOVES, **ARITHMETIC, **LAYERS}
-Layout = tuple[tuple[int, ...], IntArray]
-"""The shape of the input of the network, and the flat position of each element of ONNX in it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,8 +49,8 @@ class ImportedNetwork:
 def read_onnx(path: str | Path) -> RealNetwork:
     """Return the real network of a float .onnx or .onnx.gz file.
 
-    An input of which an image is made first is an image (height, width, channels), else a vector. Raises ModelFileError if the file is
-    damaged, UnsupportedError on what is not read, by name, PackageMissingError without the package `onnx`.
+    An image of one input or output is an image (height, width, channels); vectors keep the order that they have in ONNX. Raises
+    ModelFileError if the file is damaged, UnsupportedError on what is not read, by name, PackageMissingError without the package `onnx`.
     """
     return import_onnx(path).network
 
@@ -65,9 +63,7 @@ def import_onnx(path: str | Path) -> ImportedNetwork:
         try:
             return _OnnxReader(graph, None).network(name)
         except Relayout as wanted:
-            order = np.empty(wanted.order.size, dtype=np.int64)
-            order[wanted.order] = np.arange(order.size)
-            return _OnnxReader(graph, (wanted.shape, order)).network(name)
+            return _OnnxReader(graph, wanted.order.reshape(wanted.shape)).network(name)
     except (ShapeError, NetworkError, FormatError) as error:
         raise ModelFileError(
             "the layers of an ONNX file do not fit", given=str(path), expected=f"a consistent network ({error.what})"
@@ -83,7 +79,8 @@ def import_onnx(path: str | Path) -> ImportedNetwork:
 class _OnnxReader:
     """The tensors known so far, by name."""
 
-    def __init__(self, graph: OnnxGraph, layout: Layout | None) -> None:
+    def __init__(self, graph: OnnxGraph, layout: IntArray | None) -> None:
+        """Begin; `layout` says of an image that is made of the inputs first where in them each of its elements is."""
         self.graph = graph
         self.layout = layout
         self.tensors: dict[str, Tensor] = {key: known(stored) for key, stored in graph.constants.items()}
@@ -106,13 +103,22 @@ class _OnnxReader:
         return ImportedNetwork(network, *orders, inputs, shapes, tuple(self.notes))
 
     def _begin(self, inputs: Mapping[str, tuple[int, ...]]) -> IntArray:
-        """Add the inputs, which are parts of one; returns the positions of their elements in it."""
+        """Add the inputs, which are parts of one; returns the positions of their elements in it.
+
+        One that is an image in ONNX lies as the first layer wants it; others keep their order, and are laid out for it.
+        """
         count = sum(prod(s) for s in inputs.values())
-        shape, order = self.layout or (expect_size((count,)), np.arange(count))
-        source, start = real_apply(RealInput(shape)), 0
+        order, source = np.arange(count), real_apply(RealInput(expect_size((count,))))
+        places = order
+        if self.layout is not None:
+            places = np.argsort(self.layout.reshape(-1))
+            if np.array_equal(places, order) or (len(inputs) == 1 and _same(self.layout, _channels_last(*inputs.values()))):
+                order, source = places, real_apply(RealInput(self.layout.shape))
+            else:
+                source = laid_out(TensorView(source, order, REALS[0]), self.layout).source
+        start = 0
         for key, own in inputs.items():
-            places = order[start : start + prod(own)].reshape(own)
-            self.tensors[key] = TensorView(source, places, self.graph.inputs[key].type)
+            self.tensors[key] = TensorView(source, places[start : start + prod(own)].reshape(own), self.graph.inputs[key].type)
             start += prod(own)
         return order
 
@@ -151,7 +157,28 @@ class _OnnxReader:
             end = settled(ends[0])
         else:
             end = settled(concatenated([moved(e, lambda a: a.reshape(-1)) for e in ends], 0))
-        return end if end.whole else laid_out(end, np.arange(end.places.size))
+        return end if _lies_as_meant(end) else laid_out(end, np.arange(end.places.size))
+
+
+def _channels_last(shape: tuple[int, ...]) -> IntArray | None:
+    """Return where each element of an image (height, width, channels) is in a tensor of ONNX, if that is an image or a row."""
+    places = np.arange(prod(shape)).reshape(shape)
+    if len(shape) == 4 and shape[0] == 1:
+        return places[0].transpose(1, 2, 0)
+    if len(shape) == 3:
+        return places[0].T[None] if shape[0] == 1 else places.transpose(1, 2, 0)
+    return None
+
+
+def _same(layout: IntArray, other: IntArray | None) -> bool:
+    return other is not None and layout.shape == other.shape and np.array_equal(layout, other)
+
+
+def _lies_as_meant(x: TensorView) -> bool:
+    """Return whether a signal has the order of ONNX, or is an image, channels last, of what is one there, channels first."""
+    lies = x.places.reshape(-1)
+    as_it_is = np.array_equal(lies, np.arange(lies.size)) and lies.size == prod(x.source.shape)
+    return as_it_is or (x.whole and _same(np.argsort(lies).reshape(x.source.shape), _channels_last(x.shape)))
 
 
 def _shape(key: str, port: Port) -> tuple[int, ...]:

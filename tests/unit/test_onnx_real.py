@@ -223,6 +223,38 @@ def test_an_image_that_comes_out_is_in_the_order_of_onnx(tmp_path: Path) -> None
     assert imported.output_order.tolist() == [0, 2, 4, 6, 1, 3, 5, 7]
 
 
+KERNEL = {"k": floats(2, 2, 2, 2), "s": np.array([1, 2, 3, 3]), "i": np.array([2, 0, 1]), "w": floats(4, 3)}
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "nodes"),
+    [
+        ((1, 18), 2, [node("Reshape", "x s", "a"), node("Conv", "a k", "b"), node("Flatten", "b", "y")]),
+        ((18,), 2, [node("Reshape", "x s", "a"), node("Conv", "a k", "b"), node("Flatten", "b", "y")]),
+        ((1, 4), 2, [node("MatMul", "x w", "a"), node("Gather", "a i", "y", axis=1)]),
+        ((2, 3), 2, [node("Relu", "x", "a"), node("Transpose", "a", "y")]),
+    ],
+)
+def test_vectors_keep_their_order(shape: tuple[int, ...], axes: int, nodes: Nodes, tmp_path: Path) -> None:
+    """Users of a network see the elements of vectors where the file has them, whatever images are made of them inside."""
+    path = write(tmp_path / "net.onnx", nodes, {name: w for name, w in KERNEL.items() if any(name in n.input for n in nodes)}, shape, axes)
+    network, x = qs.load(path), floats(*shape)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    expected = np.asarray(session.run(None, {"x": x})[0]).reshape(-1)
+    assert network.elements is None
+    assert np.allclose(np.asarray(network.evaluate(x.reshape(-1)), dtype=np.float64), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_what_a_convolution_makes_of_an_image_is_a_vector_where_the_file_flattens_it(tmp_path: Path) -> None:
+    nodes = [node("Conv", "x k", "a"), node("Flatten", "a", "y")]
+    path = write(tmp_path / "net.onnx", nodes, {"k": KERNEL["k"]}, (1, 2, 3, 3), 2)
+    network, x = qs.load(path), floats(1, 2, 3, 3)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    expected = np.asarray(session.run(None, {"x": x})[0])
+    assert network.inputs[0].shape == (3, 3, 2)
+    assert np.allclose(np.asarray(network.evaluate(x[0].transpose(1, 2, 0)), dtype=np.float64), expected[0], rtol=1e-5, atol=1e-5)
+
+
 def test_images_that_are_channels_last_stay_so(tmp_path: Path) -> None:
     nodes = [node("Transpose", "x", "a", perm=[0, 3, 1, 2]), node("Conv", "a k", "b"), node("Transpose", "b", "y", perm=[0, 2, 3, 1])]
     path = write(tmp_path / "net.onnx", nodes, {"k": floats(2, 3, 1, 2)}, (1, 4, 5, 3), 4)
