@@ -17,9 +17,10 @@ from qspec.errors import ShapeError, SpecError, UnsupportedError
 from qspec.face import Network
 from qspec.lowering.evaluate import check_input_codes, trace
 from qspec.network.layers import Input
+from qspec.readers.input_format import InputFormat
 from qspec.readers.onnx_file import has_quantizers
 from qspec.readers.qonnx import SEMANTICS as QONNX
-from qspec.readers.qonnx import InputFormat, read_qonnx_tensors
+from qspec.readers.qonnx import read_qonnx_tensors
 from qspec.readers.tflite import read_tensors
 from qspec.readers.tflite_file import TfliteModel, read_model
 from qspec.support import checks

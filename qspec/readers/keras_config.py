@@ -9,9 +9,12 @@ from typing import NoReturn, cast
 
 from qspec.arithmetic.integers import rational
 from qspec.errors import ModelFileError, UnsupportedError
-from qspec.readers.keras_table import DTYPES, IDLE_ENDS, IDLE_KEYS, LAYERS, keys
+from qspec.readers.keras_table import DTYPES, IDLE_ENDS, IDLE_KEYS, KerasLayer, keys
 
 Settings = Mapping[str, object]
+Layers = Mapping[str, KerasLayer]
+BUILTIN = ("keras", "tf_keras", "tensorflow")
+"""Modules of Keras' own classes."""
 SEQUENTIAL = {"name", "trainable", "dtype", "layers", "build_input_shape"}
 FUNCTIONAL = {"name", "trainable", "dtype", "layers", "input_layers", "output_layers"}
 LAYER = {"class_name", "config", "module", "registered_name", "build_config", "name", "inbound_nodes", "shared_object_id"}
@@ -47,52 +50,53 @@ def _refuse(word: str) -> NoReturn:
     raise ValueError(f"{word} is no number")
 
 
-def described(content: object) -> list[Described]:
+def described(content: object, layers: Layers, modules: Sequence[str] = BUILTIN) -> list[Described]:
     """Return the layers of a sequential network, or of a functional one that is a chain, each with keys and values that are read.
 
-    Raises UnsupportedError, by name, on anything else.
+    `layers` is the table of what is read, `modules` are those whose classes may have these names. Raises UnsupportedError, by name, on
+    anything else.
     """
     whole = _mapping(content, "a network")
     kind, config = str(whole.get("class_name")), whole.get("config")
-    _builtin(whole, kind)
+    _builtin(whole, kind, modules)
     if kind == "Sequential":
         inner: Settings = {"layers": cast("list[object]", config)} if isinstance(config, list) else _mapping(config, kind)
         _known(inner, SEQUENTIAL, kind)
-        found = [_layer(item) for item in _items(inner.get("layers"), "layers")]
+        found = [_layer(item, layers, modules) for item in _items(inner.get("layers"), "layers")]
         if found and found[0].built is None and inner.get("build_input_shape") is not None:
             first = found[0]
             found[0] = Described(first.kind, first.name, first.settings, inner["build_input_shape"])
     elif kind in ("Functional", "Model"):
         inner = _mapping(config, kind)
         _known(inner, FUNCTIONAL, kind)
-        found = [_layer(item) for item in _chain(inner)]
+        found = [_layer(item, layers, modules) for item in _chain(inner)]
     else:
         raise UnsupportedError("this Keras network is not read", given=kind, expected="Sequential, or Functional that is a chain of layers")
     _dtype(inner, kind)
     for d in found:
-        _check(d)
+        _check(d, layers)
     return found
 
 
-def _layer(content: object) -> Described:
+def _layer(content: object, layers: Layers, modules: Sequence[str]) -> Described:
     whole = _mapping(content, "a layer")
     kind, settings = str(whole.get("class_name")), _mapping(whole.get("config"), "a layer")
     name = str(settings.get("name", ""))
-    if kind not in LAYERS:
+    if kind not in layers:
         quantised = kind == "FixedPointQuantizer" or (kind[:1] == "Q" and kind[1:2].isupper())  # HGQ and QKeras
         advice = "convert it with hls4ml, and load its firmware/<project>.cpp: a circuit has types that this file does not state"
         raise UnsupportedError(
-            f"Keras layer {kind} is not read", given=name, expected=", ".join(LAYERS), advice=advice if quantised else ""
+            f"Keras layer {kind} is not read", given=name, expected=", ".join(layers), advice=advice if quantised else ""
         )
     _known(whole, LAYER, kind)
-    _builtin(whole, kind)
+    _builtin(whole, kind, modules)
     built = whole.get("build_config")
     return Described(kind, name, settings, _keys(built).get("input_shape"))
 
 
-def _check(d: Described) -> None:
+def _check(d: Described, layers: Layers) -> None:
     """Raise UnsupportedError on a key that the table does not have, or a value that it does not take."""
-    layer = LAYERS[d.kind]
+    layer = layers[d.kind]
     taken = keys(layer)
     for key, value in d.settings.items():
         if key == "dtype":
@@ -114,10 +118,13 @@ def _dtype(settings: Settings, what: str) -> None:
         raise UnsupportedError("this type of numbers is not read", given=f"dtype={given!r} of {what}", expected=" or ".join(DTYPES))
 
 
-def _builtin(whole: Settings, kind: str) -> None:
-    module, registered = str(whole.get("module", "keras")), whole.get("registered_name")
-    if module.split(".")[0] not in ("keras", "tf_keras", "tensorflow") or registered not in (None, kind):
-        raise UnsupportedError("a class of somebody's own is not read", given=f"{module} {registered or kind}", expected="classes of Keras")
+def _builtin(whole: Settings, kind: str, modules: Sequence[str]) -> None:
+    module, registered = str(whole.get("module") or "keras"), whole.get("registered_name")
+    package, _, name = (registered if isinstance(registered, str) else kind).rpartition(">")
+    if module.split(".")[0] not in modules or name != kind or package.lower() not in ("", *modules):
+        raise UnsupportedError(
+            "a class of somebody's own is not read", given=f"{module} {registered or kind}", expected=f"classes of {', '.join(modules)}"
+        )
 
 
 def _known(whole: Settings, names: set[str], what: str) -> None:

@@ -137,11 +137,12 @@ def table() -> list[str]:
     """Return what is read as a table in Markdown, one layer in a row; `docs/readers.md` has it."""
     rows = ["| layer | keys and the values that are taken | arrays | remarks |", "|---|---|---|---|"]
     for name, layer in LAYERS.items():
-        said = "; ".join(f"`{key}`: {_said(values)}" for key, values in layer.keys.items() if key not in _INPUT)
+        said = "; ".join(f"`{key}`: {spoken(values)}" for key, values in layer.keys.items() if key not in _INPUT)
         rows.append(f"| `{name}` | {said} | {', '.join(layer.weights)} | {layer.note} |")
     return rows
 
 
-def _said(values: Values) -> str:
+def spoken(values: Values) -> str:
+    """Return the values that are taken as text."""
     words = {None: "null", True: "true", False: "false"}
     return values if isinstance(values, str) else " or ".join(words[v] if v is None or isinstance(v, bool) else f"`{v}`" for v in values)

@@ -8,22 +8,20 @@ Inputs and outputs are codes in the layout of the file, without a batch of one. 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
-from qspec.arithmetic.formats import Affine, Fixed, Format, check_format, code_range
+from qspec.arithmetic.formats import Affine, Fixed, Format, code_range
 from qspec.arithmetic.integers import IntArray, rational
 from qspec.arithmetic.rounding import Overflow
-from qspec.errors import FormatError, UnsupportedError
+from qspec.errors import UnsupportedError
 from qspec.face import Network
 from qspec.network.graph import apply
 from qspec.network.layers import Input
+from qspec.readers.input_format import InputFormat, stated
 from qspec.readers.onnx_codes import bare, fresh, plain
 from qspec.readers.onnx_file import OnnxNode, Port, has_quantizers, is_onnx, read_graph
 from qspec.readers.onnx_quantized_moves import CHANGES
@@ -39,8 +37,6 @@ SEMANTICS = ("qonnx", "qonnx-exact")
 """The semantics that a QONNX file can be read under."""
 QUANTISED = ("Quant", "IntQuant", "BipolarQuant", "Trunc", "MultiThreshold", "QuantizeLinear")
 ADVICE = 'qs.load(path, input="ap_fixed<16,6>") or input="uint8(1/255)", whatever the device puts in'
-InputFormat = Format | str | Mapping[str, Format | str] | None
-_INTEGERS = re.compile(r"(u?)int(\d{1,2})\(([^,()]+)(?:,(-?\d+))?\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +70,6 @@ def _reader(path: str | Path, semantics: str, given: InputFormat) -> QonnxReader
     if not isinstance(semantics, str) or semantics not in SEMANTICS:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UnsupportedError("no such semantics for QONNX", given=repr(semantics), expected=", ".join(SEMANTICS))
     return QonnxReader(path, semantics, given)
-
-
-def _stated(given: object) -> Format:
-    """Return a format that was given as one or as text; raises FormatError on anything else."""
-    if isinstance(given, str):
-        if m := _INTEGERS.fullmatch(given.replace(" ", "")):
-            try:
-                scale = Fraction(m[3])
-            except (ValueError, ZeroDivisionError):
-                raise FormatError("the scale of an input is no number", given=given, expected="uint8(1/255), int8(0.05, 3)") from None
-            return Affine(int(m[2]), not m[1], scale, int(m[4] or 0))
-        return Fixed.parse(given)
-    check_format(given)
-    return cast(Format, given)
 
 
 class QonnxReader(QonnxTensors):
@@ -194,7 +176,7 @@ class QonnxReader(QonnxTensors):
     def _format(self, name: str) -> Format:
         given = self.formats.get(name) if isinstance(self.formats, Mapping) else self.formats
         if given is not None:
-            return _stated(given)
+            return stated(given)
         declared = self.graph.types.get(name, "FLOAT32")
         if declared != "FLOAT32":
             return self._declared(name, declared)

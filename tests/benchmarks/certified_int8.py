@@ -33,6 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--radii", default="1,2,4")
+    parser.add_argument("--runtimes", default=",".join(RUNTIMES), help="which are run and compared; none is an empty text")
     parser.add_argument("--samples", type=int, default=10000)
     parser.add_argument("--store", type=Path, help="folder for verdicts; a run that finds some there goes on")
     parser.add_argument("--markdown", type=Path, help="write the page there")
@@ -47,7 +48,7 @@ def main() -> None:
     parts += [f"`{path.name}`, {path.stat().st_size:,} bytes. Semantics with the same compiled program as `tflm`: {same}.", ""]
     rows: list[list[object]] = []
     outputs = {s: evaluate(net, images).reshape(len(images), -1) for s, net in networks.items()}
-    for s in RUNTIMES:
+    for s in filter(None, options.runtimes.split(",")):
         wall, found = time.perf_counter(), qs.agree(path, s, s, inputs=images)
         other = int((outputs[s].argmax(axis=1) != outputs["tflm"].argmax(axis=1)).sum())
         right = f"{100 * float(np.mean(outputs[s].argmax(axis=1) == labels)):.2f}"
