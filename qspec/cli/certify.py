@@ -42,7 +42,7 @@ def run(
     """Return the verdict on all samples together, the shares, a table of how many each stage settled, and what changed."""
     check_drawable(plot)
     gate = Gate(fail_under, baseline, junit)
-    codes, classes = (values[:first] for values in _samples(samples, labels, images))
+    codes, classes = (values[:first] for values in read_samples(samples, labels, images))
     before = None if baseline is None else read_baseline(baseline, about(codes, classes, radius))
     found = certify(
         load(network, kind=Network),
@@ -73,7 +73,7 @@ def run(
     return CommandOutput("\n\n".join([*parts, *added]), ended, found.to_dict)
 
 
-def _samples(samples: str, labels: str | None, images: str) -> tuple[IntArray, IntArray]:
+def read_samples(samples: str, labels: str | None, images: str) -> tuple[IntArray, IntArray]:
     """Return images and classes; an idx file has no channels, and gets one."""
     from qspec.files.samples import read_idx, read_npz
 

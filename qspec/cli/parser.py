@@ -134,7 +134,8 @@ def _verify_many(parser: Parser) -> None:
     _gate(parser)
 
 
-def _certify(parser: Parser) -> None:
+def _labelled(parser: Parser) -> None:
+    """Add a network and the samples of a test set."""
     parser.add_argument("network", metavar="NETWORK", help="a classifier: a FILE.qspec or an installed model")
     parser.add_argument("samples", metavar="SAMPLES", help="codes of images: a .npz file with their classes, or an idx file")
     parser.add_argument(
@@ -143,6 +144,27 @@ def _certify(parser: Parser) -> None:
         help="the classes: of an idx file another one, of a .npz file the name of their array (default: targets)",
     )
     parser.add_argument("--images", metavar="NAME", default="inputs", help="the array of images in a .npz file (default: inputs)")
+
+
+def _sensors(parser: Parser) -> None:
+    _labelled(parser)
+    parser.add_argument(
+        "--sample", metavar="K", type=int, action="append", required=True, help="number of a sample, from 0; may be repeated"
+    )
+    parser.add_argument(
+        "--region", metavar="WHERE", action="append", default=[], help="these elements read any code: 3,4 or 3:7,3:7 or 12; may be repeated"
+    )
+    parser.add_argument("--radius", metavar="LSB", type=int, help="of regions: codes this near instead of any")
+    parser.add_argument("--stuck", metavar="WHERE", action="append", default=[], help="these elements all read one and the same code")
+    parser.add_argument("--brightness", metavar="LSB", type=int, help="one number up to this is added to every code")
+    parser.add_argument("--gain", metavar="PERCENT", help="one factor up to this far from 1 multiplies every value")
+    parser.add_argument("--changed", metavar="N", type=int, help="so many pixels read any code")
+    parser.add_argument("--explain", action="store_true", help="say what was tried, how long it took and what came of it")
+    limits(parser)
+
+
+def _certify(parser: Parser) -> None:
+    _labelled(parser)
     parser.add_argument("--radius", metavar="LSB", type=int, required=True, help="how far every code may move")
     parser.add_argument("--first", metavar="N", type=int, help="only so many samples")
     parser.add_argument(
@@ -327,6 +349,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "verify": ("decide properties; the first line printed is the verdict", _verify),
     "verify-many": ("decide properties for many values of their parameters, resumably", _verify_many),
     "certify": ("decide for every sample of a test set whether all inputs near it have its class", _certify),
+    "sensors": ("decide whether samples keep their class whatever happens to a sensor: a region, brightness, gain", _sensors),
     "radius": ("find the largest value of a parameter for which properties hold", _radius),
     "compare": ("ask several solvers the same; compare answers, times and sizes", _compare),
     "sweep": ("decide properties of a network at many numbers of bits, by several methods", _sweep),
@@ -359,6 +382,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "digits-6bit test.npz --radius 1",
         "net.qspec a.npz --images x --labels y --radius 2 --plot a.svg",
         "net.qspec t10k-images.gz --labels t10k-labels.gz --radius 4",
+    ),
+    "sensors": (
+        "digits-conv-8bit test.npz --sample 0 --brightness 1 --gain 5",
+        "net.tflite test.npz --sample 3 --region 8:12,8:12 --radius 2 --stuck 5,5",
     ),
     "radius": ("spec.py --param label=7 --param image=@image.npy --high 16", "spec.py --parameter tolerance --high 1 --step 0.25"),
     "compare": ("spec.py --solvers bounds,z3,cvc5 --timeout 60", "spec.py:robust --theory QF_LIA --json answers.json"),

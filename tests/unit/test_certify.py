@@ -193,6 +193,27 @@ def test_the_command_says_verdict_shares_and_stages(tmp_path: Path, capsys: pyte
     assert "--labels FILE" in capsys.readouterr().err
 
 
+def test_sensors_asks_every_question_about_every_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    NET.save(str(tmp_path / "larger.qspec"))
+    np.savez(tmp_path / "s.npz", inputs=IMAGES, targets=LABELS)
+    arguments = ["sensors", str(tmp_path / "larger.qspec"), str(tmp_path / "s.npz"), "--sample", "0"]
+    asked = ["--region", "0", "--region", "0:2", "--radius", "1", "--stuck", "1", "--brightness", "1", "--gain", "5", "--changed", "1"]
+    main([*arguments, "--sample", "1", *asked])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("sample ")]
+    names = ("region 0 ±1", "region 0:2 ±1", "1 stuck", "brightness ±1", "gain ±5 %", "1 changed")
+    assert [line.split(", ", 1)[1].startswith(f"{name}:") for line, name in zip(lines, [*names, *names], strict=True)] == [True] * 12
+    x, y, label = *IMAGES[0], LABELS[0]
+    kept = [NET.evaluate(np.array([[v, y]])).argmax() == label for v in (x - 1, x, x + 1)]  # the oracle of the first line
+    assert ("HOLDS" if all(kept) else "VIOLATED") in lines[0]
+    for wrong, says in (
+        (["--region", "a"], "not an index"),
+        ([], "nothing is asked"),
+        (["--sample", "99", "--stuck", "0"], "no such sample"),
+    ):
+        assert main([*arguments, *wrong]) == 2
+        assert says in capsys.readouterr().err
+
+
 def test_what_samples_share_is_left_out_where_there_is_no_room_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     before = [o.verdict for o in certified().outcomes]
     monkeypatch.setattr("qspec.batch.certify.VALUES", 1e12)

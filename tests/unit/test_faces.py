@@ -165,6 +165,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "verify": ("spec.py", "--param", "most=100"),
     "verify-many": ("spec.py", "--over", "most.json", "--workers", "1"),
     "certify": ("net.qspec", "samples.npz", "--radius", "0"),
+    "sensors": ("net.qspec", "samples.npz", "--sample", "0", "--region", "1", "--radius", "1"),
     "radius": ("spec.py", "--parameter", "most", "--low", "-100", "--high", "-99"),
     "compare": ("spec.py", "--param", "most=100", "--solvers", "bounds,z3"),
     "sweep": ("sweep.py", "--workers", "1"),
