@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
@@ -20,15 +21,19 @@ from qspec.face import Network
 from qspec.lowering.evaluate import evaluate
 from qspec.named.properties import local_robustness
 from qspec.semantics import fixed
+from qspec.solver import Limits
 from qspec.support import checks
 from qspec.support.plain import document
 from qspec.verify.decide import verify
+from qspec.verify.options import LimitOptions, Settings
 from qspec.verify.result import Verdict, all_hold
 
 SAMPLES = 64
 """Random inputs near a centre that are evaluated where codes are compared."""
 LOST = 200
 """Codes between the mean bounds of a tensor's drift from where on those of later tensors say nothing."""
+SECONDS = 5.0
+"""The limit for each input, unless another is given."""
 LEAST = 0.05
 """Seconds below which nothing is begun."""
 
@@ -93,15 +98,15 @@ def flips(
     inputs: object,
     radius: int = 0,
     tolerance: int | None = None,
-    timeout: float | None = 5.0,
     replay: bool = True,
-    seed: int = 0,
+    **options: Unpack[LimitOptions],
 ) -> Flips:
     """Decide for every input whether a `.tflite` file has one class under two semantics on all inputs within `radius` LSB (l-infinity).
 
     `inputs` are codes, shape (samples, *input shape). With `tolerance` it is the outputs that must agree, within so many codes.
-    For up to `timeout` seconds each, borders of classes are searched, differences bounded layer by layer, and both networks proved robust.
-    Counterexamples were confirmed on the reference integers and by the second semantics of layers; with `replay` they are run in both real
+    Limits are those of `qs.verify`, `timeout` (5 s unless given) for each input: within it borders of classes are searched, differences
+    bounded layer by layer, and both networks proved robust. Counterexamples were confirmed on the reference integers and by the second
+    semantics of layers; with `replay` they are run in both real
     runtimes, where these are installed. Raises ShapeError or SpecError on inputs that do not fit, UnsupportedError on a file of several
     inputs or outputs, SoundnessError if a real runtime puts out anything else than the reference.
     """
@@ -109,9 +114,9 @@ def flips(
     checks.whole(radius, "the radius", least=0, most=255)
     if tolerance is not None:
         checks.whole(tolerance, "the tolerance", least=0, most=255)
-    checks.seconds(timeout, zero=True)
+    limits = Settings.of(options, LimitOptions, timeout=SECONDS).limits
     pairing = Pairing.of(path, first, second)
-    work = _FlipWork(pairing, pairing.ends, radius, tolerance, timeout, checks.seed(seed))
+    work = _FlipWork(pairing, pairing.ends, radius, tolerance, limits)
     outcomes = [work.decide(x) for x in pairing.centres(inputs)]
     if replay and installed(first) and installed(second):
         outcomes = _replayed(pairing, outcomes)
@@ -124,8 +129,7 @@ class _FlipWork:
     ends: tuple[Network, Network]
     radius: int
     tolerance: int | None
-    timeout: float | None
-    seed: int
+    limits: Limits
 
     def decide(self, centre: IntArray) -> Flip:
         """Return the verdict on the box of one input: evaluate, search, bound, prove."""
@@ -133,7 +137,7 @@ class _FlipWork:
             return found
         if self.radius == 0:
             return Flip(Verdict.HOLDS, "evaluated")
-        box, deadline = self.pairing.box(centre, self.radius), Deadline.after(self.timeout)
+        box, deadline = self.pairing.box(centre, self.radius), self.limits.deadline()
         try:
             return self._search(centre, box, deadline) or self._bounded(box, deadline) or self._robust(centre, deadline)
         except OutOfTime:
@@ -141,9 +145,9 @@ class _FlipWork:
 
     def _search(self, centre: IntArray, box: Interval, deadline: Deadline) -> Flip | None:
         if self.tolerance is None:
-            point = crossing(*self.ends, centre, box, self.seed, deadline)
+            point = crossing(*self.ends, centre, box, self.limits.seed, deadline)
             return None if point is None else self._shown(point, "search")
-        random = np.random.default_rng(self.seed)
+        random = np.random.default_rng(self.limits.seed)
         points = random.integers(box.lower, box.upper + 1, (SAMPLES, centre.size))
         a, b = (_outputs(n, points) for n in self.ends)
         worst = int(np.abs(a - b).max(axis=1).argmax())
@@ -183,7 +187,8 @@ class _FlipWork:
             share = deadline.part(1 / (2 - number))
             if not share.affords(LEAST):
                 return Flip(Verdict.UNKNOWN, "time")
-            if verify(local_robustness(network, shaped, self.radius, label), timeout=share.seconds).verdict is not Verdict.HOLDS:
+            limits = replace(self.limits, seconds=share.seconds)
+            if verify(local_robustness(network, shaped, self.radius, label), limits=limits).verdict is not Verdict.HOLDS:
                 return Flip(Verdict.UNKNOWN, "robust")
         return Flip(Verdict.HOLDS, "robust")
 

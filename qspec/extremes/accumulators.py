@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Unpack, cast
 
 import numpy as np
 
@@ -27,9 +27,11 @@ from qspec.lowering.layers import constant_sum
 from qspec.lowering.summary import aligned, signed_width
 from qspec.network.graph import Stage
 from qspec.network.layers import Conv2D, Dense
+from qspec.solver import Limits
 from qspec.support import checks
 from qspec.support.tables import Tabular
 from qspec.verify.decide import verify
+from qspec.verify.options import LimitOptions, Settings
 from qspec.verify.result import Verdict
 
 SCHEMA = "qspec.accumulators/1"
@@ -108,23 +110,24 @@ def accumulators(network: Network, *, lower: object = None, upper: object = None
     return Accumulators(network.name, tuple(found))
 
 
-def least_accumulators(network: Network, *, lower: object = None, upper: object = None, timeout: float = 60.0) -> Accumulators:
+def least_accumulators(network: Network, *, lower: object = None, upper: object = None, **options: Unpack[LimitOptions]) -> Accumulators:
     """Return the narrowest width of each layer's complete sums: each is proved to do, and one bit less is refuted by an input.
 
-    A layer whose narrower widths nobody could decide within `timeout` seconds for each has the last width that was proved, and
-    `narrowest` is None. Raises SpecError on an empty domain.
+    A layer whose narrower widths nobody could decide within limits, which are those of `qs.verify` and for each width, has the last
+    width that was proved, and `narrowest` is None. Raises SpecError on an empty domain or malformed limits.
     """
+    limits = Settings.of(options, LimitOptions).limits
     bounded = accumulators(network, lower=lower, upper=upper)
-    return replace(bounded, layers=tuple(_narrowed(network, a, lower, upper, timeout) for a in bounded.layers))
+    return replace(bounded, layers=tuple(_narrowed(network, a, lower, upper, limits) for a in bounded.layers))
 
 
-def _narrowed(network: Network, a: Accumulator, lower: object, upper: object, timeout: float) -> Accumulator:
+def _narrowed(network: Network, a: Accumulator, lower: object, upper: object, limits: Limits) -> Accumulator:
     x = network.input("x", lower=lower, upper=upper)
     code = network.signal(x, layer=a.layer, tap="accumulator").code.flatten()
     while a.width > 1:
         reach = 1 << (a.width - 2)
         spec = forall(x, then=between(code, -reach, reach - 1), name=f"{a.layer} in {a.width - 1} bits")
-        result = verify(spec, timeout=timeout)
+        result = verify(spec, limits=limits)
         if result.verdict is Verdict.UNKNOWN:
             return a
         if result.verdict is Verdict.VIOLATED:

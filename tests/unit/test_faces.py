@@ -137,6 +137,7 @@ LIMITED: dict[str, Callable[..., object]] = {
     "certify": lambda **o: qs.certify(NET, [[5, 3]], [0], 0, **o),
     "sweep": lambda **o: qs.sweep({2: of_width(2)}, near, workers=1, **o),
     "largest_error": lambda **o: qs.largest_error(of_width(3), REAL, lower=0, upper=0, **o),
+    "least_accumulators": lambda **o: qs.least_accumulators(NET, **o),
 }
 
 

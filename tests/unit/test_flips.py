@@ -73,7 +73,9 @@ def test_verdicts_are_those_of_enumeration(tolerance, tmp_path):
         pairing, centre, region = box(tmp_path / "f.tflite", 1, seed)
         if region.lower.size > 6 or pairing.ends[0].output_types[0].size < 2:
             continue
-        (outcome,) = qs.flips(tmp_path / "f.tflite", inputs=centre[None], radius=1, tolerance=tolerance, timeout=2, replay=False).outcomes
+        (outcome,) = qs.flips(
+            tmp_path / "f.tflite", inputs=centre[None], radius=1, tolerance=tolerance, limits=qs.Limits(2), replay=False
+        ).outcomes
         a, b = (evaluate(n, every(region.lower, region.upper)) for n in pairing.ends)
         differ = (a.argmax(1) != b.argmax(1)) if tolerance is None else np.any(a != b, axis=1)
         seen[outcome.verdict] += 1
