@@ -27,13 +27,17 @@ from qspec.readers.tflite_layers import by_channel, clamped, joined, tabled, tim
 from qspec.readers.tflite_resize import resize_bilinear, resize_nearest
 from qspec.readers.tflite_signals import TfliteSignals
 from qspec.readers.tflite_svdf import svdf
+from qspec.runtimes.arithmetic import Quantized
 from qspec.runtimes.registry import tflite_runtime
 
 PADDINGS = ("same", "valid")
 ON_ELEMENTS = ("ELU", "GELU", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1", "TANH")
 LAST = ("SOFTMAX", "DEQUANTIZE")
 """Operators that are left out at the end, as is a QUANTIZE after a SOFTMAX: outputs are the codes before them."""
-WIDE = ("QUANTIZE", "SVDF")
+WIDE = (
+    *("ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "EXPAND_DIMS", "FULLY_CONNECTED", "MAX_POOL_2D"),
+    *("MUL", "PAD", "QUANTIZE", "RESHAPE", "SQUEEZE", "SUB", "SVDF", "TRANSPOSE"),
+)
 """Operators that are read with int16 signals."""
 
 
@@ -132,9 +136,7 @@ class _TfliteReader(TfliteSignals):
     def _apply(self, operator: TfliteOperator) -> None:
         if operator.kind == "QUANTIZE" and self.model.tensors[operator.inputs[0]].type == "FLOAT32":
             return
-        wide = [i for i in (*operator.inputs, *operator.outputs) if i != -1 and self.model.tensors[i].type == "INT16"]
-        if wide and operator.kind not in WIDE:
-            raise self.refusal(f"a {operator.kind} of int16", self.model.tensors[wide[0]].name, f"int8; int16 in {', '.join(WIDE)}")
+        self._check_types(operator)
         if operator.kind in ON_ELEMENTS:
             made = self._on_elements(operator)
         elif operator.kind in OPERATORS:
@@ -142,6 +144,18 @@ class _TfliteReader(TfliteSignals):
         else:
             raise self.refusal("an operator that is not read", operator.kind, ", ".join(sorted((*OPERATORS, *ON_ELEMENTS, *LAST))))
         self.signals[operator.outputs[0]] = self.shaped(made, self.shape(self.model.tensors[operator.outputs[0]]))
+
+    def _check_types(self, operator: TfliteOperator) -> None:
+        """Raise UnsupportedError on int16 signals where their kernels are not known."""
+        signals = [self.model.tensors[i] for i in (*operator.inputs, *operator.outputs) if i != -1 and self.model.tensors[i].scales]
+        wide = [t.name for t in signals if t.type == "INT16"]
+        if not wide or operator.kind in ("QUANTIZE", "SVDF"):
+            return
+        sums = operator.kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")  # whose weights have 8 bits
+        if operator.kind not in WIDE or (not sums and len(wide) < len(signals)):
+            raise self.refusal(f"a {operator.kind} of int16", wide[0], f"int8 signals; int16 signals alone in {', '.join(WIDE)}")
+        if operator.options.get("PotScaleInt16", 0) and self.runtime.name != "tflm":
+            raise self.refusal(f"a {operator.kind} by powers of two", "PotScaleInt16", f"general scales under {self.runtime.name!r}")
 
     # ---- operators
 
@@ -151,7 +165,8 @@ class _TfliteReader(TfliteSignals):
         stored = self.model.tensors[o.inputs[1]]
         kernel = self._kernel(o, stored)
         scales = stored.scales if len(stored.scales) > 1 else stored.scales * kernel.shape[-1]
-        unit = self.quantized(o.inputs[0]).scale
+        given = self.quantized(o.inputs[0])
+        unit, bits = given.scale, self._bits(o, given, out)
         bias = self._bias(o, unit, scales)
         name = self.name(o)
         if o.kind == "FULLY_CONNECTED":
@@ -163,8 +178,8 @@ class _TfliteReader(TfliteSignals):
             stride, dilation = self.pair(o, "StrideH", "StrideW"), self.pair(o, "DilationHFactor", "DilationWFactor")
             groups = x.shape[-1] // kernel.shape[2]
             layer = Conv2D(kernel, bias, stride, PADDINGS[int(o.options["Padding"])], dilation, groups, name=name)
-        self.check_sums(kernel, bias, self.quantized(o.inputs[0]))
-        return apply(self.runtime.sums(o.kind, unit, scales, out, self.limits(o)), apply(layer, x))
+        self.check_sums(kernel, bias, given, 48 if bits == 64 else 32)
+        return apply(self.runtime.sums(o.kind, unit, scales, out, self.limits(o), bits), apply(layer, x))
 
     def addition(self, o: TfliteOperator) -> Signal:
         """ADD, SUB: both operands brought to common integers, their sum, and the output stage."""
@@ -175,7 +190,7 @@ class _TfliteReader(TfliteSignals):
         if rule.operands is not None:
             operands = [apply(stage, s) for stage, s in zip(rule.operands, operands, strict=True)]
         if rule.factors is not None:
-            units = [Affine(8, q.signed, rational(f), q.zero) for q, f in zip(own, rule.factors, strict=True)]
+            units = [Affine(q.width, q.signed, rational(f), q.zero) for q, f in zip(own, rule.factors, strict=True)]
             operands = [apply(Reinterpret(unit), s) for unit, s in zip(units, operands, strict=True)]
         if o.kind == "SUB":
             operands[1] = times(operands[1], np.full(operands[1].shape[-1], -1), f"{self.name(o)}_minus")
@@ -205,7 +220,7 @@ class _TfliteReader(TfliteSignals):
     def average_pool(self, o: TfliteOperator) -> Signal:
         """AVERAGE_POOL_2D: the mean of the codes, ties away from code 0."""
         x, out = self.alike(o)
-        plain = Fixed(8, 0, out.signed, rounding=Rounding.RND_INF)
+        plain = Fixed(out.width, 0, out.signed, rounding=Rounding.RND_INF)
         window, stride = self.pair(o, "FilterHeight", "FilterWidth"), self.pair(o, "StrideH", "StrideW")
         pool = AveragePool2D(window, stride, PADDINGS[int(o.options["Padding"])], output=plain, name=self.name(o))
         return clamped(apply(pool, apply(Reinterpret(plain), x)), out, self.limits(o))
@@ -292,13 +307,23 @@ class _TfliteReader(TfliteSignals):
         scales = tuple(rational(s) for s in stored.scales)
         return Tensor(integers(codes.transpose(order)), Affine(8, True, scales, (0,) * len(scales)))
 
+    def _bits(self, o: TfliteOperator, given: Quantized, out: Quantized) -> int:
+        """Return the bits of the bias, 0 without one: 32, or with signals of 16 bits 64, too."""
+        if given.width != out.width or (given.width == 16 and (given.zero or out.zero)):
+            raise self.refusal("sums of other signals", f"{given} to {out}", "8 bits to 8, or int16 to int16 without zero points")
+        if len(o.inputs) < 3 or o.inputs[2] == -1:
+            return 0
+        kind, known = self.model.tensors[o.inputs[2]].type, ("INT32", "INT64") if given.width == 16 else ("INT32",)
+        if kind not in known:
+            raise self.refusal("a bias that is not read", kind, " or ".join(known))
+        return 64 if kind == "INT64" else 32
+
     def _bias(self, o: TfliteOperator, unit: float, scales: tuple[float, ...]) -> Tensor | None:
         if len(o.inputs) < 3 or o.inputs[2] == -1:
             return None
-        if self.model.tensors[o.inputs[2]].type != "INT32":
-            raise self.refusal("a bias that is not read", self.model.tensors[o.inputs[2]].type, "INT32")
+        bits = 64 if self.model.tensors[o.inputs[2]].type == "INT64" else 32
         exact = tuple(rational(unit) * rational(s) for s in scales)
-        return Tensor(integers(self.stored(o.inputs[2]).reshape(-1)), Affine(32, True, exact, (0,) * len(exact)))
+        return Tensor(integers(self.stored(o.inputs[2]).reshape(-1)), Affine(bits, True, exact, (0,) * len(exact)))
 
 
 def _inputs_first(network: Network, names: Sequence[str]) -> Network:

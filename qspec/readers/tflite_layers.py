@@ -32,7 +32,7 @@ def tabled(x: Signal, table: IntArray, given: Quantized, out: Quantized, name: s
 def times(x: Signal, factors: IntArray, name: str) -> Signal:
     """Return the exact products of centred codes with whole numbers, one for each entry of the last axis."""
     channels = factors.size
-    kernel = Tensor(integers(factors.reshape(1, 1, 1, channels)), Fixed(10, 0))
+    kernel = Tensor(integers(factors.reshape(1, 1, 1, channels)), Fixed(18, 0))
     columns = apply(Reshape((x.type.size // channels, 1, channels)), x)
     return apply(Reshape(x.shape), apply(Conv2D(kernel, groups=channels, name=name), columns))
 
@@ -69,7 +69,7 @@ def _cut(fmt: Affine, low: int, high: int) -> Multiplier:
 def clamped(x: Signal, out: Quantized, ends: tuple[int, int]) -> Signal:
     """Return codes cut to the ends of a fused activation."""
     if ends != out.ends:
-        unit = Affine(8, out.signed, Fraction(1), 0)
+        unit = Affine(out.width, out.signed, Fraction(1), 0)
         x = apply(_cut(unit, *ends), apply(Reinterpret(unit), x))
     return apply(Reinterpret(out.format), x)
 

@@ -59,6 +59,8 @@ class TfliteSignals:
             raise self.refusal("a signal that is not read", given, ", ".join(WIDTHS) + " with one positive scale")
         if tensor.type == "UINT8" and self.runtime.name == "tflm":
             raise self.refusal("a uint8 signal under the semantics 'tflm'", tensor.name, "int8, or semantics='litert-reference'")
+        if tensor.type == "INT16" and any(tensor.zeros):
+            raise self.refusal("an int16 signal with a zero point", f"{tensor.name!r}: {tensor.zeros[0]}", "zero point 0")
         return Quantized(tensor.scales[0], tensor.zeros[0] if tensor.zeros else 0, tensor.type != "UINT8", WIDTHS[tensor.type])
 
     def scale(self, index: int) -> float:
@@ -69,14 +71,15 @@ class TfliteSignals:
             raise self.refusal("weights that are not read", given, "INT8 or INT16 with one scale and zero point 0")
         return tensor.scales[0]
 
-    def check_sums(self, kernel: Tensor, bias: Tensor | None, x: Quantized) -> None:
-        """Raise UnsupportedError if an accumulator can leave int32: the kernels wrap there, or saturate, each in its way."""
+    def check_sums(self, kernel: Tensor, bias: Tensor | None, x: Quantized, bits: int = 32) -> None:
+        """Raise UnsupportedError if an accumulator can leave its bits: the kernels wrap there, or saturate, each in its way."""
         reach = max(x.ends[1] - x.zero, x.zero - x.ends[0])
         sums = np.abs(kernel.codes.astype(np.int64)).reshape(-1, kernel.shape[-1]).sum(axis=0) * reach
         sums = sums + (0 if bias is None else np.abs(bias.codes.astype(np.int64)))
-        if np.any(sums >= 2**31):
+        if np.any(sums >= 2 ** (bits - 1)):
             channel = int(np.argmax(sums))
-            raise self.refusal("an accumulator that can leave int32", f"{int(sums[channel])} in channel {channel}", "less than 2**31")
+            given = f"{int(sums[channel])} in channel {channel}"
+            raise self.refusal(f"an accumulator that can leave int{bits}", given, f"less than 2**{bits - 1}")
 
     def shape(self, tensor: TfliteTensor) -> tuple[int, ...]:
         if len(tensor.shape) < 2 or tensor.shape[0] != 1:

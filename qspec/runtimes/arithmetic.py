@@ -60,6 +60,16 @@ def multiplier(values: Sequence[float], out: Quantized, ends: tuple[int, int], s
     return Multiplier(out.format, tuple(m for m, _ in stored), tuple(s for _, s in stored), tuple(scaling), *ends)
 
 
+def short_multiplier(values: Sequence[float], out: Quantized, ends: tuple[int, int]) -> Multiplier:
+    """Return the output stage of accumulators of 64 bits: the multiplier in 15 bits, and one rounding with ties up.
+
+    Source: TensorFlow Lite, `MultiplyByQuantizedMultiplier` of an int64.
+    """
+    stored = [quantize_multiplier(v) for v in values]
+    short = [(2**15 - 1 if m >= 2**31 - 2**16 else (m + 2**15) >> 16) << 16 for m, _ in stored]
+    return Multiplier(out.format, tuple(short), tuple(s for _, s in stored), (Scaling.ONCE_UP,), *ends)
+
+
 def away(value: float) -> int:
     """Return the nearest integer, ties away from zero."""
     return int(np.sign(value) * floor(abs(value) + 0.5))

@@ -32,7 +32,9 @@ class LiteRtOptimized(LiteRtReference):
     name: str = "litert-optimized"
     version: str = "ai-edge-litert 2.3.0, BUILTIN_WITHOUT_DEFAULT_DELEGATES, x86-64"
 
-    def sums(self, kind: str, scale: float, kernel: Sequence[float], out: Quantized, ends: tuple[int, int]) -> Stage:
+    def sums(self, kind: str, scale: float, kernel: Sequence[float], out: Quantized, ends: tuple[int, int], bias: int = 32) -> Stage:
+        if out.width == 16 and (bias == 64 or kind != "FULLY_CONNECTED"):
+            return LiteRtReference.sums(self, kind, scale, kernel, out, ends, bias)
         if kind == "FULLY_CONNECTED":
             return multiplier([float(np.float32(scale) * np.float32(k)) / out.scale for k in kernel], out, ends, [Scaling.UP])
         rules = [Scaling.UP] * len(kernel) if kind == "CONV_2D" else blocks(len(kernel), 8, Scaling.UP)
@@ -41,7 +43,7 @@ class LiteRtOptimized(LiteRtReference):
     def addition(
         self, kind: str, a: Quantized, b: Quantized, out: Quantized, ends: tuple[int, int], shapes: tuple[Sequence[int], Sequence[int]]
     ) -> Addition:
-        if kind == "SUB":
+        if kind == "SUB" or out.width == 16:
             return LiteRtReference.addition(self, kind, a, b, out, ends, shapes)
         if max(a.scale, b.scale) / out.scale > LARGEST_RATIO:
             raise UnsupportedError(

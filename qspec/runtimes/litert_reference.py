@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qspec.network.kernel_layers import Scaling
-from qspec.runtimes.arithmetic import Quantized, multiplier
+from qspec.runtimes.arithmetic import Quantized, multiplier, short_multiplier
 from qspec.runtimes.runtime import Recurrence, Stage
 from qspec.runtimes.smooth import gelu, hard_swish, logistic, tanh
 from qspec.runtimes.tflm import Tflm, leaky, rectified, recurring, refused
@@ -33,7 +33,11 @@ class LiteRtReference(Tflm):
     name: str = "litert-reference"
     version: str = "ai-edge-litert 2.3.0, BUILTIN_REF"
 
-    def sums(self, kind: str, scale: float, kernel: Sequence[float], out: Quantized, ends: tuple[int, int]) -> Stage:
+    def sums(self, kind: str, scale: float, kernel: Sequence[float], out: Quantized, ends: tuple[int, int], bias: int = 32) -> Stage:
+        if out.width == 16 and (bias == 32 or (bias == 0 and kind != "FULLY_CONNECTED")):
+            raise refused(self.name, f"{kind} of int16 with a bias of {bias} bits")
+        if out.width == 16 and kind != "FULLY_CONNECTED":
+            return short_multiplier([scale * k / out.scale for k in kernel], out, ends)
         rule = Scaling.ONCE_AWAY if kind == "FULLY_CONNECTED" else Scaling.AWAY
         return multiplier([scale * k / out.scale for k in kernel], out, ends, [rule])
 

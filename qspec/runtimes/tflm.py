@@ -15,7 +15,7 @@ import numpy as np
 from qspec.arithmetic.formats import Affine
 from qspec.errors import UnsupportedError
 from qspec.network.kernel_layers import Multiplier, Scaling
-from qspec.runtimes.arithmetic import Quantized, away, multiplier, quantize_multiplier
+from qspec.runtimes.arithmetic import Quantized, away, multiplier, quantize_multiplier, short_multiplier
 from qspec.runtimes.resize import BITS, integer_weights
 from qspec.runtimes.runtime import Addition, Averaging, Interpolation, Recurrence, Stage
 from qspec.runtimes.smooth import elu, hard_swish, logistic, tanh
@@ -36,7 +36,11 @@ class Tflm:
     def ends(self, activation: str, out: Quantized) -> tuple[int, int]:
         return fused_ends(activation, out, lambda v: out.zero + away(float(np.float32(v) / np.float32(out.scale))))
 
-    def sums(self, kind: str, scale: float, kernel: Sequence[float], out: Quantized, ends: tuple[int, int]) -> Stage:
+    def sums(self, kind: str, scale: float, kernel: Sequence[float], out: Quantized, ends: tuple[int, int], bias: int = 32) -> Stage:
+        if out.width == 16 and kind == "DEPTHWISE_CONV_2D" and bias != 64:
+            raise refused(self.name, f"{kind} of int16 with a bias of {bias} bits")
+        if out.width == 16 and bias != 32:
+            return short_multiplier([scale * k / out.scale for k in kernel], out, ends)
         return multiplier([scale * k / out.scale for k in kernel], out, ends, [Scaling.AWAY])
 
     def addition(
@@ -100,13 +104,14 @@ def fused_ends(activation: str, out: Quantized, code: Callable[[float], int]) ->
 
 
 def shifted_addition(kind: str, a: Quantized, b: Quantized, out: Quantized, ends: tuple[int, int], scaling: Sequence[Scaling]) -> Addition:
-    """Return the addition that shifts codes left by 20 bits: operands by `scaling`, the sum with ties away from zero."""
+    """Return the addition that shifts codes left, by 20 bits or 15: operands by `scaling`, the sum with ties away from zero."""
     if kind not in ("ADD", "SUB"):
         raise UnsupportedError(f"{kind} is not read", given=kind, expected="ADD, SUB")
     twice = 2 * max(a.scale, b.scale)
     stored = [quantize_multiplier(own.scale / twice) for own in (a, b)]
-    first, second = (Multiplier(WIDE, (m,), (s,), tuple(scaling), left=20) for m, s in stored)
-    return Addition((first, second), None, multiplier([twice / (2**20 * out.scale)], out, ends, [Scaling.AWAY]))
+    left = 20 if out.width == 8 else 15
+    first, second = (Multiplier(WIDE, (m,), (s,), tuple(scaling), left=left) for m, s in stored)
+    return Addition((first, second), None, multiplier([twice / (2**left * out.scale)], out, ends, [Scaling.AWAY]))
 
 
 def recurring(seen: float, state: Quantized, aged: float, out: Quantized) -> Recurrence:

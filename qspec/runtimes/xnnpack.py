@@ -33,9 +33,13 @@ class Xnnpack(LiteRtOptimized):
     version: str = "ai-edge-litert 2.3.0, AUTO, x86-64"
 
     def ends(self, activation: str, out: Quantized) -> tuple[int, int]:
+        if out.width == 16:
+            return LiteRtOptimized.ends(self, activation, out)
         return fused_ends(activation, out, lambda v: int(np.rint(np.float32(v) / np.float32(out.scale) + np.float32(out.zero))))
 
-    def sums(self, kind: str, scale: float, kernel: Sequence[float], out: Quantized, ends: tuple[int, int]) -> Stage:
+    def sums(self, kind: str, scale: float, kernel: Sequence[float], out: Quantized, ends: tuple[int, int], bias: int = 32) -> Stage:
+        if out.width == 16:
+            return LiteRtOptimized.sums(self, kind, scale, kernel, out, ends, bias)
         factors = np.float32(scale) * np.asarray(kernel, dtype=np.float32) / np.float32(out.scale)
 
         def codes(sums: IntArray) -> IntArray:
@@ -47,7 +51,7 @@ class Xnnpack(LiteRtOptimized):
         self, kind: str, a: Quantized, b: Quantized, out: Quantized, ends: tuple[int, int], shapes: tuple[Sequence[int], Sequence[int]]
     ) -> Addition:
         ratios = [float(np.float32(own.scale) / np.float32(out.scale)) for own in (a, b)]
-        if not all(2.0**-10 <= r < 2.0**8 for r in ratios) or kind not in ("ADD", "SUB"):
+        if not all(2.0**-10 <= r < 2.0**8 for r in ratios) or out.width == 16 or kind not in ("ADD", "SUB"):
             return LiteRtOptimized.addition(self, kind, a, b, out, ends, shapes)
         shift = 20 - (frexp(max(ratios))[1] - 1)
         first, second = (int(np.rint(r * 2.0**shift)) for r in ratios)
@@ -56,7 +60,7 @@ class Xnnpack(LiteRtOptimized):
 
     def product(self, a: Quantized, b: Quantized, out: Quantized, ends: tuple[int, int]) -> Stage:
         factor = np.float32(a.scale) * np.float32(b.scale) / np.float32(out.scale)
-        if not 2.0**-16 <= float(factor) < 2.0**8:
+        if out.width == 16 or not 2.0**-16 <= float(factor) < 2.0**8:
             return LiteRtOptimized.product(self, a, b, out, ends)
         return staircase(lambda p: np.rint(p.astype(np.float32) * factor).astype(np.int64) + out.zero, 1, ends, out.format)
 

@@ -19,9 +19,9 @@ from qspec.runtimes import smooth
 from qspec.runtimes.arithmetic import Quantized, quantize_multiplier
 from qspec.runtimes.registry import TFLITE
 from qspec.semantics.fixed import evaluate
-from tests.unit.tflite_files import FAMILIES, signal, sums, svdf
+from tests.unit.tflite_files import FAMILIES, signal, sums, svdf, widened
 
-PARTING = ("SUB", "MUL", "PRELU", "GELU", "HARD_SWISH", "RESIZE_BILINEAR", "SVDF", "QUANTIZE of int16")
+PARTING = ("SUB", "MUL", "PRELU", "GELU", "HARD_SWISH", "RESIZE_BILINEAR", "SVDF", "QUANTIZE of int16", "FULLY_CONNECTED of int16")
 OFTEN = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MEAN", "QUANTIZE")
 
 
@@ -204,7 +204,7 @@ def test_a_damaged_file_is_refused(tmp_path):
 REFUSED = {
     "an operator": (lambda m: replace(m, operators=(replace(m.operators[0], kind="DIV", options={}),)), "not read", "DIV"),
     "a float signal": (lambda m: _typed(m, 0, "FLOAT32"), "float network", "FLOAT32"),
-    "int16": (lambda m: _typed(m, 3, "INT16"), "of int16", "int8"),
+    "int16": (lambda m: _typed(m, 3, "INT16"), "an int16 signal with a zero point", "zero point 0"),
     "uint8 in tflm": (lambda m: _typed(m, 0, "UINT8"), "uint8", "litert-reference"),
     "weights with a zero point": (lambda m: _tensor(m, 1, zeros=(3,) * len(m.tensors[1].zeros)), "weights", "zero point 0"),
     "a batch": (lambda m: _tensor(m, 3, shape=(2, *m.tensors[3].shape[1:])), "batch of one", "(1, …)"),
@@ -240,6 +240,15 @@ def test_products_and_resizes_that_are_no_layers_are_refused(tmp_path):
     write_model(replace(image, operators=(both,)), tmp_path / "a.tflite")
     with pytest.raises(qs.UnsupportedError, match="aligns corners and centres"):
         qs.load(tmp_path / "a.tflite")
+
+
+def test_biases_that_a_runtime_reads_as_others_are_refused(tmp_path):
+    """LiteRT 2.3.0 takes an int32 bias of an int16 CONV_2D for one of int64, and tflite-micro that of a DEPTHWISE_CONV_2D."""
+    for kind, semantics in (("CONV_2D", "litert-reference"), ("CONV_2D", "xnnpack"), ("DEPTHWISE_CONV_2D", "tflm")):
+        random = np.random.default_rng(4)
+        write_model(widened(random, sums(random, kind), "INT32"), tmp_path / "a.tflite")
+        with pytest.raises(qs.UnsupportedError, match="with a bias of 32 bits"):
+            qs.load(tmp_path / "a.tflite", semantics=semantics)
 
 
 def test_an_unknown_semantics_is_refused_with_the_list(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from qspec.readers.tflite_file import TfliteModel, TfliteOperator, TfliteTensor
@@ -173,6 +175,44 @@ def svdf(random: Random, width: int) -> TfliteModel:
     return TfliteModel("svdf", tensors, (TfliteOperator("SVDF", 3, (0, 1, 2, 3, 4), (5,), options),), (0,), (5,))
 
 
+def moves(random: Random) -> TfliteModel:
+    """Return PAD, CONCATENATION, TRANSPOSE and RESHAPE, one after the other, of int8 or int16."""
+    kind, scale = str(random.choice(["INT8", "INT16"])), scales(random)[0]
+    point = zero(random) if kind == "INT8" else 0
+    height, width, depth, *around = (int(n) for n in random.integers(1, 4, 7))
+    padded = (1, height + around[0] + around[1], width + around[2] + around[3], depth)
+    joined = (*padded[:3], 2 * depth)
+    turned = tuple(joined[a] for a in (0, 3, 1, 2))
+    numbers = ([[0, 0], around[:2], around[2:], [0, 0]], [0, 3, 1, 2], [1, int(np.prod(turned))])
+    stored = [TfliteTensor(f"n{k}", np.shape(n), "INT32", (), (), 0, np.array(n, dtype=np.int32)) for k, n in enumerate(numbers)]
+    shapes = ((1, height, width, depth), padded, joined, turned, (1, int(np.prod(turned))))
+    operators = (
+        TfliteOperator("PAD", 2, (0, 5), (1,), {}),
+        TfliteOperator("CONCATENATION", 2, (1, 1), (2,), {"Axis": 3, "FusedActivationFunction": 0}),
+        TfliteOperator("TRANSPOSE", 2, (2, 6), (3,), {}),
+        TfliteOperator("RESHAPE", 1, (3, 7), (4,), {}),
+    )
+    signals = [signal(f"t{k}", shape, scale, point, None, kind) for k, shape in enumerate(shapes)]
+    return TfliteModel("moves", (*signals, *stored), operators, (0,), (4,))
+
+
+def widened(random: Random, model: TfliteModel, kind: str | None = None) -> TfliteModel:
+    """Return the same operator on int16 signals without zero points, with a bias of 64 bits, of 32 at times, or none."""
+    tensors = list(model.tensors)
+    weights = model.operators[0].inputs[1:] if model.operators[0].kind in SUMS else ()
+    operator, kind = model.operators[0], str(random.choice(["INT64", "INT32", ""])) if kind is None else kind
+    for k, t in enumerate(tensors):
+        if t.type == "INT8" and k not in weights:
+            data = None if t.data is None else random.integers(-32768, 32768, t.shape).astype(np.int16)
+            tensors[k] = replace(t, type="INT16", zeros=(0,), scales=(float(np.float32(t.scales[0] / 256)),), data=data)
+        elif k in weights and t.type == "INT32" and kind:
+            data = (np.asarray(t.data) * 256).astype({"INT64": np.int64, "INT32": np.int32}[kind])
+            tensors[k] = replace(t, type=kind, scales=tuple(s / 256 for s in t.scales), data=data)
+    if weights and not kind:
+        operator = replace(operator, inputs=(*operator.inputs[:2], -1))
+    return replace(model, tensors=tuple(tensors), operators=(operator,))
+
+
 def on_elements(random: Random, kind: str) -> TfliteModel:
     """Return QUANTIZE, RELU, RELU6, LEAKY_RELU, LOGISTIC, TANH, ELU, HARD_SWISH or GELU."""
     given, _, result = scales(random)
@@ -191,8 +231,9 @@ def on_elements(random: Random, kind: str) -> TfliteModel:
     return TfliteModel(kind.lower(), tensors, (TfliteOperator(kind, version, (0,), (1,), options),), (0,), (1,))
 
 
+SUMS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 ON_ELEMENTS = ("QUANTIZE", "RELU", "RELU6", "LEAKY_RELU", "LOGISTIC", "TANH", "ELU", "HARD_SWISH", "GELU")
-FAMILIES = {
+NARROW = {
     "CONV_2D": lambda r: sums(r, "CONV_2D", int(r.choice([0, 1, 3]))),
     "DEPTHWISE_CONV_2D": lambda r: sums(r, "DEPTHWISE_CONV_2D", int(r.choice([0, 1, 3]))),
     "FULLY_CONNECTED": lambda r: sums(r, "FULLY_CONNECTED", int(r.choice([0, 1]))),
@@ -206,7 +247,13 @@ FAMILIES = {
     "PRELU": prelu,
     **{kind: (lambda r, kind=kind: resize(r, kind)) for kind in ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")},
     "QUANTIZE of int16": requantized,
+    "moves": moves,
     "SVDF": lambda r: svdf(r, 16),
     "SVDF with a state of 8 bits": lambda r: svdf(r, 8),
     **{kind: (lambda r, kind=kind: on_elements(r, kind)) for kind in ON_ELEMENTS},
 }
+WIDE = {
+    f"{name} of int16": (lambda r, name=name: widened(r, FAMILIES[name](r)))
+    for name in (*SUMS, "ADD", "SUB", "MUL", "AVERAGE_POOL_2D", "MAX_POOL_2D")
+}
+FAMILIES = NARROW | {f"{name} of int16": (lambda r, name=name: widened(r, NARROW[name](r))) for name in WIDE}
