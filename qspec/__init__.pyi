@@ -65,6 +65,8 @@ from qspec.extremes.optimize import optimizing as optimizing
 from qspec.extremes.optimum import Objective as Objective
 from qspec.extremes.optimum import Optimum as Optimum
 from qspec.extremes.overflows import overflows as overflows
+from qspec.extremes.pair_sums import PairSums as PairSums
+from qspec.extremes.pair_sums import pair_sums as pair_sums
 from qspec.extremes.quantization_errors import error_bounds as error_bounds
 from qspec.extremes.quantization_errors import largest_error as largest_error
 from qspec.extremes.radius import Radius as Radius

@@ -1,4 +1,4 @@
-"""The options of commands about files of runtimes: `agree`, `flips`, `any-order`, `lint`."""
+"""The options of commands about files of runtimes: `agree`, `flips`, `any-order`, `accumulators`, `lint`."""
 
 from __future__ import annotations
 
@@ -58,6 +58,23 @@ def any_order(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE.onnx", help="quantised .onnx file")
     parser.add_argument("claim", metavar="FILE.py[:NAME]", help="defines a function of inputs and outputs that returns a qs.forall(…)")
     limits(parser, "the claim")
+
+
+def accumulators(parser: ArgumentParser) -> None:
+    """Add the options of `qspec accumulators`."""
+    parser.add_argument("network", metavar="NETWORK", help="file of a quantised network, or the name of a shipped model")
+    parser.add_argument("--bits", metavar="N", type=int, default=32, help="the width that all sums must fit in (default: 32)")
+    parser.add_argument(
+        "--least", action="store_true", help="prove the narrowest width of each layer, and show that one bit less is too little"
+    )
+    parser.add_argument(
+        "--pairs", action="store_true", help="also whether two products fit in 16 bits, for kernels that add pairs at int16"
+    )
+    parser.add_argument("--at", metavar="CODES.npy", help="also what overflows at this input: layer, neuron, code, range, needed width")
+    parser.add_argument("--saturation", action="store_true", help="with --at: outputs that saturate overflow, too")
+    parser.add_argument("--timeout", metavar="SECONDS", type=number, default=10.0, help="limit for each verdict, or none (default: 10)")
+    parser.add_argument("--option", metavar="NAME=VALUE", action="append", default=[], help="how the file is read (see docs/readers.md)")
+    semantics(parser)
 
 
 def lint(parser: ArgumentParser) -> None:

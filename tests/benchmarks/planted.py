@@ -16,8 +16,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from time import process_time
@@ -55,14 +56,15 @@ class Instance:
     spec: qs.Property
     over_reals: qs.Property
     needle: tuple[int, ...]
+    bounds: tuple[np.ndarray, np.ndarray]
 
 
 def tensor(codes: np.ndarray, width: int = 8) -> qs.Tensor:
     return qs.Tensor(codes.astype(np.int64), qs.Fixed(width, 0))
 
 
-def instance(kind: str, size: int, radius: int, seed: int) -> Instance:
-    """Return a needle among `size` inputs of 5 bits, within `radius` of a centre."""
+def instance(kind: str, size: int, radius: int, seed: int, *, as_bytes: bool = False) -> Instance:
+    """Return a needle among `size` inputs of 5 bits, within `radius` of a centre; with all signals in bytes, as ONNX Runtime has them."""
     rng = np.random.default_rng([seed, size, radius])
     centre = rng.integers(radius + 1, (1 << BITS) - radius - 1, size)
     p = centre + rng.integers(-radius, radius + 1, size)
@@ -75,25 +77,33 @@ def instance(kind: str, size: int, radius: int, seed: int) -> Instance:
     first = np.concatenate([away, mixed], axis=1)[:, order]
     shift = np.concatenate([-p, p, rng.integers(-9, 10, FREE)])[order]
     threshold = 0 if kind == "no threshold" else 1
+    byte = qs.Fixed(8, 0, signed=False)
+    width = byte if as_bytes else qs.Fixed(10, 0, signed=False)
+    small = qs.PerChannel((qs.Fixed(2, 0, signed=False), *[qs.Fixed(1, 0, signed=False)] * FREE))
+    cut, scale, base, margin, unit, output = qs.ReLU(Fraction(1)), 1, 0, 13, qs.Fixed(8, 0), None
+    if as_bytes:  # nothing is cut at 1: neurons are rounded to 0, 1 or 2, the needle to 1
+        small = qs.Fixed(8, -7, signed=False, rounding=qs.Rounding.RND_CONV)
+        cut, scale, base, margin, unit = qs.ReLU(), 128, 12, 30, qs.Fixed(8, -7)
+        output = qs.Fixed(8, -7, signed=False)
     into = np.concatenate([-np.ones(2 * size), np.zeros(FREE)])[order]
     free = np.zeros((2 * size + FREE, FREE))
     free[np.argsort(order)[2 * size :], np.arange(FREE)] = 1
-    second = np.concatenate([into[:, None], free], axis=1)
-    # 6 neurons of at most 1: a margin of at least 0, and 12 - 24 below
-    scores = np.concatenate([[[0, 24]], rng.integers(-1, 2, (FREE, 2))])
-    width = qs.Fixed(10, 0, signed=False)
-    small = qs.PerChannel((qs.Fixed(2, 0, signed=False), *[qs.Fixed(1, 0, signed=False)] * FREE))
+    second = np.concatenate([scale * into[:, None], free], axis=1)
+    # 6 neurons of at most 1: a margin of at least 0, and 12 - 24 below; of at most 2: of at least 6, and 54 - 60 below
+    scores = np.concatenate([[[0, 60 if as_bytes else 24]], rng.integers(-1, 2, (FREE, 2))])
     net = qs.Sequential(
-        qs.Input((size,), qs.Fixed(BITS, 0, signed=False)),
+        qs.Input((size,), byte if as_bytes else qs.Fixed(BITS, 0, signed=False)),
         qs.Dense(tensor(first), tensor(shift), qs.ReLU(), width),
-        qs.Dense(tensor(second), tensor(np.array([threshold, *[0] * FREE])), qs.ReLU(Fraction(1)), small),
-        qs.Dense(tensor(scores), tensor(np.array([13, 0]))),
+        qs.Dense(tensor(second), tensor(np.array([scale * threshold, *[0] * FREE]), 16), cut, small),
+        qs.Dense(tensor(scores), qs.Tensor(np.array([base + margin, base]), unit), output=output),
         name=f"{kind}-{size}-{radius}-{seed}".replace(" ", "-"),
     )
     real = net.real()
     x = real.input("x", lower=centre - radius, upper=centre + radius)
     over_reals = qs.forall(x, then=qs.argmax(real(x)) == 0, name=net.name)
-    return Instance(kind, net, qs.properties.local_robustness(net, centre, radius, 0), over_reals, tuple(p.tolist()))
+    return Instance(
+        kind, net, qs.properties.local_robustness(net, centre, radius, 0), over_reals, tuple(p.tolist()), (centre - radius, centre + radius)
+    )
 
 
 def checked(one: Instance) -> Instance:
@@ -101,6 +111,17 @@ def checked(one: Instance) -> Instance:
     at = int(one.network.evaluate(np.array(one.needle)).argmax())
     assert (at == 1) is (one.kind != "no threshold"), one.network.name
     return one
+
+
+def read_back(kind: str, size: int, radius: int, seed: int, folder: Path) -> Instance:
+    """Return an instance in bytes, written as a QDQ ONNX file and read again: the property is about the network of the file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    one = instance(kind, size, radius, seed, as_bytes=True)
+    path = folder / f"{one.network.name}-qdq.onnx"
+    qs.to_onnx(one.network, path, style="qdq")
+    network = qs.load(path, kind=qs.Network)
+    x = network.input("x", lower=one.bounds[0], upper=one.bounds[1])
+    return replace(one, network=network, spec=qs.forall(x, then=qs.argmax(network(x)) == 0, name=path.stem))
 
 
 def ask(one: Instance, route: dict[str, Any], timeout: float) -> tuple[qs.Verdict, float]:
@@ -151,27 +172,30 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--timeout", type=float, default=10.0)
     parser.add_argument("--out", type=Path, help="write the instances there: .qspec, .onnx and .vnnlib files")
+    parser.add_argument("--qdq", action="store_true", help="ask about QDQ ONNX files that are written and read again, in bytes")
     parser.add_argument("--reals-only", action="store_true", help="ask the route vnnlib alone")
     options = parser.parse_args()
     wrong: list[str] = []
     rows: list[list[str]] = []
-    for size in options.sizes:
-        made = [checked(instance(kind, size, options.radius, seed)) for kind in TRUTH for seed in range(options.seeds)]
-        for one in made if options.out else ():
-            write(one, options.out)
-        if COMMAND_VARIABLE in os.environ:
-            rows.append(real_row(made, options, wrong))
-        for name, route in () if options.reals_only else ROUTES.items():
-            counts: Counter[tuple[str, str]] = Counter()
-            spent = 0.0
-            for one in made:
-                verdict, seconds = ask(one, route, options.timeout)
-                spent += seconds
-                counts[one.kind, verdict.name] += 1
-                if verdict not in (TRUTH[one.kind], qs.Verdict.UNKNOWN):
-                    wrong.append(f"{one.network.name}, {name}: {verdict.name}")
-            cells = [f"{counts[kind, truth.name]} of {options.seeds}" for kind, truth in TRUTH.items()]
-            rows.append([str(size), name, *cells, f"{spent:.1f}"])
+    with tempfile.TemporaryDirectory() as folder:
+        for size in options.sizes:
+            cases = [(kind, size, options.radius, seed) for kind in TRUTH for seed in range(options.seeds)]
+            made = [checked(read_back(*c, options.out or Path(folder)) if options.qdq else instance(*c)) for c in cases]
+            for one in made if options.out and not options.qdq else ():
+                write(one, options.out)
+            if COMMAND_VARIABLE in os.environ:
+                rows.append(real_row(made, options, wrong))
+            for name, route in () if options.reals_only else ROUTES.items():
+                counts: Counter[tuple[str, str]] = Counter()
+                spent = 0.0
+                for one in made:
+                    verdict, seconds = ask(one, route, options.timeout)
+                    spent += seconds
+                    counts[one.kind, verdict.name] += 1
+                    if verdict not in (TRUTH[one.kind], qs.Verdict.UNKNOWN):
+                        wrong.append(f"{one.network.name}, {name}: {verdict.name}")
+                cells = [f"{counts[kind, truth.name]} of {options.seeds}" for kind, truth in TRUTH.items()]
+                rows.append([str(size), name, *cells, f"{spent:.1f}"])
     columns = ["inputs", "route", *(f"{kind}: {truth.name}" for kind, truth in TRUTH.items()), "CPU s"]
     print(header("Planted counterexamples", "qspec", "jax", "bitwuzla", "z3-solver", "cvc5") + f"\n{table(columns, rows)}\n")
     print("\n".join(["Wrong:", *wrong]) if wrong else "No verdict is wrong.")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from itertools import permutations, product
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import qspec as qs
+from qspec.cli import main
 from qspec.ir.reference import evaluate
 from qspec.lowering.evaluate import program
 
@@ -145,3 +148,43 @@ def test_what_overflows_is_named_with_what_it_needs() -> None:
         assert all(not -8 <= o.value <= 7 for o in outputs)
     with pytest.raises(qs.SpecError, match="not codes of the input"):
         qs.overflows(net, [9, 9])
+
+
+@pytest.mark.parametrize(
+    ("kernel", "saturates"), [([[127, 1], [127, 1]], True), ([[64, 1], [64, 1]], False), ([[65, -65], [64, -64]], True)]
+)
+@pytest.mark.parametrize("signed", [False, True])
+def test_pairs_of_products_that_leave_int16_are_shown_by_an_input(kernel: list[list[int]], saturates: bool, signed: bool) -> None:
+    """Planted: 255 · 127 · 2 is more than int16 holds, and 255 · 64 · 2 is not. Signed activations are moved up by 128."""
+    bytes_of = qs.Fixed(8, 0, signed=False, overflow=qs.Overflow.SAT)
+    weights = [np.array(kernel), np.array([[127], [100]])]
+    first, second = (qs.Tensor(w, qs.Fixed(8, 0)) for w in weights)
+    layers = [qs.Dense(first, None, qs.ReLU(), bytes_of, name="first"), qs.Dense(second, None, name="second")]
+    found = qs.pair_sums(qs.Sequential(qs.Input((2,), qs.Fixed(8, 0, signed=signed)), *layers, name="bytes"), timeout=20)
+    corners = np.array(list(product((0, 255), repeat=2)))
+    every = np.array(list(product(range(256), repeat=2)))
+    hidden = np.clip((every - 128 * signed) @ weights[0], 0, 255)
+    own = [corners @ weights[0], hidden @ weights[1]]
+    assert [p.layer for p in found] == ["first", "second"]
+    assert [p.verdict.name for p in found] == ["HOLDS" if np.all((o >= -(2**15)) & (o < 2**15)) else "VIOLATED" for o in own]
+    assert (found[0].verdict is qs.Verdict.VIOLATED) == saturates
+    assert (found[0].lower, found[0].upper) == (own[0].min(), own[0].max())
+    for pair, w, values in zip(found, weights, (None, hidden), strict=True):
+        if pair.witness is not None:
+            at = pair.witness + 128 * signed
+            read = at if values is None else values[256 * at[0] + at[1]]
+            assert pair.value == sum(int(read[k]) * int(w[k, pair.channel]) for k in pair.pair)
+
+
+def test_the_command_says_what_fits_and_what_overflows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 0 where bounds show it, 1 where an input shows that it is not so, 3 where nobody was asked."""
+    np.save(tmp_path / "x.npy", np.array([3, 3, 0, 0, 3, 0, 0, 3]))
+    where = str(tmp_path / "found.json")
+    assert main(["accumulators", "digits-tiny", "--pairs", "--at", str(tmp_path / "x.npy"), "--json", where]) == 0
+    assert capsys.readouterr().out.startswith("HOLDS\n")
+    found = json.loads(Path(where).read_text())
+    assert {layer["layer"]: layer["width"] for layer in found["accumulators"]["layers"]} == {"dense_1": 9, "dense_2": 11}
+    assert (set(found["fits"].values()), found["overflows"]) == ({"HOLDS"}, [])
+    assert main(["accumulators", "digits-tiny", "--bits", "8"]) == 3
+    assert main(["accumulators", "digits-tiny", "--bits", "6", "--least", "--timeout", "5"]) == 1
+    assert main(["accumulators", "digits-tiny", "--bits", "1"]) == 2

@@ -178,6 +178,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "agree": ("net.tflite", "--samples", "2", "--runtime", "litert-reference", "--semantics", "litert-reference"),
     "flips": ("net.tflite", "--inputs", "codes.npy", "--radius", "0", "--no-replay"),
     "any-order": ("qdq.onnx", "claim.py"),
+    "accumulators": ("net.qspec", "--pairs"),
     "lint": ("net.tflite",),
     "import": ("net.onnx", "-o", "other.qspec"),
     "evaluate": ("net.tflite", "codes.npy", "--semantics", "xnnpack", "-o", "out.npy"),
