@@ -252,8 +252,5 @@ NARROW = {
     "SVDF with a state of 8 bits": lambda r: svdf(r, 8),
     **{kind: (lambda r, kind=kind: on_elements(r, kind)) for kind in ON_ELEMENTS},
 }
-WIDE = {
-    f"{name} of int16": (lambda r, name=name: widened(r, FAMILIES[name](r)))
-    for name in (*SUMS, "ADD", "SUB", "MUL", "AVERAGE_POOL_2D", "MAX_POOL_2D")
-}
+WIDE = (*SUMS, "ADD", "SUB", "MUL", "AVERAGE_POOL_2D", "MAX_POOL_2D")
 FAMILIES = NARROW | {f"{name} of int16": (lambda r, name=name: widened(r, NARROW[name](r))) for name in WIDE}
