@@ -9,13 +9,15 @@ every leaf.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import lcm
 from typing import Any, NoReturn
 
 import numpy as np
 
-from qspec.certificate.whole import Ints, WholeMultiples, parts, product
+from qspec.arithmetic.integers import IntArray
+from qspec.certificate.real_bound import ExactBox, corner, hold, interval, prepared, relu, through
+from qspec.certificate.whole import WholeMultiples
 from qspec.deadline import NEVER, Deadline
 from qspec.errors import CertificateError
 from qspec.ir.real import (
@@ -29,7 +31,6 @@ from qspec.ir.real import (
     Input,
     Or,
     Query,
-    RealMap,
     Truth,
     fractions,
     sizes,
@@ -38,29 +39,21 @@ from qspec.ir.real import Any as AnyOf
 from qspec.ir.real_proof import CLOSE, INPUT, RELU, Floats, RealProof
 from qspec.ir.relus import with_relus
 
-GRID = 52
-"""Multipliers are multiples of 2**-52."""
 PIECE = 64
 """Rows that are derived at once."""
 Fact = tuple[int, int, bool]
 """Node, element, and whether it has to be above zero."""
 
 
-class ExactBox:
-    """The exact box of a part: ends of all inputs in a row."""
+@dataclass(slots=True, eq=False)
+class ProofPart:
+    """A node of the tree with what is known on its box: bounds of what the ReLUs read."""
 
-    def __init__(self, lower: list[Fraction], upper: list[Fraction]) -> None:
-        self.lower, self.upper = lower, upper
-
-    def half(self, place: int, above: bool) -> ExactBox:
-        """Return one half."""
-        lower, upper = list(self.lower), list(self.upper)
-        middle = (lower[place] + upper[place]) / 2
-        if above:
-            lower[place] = middle
-        else:
-            upper[place] = middle
-        return ExactBox(lower, upper)
+    node: int
+    facts: list[Fact]
+    box: ExactBox
+    low: Floats
+    high: Floats
 
 
 class Checker:
@@ -81,13 +74,14 @@ class Checker:
                 case Affine(terms, bias):
                     self.biases[k] = WholeMultiples.of(bias)
                     for t, (m, _) in enumerate(terms):
-                        self.maps[k, t] = _prepared(m)
+                        self.maps[k, t] = prepared(m)
                 case _:
                     raise CertificateError(
                         "a node that proofs of ReLUs are not about", given=type(node).__name__, expected="affine maps and ReLUs"
                     )
         self.elements, self.inputs = elements, inputs
         boxes = [n for n in query.program if isinstance(n, Input)]
+        self.claims = _by_node(proof.claims, self.place)
         self.box = ExactBox(*([v for n in boxes for v in fractions(getattr(n, end)).tolist()] for end in ("lower", "upper")))
 
     def check(self) -> int:
@@ -97,48 +91,94 @@ class Checker:
         if not all(cases):
             _wrong("a case that facts can exclude", "one that is always true", "facts in each")
         self._root()
-        seen, leaves = set[int](), list[tuple[int, list[Fact], ExactBox, Floats, Floats]]()
-        for facts, root in zip(cases, self.proof.roots.tolist(), strict=True):
-            pending: list[tuple[int, ExactBox, Floats, Floats]] = [(root, self.box, self.proof.low, self.proof.high)]
-            while pending:
-                self.deadline.check()
-                node, box, low, high = pending.pop()
-                if not 0 <= node < len(self.proof.tree) or node in seen:
-                    _wrong("a node that there is, once", node, f"0 to {len(self.proof.tree) - 1}")
-                seen.add(node)
-                kind, place, below, above = self.proof.tree[node].tolist()
-                if kind == CLOSE:
-                    leaves.append((place, facts, box, low, high))
-                elif kind == RELU and 0 <= place < self.elements:
-                    pending += [(below, box, low, _with(high, place, min)), (above, box, _with(low, place, max), high)]
-                elif kind == INPUT and 0 <= place < self.inputs:
-                    pending += [(below, box.half(place, above=False), low, high), (above, box.half(place, above=True), low, high)]
-                else:
-                    _wrong("a split of an element that there is", (kind, place), "a ReLU or an input")
-        for start in range(0, len(leaves), PIECE):
-            self._close(leaves[start : start + PIECE])
-        return len(leaves)
+        seen, leaves = set[int](), 0
+        level = [
+            ProofPart(root, f, self.box, self.proof.low, self.proof.high) for f, root in zip(cases, self.proof.roots.tolist(), strict=True)
+        ]
+        while level:
+            for part in level:
+                if not 0 <= part.node < len(self.proof.tree) or part.node in seen:
+                    _wrong("a node that there is, once", part.node, f"0 to {len(self.proof.tree) - 1}")
+                seen.add(part.node)
+            for k in self.place:
+                self._claimed(level, k)
+            closed = [part for part in level if self.proof.tree[part.node, 0] == CLOSE]
+            for start in range(0, len(closed), PIECE):
+                self._close(closed[start : start + PIECE])
+            leaves += len(closed)
+            level = [child for part in level for child in self._children(part)]
+        return leaves
 
-    def _close(self, leaves: Sequence[tuple[int, list[Fact], ExactBox, Floats, Floats]]) -> None:
+    def _children(self, part: ProofPart) -> list[ProofPart]:
+        """Return the parts of a node that is split."""
+        kind, place, below, above = self.proof.tree[part.node].tolist()
+        if kind == CLOSE:
+            return []
+        if kind == RELU and 0 <= place < self.elements:
+            high, low = _with(part.high, place, min), _with(part.low, place, max)
+            return [replace(part, node=below, high=high), replace(part, node=above, low=low)]
+        if kind != INPUT or not 0 <= place < self.inputs:
+            _wrong("a split of an element that there is", (kind, place), "a ReLU or an input")
+        cut = Fraction(float(self.proof.cuts[part.node]))
+        if not part.box.lower[place] <= cut <= part.box.upper[place]:
+            _wrong(f"the cut of input {place}", float(cut), "a number in its interval")
+        boxes = [part.box.part(place, cut, above=side) for side in (False, True)]
+        return [replace(part, node=below, box=boxes[0]), replace(part, node=above, box=boxes[1])]
+
+    def _claimed(self, level: Sequence[ProofPart], k: int) -> None:
+        """Derive what is claimed of the argument of a ReLU on the boxes of some nodes, from what is known of the ReLUs before."""
+        place, rows = self.place[k], list[tuple[ProofPart, int, int, Fraction]]()
+        for part in level:
+            for claim in self.claims.get((part.node, k), ()):
+                element = int(self.proof.claims[claim, 1])
+                low, high = self.proof.ends[claim].tolist()
+                if low > part.low[element]:
+                    rows.append((part, element, 1, Fraction(low)))
+                if high < part.high[element]:
+                    rows.append((part, element, -1, Fraction(-high)))
+        a = self._argument(k)
+        for start in range(0, len(rows), PIECE):
+            self.deadline.check()
+            own = rows[start : start + PIECE]
+            seed = np.zeros((len(own), self.sizes[k]), dtype=object)
+            seed[np.arange(len(own)), [e - place.start for _, e, _, _ in own]] = [sign for _, _, sign, _ in own]
+            low, high = (np.array([getattr(part, name) for part, _, _, _ in own]) for name in ("low", "high"))
+            slopes, shifts = np.where(high > -low, 1.0, 0.0), np.zeros((1, self.elements))
+            found = self.bound({a: WholeMultiples(seed, 1)}, [part.box for part, _, _, _ in own], low, high, slopes, shifts)
+            for (part, element, sign, claim), least in zip(own, found, strict=True):
+                if least < claim:
+                    _wrong(f"a bound of element {element} at node {part.node}", float(claim) * sign, float(least) * sign)
+        for part, element, sign, claim in rows:
+            if sign > 0:
+                part.low = _set(part.low, element, float(claim))
+            else:
+                part.high = _set(part.high, element, -float(claim))
+
+    def _argument(self, k: int) -> int:
+        node = self.query.program[k]
+        assert isinstance(node, Apply)
+        return node.argument
+
+    def _close(self, leaves: Sequence[ProofPart]) -> None:
         """Derive that the weighted sum of the facts of each leaf is below zero, or at most zero where one that counts is strict."""
         self.deadline.check()
-        numbers = [leaf[0] for leaf in leaves]
+        numbers: list[int] = [int(self.proof.tree[leaf.node, 1]) for leaf in leaves]
         if not all(0 <= n < len(self.proof.weights) for n in numbers):
             _wrong("a leaf that there is", numbers, f"0 to {len(self.proof.weights) - 1}")
         seeds: dict[int, list[list[Fraction]]] = {}
         strict: list[bool] = []
-        for row, (n, facts, _, _, _) in enumerate(leaves):
-            weights = [Fraction(w) for w in self.proof.weights[n, : len(facts)].tolist()]
+        for row, (n, leaf) in enumerate(zip(numbers, leaves, strict=True)):
+            weights = [Fraction(w) for w in self.proof.weights[n, : len(leaf.facts)].tolist()]
             if any(w < 0 for w in weights):
                 _wrong("weights of facts", min(weights), "at least 0")
-            strict.append(any(w > 0 and fact[2] for w, fact in zip(weights, facts, strict=True)))
-            for w, (node, element, _) in zip(weights, facts, strict=True):
+            strict.append(any(w > 0 and fact[2] for w, fact in zip(weights, leaf.facts, strict=True)))
+            for w, (node, element, _) in zip(weights, leaf.facts, strict=True):
                 rows = seeds.setdefault(node, [[Fraction(0)] * self.sizes[node] for _ in leaves])
                 rows[row][element] -= w
-        low, high = (np.array([leaf[i] for leaf in leaves]) for i in (3, 4))
+        low, high = (np.array([getattr(leaf, name) for leaf in leaves]) for name in ("low", "high"))
         given = {node: WholeMultiples.of(np.array(rows, dtype=object)) for node, rows in seeds.items()}
         slopes, shifts = self.proof.slopes[numbers], self.proof.shifts[numbers]
-        found = self.bound(given, [leaf[2] for leaf in leaves], low, high, slopes, shifts)
+        found = self.bound(given, [leaf.box for leaf in leaves], low, high, slopes, shifts)
         for n, least, above in zip(numbers, found, strict, strict=True):
             if not (least > 0 or (least == 0 and above)):
                 _wrong(f"leaf {n} is closed", float(least), "a bound above 0")
@@ -156,7 +196,7 @@ class Checker:
                 case Affine(terms):
                     lower = upper = self.biases[k]
                     for t, (_, a) in enumerate(terms):
-                        low, high = _interval(*self.maps[k, t], *values[a])
+                        low, high = interval(*self.maps[k, t], *values[a])
                         lower, upper = lower.plus(low), upper.plus(high)
                     values.append((lower, upper))
                 case Apply(a):
@@ -189,7 +229,8 @@ class Checker:
     ) -> list[Fraction]:
         """Return exact lower bounds of `sum of seed * node` for every row; ends and multipliers of one row are those of all."""
         held = dict(seeds)
-        total = [Fraction(0)] * len(next(iter(seeds.values())).numbers)
+        rows = len(next(iter(seeds.values())).numbers)
+        total = WholeMultiples(np.zeros(rows, dtype=object), 1)
         for k in range(max(seeds), -1, -1):
             if k not in held:
                 continue
@@ -197,110 +238,44 @@ class Checker:
             node = self.query.program[k]
             match node:
                 case Input():
-                    total = _sum(total, _corner(c, boxes, self.input_place[k]))
+                    total = total.plus(corner(c, boxes, self.input_place[k]))
                 case Affine(terms):
                     bias = self.biases[k]
-                    dots: list[int] = (c.numbers @ bias.numbers).tolist() if bias.numbers.size else [0] * len(total)
-                    total = _sum(total, [Fraction(d, c.unit * bias.unit) for d in dots])
+                    if bias.numbers.size:
+                        total = total.plus(WholeMultiples(c.numbers @ bias.numbers, c.unit * bias.unit))
                     for t, (_, a) in enumerate(terms):
-                        _hold(held, a, _through(c, *self.maps[k, t]))
+                        hold(held, a, through(c, *self.maps[k, t]))
                 case Apply(a):
                     place = self.place[k]
-                    p, rest = _relu(c, low[:, place], high[:, place], slopes[:, place], shifts[:, place])
-                    total = _sum(total, rest)
-                    _hold(held, a, p)
+                    p, rest = relu(c, low[:, place], high[:, place], slopes[:, place], shifts[:, place])
+                    total = total.plus(rest)
+                    hold(held, a, p)
                 case _:
                     raise AssertionError("such nodes were refused")
-        return total
-
-
-def _relu(c: WholeMultiples, low: Floats, high: Floats, slopes: Floats, shifts: Floats) -> tuple[WholeMultiples, list[Fraction]]:
-    """Return multipliers of what a ReLU reads, and the exact least values of the rest."""
-    about = c.doubles()
-    open_ = (low < 0) & (high > 0)
-    chord = np.where(open_, high / np.where(open_, high - low, 1.0), np.where(low >= 0, 1.0, 0.0))
-    wanted = np.where(open_ & (about >= 0), slopes, chord) * about + shifts
-    if not bool(np.all(np.abs(wanted) < 2.0**60)):
-        _wrong("multipliers", float(np.abs(wanted).max()), "below 2**60")
-    numbers = np.empty(wanted.size, dtype=object)
-    numbers[:] = [int(v) for v in np.rint(np.ldexp(wanted, GRID)).reshape(-1).tolist()]
-    p = WholeMultiples(numbers.reshape(wanted.shape), 1 << GRID)
-    ends = [WholeMultiples.of(v) for v in (low, high)]
-    unit = lcm(c.unit, p.unit)
-    scale_c, scale_p = unit // c.unit, unit // p.unit
-    common = lcm(ends[0].unit, ends[1].unit)
-    values: list[Ints] = []
-    for end in ends:
-        v = np.broadcast_to(end.numbers * (common // end.unit), c.numbers.shape)
-        values.append(c.numbers * np.maximum(v, 0) * scale_c - p.numbers * v * scale_p)
-    least = np.where(values[0] <= values[1], values[0], values[1])
-    least = np.where(np.broadcast_to(open_, least.shape) & (least > 0), 0, least)
-    return p, [Fraction(int(v), unit * common) for v in least.sum(axis=1)] if least.shape[1] else [Fraction(0)] * len(least)
-
-
-def _corner(c: WholeMultiples, boxes: Sequence[ExactBox], place: slice) -> list[Fraction]:
-    """Return the least values of linear functions on boxes."""
-    found: list[Fraction] = []
-    known: dict[int, tuple[WholeMultiples, WholeMultiples]] = {}
-    for row in range(len(c.numbers)):
-        box = boxes[row if len(boxes) > 1 else 0]
-        if id(box) not in known:
-            ends = (np.array(v[place], dtype=object) for v in (box.lower, box.upper))
-            lower, upper = (WholeMultiples.of(v) for v in ends)
-            known[id(box)] = lower, upper
-        lower, upper = known[id(box)]
-        own = c.numbers[row]
-        rising = np.array(own > 0, dtype=np.bool_)
-        ends = (np.dot(own[rising], lower.numbers[rising]), np.dot(own[~rising], upper.numbers[~rising]))
-        found.append(Fraction(int(ends[0]), c.unit * lower.unit) + Fraction(int(ends[1]), c.unit * upper.unit))
-    return found
-
-
-def _prepared(m: RealMap) -> tuple[list[Floats] | Entries, WholeMultiples]:
-    """Return a map in short parts, or its entries, with its numbers."""
-    if isinstance(m, Entries):
-        return m, WholeMultiples.of(m.coefficients)
-    whole = WholeMultiples.of(m.matrix)
-    return parts(whole.numbers), whole
-
-
-def _through(c: WholeMultiples, m: list[Floats] | Entries, whole: WholeMultiples) -> WholeMultiples:
-    """Return the coefficients of what a map reads."""
-    if not isinstance(m, Entries):
-        return WholeMultiples(product(c.numbers, m), c.unit * whole.unit)
-    found = np.zeros((m.inputs, len(c.numbers)), dtype=object)
-    np.add.at(found, m.columns, (c.numbers[:, m.rows] * whole.numbers).T)
-    return WholeMultiples(found.T, c.unit * whole.unit)
-
-
-def _interval(
-    m: list[Floats] | Entries, whole: WholeMultiples, lower: WholeMultiples, upper: WholeMultiples
-) -> tuple[WholeMultiples, WholeMultiples]:
-    """Return between what a map lies where its argument is in an interval."""
-    unit = lcm(lower.unit, upper.unit)
-    low, high = lower.numbers * (unit // lower.unit), upper.numbers * (unit // upper.unit)
-    rising, falling = np.maximum(whole.numbers, 0), np.minimum(whole.numbers, 0)
-    if isinstance(m, Entries):
-        least, most = np.zeros(m.outputs, dtype=object), np.zeros(m.outputs, dtype=object)
-        np.add.at(least, m.rows, rising * low[m.columns] + falling * high[m.columns])
-        np.add.at(most, m.rows, rising * high[m.columns] + falling * low[m.columns])
-    else:
-        least, most = rising @ low + falling @ high, rising @ high + falling @ low
-    return WholeMultiples(least, unit * whole.unit), WholeMultiples(most, unit * whole.unit)
-
-
-def _hold(held: dict[int, WholeMultiples], a: int, c: WholeMultiples) -> None:
-    held[a] = held[a].plus(c) if a in held else c
-
-
-def _sum(one: list[Fraction], other: list[Fraction]) -> list[Fraction]:
-    return [a + b for a, b in zip(one, other, strict=True)]
+        return [Fraction(v, total.unit) for v in total.numbers.tolist()]
 
 
 def _with(values: Floats, place: int, end: Any) -> Floats:
+    return _set(values, place, end(float(values[place]), 0.0))
+
+
+def _set(values: Floats, place: int, value: float) -> Floats:
     changed = values.copy()
-    changed[place] = end(float(values[place]), 0.0)
+    changed[place] = value
     return changed
+
+
+def _by_node(claims: IntArray, place: dict[int, slice]) -> dict[tuple[int, int], list[int]]:
+    """Return the numbers of claims by the node of the tree and the ReLU that they are about; raises CertificateError."""
+    found: dict[tuple[int, int], list[int]] = {}
+    elements = max((p.stop for p in place.values()), default=0)
+    owner = [k for k, p in place.items() for _ in range(p.start, p.stop)]
+    pairs: list[list[int]] = claims.tolist() if claims.shape[1:] == (2,) else []
+    for number, (node, element) in enumerate(pairs):
+        if not 0 <= element < elements:
+            _wrong("a claim about an element that there is", element, f"0 to {elements - 1}")
+        found.setdefault((node, owner[element]), []).append(number)
+    return found
 
 
 def _cases(goal: Formula, size: Sequence[int]) -> list[list[Fact]]:
@@ -322,11 +297,14 @@ def _cases(goal: Formula, size: Sequence[int]) -> list[list[Fact]]:
 
 
 def _shapes(proof: RealProof, elements: int, cases: Sequence[Sequence[Fact]]) -> None:
-    leaves, nodes = (len(array) if array.ndim else 0 for array in (proof.weights, proof.tree))
+    leaves, nodes, claims = (len(array) if array.ndim else 0 for array in (proof.weights, proof.tree, proof.claims))
     wanted = {
         "low": (elements,),
         "high": (elements,),
         "tree": (nodes, 4),
+        "cuts": (nodes,),
+        "claims": (claims, 2),
+        "ends": (claims, 2),
         "roots": (len(cases),),
         "slopes": (leaves, elements),
         "shifts": (leaves, elements),
@@ -335,7 +313,7 @@ def _shapes(proof: RealProof, elements: int, cases: Sequence[Sequence[Fact]]) ->
     for name, shape in wanted.items():
         if getattr(proof, name).shape != shape:
             _wrong(f"the array {name!r}", getattr(proof, name).shape, shape)
-    for name in ("low", "high", "slopes", "shifts", "weights"):
+    for name in ("low", "high", "cuts", "ends", "slopes", "shifts", "weights"):
         if not bool(np.all(np.isfinite(getattr(proof, name)))):
             _wrong(f"the array {name!r}", "infinite", "finite numbers")
 

@@ -23,7 +23,7 @@ from qspec.ir.real_proof import RealProof
 from qspec.language.property import Property
 
 SCHEMA = "qspec.real-certificate/1"
-WHOLE, DOUBLES = ("tree", "roots"), ("low", "high", "slopes", "shifts", "weights")
+WHOLE, DOUBLES = ("tree", "roots", "claims"), ("low", "high", "cuts", "ends", "slopes", "shifts", "weights")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +55,7 @@ def _certificate(words: Cursor, arrays: dict[str, IntArray]) -> RealCertificate:
     if kind not in ("forall", "exists"):
         fields["kind"].fail("unknown kind", "forall or exists")
     doubles = {name: arrays[name].view(np.float64) for name in DOUBLES}
-    proof = RealProof(tree=arrays["tree"], roots=arrays["roots"], **doubles)
+    proof = RealProof(**{name: arrays[name] for name in WHOLE}, **doubles)
     return RealCertificate(fields["query"].text(), fields["property"].text(), "forall" if kind == "forall" else "exists", proof)
 
 

@@ -24,10 +24,8 @@ if TYPE_CHECKING:
 WAITING = 1 << 29
 """Bytes of boxes that wait at most, and the part of the memory limit that they may take."""
 PART = 4
-FEW, MANY = 10, 24
-"""Branch and prune takes queries of few inputs, for it halves these, and none of many that are piecewise linear."""
-SHARE = 0.75
-"""Of the time, so much is for dual bounds where branch and prune may follow."""
+MANY, SHARE = 24, 0.75
+"""With at most so many inputs, branch and prune follows where dual bounds leave a query open; they get so much of the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ def _dual(query: Query, deadline: Deadline, seed: int, began: float) -> Answer |
     from qspec.ir.relus import bends
 
     inputs = sum(node.lower.size for node in query.inputs.values())
-    if inputs <= FEW or not bends(query):
+    if not bends(query):
         return None
     try:
         outcome = search(query, deadline if inputs > MANY else deadline.part(SHARE), seed=seed)

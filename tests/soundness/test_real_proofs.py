@@ -12,16 +12,21 @@ import pytest
 from qspec.certificate.real_check import check
 from qspec.certificate.whole import WholeMultiples, parts, product
 from qspec.engines.piecewise import search as searching
+from qspec.engines.piecewise import tree as growing
+from qspec.engines.piecewise.facts import facts_of
+from qspec.engines.piecewise.root import bounded
 from qspec.errors import CertificateError
 from qspec.ir.real import TRUE, Affine, Any, Apply, Function, Input, Matrix, Query, exact, fractions, whole
-from qspec.ir.real_proof import CLOSE, RELU, RealProof
+from qspec.ir.real_proof import CLOSE, INPUT, RELU, RealProof
 from tests.soundness.piecewise_agreement import steps
 from tests.soundness.piecewise_queries import random_network, truth
 
 
-@pytest.fixture(autouse=True)
-def relus_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(searching, "FEW", 0)
+@pytest.fixture(autouse=True, params=[0, 10], ids=["relus", "inputs"])
+def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(searching, "FEW", request.param)
+    with_splits.cache_clear()
+    return request.param
 
 
 def proved(seed: int) -> tuple[Query, RealProof] | None:
@@ -42,7 +47,7 @@ def with_splits() -> tuple[Query, RealProof]:
     query = Query(nodes, Any(3))
     proof = searching.search(query, steps(1000)).proof
     assert proof is not None
-    assert proof.tree[proof.roots[0], 0] == RELU
+    assert proof.tree[proof.roots[0], 0] == (INPUT if searching.FEW else RELU)
     return query, proof
 
 
@@ -98,10 +103,51 @@ def forged(proof: RealProof) -> dict[str, RealProof]:
     }
 
 
-def test_forged_proofs_are_refused() -> None:
+def forged_splits_of_inputs(proof: RealProof) -> dict[str, RealProof]:
+    root = int(proof.roots[0])
+    outside, claims, ends, infinite = proof.cuts.copy(), proof.claims.copy(), proof.ends.copy(), proof.ends.copy()
+    outside[root] = 2.0
+    claims[0, 1] = proof.low.size
+    ends[0] = ends[0].mean()
+    infinite[0, 0] = -np.inf
+    moved = proof.claims.copy()
+    moved[:, 0] = 0
+    return {
+        "a cut outside of the box": replace(proof, cuts=outside),
+        "cuts of fewer nodes": replace(proof, cuts=proof.cuts[:-1]),
+        "a claim about no element": replace(proof, claims=claims),
+        "a claim that is too tight": replace(proof, ends=ends),
+        "an infinite claim": replace(proof, ends=infinite),
+        "claims without ends": replace(proof, ends=proof.ends[:0]),
+        "claims that are no pairs": replace(proof, claims=proof.claims[:, :1]),
+        "claims of parts about the whole box": replace(proof, claims=moved),
+        "no claims": replace(proof, claims=proof.claims[:0], ends=proof.ends[:0]),
+    }
+
+
+def test_forged_splits_of_inputs_are_refused(few: int) -> None:
+    if few:
+        query, proof = with_splits()
+        check(proof, query)
+        for wrong in forged_splits_of_inputs(proof).values():
+            with pytest.raises(CertificateError):
+                check(wrong, query)
+
+
+def test_a_proof_that_grows_too_long_is_dropped_and_the_verdict_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    query, proof = with_splits()
+    monkeypatch.setattr(growing, "LARGEST", 2 * proof.slopes.size)
+    outcome = searching.search(query, steps(1000))
+    assert (outcome.status, outcome.proof) == ("unsat", None)
+
+
+def test_forged_proofs_are_refused(few: int) -> None:
     query, proof = with_splits()
     check(proof, query)
-    for wrong in forged(proof).values():
+    for name, wrong in forged(proof).items():
+        if few and name == "bounds as wide as doubles":  # true, and parts of the box claim their own
+            assert check(wrong, query) == check(proof, query)
+            continue
         with pytest.raises(CertificateError):
             check(wrong, query)
 
@@ -121,14 +167,15 @@ def test_any_multipliers_prove_nothing_that_is_false() -> None:
         if not isinstance(query.goal, Any) or not truth(query):
             continue
         search = searching.ReluSearch(query, steps(1000), 0)
-        assert search.tree is not None
-        search.facts = searching.facts_of(search.cases, search.net.plan.sizes)
-        whole = searching.bounded(search.net, search.net.plan.lower[None], search.net.plan.upper[None])
+        search.facts = facts_of(search.cases, search.net.plan.sizes)
+        whole = bounded(search.net, search.net.plan.lower[None], search.net.plan.upper[None])
         n = search.net.elements
         for k in range(len(search.cases)):
-            search.tree.close(k, rng.uniform(0, 1, n), np.zeros(n), search.facts.present[k])
+            search.tree.close(k, search.tree.leaf(rng.uniform(0, 1, n), np.zeros(n), search.facts.present[k]))
+        proof = search.tree.proof(whole.low[0], whole.high[0], search.facts.present.shape[1])
+        assert proof is not None
         with pytest.raises(CertificateError):
-            check(search.tree.proof(whole.low[0], whole.high[0], search.facts.present.shape[1]), query)
+            check(proof, query)
         tried += 1
     assert tried >= 5
 

@@ -32,12 +32,12 @@ class Multipliers:
 @dataclass(frozen=True, slots=True, eq=False)
 class Climbed:
     """The best multipliers, and of their bounds: what is proved (batch,), what each element's relaxation costs (batch, elements),
-    by how much each input moves the bound (batch, inputs), and a corner of the box at which it is taken."""
+    coefficients of the inputs in the bound (batch, inputs), and a corner of the box at which it is taken."""
 
     multipliers: Multipliers
     proved: Floats
     loss: Floats
-    pull: Floats
+    coefficient: Floats
     corner: Floats
 
 
@@ -52,7 +52,7 @@ def climb(
     now = Multipliers(*(v.astype(np.float64) for v in (start.slopes, start.shifts, start.weights)))
     best = Multipliers(now.slopes.copy(), now.shifts.copy(), now.weights.copy())
     top, proved = np.full(batch, -np.inf), np.full(batch, -np.inf)
-    loss, pull, corner = np.zeros(now.slopes.shape), np.zeros((batch, inputs)), np.zeros((batch, inputs))
+    loss, coefficient, corner = np.zeros(now.slopes.shape), np.zeros((batch, inputs)), np.zeros((batch, inputs))
     alive = np.arange(batch)
     for step in range(steps + 1):
         deadline.check()
@@ -67,7 +67,7 @@ def climb(
         for kept, new in zip((best.slopes, best.shifts, best.weights), (own.slopes, own.shifts, own.weights), strict=True):
             kept[rows] = new[better]
         loss[rows] = _loss(net, trace, values, here)[better]
-        pull[rows] = _pull(net, trace, here)[better]
+        coefficient[rows] = _coefficient(net, trace)[better]
         corner[rows] = np.concatenate([values[k] for k in net.plan.place], axis=1)[better]
         left = proved[alive] <= 0
         if step == steps or not bool(left.any()):
@@ -76,7 +76,7 @@ def climb(
         moved = _moved(net, facts, case[alive], here, own, trace, values, aim)
         now.slopes[alive], now.shifts[alive], now.weights[alive] = moved.slopes, moved.shifts, moved.weights
         alive = alive[left]
-    return Climbed(best, proved, loss, pull, corner)
+    return Climbed(best, proved, loss, coefficient, corner)
 
 
 def _moved(
@@ -132,7 +132,6 @@ def _loss(net: ReluNetwork, trace: BackwardTrace, values: list[Floats], domains:
     return loss
 
 
-def _pull(net: ReluNetwork, trace: BackwardTrace, domains: Domains) -> Floats:
+def _coefficient(net: ReluNetwork, trace: BackwardTrace) -> Floats:
     batch = len(trace.value)
-    parts = [trace.inputs.get(k, np.zeros((batch, p.stop - p.start))) for k, p in net.plan.place.items()]
-    return np.abs(np.concatenate(parts, axis=1)) * (domains.upper - domains.lower)
+    return np.concatenate([trace.inputs.get(k, np.zeros((batch, p.stop - p.start))) for k, p in net.plan.place.items()], axis=1)

@@ -14,24 +14,46 @@ from qspec.engines.piecewise.facts import Facts, Ints
 from qspec.engines.piecewise.network import ReluNetwork
 from qspec.ir.real import Affine, Apply, Input
 
+PIECE = 512
+"""Points that are evaluated at once."""
+BEST = 32
+"""Of points of chance, so many of each case are starts."""
 STEPS = 40
 """Of one search; each is as long as the box is wide at first, and 2**-10 of that in the end."""
 
 
-def attack(net: ReluNetwork, facts: Facts, judge: Judge, case: Ints, points: Floats, deadline: Deadline) -> None:
-    """Search from points (batch, inputs), each for a solution of its case; the judge keeps one that is found. Raises OutOfTime."""
+def attack(net: ReluNetwork, facts: Facts, judge: Judge, case: Ints, points: Floats, deadline: Deadline) -> float:
+    """Search from points (batch, inputs), each for a solution of its case; the judge keeps one that is found. Raises OutOfTime.
+
+    Returns how near to hold some case came: the largest least fact.
+    """
     lower, upper = net.plan.lower, net.plan.upper
-    x, rows = np.clip(points, lower, upper), np.arange(len(case))
+    x, rows, nearest = np.clip(points, lower, upper), np.arange(len(case)), -np.inf
     for step in range(STEPS + 1):
         deadline.check()
         values = evaluate(net, x)
         found = np.where(facts.present[case] > 0, facts.values(case, values), np.inf)
+        nearest = max(nearest, float(found.min(1).max()))
         if look(net, judge, x, found.min(1)) or step == STEPS:
-            return
+            break
         weights = np.zeros(found.shape)
         weights[rows, found.argmin(1)] = 1.0
         slope = gradient(net, values, {n: -s for n, s in facts.seeds(case, weights).items()})
         x = np.clip(x + 2.0 ** (-10 * step / STEPS - 1) * (upper - lower) * np.sign(slope), lower, upper)
+    return nearest
+
+
+def promising(net: ReluNetwork, facts: Facts, cases: Ints, points: Floats, deadline: Deadline) -> Ints:
+    """Return the numbers of the points (points, inputs) at which each case is nearest to hold, (cases, at most 32), the nearest first."""
+    least = np.zeros((len(cases), len(points)))
+    for start in range(0, len(points), PIECE):
+        deadline.check()
+        piece = slice(start, start + PIECE)
+        values = evaluate(net, points[piece])
+        for row, case in enumerate(cases.tolist()):
+            own = np.full(len(values[0]), case)
+            least[row, piece] = np.where(facts.present[own] > 0, facts.values(own, values), np.inf).min(1)
+    return np.argsort(-least, axis=1)[:, :BEST]
 
 
 def look(net: ReluNetwork, judge: Judge, points: Floats, least: Floats) -> bool:

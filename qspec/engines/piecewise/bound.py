@@ -75,7 +75,7 @@ def backward(
             continue
         c = held.pop(k)
         if rigorous:
-            trace.slack += net.cost[k] * _norms(c)
+            trace.slack += net.cost[k] * norms(c)
         before = trace.value
         _node(net, k, c, held, trace, domains, slopes, shifts, rigorous)
         if rigorous:
@@ -85,7 +85,7 @@ def backward(
     return trace
 
 
-def _norms(c: Floats) -> Floats:
+def norms(c: Floats) -> Floats:
     """Return the norm of each row, infinite where it is too large."""
     found = np.sqrt(np.einsum("bi,bi->b", c, c))
     return np.where(found < LARGEST, found, np.inf)
@@ -121,7 +121,7 @@ def _node(
             p = _relu(trace, k, c, low, high, slopes[:, place], None if shifts is None else shifts[:, place])
             trace.value = trace.value + trace.rest[k].sum(1)
             if rigorous:
-                trace.slack += net.cost[k] * _norms(p)
+                trace.slack += net.cost[k] * norms(p)
             _hold(net, a, p, held, trace, rigorous)
         case Product() | Maximum():
             raise AssertionError("the query was rewritten")
@@ -135,7 +135,7 @@ def _hold(net: ReluNetwork, a: int, c: Floats, held: dict[int, Floats], trace: B
         return
     added = held[a] + c
     if rigorous:
-        trace.slack += net.again[a] * _norms(added)
+        trace.slack += net.again[a] * norms(added)
     held[a] = added
 
 
