@@ -71,7 +71,7 @@ class Reader(HTMLParser):
         self.addresses: list[str] = []
         self.scripts = 0
         self._rows: list[list[tuple[str, str]]] = []
-        self._caption, self._in = "", ""
+        self._caption = ""
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -80,15 +80,16 @@ class Reader(HTMLParser):
         self.links += [found["href"]] if tag == "a" else []
         self.addresses += [found[k] for k in ("src", "href", "xlink:href", "data", "action") if k in found]
         self.scripts += tag == "script"
+        if found.get("role") == "region":
+            self._caption = found["aria-label"]
         if tag == "table":
-            self._rows, self._caption = [], ""
+            self._rows = []
         elif tag == "tr":
             self._rows.append([])
         elif tag in ("td", "th") and self._rows:
             self._rows[-1].append(("", ""))
         elif tag == "a" and self._rows and self._rows[-1] and "data-rows" in found:
             self._rows[-1][-1] = ("", found["data-rows"])
-        self._in = tag if tag in ("caption", "td", "th", "a") else self._in
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "table":
@@ -96,9 +97,7 @@ class Reader(HTMLParser):
             self._rows = []
 
     def handle_data(self, data: str) -> None:
-        if self._in == "caption":
-            self._caption += data.strip()
-        elif self._rows and self._rows[-1]:
+        if self._rows and self._rows[-1]:
             text, rows = self._rows[-1][-1]
             self._rows[-1][-1] = (text + data.strip(), rows)
 
