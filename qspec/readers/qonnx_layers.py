@@ -10,14 +10,14 @@ from math import prod
 import numpy as np
 
 from qspec.arithmetic.formats import Affine
-from qspec.arithmetic.integers import IntArray, integers
+from qspec.arithmetic.integers import IntArray, common_unit, integers
 from qspec.arithmetic.tensor import Tensor
 from qspec.errors import UnsupportedError
 from qspec.network.graph import apply
-from qspec.network.layers import Add, Conv2D, Dense, MaxPool2D
+from qspec.network.layers import Add, Conv2D, Dense, MaxPool2D, Requantize
 from qspec.network.types import accumulator_grid
 from qspec.readers.onnx_codes import Codes, fresh, from_image, image, plain, rows, scaled
-from qspec.readers.onnx_quantized_layers import Windows
+from qspec.readers.onnx_quantized_layers import Windows, concatenation
 from qspec.readers.qonnx_values import (
     EXACT_FLOAT,
     TABULATED,
@@ -106,6 +106,26 @@ def addition(a: VariableTensor, b: VariableTensor, name: str, *, exact: bool) ->
             )
     made = apply(layer, *signals)
     return VariableTensor(replace(parts[0].codes, signal=made) if alike else fresh(made, a.shape, True), low, high)
+
+
+def joined(parts: Sequence[VariableTensor], axis: int, name: str, *, exact: bool) -> VariableTensor:
+    """Return tensors side by side along an axis, as multiples of one unit."""
+    found = [_readable(x, exact=exact) for x in parts]
+    unit = common_unit([x.codes.signal.type.grid.units[0] for x in found])
+    made: list[Codes] = []
+    low = high = 0
+    for x in found:
+        grid = x.codes.signal.type.grid
+        factor = int(grid.units[0] / unit)
+        ends = x.lower * factor, x.upper * factor
+        low, high = min(low, ends[0]), max(high, ends[1])
+        width = max(abs(e) for e in ends).bit_length() + 1
+        if width > 64:
+            raise UnsupportedError("scales that are too far apart in one tensor", given=[float(u) for u in grid.units], expected="64 bits")
+        alike = factor == 1 and grid.zeros == (0,)
+        signal = x.codes.signal if alike else apply(Requantize(Affine(max(width, 2), True, unit)), x.codes.signal)
+        made.append(replace(x.codes, signal=signal, signed=True))
+    return VariableTensor(concatenation(made, axis, name), low, high)
 
 
 def _readable(x: VariableTensor, *, exact: bool) -> VariableTensor:

@@ -253,6 +253,15 @@ def move(r: Reader, n: OnnxNode) -> State:
     return moved(x, CHANGES[n.op](r, n, x.codes), perm)
 
 
+def concat(r: Reader, n: OnnxNode) -> State:
+    """Concat of signals with one scale each."""
+    parts = [r.numbers_of(name) for name in n.inputs]
+    rank, axis = len(parts[0].shape), int(r.number(n, "axis", 0))
+    if not -rank <= axis < rank:
+        raise r.refusal("an axis that does not exist", axis, f"-{rank} to {rank - 1}")
+    return layers.joined(parts, axis % rank, r.label(n), exact=r.exact)
+
+
 def shape(r: Reader, n: OnnxNode) -> State:
     """Shape."""
     return ExecutorConstant(np.array(r.tensor_shape(n.inputs[0]), dtype=np.int64))
@@ -278,6 +287,7 @@ EFFECTS: Mapping[Callable[[Reader, OnnxNode], State], tuple[str, str]] = {
     **dict.fromkeys((matmul, gemm, conv), _SUM),
     average: ("exact sum of 24 bits, one division in float32", "exact"),
     max_pool: ("a maximum of codes", "a maximum of codes"),
+    concat: ("the same numbers", "the same numbers"),
     **dict.fromkeys((move, shape, left_out), _NOTHING),
 }
 """What operators compute under `qonnx` and under `qonnx-exact`, where it is not the rule for single elements."""
@@ -300,6 +310,7 @@ OPERATORS: Mapping[str, Callable[[Reader, OnnxNode], State]] = {
     "LeakyRelu": leaky,
     "Clip": clip,
     "Neg": negative,
+    "Concat": concat,
     "Shape": shape,
     **{name: arithmetic(*kinds) for name, kinds in ELEMENTWISE.items()},
     **dict.fromkeys(CHANGES, move),

@@ -182,6 +182,23 @@ def image(random: Random) -> File:
     return f
 
 
+def side_by_side(random: Random) -> File:
+    """Return signals of several scales, signs and zero points that are joined along an axis of an image, and what is made of them."""
+    f = File(random, (2, 4, 4), 7, 2)
+    axis = int(random.integers(1, 4))
+    f.quant("x", "a", 0.5, int(random.integers(-1, 2)), 4)
+    f.quant("x", "b", 0.125, 0, 5, signed=0)
+    f.add("MaxPool", ["x"], "c", kernel_shape=[1, 1])
+    f.add("Concat", ["a", "b", "c"][: random.integers(2, 4)], "all", axis=axis - 4 if random.integers(2) else axis)
+    f.quant("all", "codes", 0.25, 0, 4)
+    f.add("Flatten", ["codes"], "flat")
+    sizes = [2, 4, 4]
+    count = sum(n.op_type == "Concat" and len(n.input) for n in f.nodes)
+    f.quant(f.keep(random.normal(0, 1, (int(np.prod(sizes)) * count, 2))), "v", 0.5, 0, 2)
+    f.add("MatMul", ["flat", "v"], "scores")
+    return f
+
+
 def qcdq(random: Random) -> File:
     """Return what brevitas exports as QCDQ: QuantizeLinear, Clip to fewer bits, DequantizeLinear, for a signal and for weights."""
     f = File(random, (128, 4))
@@ -205,6 +222,7 @@ FAMILIES: Mapping[str, Callable[[Random], File]] = {
     "multi_threshold": multi_threshold,
     "qcdq": qcdq,
     "quant": quant,
+    "side_by_side": side_by_side,
     "trunc": trunc,
 }
 
