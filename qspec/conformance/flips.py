@@ -184,11 +184,11 @@ class _FlipWork:
         label = int(_outputs(self.ends[0], centre[None])[0].argmax())
         shaped = centre.reshape(self.pairing.source.shape)
         for number, network in enumerate(self.ends):
-            share = deadline.part(1 / (2 - number))
-            if not share.affords(LEAST):
+            spec = local_robustness(network, shaped, self.radius, label)
+            seconds = deadline.part(1 / (2 - number)).seconds
+            if seconds is not None and seconds < LEAST:
                 return Flip(Verdict.UNKNOWN, "time")
-            limits = replace(self.limits, seconds=share.seconds)
-            if verify(local_robustness(network, shaped, self.radius, label), limits=limits).verdict is not Verdict.HOLDS:
+            if verify(spec, limits=replace(self.limits, seconds=seconds)).verdict is not Verdict.HOLDS:
                 return Flip(Verdict.UNKNOWN, "robust")
         return Flip(Verdict.HOLDS, "robust")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 
 import numpy as np
 import pytest
@@ -114,6 +115,16 @@ def test_flips_are_shown_in_both_real_runtimes(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "run_tflite", lambda *_: lambda codes: [np.zeros((len(codes[0]), 10), np.int8)])
     with pytest.raises(qs.SoundnessError, match="other codes than its semantics"):
         qs.flips(path, inputs=images[:1], radius=1, timeout=3)
+
+
+def test_time_that_runs_out_while_a_proof_is_prepared_leaves_an_input_open(tmp_path, monkeypatch):
+    write_model(chain(3), tmp_path / "chain.tflite")
+    shape = qs.load(tmp_path / "chain.tflite", kind=qs.Network).inputs[0].type.shape
+    for step in ("_search", "_bounded"):
+        monkeypatch.setattr(module._FlipWork, step, lambda *_: None)
+    monkeypatch.setattr(module, "local_robustness", lambda *_: time.sleep(0.3))
+    found = qs.flips(tmp_path / "chain.tflite", inputs=np.zeros((1, *shape), np.int64), radius=1, timeout=0.2, replay=False)
+    assert [(o.verdict.name, o.how) for o in found.outcomes] == [("UNKNOWN", "time")]
 
 
 def test_the_command_prints_a_table_and_writes_what_flips(tmp_path, capsys):
