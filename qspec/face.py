@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from qspec.arithmetic.rounding import Overflow, Rounding
 from qspec.errors import NetworkError
-from qspec.network.graph import Graph, apply
+from qspec.network.graph import Graph, RealGraph, apply, real_apply
 from qspec.network.layers import Input, Layer
-from qspec.network.real_graph import RealGraph, real_apply
 from qspec.network.real_layers import RealInput, RealLayer
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from qspec.language.perturbation import PerturbedNetwork
     from qspec.language.real_perturbation import PerturbedRealNetwork, Rounded
     from qspec.language.variables import Output, RealOutput, RealVariable, Tap, Variable
-    from qspec.network.real_graph import Reals, RealStage
+    from qspec.network.graph import Reals, RealStage
     from qspec.quantization.calibrate import Calibration, Per, Weights
     from qspec.quantization.scales import Scales
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from qspec.face import RealNetwork as Network
 from qspec.face import RealSequential as Sequential
 from qspec.named import real_properties as properties
-from qspec.network.real_graph import real_apply as apply
+from qspec.network.graph import real_apply as apply
 from qspec.network.real_layers import Activate, Exp, Softmax, Softplus
 from qspec.network.real_layers import RealConv2D as Conv2D
 from qspec.network.real_layers import RealDense as Dense

@@ -10,8 +10,7 @@ from qspec.batch.contenders import Contender, Entrant, entrants
 from qspec.batch.many import Over, Specs, properties_of, values_of
 from qspec.batch.records import Record
 from qspec.errors import SoundnessError
-from qspec.language.bind import bind
-from qspec.language.property import Property
+from qspec.language.property import Property, bind
 from qspec.solver import Reason
 from qspec.support import checks
 from qspec.support.plain import plain

@@ -25,9 +25,8 @@ from qspec.batch.worker import Task
 from qspec.errors import SolverMissingError, SpecError
 from qspec.face import Network
 from qspec.ir.real import fractions
-from qspec.language.bind import bind
 from qspec.language.interpret import witnesses
-from qspec.language.property import Property
+from qspec.language.property import Property, bind
 from qspec.language.traversal import is_real, real_networks
 from qspec.quantization.accuracy import Labelled, accuracy, real_accuracy
 from qspec.quantization.agreement import LEAST, DecisionAgreement

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from qspec import errors
 from qspec.deadline import NEVER, Deadline, OutOfTime
 from qspec.errors import InternalError, QspecError
-from qspec.language.bind import bind
-from qspec.language.property import Property
+from qspec.language.property import Property, bind
 from qspec.solver import Reason
 from qspec.verify.decide import falsify, verify
 from qspec.verify.identity import identity

@@ -15,8 +15,7 @@ from qspec.errors import CertificateError
 from qspec.files.qspec_file import content_hash
 from qspec.ir.digest import digest
 from qspec.ir.integer import Query
-from qspec.language.bind import bind
-from qspec.language.property import Property
+from qspec.language.property import Property, bind
 from qspec.language.traversal import networks
 from qspec.support.plain import document
 

@@ -19,10 +19,9 @@ from qspec.files.atomic import check_plain
 from qspec.ir.digest import digest
 from qspec.ir.real import ExactArray, fractions
 from qspec.language import real_interpret
-from qspec.language.bind import bind
 from qspec.language.expressions import constant
 from qspec.language.interpret import witnesses
-from qspec.language.property import Property
+from qspec.language.property import Property, bind
 from qspec.language.traversal import is_real
 from qspec.support.json_text import parse
 from qspec.verify.decide import query

@@ -13,8 +13,7 @@ from qspec.cli.terminal import colour, columns, painted
 from qspec.errors import SpecError
 from qspec.files.atomic import check_plain, writable
 from qspec.ir.real import ExactArray
-from qspec.language.bind import bind
-from qspec.language.property import Property
+from qspec.language.property import Property, bind
 from qspec.language.traversal import is_real
 from qspec.show.counterexample import explain
 from qspec.show.point import explain_point

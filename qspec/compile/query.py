@@ -20,12 +20,11 @@ from qspec.ir.integer import All, Any, Assignment, Query, Truth, conjunction, di
 from qspec.ir.integer import Formula as Goal
 from qspec.ir.integer_builder import Builder
 from qspec.ir.reference import evaluate
-from qspec.language.bind import bind
 from qspec.language.connectives import Conjunction, Formula
 from qspec.language.domains import extremes, free_of, lower_domain, part, shareable
 from qspec.language.expressions import Constant, Expression, Floor, Gather, NonZero, RationalArray
 from qspec.language.formulas import Same
-from qspec.language.property import Property
+from qspec.language.property import Property, bind
 from qspec.language.traversal import is_real
 from qspec.language.variables import Application, Code, Output, RealOnly, Variable
 from qspec.lowering.layers import Taps, lower

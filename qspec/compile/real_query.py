@@ -19,9 +19,8 @@ from qspec.ir.integer import Assignment
 from qspec.ir.real import TRUE, All, Any, Query, Truth, conjunction, disjunction
 from qspec.ir.real import Formula as Goal
 from qspec.ir.real_builder import RealBuilder, placement
-from qspec.language import bind
 from qspec.language.expressions import Expression, Floor, NonZero, RationalArray
-from qspec.language.property import Property
+from qspec.language.property import Property, bind
 from qspec.language.variables import Applied, Code, Output, RealApplication, RealOnly, RealOutput, RealVariable, SoftmaxOf, Variable
 from qspec.lowering.real_layers import lower, softmax
 from qspec.problem import Fidelity
@@ -51,7 +50,7 @@ def compile_real(
     so that the queries have more solutions, the fewer the smaller the part of their inputs that they are asked `within`. Raises SpecError
     on a malformed property, UnsupportedError on what no operation on reals says, OutOfTime at the deadline.
     """
-    spec = bind.bind(spec)
+    spec = bind(spec)
     leaves = fixed_leaves(spec, deadline)
     fixed = FixedPart(spec, leaves, within, deadline) if spec.variables or leaves else None
     compiler = _Compiler(spec, fixed, assignment, deadline)

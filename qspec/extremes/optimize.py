@@ -23,11 +23,10 @@ from qspec.errors import InternalError, SoundnessError, SpecError
 from qspec.extremes.bisection import Bracket, questions, why_open
 from qspec.extremes.optimum import BracketStep, Objective, Optimum, Sense, empty, summed
 from qspec.ir.integer import FALSE, Query
-from qspec.language.bind import bind
 from qspec.language.connectives import Constantly, Formula
 from qspec.language.expressions import Comparison, Expression, Operand, expression
 from qspec.language.interpret import Interpreter
-from qspec.language.property import Property, exists
+from qspec.language.property import Property, bind, exists
 from qspec.language.traversal import is_real
 from qspec.passes import Pipeline
 from qspec.solver import Reason

@@ -19,9 +19,8 @@ from qspec.deadline import Deadline
 from qspec.errors import SpecError, UnsupportedError
 from qspec.extremes.bisection import Bracket, questions, why_open
 from qspec.language import interpret
-from qspec.language.bind import bind
 from qspec.language.expressions import Parameter
-from qspec.language.property import Property
+from qspec.language.property import Property, bind
 from qspec.language.traversal import is_real, occurrences
 from qspec.solver import Reason
 from qspec.support import checks

@@ -19,8 +19,8 @@ from qspec.files.encode import Json, activation_json, exact_json, layer_json, pa
 from qspec.files.json_cursor import Cursor
 from qspec.files.qspec_file import DESCRIPTION, read_members, write_members
 from qspec.ir.real import ExactArray, exact, fractions
+from qspec.network.graph import RealGraph, RealStage
 from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D
-from qspec.network.real_graph import RealGraph, RealStage
 from qspec.network.real_layers import (
     Activate,
     Exp,

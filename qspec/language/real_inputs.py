@@ -12,7 +12,7 @@ from qspec.ir.real import ExactArray, exact
 from qspec.language.expressions import Expression, Operand, expression
 from qspec.language.inputs import fit
 from qspec.language.variables import RealApplication, RealOutput, RealVariable
-from qspec.network.real_graph import RealGraph, RealStage
+from qspec.network.graph import RealGraph, RealStage
 from qspec.support import checks
 
 

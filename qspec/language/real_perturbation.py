@@ -15,7 +15,7 @@ from qspec.ir.real import ExactArray, exact, fractions
 from qspec.language.expressions import Expression, Operand
 from qspec.language.real_inputs import apply_real, real_input_variable, real_output, real_variable
 from qspec.language.variables import RealOutput, RealVariable
-from qspec.network.real_graph import RealGraph
+from qspec.network.graph import RealGraph
 from qspec.network.real_layers import RealConv2D, RealDense
 from qspec.support import checks
 

@@ -10,8 +10,7 @@ from qspec.language.connectives import Formula
 from qspec.language.expressions import Expression
 from qspec.language.property import Property
 from qspec.language.variables import Application, Applied, RealApplication, RealVariable, SoftmaxOf
-from qspec.network.graph import Graph
-from qspec.network.real_graph import RealGraph
+from qspec.network.graph import Graph, RealGraph
 
 Kind = TypeVar("Kind")
 

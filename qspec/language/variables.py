@@ -10,8 +10,7 @@ from qspec.errors import SpecError
 from qspec.ir.real import ExactArray, Function
 from qspec.language.domains import VariableDomain
 from qspec.language.expressions import Absolute, Constant, Expression, Floor, Gather, Join, NonZero, Parameter, Product, Reduce, Sum
-from qspec.network.graph import Graph
-from qspec.network.real_graph import RealGraph
+from qspec.network.graph import Graph, RealGraph
 from qspec.network.types import Type
 
 Tap = Literal["output", "accumulator", "held", "rounded"]

@@ -12,8 +12,8 @@ from qspec.arithmetic.shapes import batch_axes
 from qspec.errors import ShapeError
 from qspec.ir.real import ExactArray
 from qspec.network.activations import HardSigmoid, HardTanh, LeakyReLU, Linear, ReLU, Sigmoid, Sign, Tanh
+from qspec.network.graph import RealGraph, Reals, RealStage
 from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D
-from qspec.network.real_graph import RealGraph, Reals, RealStage
 from qspec.network.real_layers import (
     Activate,
     Exp,

@@ -16,8 +16,8 @@ from qspec.ir.enclosure import DIGITS, evaluate
 from qspec.ir.real import Entries, ExactArray, Function, Matrix, RealMap, exact
 from qspec.ir.real_builder import RealBuilder, placement
 from qspec.network.activations import HardSigmoid, HardTanh, LeakyReLU, Linear, ReLU, Sigmoid, Sign, Tanh
+from qspec.network.graph import RealGraph, RealStage
 from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D
-from qspec.network.real_graph import RealGraph, RealStage
 from qspec.network.real_layers import (
     Activate,
     Exp,

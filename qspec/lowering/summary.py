@@ -14,10 +14,9 @@ from qspec.bounds.interval import Interval, bound
 from qspec.lowering.evaluate import program
 from qspec.lowering.layers import Taps
 from qspec.network.activations import Lookup
-from qspec.network.graph import Graph, Stage
+from qspec.network.graph import Graph, RealGraph, Stage
 from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Feature, Flatten, Input, MaxPool2D, Requantize
-from qspec.network.real_graph import RealGraph
 from qspec.network.real_layers import Activate, RealConv2D, RealDense, RealInput, RealLayer, RealSparse
 
 HEADER = ("layer", "kind", "reads", "shape", "format", "parameters", "accumulator")

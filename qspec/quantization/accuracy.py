@@ -10,8 +10,7 @@ from qspec.arithmetic.shapes import check_labelled
 from qspec.errors import SpecError
 from qspec.lowering.evaluate import evaluate
 from qspec.lowering.real_evaluate import evaluate as real_evaluate
-from qspec.network.graph import Graph
-from qspec.network.real_graph import RealGraph
+from qspec.network.graph import Graph, RealGraph
 from qspec.network.types import Type
 
 Labelled = tuple[object, object]

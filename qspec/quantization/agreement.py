@@ -11,9 +11,8 @@ from qspec.arithmetic.formats import code_range
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.lowering.evaluate import trace
 from qspec.lowering.real_evaluate import signals
-from qspec.network.graph import Graph
+from qspec.network.graph import Graph, RealGraph, Reals
 from qspec.network.layers import Input
-from qspec.network.real_graph import RealGraph, Reals
 from qspec.network.types import Type
 
 LEAST = 0.99

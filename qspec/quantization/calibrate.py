@@ -30,9 +30,8 @@ from qspec.errors import CalibrationWarning, SpecError
 from qspec.ir.real import ExactArray
 from qspec.lowering.real_evaluate import signals
 from qspec.network.activations import HardSigmoid, Linear, ReLU, Sigmoid
-from qspec.network.graph import Graph, GraphKind
+from qspec.network.graph import Graph, GraphKind, RealGraph, Reals, RealStage
 from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D
-from qspec.network.real_graph import RealGraph, Reals, RealStage
 from qspec.network.real_layers import Activate, Exp, RealConv2D, RealDense, RealInput, RealSparse, Softmax, Softplus, sum_activation
 from qspec.network.types import Type
 from qspec.quantization.agreement import LEAST, DecisionAgreement, agreement

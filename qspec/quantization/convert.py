@@ -13,10 +13,9 @@ from qspec.arithmetic.tensor import Tensor, quantize
 from qspec.errors import InternalError, UnsupportedError
 from qspec.ir.real import ExactArray, exact
 from qspec.network.activations import Activation, Lookup, Sigmoid, Tanh
-from qspec.network.graph import Graph, Stage
+from qspec.network.graph import Graph, RealGraph, RealStage, Stage
 from qspec.network.kernel_layers import Constant, Multiplier, Pad, Reinterpret, Reshape, Thresholds, Transpose
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, Requantize
-from qspec.network.real_graph import RealGraph, RealStage
 from qspec.network.real_layers import (
     Activate,
     Exp,

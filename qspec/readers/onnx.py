@@ -16,7 +16,7 @@ import numpy as np
 from qspec.arithmetic.integers import IntArray
 from qspec.errors import FormatError, ModelFileError, NetworkError, ShapeError, UnsupportedError
 from qspec.face import RealNetwork
-from qspec.network.real_graph import real_apply
+from qspec.network.graph import real_apply
 from qspec.network.real_layers import RealInput
 from qspec.readers.onnx_arithmetic import ARITHMETIC
 from qspec.readers.onnx_file import OnnxGraph, OnnxNode, Port, is_onnx, read_graph

@@ -12,8 +12,8 @@ import numpy as np
 
 from qspec.ir.real import ExactArray, exact, fractions
 from qspec.network.activations import HardSigmoid, LeakyReLU, Linear, ReLU, Sigmoid, Tanh
+from qspec.network.graph import real_apply
 from qspec.network.layers import Add, AveragePool2D, MaxPool2D
-from qspec.network.real_graph import real_apply
 from qspec.network.real_layers import Activate, Exp, RealActivation, RealConv2D, RealDense, Softplus
 from qspec.readers.onnx_moves import axes_of
 from qspec.readers.onnx_operators import LARGEST_FLOAT

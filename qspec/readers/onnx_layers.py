@@ -10,8 +10,8 @@ import numpy as np
 
 from qspec.arithmetic.roots import nearest_root, rational_root
 from qspec.ir.real import ExactArray, exact, fractions
+from qspec.network.graph import real_apply
 from qspec.network.layers import AveragePool2D, MaxPool2D
-from qspec.network.real_graph import real_apply
 from qspec.network.real_layers import RealConv2D, RealDense, Softmax
 from qspec.network.shapes import same_padding
 from qspec.readers.onnx_arithmetic import activated, plus, times

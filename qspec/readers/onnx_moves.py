@@ -12,8 +12,8 @@ from typing import Any, cast
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
+from qspec.network.graph import real_apply
 from qspec.network.layers import Concat
-from qspec.network.real_graph import real_apply
 from qspec.readers.onnx_file import Array, StoredTensor, type_name
 from qspec.readers.onnx_table import REALS, NodeCall
 from qspec.readers.onnx_tensors import (

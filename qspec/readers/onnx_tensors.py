@@ -17,8 +17,8 @@ from qspec.arithmetic.integers import IntArray
 from qspec.errors import ModelFileError, UnsupportedError
 from qspec.ir.real import ExactArray, exact, fractions
 from qspec.network.activations import Linear
+from qspec.network.graph import RealSignal, real_apply
 from qspec.network.layers import Concat, Flatten
-from qspec.network.real_graph import RealSignal, real_apply
 from qspec.network.real_layers import RealConv2D, RealDense, RealInput, RealSparse, scaled_outputs
 from qspec.readers.onnx_file import Array
 

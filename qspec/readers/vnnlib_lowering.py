@@ -16,14 +16,13 @@ import numpy as np
 
 from qspec.errors import UnsupportedError
 from qspec.ir.real import fractions
-from qspec.language.bind import bind
 from qspec.language.connectives import Conjunction, Constantly, Disjunction, Formula, Negation
 from qspec.language.expressions import Absolute, Comparison, Constant, Expression, Gather, Join, Product, Reduce, Relation, Sum
 from qspec.language.formulas import ClassIn, Quantified, SameClass
-from qspec.language.property import Property
+from qspec.language.property import Property, bind
 from qspec.language.traversal import occurrences
 from qspec.language.variables import RealApplication, RealOutput, RealVariable
-from qspec.network.real_graph import RealGraph
+from qspec.network.graph import RealGraph
 from qspec.readers.vnnlib_conditions import FALSE, TRUE, Condition, Kind, LinearSum, combined, compared, conjunction, disjunction, negation
 
 ONE, ZERO = Fraction(1), LinearSum({})

@@ -9,7 +9,7 @@ from typing import Literal, assert_never
 
 from qspec.errors import SpecError, UnsupportedError
 from qspec.language.property import Property
-from qspec.network.real_graph import RealGraph
+from qspec.network.graph import RealGraph
 from qspec.readers.vnnlib_conditions import AllOf, AnyOf, Condition, DeclaredTensor, Kind, LinearAtom, LinearSum, Name, conjuncts
 from qspec.readers.vnnlib_lowering import Lowering
 

@@ -16,9 +16,8 @@ from qspec.errors import UnsupportedError
 from qspec.face import Network, RealNetwork
 from qspec.lowering.real_evaluate import signals
 from qspec.network.activations import Linear, ReLU
-from qspec.network.graph import Signal, apply
+from qspec.network.graph import RealStage, Signal, apply
 from qspec.network.layers import Conv2D, Dense, Flatten, Input, Layer, MaxPool2D
-from qspec.network.real_graph import RealStage
 from qspec.network.real_layers import RealConv2D, RealDense, RealInput
 from qspec.quantization.calibrate import finite
 from qspec.runtimes.arithmetic import Quantized

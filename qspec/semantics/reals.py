@@ -10,8 +10,8 @@ from typing import assert_never, cast
 import numpy as np
 
 from qspec.network.activations import HardSigmoid, HardTanh, LeakyReLU, Linear, ReLU, Sigmoid, Sign, Tanh
+from qspec.network.graph import RealGraph
 from qspec.network.layers import Add, AveragePool2D, Concat, Flatten, MaxPool2D
-from qspec.network.real_graph import RealGraph
 from qspec.network.real_layers import (
     Activate,
     Exp,

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from qspec.language.bind import bind
-from qspec.language.property import Property
+from qspec.language.property import Property, bind
 from qspec.verify.result import Verdict
 
 

@@ -16,8 +16,7 @@ from qspec.ir.integer import Assignment, Query
 from qspec.ir.real import ExactArray
 from qspec.ir.real import Query as RealQuery
 from qspec.ir.real_proof import RealProof
-from qspec.language.bind import bind
-from qspec.language.property import Property
+from qspec.language.property import Property, bind
 from qspec.language.traversal import networks, real_networks
 from qspec.problem import GridProblem, MilpProblem, Problem, RealProblem, SmtProblem
 from qspec.solver import Answer, Left, Limits, ProvingSolver, Reason, Solver, get_solver

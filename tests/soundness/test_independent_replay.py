@@ -30,10 +30,9 @@ from qspec.lowering import layers as lower
 from qspec.lowering import real_layers as real_lower
 from qspec.lowering import requantize
 from qspec.network.activations import Activation, HardSigmoid, HardTanh, LeakyReLU, Linear, Lookup, ReLU, Sigmoid, Sign, Tanh
-from qspec.network.graph import Signal, apply
+from qspec.network.graph import Signal, apply, real_apply
 from qspec.network.kernel_layers import Constant, KernelLayer, Multiplier, Pad, Reinterpret, Reshape, Scaling, Thresholds, Transpose
 from qspec.network.layers import Add, AveragePool2D, Concat, Conv2D, Dense, Flatten, Input, Layer, MaxPool2D, Requantize
-from qspec.network.real_graph import real_apply
 from qspec.network.real_layers import (
     Activate,
     Exp,

@@ -12,13 +12,11 @@ import numpy as np
 import pytest
 
 from qspec.deadline import NEVER
-from qspec.engines.delta import relax
-from qspec.engines.delta.affine import above
+from qspec.engines.delta.affine import LinePair, above, lines
+from qspec.engines.delta.atoms import Atom, Case, cases
 from qspec.engines.delta.branch_and_prune import search
-from qspec.engines.delta.cases import Atom, Case, cases
-from qspec.engines.delta.derivatives import derivatives, enclose
 from qspec.engines.delta.real_search import RealOutcome
-from qspec.engines.delta.tensor_program import plan
+from qspec.engines.delta.tensor_program import derivatives, enclose, plan
 from qspec.engines.outward import OutwardInterval
 from qspec.errors import UnsupportedError
 from qspec.evaluate.device import wide
@@ -71,9 +69,9 @@ def test_lines_are_below_and_above(xp: Any, context: Callable[[], Any], function
     low, high = ends[..., 0], ends[..., 1]
     low[0, :5], high[0, :5] = [-1, 0, 0, -2, 3], [0, 0, 1, 2, 3]
     with context(), np.errstate(all="ignore"):
-        lines = relax.LinePair(*(np.asarray(v) for v in relax.lines(xp, function, OutwardInterval(xp.asarray(low), xp.asarray(high)))))
+        found = LinePair(*(np.asarray(v) for v in lines(xp, function, OutwardInterval(xp.asarray(low), xp.asarray(high)))))
     for k in range(60):
-        below, under, over, slope = (Fraction(float(v[0, k])) for v in (lines.below, lines.under, lines.over, lines.above))
+        below, under, over, slope = (Fraction(float(v[0, k])) for v in (found.below, found.under, found.over, found.above))
         for share in range(9):
             x = Fraction(low[0, k]) + (Fraction(high[0, k]) - Fraction(low[0, k])) * share / 8
             y = at(function, x, 40) if function is not Function.RELU else None

@@ -16,12 +16,11 @@ from qspec.compile.query import Compiler, compile_property
 from qspec.errors import QspecError
 from qspec.ir.integer import Input, Query
 from qspec.ir.reference import evaluate
-from qspec.language.bind import bind
 from qspec.language.connectives import Formula
 from qspec.language.domains import Range
 from qspec.language.expressions import Expression
 from qspec.language.interpret import Interpreter, in_domain
-from qspec.language.property import parameter_names
+from qspec.language.property import bind, parameter_names
 from qspec.language.traversal import networks
 from qspec.testing import census
 from qspec.testing.examples.parts import mlp

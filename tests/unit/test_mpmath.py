@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from qspec.engines import outward
-from qspec.engines.delta.relax import LinePair, lines
+from qspec.engines.delta.affine import LinePair, lines
 from qspec.evaluate.device import wide
 from qspec.ir.enclosure import at
 from qspec.ir.real import Function

@@ -10,9 +10,9 @@ import pytest
 
 import qspec as qs
 from qspec.arithmetic.text import exact, summary
-from qspec.language.bind import bind
 from qspec.language.connectives import Formula
 from qspec.language.expressions import Expression
+from qspec.language.property import bind
 from qspec.language.text import describe, formula_text, text_of
 from qspec.show import png
 from qspec.show.counterexample import centre_of, code_limits, explain

@@ -15,11 +15,9 @@ import numpy as np
 
 from qspec.deadline import NEVER, Deadline
 from qspec.engines import outward as interval
-from qspec.engines.delta import derivatives
-from qspec.engines.delta.affine import above
-from qspec.engines.delta.derivatives import Values
-from qspec.engines.delta.relax import lines
-from qspec.engines.delta.tensor_program import FloatProgram, MapTerm
+from qspec.engines.delta import tensor_program
+from qspec.engines.delta.affine import above, lines
+from qspec.engines.delta.tensor_program import FloatProgram, MapTerm, Values
 from qspec.engines.outward import TINY, UNIT, Floats, Linear, OutwardInterval, down, up
 from qspec.ir.real import Affine, Apply, Function, Input, Maximum, Product, Program, arguments
 
@@ -56,7 +54,7 @@ def enclose(plan: FloatProgram, lower: Floats, upper: Floats, deadline: Deadline
     The deadline is looked at before each node; raises OutOfTime.
     """
     if not 0 < lower.shape[1] <= MOST_INPUTS:
-        return derivatives.enclose(np, plan, lower, upper)
+        return tensor_program.enclose(np, plan, lower, upper)
     middle = np.clip(0.5 * lower + 0.5 * upper, lower, upper)
     radius = up(np, np.maximum(upper - middle, middle - lower))
     deep = _deep(plan.program)

@@ -14,12 +14,24 @@ import numpy as np
 
 from qspec.deadline import Deadline
 from qspec.engines.delta import affine_forms
-from qspec.engines.delta.atoms import AtomBounds, Atoms, Ints, Pairs, atoms_of, bound, open_pairs
-from qspec.engines.delta.cases import Booleans, Case, cases, every, hold, refuted, some
-from qspec.engines.delta.derivatives import Values, enclose
-from qspec.engines.delta.real_search import RealOutcome, RealSearch
-from qspec.engines.delta.tensor_program import plan
-from qspec.engines.delta.witness import Judge, climb
+from qspec.engines.delta.atoms import (
+    AtomBounds,
+    Atoms,
+    Booleans,
+    Case,
+    Ints,
+    Pairs,
+    atoms_of,
+    bound,
+    cases,
+    every,
+    hold,
+    open_pairs,
+    refuted,
+    some,
+)
+from qspec.engines.delta.real_search import Judge, RealOutcome, RealSearch, climb
+from qspec.engines.delta.tensor_program import Values, enclose, plan
 from qspec.engines.outward import Floats, down, up
 from qspec.ir.real import Query
 

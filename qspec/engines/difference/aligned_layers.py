@@ -25,10 +25,9 @@ from qspec.lowering.layers import Taps
 from qspec.lowering.layers import lower as lower_fixed
 from qspec.lowering.real_layers import constant_map
 from qspec.network.activations import Linear, ReLU
-from qspec.network.graph import Graph, Stage
+from qspec.network.graph import Graph, RealGraph, RealStage, Stage
 from qspec.network.layers import Conv2D, Flatten, Input
 from qspec.network.layers import Dense as FixedDense
-from qspec.network.real_graph import RealGraph, RealStage
 from qspec.network.real_layers import RealConv2D, RealDense, RealInput
 
 EXACT = 1 << 52

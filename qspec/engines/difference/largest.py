@@ -28,9 +28,8 @@ from qspec.language.domains import extremes
 from qspec.language.inputs import input_variable
 from qspec.lowering.evaluate import evaluate
 from qspec.lowering.real_layers import enclose
-from qspec.network.graph import Graph
+from qspec.network.graph import Graph, RealGraph
 from qspec.network.layers import Input
-from qspec.network.real_graph import RealGraph
 from qspec.solver import Reason
 from qspec.support import checks
 from qspec.support.plain import document

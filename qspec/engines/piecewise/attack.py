@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from qspec.deadline import Deadline
-from qspec.engines.delta.derivatives import enclose
-from qspec.engines.delta.witness import Judge
+from qspec.engines.delta.real_search import Judge
+from qspec.engines.delta.tensor_program import enclose
 from qspec.engines.outward import Floats
 from qspec.engines.piecewise.facts import Facts, Ints
 from qspec.engines.piecewise.network import ReluNetwork

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from qspec.engines.delta.cases import Atom, Case
+from qspec.engines.delta.atoms import Atom, Case
 from qspec.engines.outward import Floats
 
 Ints = npt.NDArray[np.int64]

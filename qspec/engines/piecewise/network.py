@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qspec.engines.delta.derivatives import Values, enclose
-from qspec.engines.delta.tensor_program import FloatProgram, plan
+from qspec.engines.delta.tensor_program import FloatProgram, Values, enclose, plan
 from qspec.engines.outward import UNIT, Floats, Linear
 from qspec.errors import UnsupportedError
 from qspec.ir.real import Affine, Apply, Query

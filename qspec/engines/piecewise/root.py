@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qspec.deadline import NEVER, Deadline
-from qspec.engines.delta.derivatives import enclose
+from qspec.engines.delta.tensor_program import enclose
 from qspec.engines.outward import Floats
 from qspec.engines.piecewise.bound import Domains
 from qspec.engines.piecewise.network import ReluNetwork

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from qspec.deadline import Deadline
-from qspec.engines.delta.cases import cases
-from qspec.engines.delta.real_search import RealSearch
-from qspec.engines.delta.witness import Judge
+from qspec.engines.delta.atoms import cases
+from qspec.engines.delta.real_search import Judge, RealSearch
 from qspec.engines.outward import Floats
 from qspec.engines.piecewise.ascent import Climbed, Multipliers, climb
 from qspec.engines.piecewise.attack import attack, evaluate, look, promising

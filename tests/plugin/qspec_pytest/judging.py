@@ -9,7 +9,7 @@ from typing import NoReturn
 import pytest
 
 import qspec as qs
-from qspec.language.bind import bind
+from qspec.language.property import bind
 from qspec.language.text import describe
 from qspec.language.traversal import is_real
 from qspec.show.counterexample import decisions, explain
