@@ -16,7 +16,7 @@ from qspec.arithmetic.formats import code_range
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.arithmetic.shapes import batch_axes
 from qspec.arithmetic.tensor import Tensor
-from qspec.batch.certify import winners
+from qspec.batch.classes import winners
 from qspec.deadline import tell
 from qspec.errors import NetworkError, ShapeError, SpecError
 from qspec.face import Network

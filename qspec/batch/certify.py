@@ -13,16 +13,18 @@ from typing import Literal, Unpack, get_args
 import numpy as np
 
 from qspec.arithmetic.formats import check_codes, code_range
-from qspec.arithmetic.integers import IntArray, in_common_unit, integers
+from qspec.arithmetic.integers import IntArray, integers
 from qspec.arithmetic.shapes import check_labelled
 from qspec.batch import sample_certificates
 from qspec.batch.certification import Certification, SampleOutcome
+from qspec.batch.classes import by_reference, outputs_of, winners
 from qspec.batch.journal import Journal, about, opened
 from qspec.batch.progress import tally
 from qspec.batch.sample_certificates import SECONDS, Certificates
 from qspec.batch.table_rows import admits, check_rows, features_of
 from qspec.certificate.file import Certificate
 from qspec.deadline import LEAST, Deadline, OutOfTime, compiled, memory_errors, tell
+from qspec.engines.boxes import single
 from qspec.engines.boxes.class_query import ClassQuery, question
 from qspec.errors import QspecError, SoundnessError, SpecError, UnsupportedError
 from qspec.face import Network
@@ -50,12 +52,12 @@ COMPILATION = 10.0
 """Seconds that have to be left for what many samples share to be compiled, where this process has not done that before."""
 VALUES, LARGEST = 8, 256
 """Numbers of 8 bytes that a batch takes for each element of a program (both ends, slopes, momenta, …), and its rows for each device."""
-PORTION = 64
-"""Samples that the reference evaluates at once."""
 _compiled: set[str] = set()
 """Networks for which it has."""
 ROUNDS = ((20, 20, 1), (100, 60, 4))
 """Steps of ascent of the duals, gradient steps of the attack, and its starts for each aim: at first, and for what that leaves open."""
+ALONE = 64
+"""Open samples of a class up to which one CPU looks at each by itself: to compile what attacks many takes it ten seconds and more."""
 
 
 @single_threaded
@@ -165,30 +167,10 @@ class _CertifyWork:
         return state.hexdigest()
 
 
-def winners(network: Network, outputs: IntArray) -> IntArray:
-    """Return the class of each vector of output codes (samples, classes): the first of those with the greatest exact value."""
-    units, zeros = network.output_types[0].grid.per_element((outputs.shape[1],))
-    if network.output_types[0].grid.channels == 1:
-        return outputs.argmax(axis=1)
-    whole = np.array(in_common_unit(units)[0], dtype=object)
-    return ((outputs.astype(object) - zeros) * whole).argmax(axis=1)
+def _one_cpu() -> bool:
+    from qspec.evaluate import sharding
 
-
-def _outputs(network: Network, images: IntArray) -> IntArray:
-    """Return the output codes of images (samples, size), on all devices where 64 bits are enough for that."""
-    from qspec.evaluate.batched import spread
-
-    nodes, taps = program(network)
-    last = taps[network.stages[network.outputs[0]].name].output
-    try:
-        return spread(nodes, [last])({network.inputs[0].name: images})[0]
-    except UnsupportedError:
-        return _by_reference(network, images)
-
-
-def _by_reference(network: Network, images: IntArray) -> IntArray:
-    parts = [images[k : k + PORTION] for k in range(0, len(images), PORTION)]
-    return np.concatenate([evaluate(network, part).reshape(len(part), -1) for part in parts])
+    return sharding.devices() == 1 and not sharding.accelerated()
 
 
 class _Certifier:
@@ -241,6 +223,9 @@ class _Certifier:
     def _share(self, asked: ClassQuery, label: int) -> None:
         """Bound and attack all samples of a class together; raises OutOfTime and OutOfMemory between stages."""
         self._intervals(asked, label)
+        if self._open(label).size <= ALONE and _one_cpu():
+            self._alone(asked, label)
+            return
         for ascent, climb, starts in ROUNDS:
             if self.work.branching == "steps":
                 self._duals(asked, label, ascent)
@@ -283,7 +268,7 @@ class _Certifier:
         """Settle what is misclassified as it is, and return which samples are classified right."""
         since = time.perf_counter()
         fits = self._affordable() and self.deadline.room() > self._batch_bytes(program(self.work.network)[0])
-        outputs = _outputs(self.work.network, self.work.images) if fits else _by_reference(self.work.network, self.work.images)
+        outputs = outputs_of(self.work.network, self.work.images) if fits else by_reference(self.work.network, self.work.images)
         right: IntArray = winners(self.work.network, outputs) == self.work.labels
         self._settle({int(k): self._confirm(int(k), self.work.images[k]) for k in np.flatnonzero(~right) if int(k) not in self.outcomes})
         self._spend("clean", since)
@@ -317,6 +302,21 @@ class _Certifier:
             hits = {int(rows[n // each]): points[n] for n in np.flatnonzero(found)[::-1] if admits(self.work.network, points[n])}
             self._settle({k: self._confirm(k, point) for k, point in hits.items()})
         self._spend("attack", since)
+
+    def _alone(self, asked: ClassQuery, label: int) -> None:
+        """Bound each open sample by itself, its inner bounds tightened, and attack it if that is not enough."""
+        work = self.work
+        for k in self._open(label).tolist():
+            self.deadline.check()
+            since, one = time.perf_counter(), asked.inside(work.lower[k], work.upper[k])
+            proved = work.branching == "steps" and single.closes(one, self.deadline)
+            self._settle({k: SampleOutcome(Verdict.HOLDS, "duals")} if proved else {})
+            self._spend("duals", since)
+            if not proved:
+                since = time.perf_counter()
+                point = single.attacked(one, work.seed, self.deadline)
+                self._settle({k: self._confirm(k, point)} if point is not None and admits(work.network, point) else {})
+                self._spend("attack", since)
 
     def _boxes(self, asked: ClassQuery, label: int) -> None:
         from qspec.engines.boxes.search import search

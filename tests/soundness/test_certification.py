@@ -10,7 +10,8 @@ import pytest
 import qspec as qs
 from qspec.arithmetic.formats import code_range
 from qspec.arithmetic.integers import SAFE, IntArray
-from qspec.batch.certify import Branching, winners
+from qspec.batch.certify import Branching
+from qspec.batch.classes import winners
 from qspec.bounds.interval import bound, decide
 from qspec.bounds.interval_program import LOWER, UPPER, ends
 from qspec.engines.boxes.class_query import question

@@ -86,6 +86,11 @@ class ClassQuery:
         """Return in which boxes (batch, size) interval propagation shows that the goal is true nowhere, shape (batch,)."""
         return _false(self.query.goal, self.highest(lower, upper), len(lower))
 
+    def inside(self, lower: IntArray, upper: IntArray) -> Query:
+        """Return the query about one box (size,) alone."""
+        program = tuple(Input(n.name, lower, upper) if isinstance(n, Input) else n for n in self.query.program)
+        return Query(program, self.query.goal)
+
     def aims(self, lower: IntArray, upper: IntArray, most: int) -> IntArray:
         """Return the `most` members of the goal's disjunction that intervals leave the most room, shape (batch, at most `most`)."""
         (highest,) = self.highest(lower, upper).values()
