@@ -26,9 +26,11 @@ from qspec.readers.tflite_file import TfliteModel, TfliteOperator, TfliteTensor,
 from qspec.readers.tflite_layers import by_channel, clamped, joined, tabled, times, two_slopes
 from qspec.readers.tflite_resize import resize_bilinear, resize_nearest
 from qspec.readers.tflite_signals import TfliteSignals
+from qspec.readers.tflite_softmax import softmax
 from qspec.readers.tflite_svdf import svdf
 from qspec.runtimes.arithmetic import Quantized
 from qspec.runtimes.registry import tflite_runtime
+from qspec.support import checks
 
 PADDINGS = ("same", "valid")
 ON_ELEMENTS = ("ELU", "GELU", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1", "TANH")
@@ -41,14 +43,15 @@ WIDE = (
 """Operators that are read with int16 signals."""
 
 
-def read_tflite(path: str | Path, *, semantics: str = "tflm") -> Network:
-    """Return the network of a quantised `.tflite` file as the named runtime computes it.
+def read_tflite(path: str | Path, *, semantics: str = "tflm", softmax: bool = False) -> Network:
+    """Return the network of a quantised `.tflite` file as the named runtime computes it; `softmax` keeps a SOFTMAX at its end.
 
     Raises UnsupportedError on operators, types or quantisations that are not read and on an unknown semantics, ModelFileError on a damaged
     file, PackageMissingError without the package `tflite`.
     """
     runtime = tflite_runtime(semantics)
-    return _TfliteReader(read_model(path), runtime).network()
+    checks.kind(softmax, bool, "softmax", "True or False")
+    return _TfliteReader(read_model(path), runtime, softmax=softmax).network()
 
 
 def read_tensors(model: TfliteModel, semantics: str) -> tuple[Network, list[int]]:
@@ -63,7 +66,9 @@ def output_tensors(model: TfliteModel) -> list[int]:
 
 @dataclass(slots=True)
 class _TfliteReader(TfliteSignals):
-    """The network of a file, operator by operator."""
+    """The network of a file, operator by operator; `softmax` says whether one at the end is read."""
+
+    softmax: bool = False
 
     def network(self) -> Network:
         return self._collected(self._outputs())
@@ -118,7 +123,8 @@ class _TfliteReader(TfliteSignals):
         for place in reversed(range(len(self.model.operators))):
             operator = self.model.operators[place]
             followers = [k for k, o in enumerate(self.model.operators) if operator.outputs and operator.outputs[0] in o.inputs]
-            last = operator.kind in LAST or (operator.kind == "QUANTIZE" and self._kind(operator.inputs[0]) == "SOFTMAX")
+            after = operator.kind == "QUANTIZE" and self._kind(operator.inputs[0]) == "SOFTMAX"
+            last = (operator.kind in LAST or after) and not (self.softmax and (after or operator.kind == "SOFTMAX"))
             if last and (operator.outputs[0] not in read or all(k in final for k in followers)):
                 final[place] = operator.inputs[0]
         for place in final:
@@ -352,6 +358,7 @@ OPERATORS: Mapping[str, Callable[[_TfliteReader, TfliteOperator], Signal]] = {
     "RESHAPE": _TfliteReader.reshape,
     "RESIZE_BILINEAR": resize_bilinear,
     "RESIZE_NEAREST_NEIGHBOR": resize_nearest,
+    "SOFTMAX": softmax,
     "SQUEEZE": _TfliteReader.reshape,
     "SUB": _TfliteReader.addition,
     "SVDF": svdf,

@@ -74,6 +74,11 @@ def clamped(x: Signal, out: Quantized, ends: tuple[int, int]) -> Signal:
     return apply(Reinterpret(out.format), x)
 
 
+def shifted(x: Signal, out: Quantized) -> Signal:
+    """Return integers with the zero point of a format added."""
+    return apply(_cut(out.format, *out.ends), x)
+
+
 def by_channel(stored: IntArray, shape: tuple[int, ...]) -> IntArray | None:
     """Return the numbers of a constant by the last axis of a signal, None if it has others or does not broadcast."""
     axes = stored.shape[-len(shape) :]

@@ -18,8 +18,8 @@ from qspec.errors import UnsupportedError
 from qspec.network.kernel_layers import Multiplier, Scaling
 from qspec.runtimes.arithmetic import Quantized, away, multiplier, quantize_multiplier
 from qspec.runtimes.litert_reference import LiteRtReference
-from qspec.runtimes.runtime import Addition, Averaging, Stage
-from qspec.runtimes.tflm import shifted_addition
+from qspec.runtimes.runtime import Addition, Averaging, Normalization, Stage
+from qspec.runtimes.tflm import refused, shifted_addition
 
 LARGEST_RATIO = 128
 """From where on the optimised ADD packs to int16 without saturation, and wraps."""
@@ -66,6 +66,9 @@ class LiteRtOptimized(LiteRtReference):
             )
         fmt = Affine(8, out.signed, out.format.scale, bias)
         return Averaging(False, Multiplier(fmt, (stored,), (shift,), tuple(blocks(channels, 16, Scaling.UP)), *out.ends), out)
+
+    def softmax(self, x: Quantized, beta: float, count: int) -> Normalization:
+        raise refused(self.name, "SOFTMAX before other operators, whose sums are float32 and depend on their order,")
 
     def requantize(self, x: Quantized, out: Quantized, size: int) -> Stage:
         if {x.width, out.width} != {8}:

@@ -58,6 +58,18 @@ class Recurrence:
     total: Stage
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Normalization:
+    """How SOFTMAX works on codes at distances -255 to 0 from the greatest one.
+
+    `exponentials` are what each distance adds to the sum, shape (256,). `most[k - 1]` says for each distance up to which sum it reaches
+    level k, shape (255, 256); it never falls along a row. A code is the number of levels that are reached, less 128.
+    """
+
+    exponentials: IntArray
+    most: IntArray
+
+
 class Runtime(Protocol):
     """The kernels of a runtime; scales are float32 numbers, fused activations are named as in the TensorFlow Lite schema.
 
@@ -107,6 +119,10 @@ class Runtime(Protocol):
 
     def recurrence(self, x: Quantized, feature: float, state: Quantized, time: float, out: Quantized) -> Recurrence:
         """Return how SVDF works, with the scales of the weights of features and of time."""
+        ...
+
+    def softmax(self, x: Quantized, beta: float, count: int) -> Normalization:
+        """Return how SOFTMAX normalises `count` int8 codes to int8."""
         ...
 
     def requantize(self, x: Quantized, out: Quantized, size: int) -> Stage:

@@ -17,8 +17,9 @@ from qspec.errors import UnsupportedError
 from qspec.network.kernel_layers import Multiplier, Scaling
 from qspec.runtimes.arithmetic import Quantized, away, multiplier, quantize_multiplier, short_multiplier
 from qspec.runtimes.resize import BITS, integer_weights
-from qspec.runtimes.runtime import Addition, Averaging, Interpolation, Recurrence, Stage
+from qspec.runtimes.runtime import Addition, Averaging, Interpolation, Normalization, Recurrence, Stage
 from qspec.runtimes.smooth import elu, hard_swish, logistic, tanh
+from qspec.runtimes.softmax import normalization
 
 WIDE = Affine(32, True, Fraction(1), 0)
 """The integers between the stages of an addition."""
@@ -65,6 +66,9 @@ class Tflm:
 
     def recurrence(self, x: Quantized, feature: float, state: Quantized, time: float, out: Quantized) -> Recurrence:
         return recurring(x.scale * feature / state.scale, state, state.scale * time / out.scale, out)
+
+    def softmax(self, x: Quantized, beta: float, count: int) -> Normalization:
+        return normalization(x.scale, beta, count)
 
     def requantize(self, x: Quantized, out: Quantized, size: int) -> Stage:
         if not x.signed and not out.signed:

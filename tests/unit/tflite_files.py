@@ -196,6 +196,19 @@ def moves(random: Random) -> TfliteModel:
     return TfliteModel("moves", (*signals, *stored), operators, (0,), (4,))
 
 
+def softmax(random: Random) -> TfliteModel:
+    """Return a SOFTMAX before a RESHAPE, so that it is not left out; several rows at times."""
+    rows, count, scale = int(random.integers(1, 3)), int(random.integers(1, 12)), float(np.float32(random.choice([0.01, 0.05, 0.25, 1.0])))
+    shape = TfliteTensor("n", (2,), "INT32", (), (), 0, np.array([1, rows * count], dtype=np.int32))
+    made = [signal(n, s, 1 / 256, -128) for n, s in (("y", (1, rows, count)), ("z", (1, rows * count)))]
+    tensors = (signal("x", (1, rows, count), scale, zero(random)), *made, shape)
+    operators = (
+        TfliteOperator("SOFTMAX", 2, (0,), (1,), {"Beta": float(random.choice([1.0, 0.5]))}),
+        TfliteOperator("RESHAPE", 1, (1, 3), (2,), {}),
+    )
+    return TfliteModel("softmax", tensors, operators, (0,), (2,))
+
+
 def widened(random: Random, model: TfliteModel, kind: str | None = None) -> TfliteModel:
     """Return the same operator on int16 signals without zero points, with a bias of 64 bits, of 32 at times, or none."""
     tensors = list(model.tensors)
@@ -248,6 +261,7 @@ NARROW = {
     **{kind: (lambda r, kind=kind: resize(r, kind)) for kind in ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")},
     "QUANTIZE of int16": requantized,
     "moves": moves,
+    "SOFTMAX": softmax,
     "SVDF": lambda r: svdf(r, 16),
     "SVDF with a state of 8 bits": lambda r: svdf(r, 8),
     **{kind: (lambda r, kind=kind: on_elements(r, kind)) for kind in ON_ELEMENTS},
