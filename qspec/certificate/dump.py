@@ -18,9 +18,23 @@ from qspec.ir.linear import Dense, LinearMap
 from qspec.ir.staircase import Rescale, Steps
 
 
-def program_text(program: Program) -> str:
+class Labels:
+    """Maps that several programs of one text have in common: their rows are written once, `#n=(…)`, and are then `#n#` (Common Lisp)."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[LinearMap, int]] = {}
+
+    def rows(self, m: LinearMap) -> str:
+        """Return the rows of a map, or its label."""
+        if id(m) in self._known:
+            return f"#{self._known[id(m)][1]}#"
+        self._known[id(m)] = m, len(self._known) + 1  # the map is held, so that no other one gets its id
+        return f"#{len(self._known)}={grouped(_rows(m))}"
+
+
+def program_text(program: Program, labels: Labels) -> str:
     """Return the nodes of a program, the last one first."""
-    return grouped(_node(k, node) for k, node in reversed(list(enumerate(program))))
+    return grouped(_node(k, node, labels) for k, node in reversed(list(enumerate(program))))
 
 
 def formula_text(formula: Formula, count: int) -> str:
@@ -50,7 +64,7 @@ def numbers(values: IntArray) -> Iterator[str]:
     return map(str, values.reshape(-1).tolist())
 
 
-def _node(k: int, node: Node) -> str:
+def _node(k: int, node: Node, labels: Labels) -> str:
     def back(argument: int) -> str:
         return str(k - 1 - argument)
 
@@ -58,7 +72,7 @@ def _node(k: int, node: Node) -> str:
         case Input(_, lower, upper):
             return grouped(":input", grouped(numbers(lower)), grouped(numbers(upper)))
         case Affine(terms, bias):
-            return grouped(":affine", grouped(numbers(bias)), (grouped(back(a), _rows(m)) for m, a in terms))
+            return grouped(":affine", grouped(numbers(bias)), (grouped(back(a), ".", labels.rows(m)) for m, a in terms))
         case Staircase(a, steps):
             return grouped(":each", back(a), _staircase(steps))
         case Table(a, first, values):

@@ -5,7 +5,7 @@ Nothing here has to be trusted: whatever steps the verified checker accepts, the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray
 from qspec.certificate.derive import places
-from qspec.certificate.dump import formula_text, grouped, program_text
+from qspec.certificate.dump import Labels, formula_text, grouped, program_text
 from qspec.certificate.facts import single_inputs
 from qspec.certificate.file import ASSUME, BOUND, CHOOSE, CLOSE, EMPTY, KINDS, LIST, PROPAGATE, SPLIT, TIGHTEN, Certificate
 from qspec.errors import CertificateError
@@ -57,14 +57,20 @@ class _Open:
         return _Open(list(self.facts), list(self.pending), set(self.changed), list(self.fresh))
 
 
-def text(query: Query, certificate: Certificate) -> str:
+def texts(cases: Iterable[tuple[Query, Certificate]]) -> str:
+    """Return queries and their proofs as one list, in which maps that they share are written once; raises as `text`."""
+    labels = Labels()
+    return grouped(text(query, certificate, labels) for query, certificate in cases)
+
+
+def text(query: Query, certificate: Certificate, labels: Labels) -> str:
     """Return a query and a proof as one list, `(program goal bits steps digest)`; raises CertificateError on a step that is not verified.
 
     The digest is that of the query as it is written here, so that the answer names what was checked.
     """
     steps = "\n".join(_Steps(query, certificate).lines())
     goal = formula_text(query.goal, len(query.program))
-    return f'({program_text(query.program)}\n{goal}\n{certificate.slope_bits}\n({steps})\n"{digest(query)}")\n'
+    return f'({program_text(query.program, labels)}\n{goal}\n{certificate.slope_bits}\n({steps})\n"{digest(query)}")\n'
 
 
 class _Steps:

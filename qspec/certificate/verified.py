@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from qspec.certificate.dump_steps import text
+from qspec.certificate.dump_steps import texts
 from qspec.certificate.file import Certificate
 from qspec.errors import CertificateError, SolverMissingError
 from qspec.ir.digest import digest
@@ -66,7 +66,7 @@ def check_verified(certificate: Certificate, query: Query, *, timeout: float | N
         raise CertificateError("the certificate is about another query", given=certificate.query, expected=found)
     book()
     begun = perf_counter()
-    (answer,), said = answers([text(query, certificate)], timeout=timeout)
+    (answer,), said = answers([(query, certificate)], timeout=timeout)
     number = len(certificate.assumed)
     expected = f"{ASIDE} {number} {found}" if number else f"{ACCEPTED} {found}"
     if answer != expected:
@@ -74,20 +74,18 @@ def check_verified(certificate: Certificate, query: Query, *, timeout: float | N
     return Accepted(perf_counter() - begun, version(said), number)
 
 
-def answers(texts: Sequence[str], *, timeout: float | None = None) -> tuple[list[str], str]:
-    """Return what the verified checker says to each of some texts, and all that ACL2 said.
+def answers(cases: Sequence[tuple[Query, Certificate]], *, timeout: float | None = None) -> tuple[list[str], str]:
+    """Return what the verified checker says to each of some proofs about queries, and all that ACL2 said.
 
     An answer is "accepted", or "put aside" with a number of domains, and the digest of the query that was checked; or what is wrong.
     """
     with tempfile.TemporaryDirectory() as folder:
-        commands = [f'(include-book "{book()}/check" :uncertified-okp nil)']
-        for k, content in enumerate(texts):
-            (Path(folder) / f"{k}.lisp").write_text(content, encoding="ascii")
-            commands.append(f'(check-file "{k}.lisp" state)')
-        said = _asked("\n".join(commands) + "\n", folder, timeout)
+        (Path(folder) / "proofs.lisp").write_text(texts(cases), encoding="ascii")
+        commands = f'(include-book "{book()}/check" :uncertified-okp nil)\n(check-file "proofs.lisp" state)\n'
+        said = _asked(commands, folder, timeout)
     found = [f"{m[2]} {m[1]}" if m[1] else m[2] for m in re.finditer(ANSWER, said, re.MULTILINE)]
-    if len(found) != len(texts):
-        raise CertificateError("the verified checker did not answer", given=said[-300:], expected=f"{len(texts)} answers, not {len(found)}")
+    if len(found) != len(cases):
+        raise CertificateError("the verified checker did not answer", given=said[-300:], expected=f"{len(cases)} answers, not {len(found)}")
     return found, said
 
 

@@ -13,7 +13,6 @@ import pytest
 
 from qspec.arithmetic.rounding import round_ratio
 from qspec.certificate.check import check
-from qspec.certificate.dump_steps import text
 from qspec.certificate.file import LIST, Certificate
 from qspec.certificate.points import EVEN
 from qspec.certificate.verified import ACCEPTED, ASIDE, answers, check_verified
@@ -29,7 +28,7 @@ from tests.soundness.test_cubes import wild_proof
 
 
 def verdicts(cases: list[tuple[Query, Certificate]]) -> list[bool]:
-    found, _ = answers([text(query, certificate) for query, certificate in cases])
+    found, _ = answers(cases)
     return [answer == f"{ACCEPTED} {digest(query)}" for answer, (query, _) in zip(found, cases, strict=True)]
 
 
@@ -144,7 +143,7 @@ def test_a_proof_with_assumptions_is_accepted_but_for_them() -> None:
         query = random_query(rng, max_points=30)
         certificate = wild_proof(query, rng)
         cases.append((query, certificate, len(check(certificate, query, partial=True).assumed)))
-    found, _ = answers([text(query, certificate) for query, certificate, _ in cases])
+    found, _ = answers([(query, certificate) for query, certificate, _ in cases])
     expected = [f"{ASIDE} {n} {digest(query)}" if n else f"{ACCEPTED} {digest(query)}" for query, _, n in cases]
     assert found == expected
     assert sum(n > 1 for _, _, n in cases) > 10

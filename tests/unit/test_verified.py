@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from qspec.arithmetic.rounding import Rounding
-from qspec.certificate.dump import program_text
+from qspec.certificate.dump import Labels, program_text
 from qspec.certificate.dump_steps import text
 from qspec.certificate.verified import BOOK, CHAPTERS, check_verified
 from qspec.errors import CertificateError, SolverMissingError
@@ -26,8 +26,8 @@ OPERATIONS = """((:product 0 6)
 (:each 2 (:table -3 5 6) (:table -3 7 8) (:table -3 5 6) (:table -3 7 8))
 (:each 1 (:steps 1 0 2) (:steps 1 0 2) (:steps 1 0 2) (:steps 1 0 2))
 (:each 0 (:rescale 1 0 2 -8 7 :rnd-conv) (:rescale 3 1 2 -8 7 :rnd-conv) (:rescale 1 0 2 -8 7 :rnd-conv) (:rescale 3 1 2 -8 7 :rnd-conv))
-(:affine (0 0 0 0) (1 (1 2 (1) 3 4) 1 (1 2 (1) 3 4) 2 (1 2 (1) 3 4) 1 (1 2 (1) 3 4)))
-(:affine (5 6) (0 (1 (7) -2) 8 (7)))
+(:affine (0 0 0 0) (1 . #1=((1 2 (1) 3 4) 1 (1 2 (1) 3 4) 2 (1 2 (1) 3 4) 1 (1 2 (1) 3 4))))
+(:affine (5 6) (0 . #2=((1 (7) -2) 8 (7))))
 (:input (0 0 0 0 0 0 0 0 0) (9 9 9 9 9 9 9 9 9)))"""
 
 
@@ -45,7 +45,10 @@ def test_every_operation_is_written_as_it_is() -> None:
     b.wrap(image, [2, 3, 2, 3], signed=True)
     maxima = b.maximum(image, [[0, 1, 2], [3, -1, -1]])
     b.product(maxima, small)
-    assert program_text(b.program) == OPERATIONS.replace("\n", " ")
+    labels = Labels()
+    assert program_text(b.program, labels) == OPERATIONS.replace("\n", " ")
+    again = OPERATIONS.replace("\n", " ").split(" (:affine")[0] + " (:affine (0 0 0 0) (1 . #1#)) (:affine (5 6) (0 . #2#))"
+    assert program_text(b.program, labels).startswith(again)  # maps are the same objects
 
 
 def test_a_proof_is_written_step_by_step() -> None:
@@ -54,7 +57,7 @@ def test_a_proof_is_written_step_by_step() -> None:
     writer.split(1, 0, 5)
     writer.close([(3, 0, 1), (4, 0, 2)], [-1])
     writer.empty()
-    written = text(query, writer.certificate())
+    written = text(query, writer.certificate(), Labels())
     assert written.endswith('(:split 3 0 5)\n(:close (((1 0) . 1) ((0 0) . 2)) (() () (-1) () ()))\n(:empty))\n"' + digest(query) + '")\n')
     assert "(:and (:all 1) (:all 0))" in written
 
@@ -66,7 +69,7 @@ def test_an_assumption_is_written_as_what_it_is() -> None:
     writer.assume()
     writer.empty()
     partial = replace(writer.certificate(), assumed=(SOMEBODY,))
-    assert "(:split 3 0 5)\n(:assume)\n(:empty))" in text(query, partial)
+    assert "(:split 3 0 5)\n(:assume)\n(:empty))" in text(query, partial, Labels())
 
 
 def test_without_a_prover_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
