@@ -27,7 +27,7 @@ from qspec.engines.difference import largest as difference
 from qspec.engines.difference.aligned_layers import pair_bytes
 from qspec.engines.difference.dual import NUMBERS, row_bytes
 from qspec.engines.difference.root import SIDES, root
-from qspec.engines.dual.batching import Runner
+from qspec.engines.dual.batching import HARD, LONGER, Runner
 from qspec.engines.dual.branch_and_bound import _Search, prove
 from qspec.engines.dual.options import SearchOptions
 from qspec.engines.dual.root_bounds import first_bounds, root_domain
@@ -150,6 +150,19 @@ def test_the_engine_takes_smaller_batches_and_then_none() -> None:
     assert Runner(fresh.view, query.program, root, SearchOptions(), room(7.5 * needed)).size == 7
     with pytest.raises(OutOfMemory):
         prove(query, room(64))
+
+
+def test_ascents_are_longer_where_a_query_is_hard_and_never_compiled_again_for_that() -> None:
+    query = question()
+    known = first_bounds(query)
+    assert known is not None
+    search = _Search(query, known, Deadline(), SearchOptions(steps=7), None)
+    root = root_domain(query, known, search.view, search.layout, search.proof, Deadline())
+    assert root is not None
+    runner = Runner(search.view, query.program, root, search.options)
+    assert [runner.steps(visited) for visited in (0, HARD - 1, HARD, 10 * HARD)] == [7, 7, 7 * LONGER, 7 * LONGER]
+    runner.compiled = True
+    assert runner.steps(10 * HARD) == 7
 
 
 def test_estimates_need_no_bounds_but_those_of_arguments() -> None:

@@ -36,6 +36,8 @@ COMPILATION, RATE = 8.0, 4e9
 """Seconds that a compilation of the ascent takes, about, and products a second from then on, until that has been measured."""
 _compiled: set[tuple[Shape, int, int]] = set()
 """What this process has compiled: shapes, steps, and sizes of batches."""
+HARD, LONGER = 64, 3
+"""Domains bounded from which on a query is no easy one: then an ascent takes so many times its steps, which cost less than cuts."""
 FAINT = 1e-3
 """Weight of a fact that bounds make true."""
 VARIABLES, VALUES = 16, 24
@@ -210,6 +212,10 @@ class Runner:
                 return _floats(known[left].lower, known[left].upper, known[right].lower, known[right].upper)
             case Maximum(a):
                 return _floats(known[a].lower, known[a].upper)
+
+    def steps(self, visited: int) -> int:
+        """Return how many steps an ascent takes after so many domains; compiled code takes as many as ever, or it were compiled again."""
+        return self.options.steps * (LONGER if visited >= HARD and not self.compiled else 1)
 
     def maximize_dual(self, assembly: Assembly, steps: int | None = None) -> Found:
         """Return the best dual bounds of a batch, after so many steps (if not told, those of the options).

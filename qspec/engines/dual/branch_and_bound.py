@@ -266,7 +266,7 @@ class _Search:
         batch = self._next(runner.size)
         assembly = runner.assemble(batch)
         try:
-            found = runner.maximize_dual(assembly)
+            found = runner.maximize_dual(assembly, runner.steps(self.visited))
         except OutOfTime:
             self.open += batch  # nothing was written down about them yet
             raise
