@@ -278,26 +278,6 @@ def _demo(parser: Parser) -> None:
     )
 
 
-def _import(parser: Parser) -> None:
-    parser.add_argument("file", metavar="FILE", help="file of a network in any format that qspec reads")
-    parser.add_argument("--format", metavar="NAME", help="its format, if it is not recognised")
-    _option(parser)
-    parser.add_argument("-o", "--out", metavar="FILE.qspec", required=True, help="where the network goes")
-
-
-def _evaluate(parser: Parser) -> None:
-    parser.add_argument("network", metavar="NETWORK", help="file of a quantised network, or the name of a shipped model")
-    parser.add_argument("inputs", metavar="INPUTS.npy", help="integer codes of the input, shape (samples, *shape)")
-    _option(parser)
-    parser.add_argument("-o", "--out", metavar="OUTPUTS.npy", required=True, help="where the integer codes of the output go")
-
-
-def _option(parser: Parser) -> None:
-    runtime_options.semantics(parser)
-    text = "how its format is read, such as normalized=true; repeatable (see docs/readers.md)"
-    parser.add_argument("--option", metavar="NAME=VALUE", action="append", default=[], help=text)
-
-
 def _target(parser: Parser) -> None:
     parser.add_argument("target", metavar=TARGET, help="Python file with properties at top level; :NAME picks among them")
 
@@ -363,8 +343,8 @@ COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "any-order": ("decide a claim about an ONNX file for every order of its float32 sums", runtime_options.any_order),
     "accumulators": ("say how wide sums must be, and what overflows", runtime_options.accumulators),
     "lint": ("say what is wrong with a quantised file, or likely to be", runtime_options.lint),
-    "import": ("write a network of another format as a .qspec file", _import),
-    "evaluate": ("run codes through a network", _evaluate),
+    "import": ("write a network of another format as a .qspec file", runtime_options.import_),
+    "evaluate": ("run codes through a network", runtime_options.evaluate),
     "show": ("print what a specification says, or how a network is built", _show),
     "solvers": ("list solvers: what is installed, and how to get the others", _solvers),
     "demo": ("verify, attack and picture a small network", _demo),

@@ -1,4 +1,4 @@
-"""The options of commands about files of runtimes: `agree`, `flips`, `any-order`, `accumulators`, `lint`."""
+"""The options of commands about files of networks: `agree`, `flips`, `any-order`, `accumulators`, `import`, `evaluate`, `lint`."""
 
 from __future__ import annotations
 
@@ -75,6 +75,29 @@ def accumulators(parser: ArgumentParser) -> None:
     parser.add_argument("--timeout", metavar="SECONDS", type=number, default=10.0, help="limit for each verdict, or none (default: 10)")
     parser.add_argument("--option", metavar="NAME=VALUE", action="append", default=[], help="how the file is read (see docs/readers.md)")
     semantics(parser)
+
+
+def import_(parser: ArgumentParser) -> None:
+    """Add the options of `qspec import`."""
+    parser.add_argument("file", metavar="FILE", help="file of a network in any format that qspec reads")
+    parser.add_argument("--format", metavar="NAME", help="its format, if it is not recognised")
+    option(parser)
+    parser.add_argument("-o", "--out", metavar="FILE.qspec", required=True, help="where the network goes")
+
+
+def evaluate(parser: ArgumentParser) -> None:
+    """Add the options of `qspec evaluate`."""
+    parser.add_argument("network", metavar="NETWORK", help="file of a quantised network, or the name of a shipped model")
+    parser.add_argument("inputs", metavar="INPUTS.npy", help="integer codes of the input, shape (samples, *shape)")
+    option(parser)
+    parser.add_argument("-o", "--out", metavar="OUTPUTS.npy", required=True, help="where the integer codes of the output go")
+
+
+def option(parser: ArgumentParser) -> None:
+    """Add the options of how a file is read."""
+    semantics(parser)
+    text = "how its format is read, such as normalized=true; repeatable (see docs/readers.md)"
+    parser.add_argument("--option", metavar="NAME=VALUE", action="append", default=[], help=text)
 
 
 def lint(parser: ArgumentParser) -> None:
