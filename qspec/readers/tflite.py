@@ -155,7 +155,8 @@ class _TfliteReader(TfliteSignals):
         """Raise UnsupportedError on int16 signals where their kernels are not known."""
         signals = [self.model.tensors[i] for i in (*operator.inputs, *operator.outputs) if i != -1 and self.model.tensors[i].scales]
         wide = [t.name for t in signals if t.type == "INT16"]
-        if not wide or operator.kind in ("QUANTIZE", "SVDF"):
+        unknown = operator.kind not in OPERATORS and operator.kind not in ON_ELEMENTS
+        if not wide or unknown or operator.kind in ("QUANTIZE", "SVDF"):
             return
         sums = operator.kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")  # whose weights have 8 bits
         if operator.kind not in WIDE or (not sums and len(wide) < len(signals)):
