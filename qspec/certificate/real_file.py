@@ -6,19 +6,23 @@ What the numbers mean is for the checker (real_check.py) to judge; reading trust
 from __future__ import annotations
 
 import os
+import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from qspec.arithmetic.integers import IntArray
-from qspec.certificate.file import reading, write
+from qspec.certificate.file import BROKEN, reading, write
 from qspec.certificate.real_check import check
 from qspec.compile.real_query import compile_real
 from qspec.deadline import NEVER, Deadline
 from qspec.errors import CertificateError
+from qspec.files.atomic import check_plain
 from qspec.files.json_cursor import Cursor
 from qspec.ir.digest import digest
+from qspec.ir.real import Query
 from qspec.ir.real_proof import RealProof
 from qspec.language.property import Property
 
@@ -39,6 +43,16 @@ class RealCertificate:
         """Write the certificate to a file, atomically; raises CertificateError where that cannot be done."""
         words = {"schema": SCHEMA, "query": self.query, "property": self.property, "kind": self.kind}
         write(path, words, {name: np.ascontiguousarray(getattr(self.proof, name)).view(np.int64) for name in WHOLE + DOUBLES})
+
+
+def is_real(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file looks like a certificate over the reals, by the names of its members; raises SpecError on a device."""
+    check_plain(Path(path), "a certificate")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "roots.npy" in archive.namelist()
+    except BROKEN:
+        return False
 
 
 def load_real(path: str | os.PathLike[str]) -> RealCertificate:
@@ -65,6 +79,11 @@ def check_real_property(certificate: RealCertificate, spec: Property, deadline: 
     The property has the values of its parameters. Raises CertificateError if the certificate is about something else or its proof fails,
     OutOfTime at the deadline.
     """
+    return check(certificate.proof, claimed_query(certificate, spec, deadline), deadline)
+
+
+def claimed_query(certificate: RealCertificate, spec: Property, deadline: Deadline = NEVER) -> Query:
+    """Return the query that a certificate has to be about; raises CertificateError if it is about something else, OutOfTime."""
     if certificate.kind != spec.kind:
         raise CertificateError("the certificate is about another kind of property", given=certificate.kind, expected=spec.kind)
     query = compile_real(spec, deadline=deadline).query
@@ -76,4 +95,4 @@ def check_real_property(certificate: RealCertificate, spec: Property, deadline: 
             expected=found,
             advice="use the specification, the parameters, the networks and the version of qspec that it was written with",
         )
-    return check(certificate.proof, query, deadline)
+    return query

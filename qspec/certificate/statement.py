@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from qspec.files.qspec_file import content_hash
+from qspec.ir.digest import content
 from qspec.language.connectives import Constantly
 from qspec.language.expressions import constant
 from qspec.language.property import Property, parameter_names
-from qspec.language.traversal import networks
+from qspec.language.traversal import networks, real_networks
 
 LETTERS = 16
 """Hexadecimal digits of a hash that are shown."""
@@ -52,6 +53,7 @@ def statement(spec: Property, recorded: Mapping[str, object], given: Mapping[str
         for name, shape in parameter_names(spec).items()
     ]
     told = [f"{n.name}, semantics {n.semantics}, content {content_hash(n)[:LETTERS]}" for n in networks(spec)]
+    told += [f"{n.name}, over the reals, content {content(n)[:LETTERS]}" for n in real_networks(spec)]
     assumption = spec.kind == "forall" and not (isinstance(spec.given, Constantly) and spec.given.value)
     return Statement(tuple(named), tuple(told), assumption)
 

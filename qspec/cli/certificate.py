@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from time import perf_counter
 
 from qspec.certificate.check import check
 from qspec.certificate.claim import Claim, claimed, domains, sources
 from qspec.certificate.file import Certificate, load
+from qspec.certificate.real_check import check as check_real
+from qspec.certificate.real_file import RealCertificate, claimed_query, is_real, load_real
+from qspec.certificate.statement import statement
 from qspec.certificate.verified import book, check_verified
 from qspec.cli.outcome import CommandOutput, Exit, status
 from qspec.cli.report import grounds, solutions
 from qspec.cli.specs import read_specs
 from qspec.cli.terminal import painted
-from qspec.errors import CertificateError, SpecError
+from qspec.errors import CertificateError, SpecError, UnsupportedError
+from qspec.face import RealNetwork
 from qspec.files.qspec_file import content_hash
+from qspec.ir.digest import content
 from qspec.language.property import Property
-from qspec.language.traversal import networks
+from qspec.language.traversal import networks, real_networks
+from qspec.network.real_graph import RealGraph
 from qspec.readers.load import load as load_network
 from qspec.verify.cube_and_conquer import confirm
 from qspec.verify.result import Result
@@ -28,8 +36,10 @@ def run(
 
     A certificate about something else is an error.
     """
+    if is_real(certificate):
+        return _real(load_real(certificate), network, target, param, others=verified or ask is not None)
     proof = load(certificate)
-    case = _case(proof, target, param)
+    case = _case(proof.property, target, param)
     _check_network(network, case)
     claim = claimed(proof, case)
     if verified:
@@ -80,10 +90,36 @@ def _asked(result: Result, case: Property, claim: Claim, number: int) -> Command
     return CommandOutput("\n\n".join(["\n".join(lines), *solutions([case], [result])]), status(result.verdict, [result]))
 
 
-def _case(proof: Certificate, target: str, param: Sequence[str]) -> Property:
+def _real(proof: RealCertificate, network: str, target: str, param: Sequence[str], *, others: bool) -> CommandOutput:
+    """Return what a proof over the reals proves, with status 0; UNKNOWN if a step fails."""
+    if others:
+        raise UnsupportedError("this certificate is about reals", given="--verified or --ask", expected="neither of them")
+    case, since = _case(proof.property, target, param), perf_counter()
+    given, used = load_network(network, kind=RealNetwork), real_networks(case)
+    if _layers(given) not in map(_layers, used):
+        names = " or ".join(n.name for n in used)
+        raise CertificateError("the property is not about this network", given=network, expected=names or "a property about a network")
+    query = claimed_query(proof, case)
+    try:
+        leaves = check_real(proof.proof, query)
+    except CertificateError as error:
+        return CommandOutput(
+            f"{painted('UNKNOWN')}\n{case.name}: the proof fails, which does not mean that what it claims is false\n{error}", Exit.UNKNOWN
+        )
+    verdict, what = ("HOLDS", "violates") if proof.kind == "forall" else ("VIOLATED", "witnesses")
+    told = f"{case.name}: {verdict}, no input {what} it; the proof is right ({leaves} leaves closed, {perf_counter() - since:.2f} s)"
+    return CommandOutput(f"{painted(verdict)}\n{told}\nquery {proof.query}\n{statement(case, {}, case.values)}")
+
+
+def _layers(network: RealGraph) -> str:
+    """Return a hash of what a real network computes, whatever it and its layers are called."""
+    return content((tuple((replace(s.layer, name=""), s.arguments) for s in network.stages), network.outputs, network.elements))
+
+
+def _case(name: str, target: str, param: Sequence[str]) -> Property:
     """Return the property that the certificate names among those of a file; the only one there is, whatever it is called."""
     cases = read_specs(target, param)
-    named = [c for c in cases if c.name == proof.property]
+    named = [c for c in cases if c.name == name]
     if len(cases) > 1 and len(named) != 1:
         raise SpecError("which property?", given=", ".join(c.name for c in cases), expected=f"{target}:NAME")
     return cases[0] if len(cases) == 1 else named[0]

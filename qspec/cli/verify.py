@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qspec.certificate.claim import domains
+from qspec.certificate.file import Certificate
 from qspec.cli.outcome import CommandOutput, overall, status
 from qspec.cli.report import caveat, check_writable, document, proof_line, solutions, steps, verdict_line
 from qspec.cli.specs import read_specs
 from qspec.cli.terminal import painted, progress
 from qspec.errors import QspecError, SpecError, UnsupportedError
 from qspec.language.property import Property
+from qspec.language.traversal import is_real
 from qspec.solver import get_solver
 from qspec.verify.decide import default_solver, verify
 from qspec.verify.options import DEFAULT_SOLVER, Presolve
@@ -86,7 +88,7 @@ def _places(where: str, cases: Sequence[Property], solver: str, theory: str | No
     Raises UnsupportedError if the solver gives none, SpecError if nothing can be written there; both before anything takes time.
     """
     theories = get_solver(solver).theories
-    if (theory or theories[0]) != "query" and presolve != "branch":
+    if not all(map(is_real, cases)) and (theory or theories[0]) != "query" and presolve != "branch":
         given = solver if theory is None else f"{solver}, theory {theory}"
         raise UnsupportedError("this solver gives no certificates", given=given, expected="--solver bounds, or --presolve branch")
     folder = Path(where)
@@ -105,13 +107,13 @@ def _saved(places: Sequence[Path], where: str | None, results: Sequence[Result])
     """Write the certificates and return the line that says where they are; none if they were not asked for."""
     if not places:
         return []
-    proofs = [(place, r.certificate) for place, r in zip(places, results, strict=True)]
+    proofs = [(place, r.certificate or r.real_certificate) for place, r in zip(places, results, strict=True)]
     kept = [(place, proof) for place, proof in proofs if proof is not None]
     for place, proof in kept:
         proof.save(place)
     if not kept:
         return ["certificate: none, because nothing was proved"]
-    partial = [len(proof.assumed) for _, proof in kept if proof.assumed]
+    partial = [len(proof.assumed) for _, proof in kept if isinstance(proof, Certificate) and proof.assumed]
     if len(results) == 1:
         return [f"certificate: {kept[0][0]}" + (f" (partial: {domains(partial[0])} assumed to have no solution)" if partial else "")]
     return [f"certificates: {len(kept)} of {len(results)}, in {where}" + (f" ({len(partial)} partial)" if partial else "")]

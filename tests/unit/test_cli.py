@@ -330,6 +330,32 @@ def test_a_certificate_is_kept_and_checks(qspec, folder: Path) -> None:
     assert elsewhere.status == 2
 
 
+def test_a_certificate_over_the_reals_is_kept_and_checks(qspec, folder: Path) -> None:
+    spec = "".join(
+        [
+            "layers = [qs.real.Dense([[1, 1], [1, -1]], activation=qs.ReLU()), qs.real.Dense([[1], [1]])]\n",
+            "net = qs.real.Sequential(qs.real.Input((2,)), *layers)\n",
+            "y = net.input('y', lower=-1, upper=1)\n",
+            "bounded = qs.forall(y, then=qs.all(net(y) <= 3), name='bounded')\n",
+        ]
+    )
+    ended = qspec("verify", "spec.py:bounded", "--certificate", "proof", spec=spec)
+    assert (ended.status, ended.out.splitlines()[-1]) == (0, "certificate: proof")
+    runpy.run_path("spec.py")["net"].save("net.qspec")
+    checked = qspec("check-certificate", "proof", "net.qspec", "spec.py:bounded")
+    assert (checked.status, checked.first) == (0, "HOLDS")
+    assert "bounded: HOLDS, no input violates it; the proof is right" in checked.out
+    assert "over the reals, content" in checked.out
+    refused = {"--verified": "about reals", "--ask=z3": "about reals"}
+    for option, said in refused.items():
+        ended = qspec("check-certificate", "proof", "net.qspec", "spec.py:bounded", option)
+        assert (ended.status, said in ended.err) == (2, True)
+    runpy.run_path("spec.py")["distance"].save("other.qspec")
+    assert qspec("check-certificate", "proof", "other.qspec", "spec.py:bounded").status == 2
+    other = qspec("check-certificate", "proof", "net.qspec", "spec.py:bounded", spec=spec.replace("<= 3", "<= 4"))
+    assert (other.status, "another query" in other.err) == (2, True)
+
+
 def test_certificates_of_several_properties_go_to_a_folder(qspec, folder: Path) -> None:
     several = "cases = {'a/b': qs.forall(x, then=distance(x) <= 7), 'a_b': qs.forall(x, then=distance(x) <= 8)}\n"
     ended = qspec("verify", "spec.py", "--certificate", "proofs", spec=FALSE + several + ABSENT)
