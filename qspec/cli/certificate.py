@@ -23,7 +23,7 @@ from qspec.files.qspec_file import content_hash
 from qspec.ir.digest import content
 from qspec.language.property import Property
 from qspec.language.traversal import networks, real_networks
-from qspec.network.real_graph import RealGraph
+from qspec.network.graph import RealGraph
 from qspec.readers.load import load as load_network
 from qspec.verify.cube_and_conquer import confirm
 from qspec.verify.result import Result
