@@ -51,7 +51,7 @@ def in_numpy(node: Node, place: slice, dtype: npt.DTypeLike) -> Operation:
         case Table(_, first, values):
             return Listed.of(first, values, dtype)
         case Product():
-            return Multiply()
+            return Multiplication()
         case Maximum():
             return Greatest(node.members)
         case Wrap(_, width, signed):
@@ -195,7 +195,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Multiply:
+class Multiplication:
     """A product of two arguments."""
 
     def values(self, x: Sequence[Floats]) -> Floats:

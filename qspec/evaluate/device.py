@@ -125,7 +125,7 @@ def repeat_between(begin: jax.Array, end: jax.Array, body: Callable[[jax.Array, 
     return cast("S", lax.fori_loop(begin, end, body, state))  # pyright: ignore[reportUnknownMemberType]
 
 
-class DeviceFlow:
+class DeviceLoops:
     """Loops and choices on the device."""
 
     def repeat(self, count: int, done: Callable[[S], jax.Array], body: Callable[[jax.Array, S], S], state: S) -> S:

@@ -13,7 +13,7 @@ _TOKEN = re.compile(r"""(?P<space> \s+ | ;[^\n]* ) | (?P<token> [()] | \|[^|\\]*
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class SAtom:
     """A word as it is written."""
 
     text: str
@@ -27,14 +27,14 @@ class Word:
 class SExpression:
     """A list in parentheses."""
 
-    items: tuple[Word | SExpression, ...]
+    items: tuple[SAtom | SExpression, ...]
     line: int
 
     def __str__(self) -> str:
         return f"({' '.join(map(str, self.items))})"
 
 
-SExpr = Word | SExpression
+SExpr = SAtom | SExpression
 
 
 def read(text: str, deadline: Deadline = NEVER) -> tuple[SExpr, ...]:
@@ -61,7 +61,7 @@ def read(text: str, deadline: Deadline = NEVER) -> tuple[SExpr, ...]:
             items, begun = stack.pop()
             stack[-1][0].append(SExpression(tuple(items), begun))
         elif token is not None:
-            stack[-1][0].append(Word(token, line))
+            stack[-1][0].append(SAtom(token, line))
         line += match.group().count("\n")
     if len(stack) > 1:
         raise ModelFileError(f"line {stack[-1][1]}: a list that does not end", given="the end of the text", expected=")")

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from qspec.errors import ModelFileError, UnsupportedError
 from qspec.readers.content import DECIMAL
-from qspec.readers.sexpr import SExpr, SExpression, Word
+from qspec.readers.sexpr import SAtom, SExpr, SExpression
 from qspec.readers.vnnlib_conditions import (
     Condition,
     DeclaredTensor,
@@ -65,7 +65,7 @@ VERSION = re.compile(r"<([0-9]{1,4})\.([0-9]{1,4})>")
 def recognizes(commands: Sequence[SExpr]) -> bool:
     """Return whether the first command is one that only VNN-LIB 2 has."""
     match commands:
-        case (SExpression((Word("vnnlib-version" | "declare-network"), *_)), *_):
+        case (SExpression((SAtom("vnnlib-version" | "declare-network"), *_)), *_):
             return True
         case _:
             return False
@@ -87,15 +87,15 @@ class Version2Text:
     def command(self, e: SExpr) -> None:
         """Read a command; raises ModelFileError or UnsupportedError with the line."""
         match e:
-            case SExpression((Word("vnnlib-version"), Word(text))):
+            case SExpression((SAtom("vnnlib-version"), SAtom(text))):
                 self._version(text, e.line)
-            case SExpression((Word("declare-network"), Word(name), *parts)):
+            case SExpression((SAtom("declare-network"), SAtom(name), *parts)):
                 self._network(name, parts, e)
-            case SExpression((Word("assert"), condition)):
+            case SExpression((SAtom("assert"), condition)):
                 self.assertions.append(self.condition(condition))
-            case SExpression((Word(word), *_)) if word in COMMANDS:
+            case SExpression((SAtom(word), *_)) if word in COMMANDS:
                 raise ModelFileError(f"line {e.line}: a malformed {word}", given=str(e), expected=COMMANDS[word])
-            case SExpression((Word(word), *_)):
+            case SExpression((SAtom(word), *_)):
                 raise UnsupportedError(f"line {e.line}: the command {word} is not read", given=str(e), expected=", ".join(COMMANDS))
             case _:
                 raise ModelFileError(f"line {e.line}: not a command", given=str(e), expected="(declare-network …), (assert …)")
@@ -121,7 +121,7 @@ class Version2Text:
         self._new(name, e.line)
         relation, twin = "", None
         match parts:
-            case (SExpression((Word("equal-to" | "isomorphic-to" as relation), Word(other))), *parts):
+            case (SExpression((SAtom("equal-to" | "isomorphic-to" as relation), SAtom(other))), *parts):
                 twin = self.applications.get(other)
                 if twin is None:
                     raise ModelFileError(f"line {e.line}: {relation} names no network", given=other, expected="one declared before")
@@ -144,13 +144,13 @@ class Version2Text:
     def _tensor(self, e: SExpr) -> DeclaredTensor:
         """Return a tensor that a network declares, and remember it."""
         match e:
-            case SExpression((Word("declare-hidden"), *_)):
+            case SExpression((SAtom("declare-hidden"), *_)):
                 raise UnsupportedError(
                     f"line {e.line}: declare-hidden is not read", given=str(e), expected=", ".join(PARTS), advice="make it an output"
                 )
-            case SExpression((Word("declare-input" | "declare-output" as word), Word(name), Word(sort), *rest)):
+            case SExpression((SAtom("declare-input" | "declare-output" as word), SAtom(name), SAtom(sort), *rest)):
                 kind: Kind = "X" if word == "declare-input" else "Y"
-            case SExpression((Word(word), *_)) if word not in PARTS:
+            case SExpression((SAtom(word), *_)) if word not in PARTS:
                 raise UnsupportedError(f"line {e.line}: {word} is not read", given=str(e), expected=", ".join(PARTS))
             case _:
                 raise ModelFileError(f"line {e.line}: a malformed declaration", given=str(e), expected="(declare-input X Real [1,2])")
@@ -162,7 +162,7 @@ class Version2Text:
                 expected="Real",
                 advice="write Real to ask about the exact network over the reals, not about a runtime's rounding",
             )
-        if rest and isinstance(last := rest[-1], Word) and last.text.startswith('"'):
+        if rest and isinstance(last := rest[-1], SAtom) and last.text.startswith('"'):
             raise UnsupportedError(
                 f"line {e.line}: names of nodes of ONNX are not read", given=last.text, expected="none", advice="leave it out"
             )
@@ -184,13 +184,13 @@ class Version2Text:
     def condition(self, e: SExpr) -> Condition:
         """Return a condition; raises ModelFileError or UnsupportedError with the line."""
         match e:
-            case SExpression((Word("and" | "or" as word), _, *_)):
+            case SExpression((SAtom("and" | "or" as word), _, *_)):
                 return (conjunction if word == "and" else disjunction)([self.condition(c) for c in e.items[1:]])
-            case SExpression((Word("<=" | ">=" | "<" | ">" | "==" | "!=" as word), *rest)) if len(terms := list(_glued(rest))) == 2:
+            case SExpression((SAtom("<=" | ">=" | "<" | ">" | "==" | "!=" as word), *rest)) if len(terms := list(_glued(rest))) == 2:
                 return compared(self.linear(terms[0]), word, self.linear(terms[1]))
-            case SExpression((Word(word), *_), line) if word in CONDITIONS:
+            case SExpression((SAtom(word), *_), line) if word in CONDITIONS:
                 raise ModelFileError(f"line {line}: {word} with a wrong number of arguments", given=str(e), expected=CONDITIONS[word])
-            case SExpression((Word(word), *_), line):
+            case SExpression((SAtom(word), *_), line):
                 raise UnsupportedError(f"line {line}: {word} is not read", given=str(e), expected=", ".join(CONDITIONS))
             case _:
                 raise ModelFileError(f"line {e.line}: not a condition", given=str(e), expected="(<= a b), (and c …), (or c …)")
@@ -198,14 +198,14 @@ class Version2Text:
     def linear(self, e: SExpr) -> LinearSum:
         """Return a linear term; raises ModelFileError or UnsupportedError with the line."""
         match e:
-            case Word(text, line):
+            case SAtom(text, line):
                 return self._word(text, line)
-            case SExpression((Word("+" | "-" | "*" as word), _, *_), line):
+            case SExpression((SAtom("+" | "-" | "*" as word), _, *_), line):
                 terms = [self.linear(t) for t in _glued(e.items[1:])]
                 if len(terms) == 1:
                     return combined([(-ONE, terms[0])]) if word == "-" else terms[0]
                 return operated(word, terms, line)
-            case SExpression((Word(word), *_), line) if word not in TERMS:
+            case SExpression((SAtom(word), *_), line) if word not in TERMS:
                 raise UnsupportedError(f"line {line}: {word} is not read", given=str(e), expected=", ".join(TERMS))
             case _:
                 raise ModelFileError(f"line {e.line}: not a term", given=str(e), expected="X[0,1], 0.5, (+ a b), (- a), (* 2.0 X[0,1])")
@@ -232,14 +232,14 @@ class Version2Text:
 
 def _glued(items: Sequence[SExpr]) -> Iterator[SExpr]:
     """Yield terms; an index in brackets that has spaces in it or before it is one with its tensor."""
-    held: Word | None = None
+    held: SAtom | None = None
     for e in items:
-        if held is not None and isinstance(e, Word) and (e.text.startswith("[") or _is_open(held.text)):
-            held = Word(f"{held.text} {e.text}", held.line)
+        if held is not None and isinstance(e, SAtom) and (e.text.startswith("[") or _is_open(held.text)):
+            held = SAtom(f"{held.text} {e.text}", held.line)
             continue
         if held is not None:
             yield held
-        held = e if isinstance(e, Word) else None
+        held = e if isinstance(e, SAtom) else None
         if held is None:
             yield e
     if held is not None:

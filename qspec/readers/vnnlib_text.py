@@ -10,7 +10,7 @@ from itertools import combinations, pairwise
 
 from qspec.errors import ModelFileError, UnsupportedError
 from qspec.readers.content import DECIMAL
-from qspec.readers.sexpr import SExpr, SExpression, Word
+from qspec.readers.sexpr import SAtom, SExpr, SExpression
 from qspec.readers.vnnlib_conditions import (
     FALSE,
     TRUE,
@@ -74,16 +74,16 @@ class Version1Text:
     def command(self, e: SExpr) -> None:
         """Read a command; raises ModelFileError or UnsupportedError with the line."""
         word = e.items[0] if isinstance(e, SExpression) and e.items else e
-        if not isinstance(e, SExpression) or not isinstance(word, Word):
+        if not isinstance(e, SExpression) or not isinstance(word, SAtom):
             raise ModelFileError(f"line {e.line}: not a command", given=str(e), expected="(declare-const X_0 Real), (assert …)")
         if word.text not in COMMANDS:
             raise UnsupportedError(f"line {e.line}: the command {word} is not read", given=str(e), expected=", ".join(COMMANDS))
         if self.ended and word.text in ("assert", "declare-const", "declare-fun"):
             raise UnsupportedError(f"line {e.line}: {word} after {self.ended} is not read", given=str(e), expected=COMMANDS[self.ended])
         match e.items[1:]:
-            case (Word(name, line), sort) if word.text == "declare-const":
+            case (SAtom(name, line), sort) if word.text == "declare-const":
                 self._declare(name, line, sort)
-            case (Word(name, line), SExpression(()), sort) if word.text == "declare-fun":
+            case (SAtom(name, line), SExpression(()), sort) if word.text == "declare-fun":
                 self._declare(name, line, sort)
             case (condition,) if word.text == "assert":
                 self.assertions.append(self.condition(condition))
@@ -120,26 +120,26 @@ class Version1Text:
     def condition(self, e: SExpr) -> Condition:
         """Return a condition; raises ModelFileError or UnsupportedError with the line."""
         match e:
-            case Word("true"):
+            case SAtom("true"):
                 return TRUE
-            case Word("false"):
+            case SAtom("false"):
                 return FALSE
-            case SExpression((Word("and" | "or" as word), _, *_)):
+            case SExpression((SAtom("and" | "or" as word), _, *_)):
                 return (conjunction if word == "and" else disjunction)([self.condition(c) for c in e.items[1:]])
-            case SExpression((Word("not"), child)):
+            case SExpression((SAtom("not"), child)):
                 return negation(self.condition(child))
-            case SExpression((Word("=>"), _, _, *_)):
+            case SExpression((SAtom("=>"), _, _, *_)):
                 *before, last = map(self.condition, e.items[1:])
                 return disjunction([*map(negation, before), last])  # a => (b => c) is that not both a and b, or c
-            case SExpression((Word("<=" | ">=" | "<" | ">" as word), _, _, *_)):
+            case SExpression((SAtom("<=" | ">=" | "<" | ">" as word), _, _, *_)):
                 return conjunction(compared(a, word, b) for a, b in pairwise(map(self.linear, e.items[1:])))
-            case SExpression((Word("="), _, _, *_)):
+            case SExpression((SAtom("="), _, _, *_)):
                 return conjunction(compared(a, "==", b) for a, b in pairwise(map(self.linear, e.items[1:])))
-            case SExpression((Word("distinct"), _, _, *_)):
+            case SExpression((SAtom("distinct"), _, _, *_)):
                 return conjunction(compared(a, "!=", b) for a, b in combinations(map(self.linear, e.items[1:]), 2))
-            case SExpression((Word(word), *_), line) if word in CONDITIONS:
+            case SExpression((SAtom(word), *_), line) if word in CONDITIONS:
                 raise ModelFileError(f"line {line}: {word} with a wrong number of arguments", given=str(e), expected=CONDITIONS[word])
-            case SExpression((Word(word), *_), line):
+            case SExpression((SAtom(word), *_), line):
                 raise UnsupportedError(f"line {line}: {word} is not read", given=str(e), expected=", ".join(CONDITIONS))
             case _:
                 raise ModelFileError(f"line {e.line}: not a condition", given=str(e), expected="(<= a b), (and c …), (or c …), true")
@@ -147,15 +147,15 @@ class Version1Text:
     def linear(self, e: SExpr) -> LinearSum:
         """Return a linear term; raises ModelFileError or UnsupportedError with the line."""
         match e:
-            case Word(text, line):
+            case SAtom(text, line):
                 return self._word(text, line)
-            case SExpression((Word("-"), argument)):
+            case SExpression((SAtom("-"), argument)):
                 return combined([(-ONE, self.linear(argument))])
-            case SExpression((Word("+" | "-" | "*" | "/" as word), _, _, *_), line):
+            case SExpression((SAtom("+" | "-" | "*" | "/" as word), _, _, *_), line):
                 return operated(word, [self.linear(a) for a in e.items[1:]], line)
-            case SExpression((Word(word), *_), line) if word in TERMS:
+            case SExpression((SAtom(word), *_), line) if word in TERMS:
                 raise ModelFileError(f"line {line}: {word} with a wrong number of arguments", given=str(e), expected=TERMS[word])
-            case SExpression((Word(word), *_), line):
+            case SExpression((SAtom(word), *_), line):
                 raise UnsupportedError(f"line {line}: {word} is not read", given=str(e), expected=", ".join(TERMS))
             case _:
                 raise ModelFileError(f"line {e.line}: not a term", given=str(e), expected="X_0, 0.5, (+ a b), (- a), (* 2 X_0)")

@@ -102,7 +102,7 @@ def confirm(
 def _engine(run: Run) -> Outcome | None:
     """Run the engine for its share of the time, not counting the attack; None if a value is too wide for it."""
     from qspec.engines.dual.branch_and_bound import prove
-    from qspec.engines.dual.options import SearchOptions
+    from qspec.engines.dual.options import EngineOptions
 
     since = perf_counter()
     seconds = SECONDS if run.deadline.seconds is None else run.deadline.left()
@@ -115,7 +115,7 @@ def _engine(run: Run) -> Outcome | None:
         return lambda: before.pop()() if before else None
 
     try:
-        options, attack = SearchOptions(leave=max(CUBES, int(seconds))), search if run.settings.attack else None
+        options, attack = EngineOptions(leave=max(CUBES, int(seconds))), search if run.settings.attack else None
         deadline = replace(run.deadline, end=seconds / SHARE, clock=spent)
         outcome = prove(run.compiled.query, deadline, options, attack)
     except UnsupportedError:

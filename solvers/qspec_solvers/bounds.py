@@ -45,13 +45,13 @@ class Bounds:
         # Imported here, because listing the solvers must not load the engine.
         from qspec.attack.reach import check_reach
         from qspec.engines.dual.branch_and_bound import prove
-        from qspec.engines.dual.options import SearchOptions
+        from qspec.engines.dual.options import EngineOptions
 
         deadline = limits.deadline()
         attack = _attack(limits, deadline) if problem.attack else None
         try:
             check_reach(problem.query)
-            outcome = prove(problem.query, deadline, SearchOptions(branching=self.branching), attack)
+            outcome = prove(problem.query, deadline, EngineOptions(branching=self.branching), attack)
         except UnsupportedError as error:
             return self._listed(problem, deadline, began, error)
         seconds = time.monotonic() - began

@@ -26,7 +26,7 @@ from qspec.certificate.file import Certificate
 from qspec.compile.query import compile_property
 from qspec.deadline import Deadline
 from qspec.engines.dual.branch_and_bound import prove
-from qspec.engines.dual.options import SearchOptions
+from qspec.engines.dual.options import EngineOptions
 from qspec.evaluate import sharding
 from qspec.ir.digest import digest
 from qspec.ir.integer import Query
@@ -61,7 +61,7 @@ def aaai21(data: Path, images: list[int], radius: int) -> Iterator[Query]:
 
 def measure(name: str, queries: list[Query], options: argparse.Namespace) -> dict[str, Any]:
     """Return the figures of one set of queries on the devices of this process."""
-    settings = SearchOptions(batch=options.batch, compiled=True)
+    settings = EngineOptions(batch=options.batch, compiled=True)
 
     def ask(query: Query) -> tuple[Any, float]:
         since = perf_counter()

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 
-from qspec.engines.dual.options import SearchOptions
+from qspec.engines.dual.options import EngineOptions
 from tests.soundness.random_queries import KINDS, solutions
 from tests.soundness.test_engine import BRANCHINGS, example, judged
 
@@ -28,7 +28,7 @@ def check_seeds(seeds: Sequence[int]) -> tuple[Counter[str], list[str]]:
         query = example(seed, kind)
         try:
             satisfiable = bool(len(solutions(query)))
-            counts[judged(query, satisfiable, SearchOptions(branching=branching, compiled=False), (seed, kind, branching))] += 1
+            counts[judged(query, satisfiable, EngineOptions(branching=branching, compiled=False), (seed, kind, branching))] += 1
         except AssertionError as error:
             wrong.append(f"seed {seed}: {error}")
     return counts, wrong

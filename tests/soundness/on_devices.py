@@ -13,7 +13,7 @@ import qspec as qs
 from qspec import training
 from qspec.compile.query import compile_property
 from qspec.engines.dual import dual_ascent
-from qspec.engines.dual.options import SearchOptions
+from qspec.engines.dual.options import EngineOptions
 from qspec.evaluate import sharding
 from qspec.ir.integer import Query
 from qspec.training import fit
@@ -85,7 +85,7 @@ def main() -> None:
     devices = sharding.devices()
     layout: set[tuple[int, ...]] = set()
     dual_ascent._host = lambda part: noted(layout, part)
-    options = SearchOptions(BATCH // devices, compiled=True)
+    options = EngineOptions(BATCH // devices, compiled=True)
     # `judged` checks solutions and certificates.
     verdicts = {name: judged(query, satisfiable, options, name) for name, query, satisfiable in queries()}
     apart: list[bool] = []

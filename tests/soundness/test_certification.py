@@ -16,7 +16,7 @@ from qspec.bounds.interval import bound, decide
 from qspec.bounds.interval_program import LOWER, UPPER, ends
 from qspec.engines.boxes.class_query import question
 from qspec.engines.boxes.dual_boxes import Boxes
-from qspec.engines.dual.options import SearchOptions
+from qspec.engines.dual.options import EngineOptions
 from qspec.errors import UnsupportedError
 from qspec.evaluate.batched import spread
 from qspec.ir import reference
@@ -89,7 +89,7 @@ def test_duals_of_boxes_prove_only_what_enumeration_confirms_and_more_than_inter
                 continue
             rows = np.flatnonzero(labels == label)
             lower, upper = np.maximum(images[rows] - 1, low), np.minimum(images[rows] + 1, high)
-            absent = Boxes(query, SearchOptions(compiled=False)).absent(lower, upper)
+            absent = Boxes(query, EngineOptions(compiled=False)).absent(lower, upper)
             for row, k in enumerate(rows):
                 if absent[row]:
                     proved += 1

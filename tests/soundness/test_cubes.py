@@ -13,7 +13,7 @@ from qspec.arithmetic.rounding import Rounding
 from qspec.certificate.check import OpenDomain, check
 from qspec.certificate.file import ASSUME, EMPTY, Certificate
 from qspec.engines.dual.branch_and_bound import prove
-from qspec.engines.dual.options import Branching, SearchOptions
+from qspec.engines.dual.options import Branching, EngineOptions
 from qspec.errors import CertificateError, UnsupportedError
 from qspec.ir import linear
 from qspec.ir.digest import digest
@@ -31,7 +31,7 @@ def partial(query: Query, *, batches: int, leave: int, branching: Branching | No
     """Return the proof of a search that ends early, None if it decides the query, or there is nothing to search."""
     if not formula_nodes(query.goal):
         return None
-    options = SearchOptions(2, 3, branching, compiled=False, leave=leave)
+    options = EngineOptions(2, 3, branching, compiled=False, leave=leave)
     try:
         outcome = prove(query, rounds(batches), options)
     except UnsupportedError:

@@ -17,7 +17,7 @@ from qspec.certificate.check import check
 from qspec.deadline import NEVER, Deadline
 from qspec.engines.dual import distinct, early, exhaustive
 from qspec.engines.dual.branch_and_bound import prove
-from qspec.engines.dual.options import SearchOptions
+from qspec.engines.dual.options import EngineOptions
 from qspec.errors import CertificateError
 from qspec.ir.integer import All, Assignment, Query
 from qspec.ir.integer_builder import Builder
@@ -47,7 +47,7 @@ def test_what_is_listed_first_is_what_enumeration_finds(kind: Kind | None, monke
         monkeypatch.setattr(exhaustive, "BLOCK", int(rng.choice([1, 7, 4096])))
         for module in (distinct, listing):
             monkeypatch.setattr(module, "CELLS", int(rng.choice([1, 20, 1 << 17])))
-        outcome = prove(query, NEVER, SearchOptions(compiled=False))
+        outcome = prove(query, NEVER, EngineOptions(compiled=False))
         satisfiable = bool(len(solutions(query)))
         if outcome.solution is not None:
             assert satisfies(query, outcome.solution), seed
@@ -174,7 +174,7 @@ def test_questions_about_sensors_are_decided_as_by_evaluating_the_inputs(kind: i
 
 def test_a_proof_by_listing_is_not_one_of_a_query_with_a_solution() -> None:
     """The same steps, with a goal that is true of one more input, are rejected by the checker's own evaluation."""
-    outcome = prove(remaining(4), NEVER, SearchOptions(compiled=False))
+    outcome = prove(remaining(4), NEVER, EngineOptions(compiled=False))
     proof = certificate(remaining(4), outcome)
     check(proof, remaining(4))
     weaker = remaining(3)

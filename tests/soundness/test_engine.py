@@ -18,7 +18,7 @@ from qspec.certificate.file import LIST, Certificate
 from qspec.deadline import Deadline
 from qspec.engines.dual import exhaustive
 from qspec.engines.dual.branch_and_bound import prove
-from qspec.engines.dual.options import Branching, SearchOptions
+from qspec.engines.dual.options import Branching, EngineOptions
 from qspec.engines.dual.outcome import Outcome
 from qspec.errors import CertificateError, InternalError, UnsupportedError
 from qspec.ir import live
@@ -45,7 +45,7 @@ def certificate(query: Query, outcome: Outcome) -> Certificate:
     return Certificate(digest(query), "", "forall", {}, (), SCALE, SLOPE_BITS, proof.steps, proof.slopes, proof.multipliers, proof.weights)
 
 
-def judged(query: Query, satisfiable: bool, options: SearchOptions, label: object) -> str:
+def judged(query: Query, satisfiable: bool, options: EngineOptions, label: object) -> str:
     """Search, and fail with the label where the outcome is wrong or its proof is rejected."""
     try:
         outcome = prove(query, budget(), options)
@@ -72,7 +72,7 @@ def example(seed: int, kind: Kind | None = None) -> Query:
 @pytest.mark.parametrize("branching", ["steps", "input"])
 @pytest.mark.parametrize("kind", [*KINDS, None])
 def test_verdicts_equal_enumeration(kind: Kind | None, branching: Branching) -> None:
-    options = SearchOptions(branching=branching, compiled=False)
+    options = EngineOptions(branching=branching, compiled=False)
     counts: Counter[str] = Counter()
     for seed in range(20):
         query = example(seed, kind)
@@ -90,7 +90,7 @@ def test_what_bounds_do_not_close_at_once_is_listed_and_proved(monkeypatch: pyte
         monkeypatch.setattr(exhaustive, "BLOCK", block)
         for seed in range(60):
             query = example(seed, kind)
-            outcome = prove(query, budget(), SearchOptions(compiled=False))
+            outcome = prove(query, budget(), EngineOptions(compiled=False))
             if outcome.solution is not None:
                 assert satisfies(query, outcome.solution), (kind, seed)
             elif outcome.proof is not None:
@@ -114,14 +114,14 @@ def test_what_bounds_do_not_close_at_once_is_listed_and_proved(monkeypatch: pyte
 def test_proofs_that_were_rejected_once(seed: int, kind: Kind | None) -> None:
     query = example(seed, kind)
     for branching in BRANCHINGS:
-        assert judged(query, bool(len(solutions(query))), SearchOptions(branching=branching, compiled=False), (seed, branching)) == "proof"
+        assert judged(query, bool(len(solutions(query))), EngineOptions(branching=branching, compiled=False), (seed, branching)) == "proof"
 
 
 @pytest.mark.parametrize("branching", ["steps", "input"])
 def test_verdicts_on_compiled_code_equal_enumeration(branching: Branching) -> None:
     for seed in range(3):
         query = example(seed)
-        assert judged(query, bool(len(solutions(query))), SearchOptions(8, 5, branching, compiled=True), (branching, seed)) != "too wide"
+        assert judged(query, bool(len(solutions(query))), EngineOptions(8, 5, branching, compiled=True), (branching, seed)) != "too wide"
 
 
 def test_verdicts_without_what_bounds_fix_equal_enumeration(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +132,7 @@ def test_verdicts_without_what_bounds_fix_equal_enumeration(monkeypatch: pytest.
     counts: Counter[str] = Counter()
     for seed in range(42):
         query = example(seed, (None, *KINDS)[seed % 7])
-        counts[judged(query, bool(len(solutions(query))), SearchOptions(branching=BRANCHINGS[seed % 3], compiled=False), seed)] += 1
+        counts[judged(query, bool(len(solutions(query))), EngineOptions(branching=BRANCHINGS[seed % 3], compiled=False), seed)] += 1
     assert min(counts["solution"], counts["proof"]) >= 8
 
 
@@ -143,7 +143,7 @@ def proofs() -> list[tuple[Query, Certificate]]:
     for seed in range(1000, 1400):
         query = example(seed)
         if not len(solutions(query)):
-            outcome = prove(query, budget(), SearchOptions(branching="input", compiled=False))
+            outcome = prove(query, budget(), EngineOptions(branching="input", compiled=False))
             if outcome.proof is not None and len(outcome.proof.multipliers):
                 found.append((query, certificate(query, outcome)))
         if len(found) == 25:

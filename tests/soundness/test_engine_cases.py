@@ -11,7 +11,7 @@ import pytest
 import qspec as qs
 from qspec.arithmetic.integers import IntArray
 from qspec.compile.query import compile_property
-from qspec.engines.dual.options import SearchOptions
+from qspec.engines.dual.options import EngineOptions
 from qspec.ir.integer import FALSE, TRUE, All, And, Any, Formula, Or, Query, check
 from qspec.ir.integer_builder import Builder
 from qspec.ir.linear import Dense
@@ -24,7 +24,7 @@ def decided(query: Query, label: object) -> bool:
     """Return whether a query has a solution, after the engine has found the same; cutting steps, it may take too many batches."""
     solvable = bool(len(solutions(check(query))))
     for branching in ("steps", "input"):
-        outcome = judged(query, solvable, SearchOptions(branching=branching, compiled=False), (label, branching))
+        outcome = judged(query, solvable, EngineOptions(branching=branching, compiled=False), (label, branching))
         allowed = {"solution" if solvable else "proof"} | ({"undecided"} if branching == "steps" else set())
         assert outcome in allowed, (label, branching)
     return solvable

@@ -13,7 +13,7 @@ import qspec as qs
 from qspec.certificate.check import check
 from qspec.compile.query import compile_property
 from qspec.engines.dual.branch_and_bound import prove
-from qspec.engines.dual.options import SearchOptions
+from qspec.engines.dual.options import EngineOptions
 from qspec.ir.digest import digest
 from qspec.ir.integer import All, And, Any, Formula, Or, Query
 from qspec.testing.exhaustive import census
@@ -32,7 +32,7 @@ def about_classes(seed: int) -> str:
     """Decide a property of classes, and fail where enumeration by the interpreter says otherwise."""
     spec = random_classes(seed)
     query = compile_property(spec).query
-    return judged(query, bool(census(spec).solutions), SearchOptions(branching=BRANCHINGS[seed % 3], compiled=False), seed)
+    return judged(query, bool(census(spec).solutions), EngineOptions(branching=BRANCHINGS[seed % 3], compiled=False), seed)
 
 
 def deep(seed: int) -> Query:
@@ -42,7 +42,7 @@ def deep(seed: int) -> Query:
 def nested(seed: int) -> str:
     """Decide a query about a deep formula, and fail where enumeration says otherwise."""
     query = deep(seed)
-    return judged(query, bool(len(solutions(query))), SearchOptions(branching=BRANCHINGS[seed % 3], compiled=False), seed)
+    return judged(query, bool(len(solutions(query))), EngineOptions(branching=BRANCHINGS[seed % 3], compiled=False), seed)
 
 
 @pytest.mark.parametrize("decide", [about_classes, nested])
@@ -59,7 +59,7 @@ def test_a_proof_about_a_deep_formula_does_not_prove_another_one() -> None:
     for query in map(deep, range(60)):
         if len(solutions(query)):
             continue
-        outcome = prove(query, budget(), SearchOptions(branching="input", compiled=False))
+        outcome = prove(query, budget(), EngineOptions(branching="input", compiled=False))
         other = Query(query.program, weakened(query.goal))
         if outcome.proof is None or not len(solutions(other)):
             continue
@@ -94,7 +94,7 @@ def test_two_networks_give_one_class(radius: int) -> None:
     """Bounds alone decide it: nothing is bounded twice, and the proof is short."""
     images, _ = samples("digits-6bit")
     query = same_class(qs.load("digits-6bit"), qs.load("digits-8bit"), images[3], radius)
-    outcome = prove(query, budget(), SearchOptions(compiled=False))
+    outcome = prove(query, budget(), EngineOptions(compiled=False))
     assert outcome.proof is not None
     assert outcome.visited <= 4
     assert len(outcome.proof.steps) <= 100
@@ -107,7 +107,7 @@ def test_weights_of_8_and_of_4_bits_with_scales_for_each_channel_give_one_class(
     decided: Counter[str] = Counter()
     for image in images[3:7]:
         query = same_class(a, b, image, 2)
-        outcome = prove(query, budget(), SearchOptions(compiled=False))
+        outcome = prove(query, budget(), EngineOptions(compiled=False))
         assert outcome.visited <= DOMAINS
         if outcome.proof is not None:
             assert len(outcome.proof.steps) <= 200
@@ -124,7 +124,7 @@ def test_forty_three_classes_are_not_multiplied_out() -> None:
     kernel = qs.Tensor(rng.integers(-7, 8, (6, 43)), wide)
     a, b = (qs.Sequential(qs.Input((6,), qs.Fixed(4, 0)), qs.Dense(kernel, output=output)) for output in (None, qs.Fixed(12, 1)))
     query = same_class(a, b, np.zeros(6, dtype=np.int64), 1)
-    outcome = prove(query, budget(), SearchOptions(compiled=False))
+    outcome = prove(query, budget(), EngineOptions(compiled=False))
     assert outcome.proof is not None
     assert outcome.visited <= 2000
     check(certificate(query, outcome), query)

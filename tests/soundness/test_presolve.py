@@ -17,7 +17,7 @@ from qspec.certificate.claim import check_property
 from qspec.certificate.file import Certificate, load
 from qspec.deadline import Deadline, OutOfTime
 from qspec.engines.dual import branch_and_bound
-from qspec.engines.dual.options import SearchOptions
+from qspec.engines.dual.options import EngineOptions
 from qspec.errors import CertificateError, SoundnessError, SpecError, UnsupportedError
 from qspec.ir.integer import Assignment, Query
 from qspec.passes import Pipeline
@@ -43,8 +43,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the engine take a few small batches only."""
     whole = branch_and_bound.prove
 
-    def early(query: Query, deadline: Deadline, options: SearchOptions, attack: object) -> branch_and_bound.Outcome:
-        return whole(query, rounds(4), SearchOptions(2, 2, compiled=False, leave=options.leave))
+    def early(query: Query, deadline: Deadline, options: EngineOptions, attack: object) -> branch_and_bound.Outcome:
+        return whole(query, rounds(4), EngineOptions(2, 2, compiled=False, leave=options.leave))
 
     monkeypatch.setattr(branch_and_bound, "prove", early)
     monkeypatch.setattr(integers, "attacked", lambda *_: None)
@@ -184,7 +184,7 @@ def test_wrong_proofs_are_found_out_before_anybody_is_asked(monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     right = branch_and_bound.prove
 
-    def careless(query: Query, deadline: Deadline, options: SearchOptions, attack: None) -> branch_and_bound.Outcome:
+    def careless(query: Query, deadline: Deadline, options: EngineOptions, attack: None) -> branch_and_bound.Outcome:
         outcome = right(query, deadline, options, attack)
         assert outcome.partial is not None
         return replace(outcome, partial=replace(outcome.partial, weights=outcome.partial.weights[:0]))

@@ -29,7 +29,7 @@ from qspec.engines.difference.dual import NUMBERS, row_bytes
 from qspec.engines.difference.root import SIDES, root
 from qspec.engines.dual.batching import HARD, LONGER, Runner
 from qspec.engines.dual.branch_and_bound import _Search, prove
-from qspec.engines.dual.options import SearchOptions
+from qspec.engines.dual.options import EngineOptions
 from qspec.engines.dual.root_bounds import first_bounds, root_domain
 from qspec.engines.enumerate.enumerate import enumerate_query
 from qspec.face import RealNetwork
@@ -140,14 +140,14 @@ def test_the_engine_takes_smaller_batches_and_then_none() -> None:
     query = question()
     known = first_bounds(query)
     assert known is not None
-    search = _Search(query, known, room(1 << 20), SearchOptions(), None)
+    search = _Search(query, known, room(1 << 20), EngineOptions(), None)
     search.run()
     assert 1 <= search.most < (1 << 20) / (16 * search.layout.total)
-    fresh = _Search(query, known, Deadline(), SearchOptions(), None)
+    fresh = _Search(query, known, Deadline(), EngineOptions(), None)
     root = root_domain(query, known, fresh.view, fresh.layout, fresh.proof, Deadline())
     assert root is not None
-    needed = Runner(fresh.view, query.program, root, SearchOptions()).bytes
-    assert Runner(fresh.view, query.program, root, SearchOptions(), room(7.5 * needed)).size == 7
+    needed = Runner(fresh.view, query.program, root, EngineOptions()).bytes
+    assert Runner(fresh.view, query.program, root, EngineOptions(), room(7.5 * needed)).size == 7
     with pytest.raises(OutOfMemory):
         prove(query, room(64))
 
@@ -156,7 +156,7 @@ def test_ascents_are_longer_where_a_query_is_hard_and_never_compiled_again_for_t
     query = question()
     known = first_bounds(query)
     assert known is not None
-    search = _Search(query, known, Deadline(), SearchOptions(steps=7), None)
+    search = _Search(query, known, Deadline(), EngineOptions(steps=7), None)
     root = root_domain(query, known, search.view, search.layout, search.proof, Deadline())
     assert root is not None
     runner = Runner(search.view, query.program, root, search.options)

@@ -15,7 +15,7 @@ from qspec.deadline import NEVER, Deadline
 from qspec.engines.dual.batching import Runner
 from qspec.engines.dual.domain import Domain, disjuncts
 from qspec.engines.dual.integer_closing import close_hopeful
-from qspec.engines.dual.options import SearchOptions
+from qspec.engines.dual.options import EngineOptions
 from qspec.engines.dual.tensor_program import make_view
 from qspec.ir.integer import Any, Input, Query
 
@@ -26,13 +26,13 @@ AT_ONCE = 32
 class Boxes:
     """A query whose one input may lie in any of many boxes, and whose goal is one disjunction over the elements of a node."""
 
-    def __init__(self, query: Query, options: SearchOptions | None = None) -> None:
+    def __init__(self, query: Query, options: EngineOptions | None = None) -> None:
         self.query, self.layout = query, Layout.of(query.program)
         self.view = make_view(query.program, query.goal, self.layout)
         nothing = np.zeros(self.view.shape.weights, dtype=np.bool_)
         root = Domain(tuple(bound(query.program)), nothing, nothing, (query.goal,), 0)
         self.root = root
-        self.runner = Runner(self.view, query.program, root, options or SearchOptions())
+        self.runner = Runner(self.view, query.program, root, options or EngineOptions())
 
     @staticmethod
     def takes(query: Query) -> bool:

@@ -6,7 +6,7 @@ from qspec.arithmetic.integers import IntArray
 from qspec.attack.falsify import Falsification
 from qspec.deadline import Deadline
 from qspec.engines.dual.branch_and_bound import prove
-from qspec.engines.dual.options import SearchOptions
+from qspec.engines.dual.options import EngineOptions
 from qspec.errors import UnsupportedError
 from qspec.ir.integer import Query
 
@@ -17,7 +17,7 @@ ATTACK = 2**28
 def closes(query: Query, deadline: Deadline) -> bool:
     """Return whether integers prove, before anything is cut, that no assignment within the bounds makes the goal true."""
     try:
-        return prove(query, deadline, SearchOptions(leave=1)).proof is not None
+        return prove(query, deadline, EngineOptions(leave=1)).proof is not None
     except UnsupportedError:  # values of 2**62 and more
         return False
 

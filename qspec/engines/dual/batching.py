@@ -17,7 +17,7 @@ from qspec.engines.dual.batched_maps import Array
 from qspec.engines.dual.domain import Domain
 from qspec.engines.dual.dual_ascent import Found, Start, Units, ascend_compiled, ascend_numpy
 from qspec.engines.dual.dual_bound import DomainBatch, DualVariables
-from qspec.engines.dual.options import SearchOptions
+from qspec.engines.dual.options import EngineOptions
 from qspec.engines.dual.tensor_program import Shape, View
 from qspec.ir.integer import Affine, Input, Maximum, Product, Program, Staircase, Table, Wrap, multiplications
 from qspec.support.devices import one_cpu
@@ -61,7 +61,7 @@ class Assembly:
 class Runner:
     """Runs the ascent for one query, in numpy first and compiled once that is worth its time."""
 
-    def __init__(self, view: View, program: Program, root: Domain, options: SearchOptions, deadline: Deadline = NEVER) -> None:
+    def __init__(self, view: View, program: Program, root: Domain, options: EngineOptions, deadline: Deadline = NEVER) -> None:
         self.deadline = deadline
         self.view, self.program, self.root, self.options = view, program, root, options
         self.watched = sorted({a for k, _, _ in view.shape.places for a in view.shape.ops[k].arguments} | _inputs(view))

@@ -31,7 +31,7 @@ from qspec.engines.dual.dual_bound import DualVariables
 from qspec.engines.dual.early import Attempts, Turn, attacked, early
 from qspec.engines.dual.integer_closing import close_hopeful, fact_rows, recording
 from qspec.engines.dual.lifted import lifted, smaller
-from qspec.engines.dual.options import SearchOptions
+from qspec.engines.dual.options import EngineOptions
 from qspec.engines.dual.outcome import Outcome
 from qspec.engines.dual.proof_tree import Proof, ProofArrays
 from qspec.engines.dual.root_bounds import first_bounds, relevant, root_domain, root_slopes
@@ -63,7 +63,7 @@ Attack = Callable[[Query], Turn]
 """Searches a query for a solution by other means, a part of its search at every call: before the branching, and between its rounds."""
 
 
-def prove(query: Query, deadline: Deadline, options: SearchOptions | None = None, attack: Attack | None = None) -> Outcome:
+def prove(query: Query, deadline: Deadline, options: EngineOptions | None = None, attack: Attack | None = None) -> Outcome:
     """Search until the query is decided or time is over; every solution was checked by the reference, every proof is in integers.
 
     Raises UnsupportedError if a value may reach `2**62`.
@@ -73,7 +73,7 @@ def prove(query: Query, deadline: Deadline, options: SearchOptions | None = None
     own = query if part is None else Query(part.program, query.goal)
     if known is not None and part is not None:
         known = [Interval(*pair) for pair in part.bounds([(x.lower, x.upper) for x in known])]
-    outcome = _Search(own, known, deadline, options or SearchOptions(), attack).run()
+    outcome = _Search(own, known, deadline, options or EngineOptions(), attack).run()
     return outcome if part is None else lifted(outcome, part, query)
 
 
@@ -81,7 +81,7 @@ class _Search:
     """One search under way: the proof as it grows, and the domains that are still open."""
 
     def __init__(
-        self, query: Query, known: list[Interval] | None, deadline: Deadline, options: SearchOptions, attack: Attack | None
+        self, query: Query, known: list[Interval] | None, deadline: Deadline, options: EngineOptions, attack: Attack | None
     ) -> None:
         self.query, self.first = query, known
         self.attack = attack

@@ -77,7 +77,7 @@ class AscentTask(NamedTuple):
 
     xp: Any
     maps: Maps
-    flow: DeviceFlow
+    flow: Flow
     shape: Shape
     arrays: tuple[tuple[Array, ...], ...]
     units: Units
@@ -106,7 +106,7 @@ class Seen(NamedTuple):
     gradient: DualVariables
 
 
-class DeviceFlow(Protocol):
+class Flow(Protocol):
     """How steps follow each other: in Python, or compiled."""
 
     def repeat(
@@ -199,12 +199,12 @@ def _ascend_jax(fixed: tuple[Shape, int], arrays: tuple[tuple[Array, ...], ...],
     import jax.numpy as jnp
 
     from qspec.evaluate import sharding
-    from qspec.evaluate.device import DeviceFlow
+    from qspec.evaluate.device import DeviceLoops
 
     shape, steps = fixed
 
     def own(arrays: tuple[tuple[Array, ...], ...], units: Units, box: DomainBatch, start: Start) -> Found:
-        return _ascent(AscentTask(jnp, DeviceMaps(), cast("Any", DeviceFlow()), shape, arrays, units, box, start, steps))
+        return _ascent(AscentTask(jnp, DeviceMaps(), cast("Any", DeviceLoops()), shape, arrays, units, box, start, steps))
 
     return sharding.apart(own, (sharding.WHOLE, *_layouts(shape)), sharding.FIRST)(arrays, units, box, start)
 

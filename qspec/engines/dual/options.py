@@ -9,7 +9,7 @@ Branching = Literal["steps", "input"]
 
 
 @dataclass(frozen=True, slots=True)
-class SearchOptions:
+class EngineOptions:
     """Domains in a batch for each device (None: by the kind of device), and steps of the ascent."""
 
     batch: int | None = None

@@ -16,7 +16,7 @@ from qspec.engines.piecewise.ascent import Climbed, Multipliers
 from qspec.engines.piecewise.bound import Domains, plain
 from qspec.engines.piecewise.facts import Ints
 from qspec.engines.piecewise.root import narrowed
-from qspec.engines.piecewise.splitting import OpenDomain, SplitSearch, replaced, together
+from qspec.engines.piecewise.splitting import SplitSearch, WaitingDomain, replaced, together
 from qspec.ir.real_proof import INPUT
 
 STEPS = 3
@@ -42,7 +42,7 @@ class InputSearch(SplitSearch):
         long = self.parts > max(LEAST, EACH * self.net.elements)
         return self.stuck or long or (self.nearest > -NEAR and self.parts > PATIENCE)
 
-    def step(self, parts: list[OpenDomain]) -> None:
+    def step(self, parts: list[WaitingDomain]) -> None:
         known, start = together(parts)
         domains, self.share = narrowed(self.net, known, self.deadline)
         changed = (domains.low > known.low) | (domains.high < known.high)
@@ -66,7 +66,7 @@ class InputSearch(SplitSearch):
             cut, key = float(middle[k, place]), float(climbed.proved[k])
             below, above = self.tree.split(int(nodes[k]), INPUT, place, cut)
             bounds = (domains.lower[k], domains.upper[k], domains.low[k], domains.high[k])
-            half = OpenDomain(*bounds, int(case[k]), m.slopes[k], m.shifts[k], m.weights[k], below)
+            half = WaitingDomain(*bounds, int(case[k]), m.slopes[k], m.shifts[k], m.weights[k], below)
             self.frontier.push(replace(half, upper=replaced(half.upper, place, cut)), key)
             self.frontier.push(replace(half, lower=replaced(half.lower, place, cut), node=above), key)
 

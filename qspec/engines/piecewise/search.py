@@ -14,7 +14,7 @@ from qspec.engines.piecewise.ascent import Climbed
 from qspec.engines.piecewise.bound import Domains
 from qspec.engines.piecewise.facts import Ints
 from qspec.engines.piecewise.inputs import InputSearch
-from qspec.engines.piecewise.splitting import OpenDomain, SplitSearch, replaced, together
+from qspec.engines.piecewise.splitting import SplitSearch, WaitingDomain, replaced, together
 from qspec.ir.real import Query
 from qspec.ir.real_proof import INPUT, RELU
 
@@ -29,7 +29,7 @@ NARROW = 2.0**-24
 class ReluSearch(SplitSearch):
     """Sides of ReLUs first."""
 
-    def step(self, parts: list[OpenDomain]) -> None:
+    def step(self, parts: list[WaitingDomain]) -> None:
         domains, start = together(parts)
         self.bound(parts, domains, start, STEPS)
 
@@ -55,7 +55,7 @@ class ReluSearch(SplitSearch):
                 self.frontier.push(half, float(climbed.proved[k]))
 
 
-def _half(domains: Domains, case: int, climbed: Climbed, k: int, place: int, side: int, cut: float | None, node: int) -> OpenDomain:
+def _half(domains: Domains, case: int, climbed: Climbed, k: int, place: int, side: int, cut: float | None, node: int) -> WaitingDomain:
     """Return one half of a row: of an input, or of a ReLU."""
     lower, upper, low, high = domains.lower[k], domains.upper[k], domains.low[k], domains.high[k]
     if cut is not None:
@@ -63,7 +63,7 @@ def _half(domains: Domains, case: int, climbed: Climbed, k: int, place: int, sid
     else:
         low, high = (replaced(low, place, 0.0), high) if side else (low, replaced(high, place, 0.0))
     m = climbed.multipliers
-    return OpenDomain(lower, upper, low, high, case, m.slopes[k], m.shifts[k], m.weights[k], node)
+    return WaitingDomain(lower, upper, low, high, case, m.slopes[k], m.shifts[k], m.weights[k], node)
 
 
 def search(query: Query, deadline: Deadline, *, seed: int = 0) -> RealOutcome:

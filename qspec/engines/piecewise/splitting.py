@@ -39,7 +39,7 @@ WAITING = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class OpenDomain:
+class WaitingDomain:
     """A domain that waits: its box (which parts share), bounds and multipliers as rows, and the case that it is about."""
 
     lower: Floats
@@ -54,7 +54,7 @@ class OpenDomain:
     """Of the proof."""
 
 
-class SplitSearch(RealSearch[OpenDomain]):
+class SplitSearch(RealSearch[WaitingDomain]):
     """One search; the deadline is looked at between steps."""
 
     points = 0
@@ -135,7 +135,7 @@ class SplitSearch(RealSearch[OpenDomain]):
         self.parts += case.size
         return np.concatenate(found)
 
-    def bound(self, parts: list[OpenDomain], domains: Domains, start: Multipliers, steps: int) -> None:
+    def bound(self, parts: list[WaitingDomain], domains: Domains, start: Multipliers, steps: int) -> None:
         """Raise the bounds of a batch, look at the points where they are taken, and divide it."""
         self.parts += len(parts)
         case = np.array([p.case for p in parts], dtype=np.int64)
@@ -173,7 +173,7 @@ def replaced(values: Floats, place: int, value: float) -> Floats:
     return changed
 
 
-def together(parts: Sequence[OpenDomain]) -> tuple[Domains, Multipliers]:
+def together(parts: Sequence[WaitingDomain]) -> tuple[Domains, Multipliers]:
     """Return parts as one batch."""
 
     def stacked(name: str) -> Floats:
