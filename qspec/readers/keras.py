@@ -5,18 +5,17 @@ Source: the formats of Keras, https://keras.io/guides/serialization_and_saving. 
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from qspec.errors import FormatError, ModelFileError, NetworkError, ShapeError, UnsupportedError
+from qspec.errors import ModelFileError, UnsupportedError
 from qspec.face import RealNetwork, RealSequential
 from qspec.files.atomic import check_plain
 from qspec.network.activations import Linear, Sigmoid
 from qspec.network.real_layers import Activate, RealActivation, RealDense, RealInput, RealLayer, Softmax
 from qspec.readers.keras_config import Described, described, parsed
-from qspec.readers.keras_file import KerasFile, input_shape, opened, stated_shapes
+from qspec.readers.keras_file import KerasFile, faults_named, input_shape, opened, put_on, stored_layers
 from qspec.readers.keras_layers import LayerChain
 from qspec.readers.keras_table import IDLE, LAYERS
 from qspec.readers.registry import Content, Reader
@@ -32,43 +31,19 @@ def read_keras(path: str | Path, *, hidden: RealActivation | None = None, logits
     """
     check_plain(path, "a file of Keras")
     name = Path(path).name.split(".")[0]
-    try:
-        with opened(path, LAYERS) as file:
-            if file.architecture is None:
-                return _weights_alone(file, path, hidden, logits, name)
-            return _network(file, logits, round_roots, name)
-    except (ModelFileError, UnsupportedError):
-        raise
-    except (ShapeError, NetworkError, FormatError) as error:
-        raise ModelFileError(
-            "the layers of a Keras file do not fit", given=str(path), expected=f"a consistent network ({error.what}: {error.given})"
-        ) from error
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, IndexError, OverflowError, zipfile.BadZipFile) as error:
-        raise ModelFileError(
-            "cannot read the file", given=str(path), expected=f"an .h5 or .keras file of Keras ({type(error).__name__}: {error})"
-        ) from None
+    with faults_named(path, "an .h5 or .keras file of Keras"), opened(path, LAYERS) as file:
+        if file.architecture is None:
+            return _weights_alone(file, path, hidden, logits, name)
+        return _network(file, logits, round_roots, name)
 
 
 def _network(file: KerasFile, logits: bool, round_roots: bool, name: str) -> RealNetwork:
     layers = described(parsed(cast(str, file.architecture)), LAYERS)
-    names = [d.name for d in layers]
-    found = [(d, file.arrays(d)) for d in layers]
-    if len(set(names)) < len(names):
-        raise ModelFileError("two layers have one name", given=", ".join(names), expected="distinct names")
-    filled = [d.name for d, arrays in found if arrays]
-    if len(filled) != len(file.names):
-        raise ModelFileError("weights of other layers", given=", ".join(file.names), expected=f"those of {', '.join(filled) or 'none'}")
+    found = stored_layers(file, layers)
     if not any(d.kind != "InputLayer" and d.kind not in IDLE for d in layers):
         raise UnsupportedError("no layer in this file computes anything", given=name, expected="a chain of layers")
     chain = LayerChain(input_shape(found), file.version, round_roots=round_roots)
-    for k, (d, arrays) in enumerate(found):
-        if d.kind == "InputLayer":
-            if k:
-                raise UnsupportedError("an input after the first layer is not read", given=d.name, expected="one input, first")
-        elif stated_shapes(d) - {chain.shape}:
-            raise ModelFileError("a layer states another input", given=f"{d.name!r}: {list(stated_shapes(d))}", expected=f"{chain.shape}")
-        else:
-            chain.add(d, arrays)
+    put_on(chain, found)
     chain.settle()
     return RealSequential(RealInput(chain.start), *(_without_end(chain.layers) if logits else chain.layers), name=name)
 

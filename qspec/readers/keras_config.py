@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import NoReturn, cast
 
 from qspec.arithmetic.integers import rational
@@ -36,6 +37,51 @@ class Described:
             given=f"{key}={self.settings.get(key)!r} of layer {self.name!r}",
             expected=expected,
         )
+
+    def expect_last_axis(self, rank: int) -> None:
+        """Raise UnsupportedError unless the layer works along the last of so many axes, the batch not counted."""
+        given = self.settings.get("axis", -1)
+        items = cast("list[object]", given) if isinstance(given, list) else [given]
+        axis = items[0] if len(items) == 1 else None
+        if isinstance(axis, bool) or axis not in (-1, rank):
+            raise self.refuse("axis", f"the last one, -1 or {rank}")
+
+    def expect_stated(self, key: str, found: int | tuple[int, ...]) -> None:
+        """Raise UnsupportedError if a setting contradicts the arrays."""
+        value = self.settings.get(key)
+        many = (value,) * len(found) if isinstance(found, tuple) else value
+        stated = tuple(cast("list[object]", value)) if isinstance(value, list) else many
+        if value is not None and (stated != found or isinstance(value, bool)):
+            raise self.refuse(key, f"{found}, as the arrays are")
+
+    def whole(self, key: str, default: int) -> int:
+        """Return a setting that is a whole number of at least 1."""
+        value = self.settings.get(key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise self.refuse(key, "a whole number")
+        return default if value is None else value
+
+    def pair(self, key: str, default: tuple[int, int]) -> tuple[int, int]:
+        """Return a setting that is one or two whole numbers of at least 1."""
+        value = self.settings.get(key)
+        if value is None:
+            return default
+        items = cast("list[object]", value) if isinstance(value, list) else [value, value]
+        whole = [v for v in wholes(items) if v >= 1]
+        if len(whole) != 2 or len(items) != 2:
+            raise self.refuse(key, "one or two whole numbers")
+        return whole[0], whole[1]
+
+    def target_shape(self, size: int) -> tuple[int, ...]:
+        """Return the shape that a Reshape makes of so many elements."""
+        target = self.settings.get("target_shape")
+        given = cast("list[object]", target) if isinstance(target, list) else []
+        sizes = wholes(given)
+        if sizes.count(-1) == 1 and 0 < -prod(sizes) <= size:
+            sizes[sizes.index(-1)] = size // -prod(sizes)
+        if len(sizes) != len(given) or not sizes or min(sizes) < 1 or prod(sizes) != size:
+            raise self.refuse("target_shape", f"whole numbers, {size} elements")
+        return tuple(sizes)
 
 
 def parsed(text: str) -> object:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
-from qspec.errors import ModelFileError, UnsupportedError
+from qspec.errors import FormatError, ModelFileError, NetworkError, QspecError, ShapeError, UnsupportedError
 from qspec.network.shapes import MAX_ELEMENTS
 from qspec.readers.keras_config import Described, Layers, wholes
 from qspec.readers.keras_table import VERSIONS
@@ -39,6 +39,30 @@ class KerasFile:
     version: str
     names: tuple[str, ...]
     arrays: Callable[[Described], Arrays]
+
+
+class Chain(Protocol):
+    """Layers one after the other, and the shape of what comes out of them."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def add(self, d: Described, arrays: Arrays) -> None: ...
+
+
+@contextmanager
+def faults_named(path: str | Path, expected: str) -> Generator[None]:
+    """Raise ModelFileError in the place of what a damaged file makes h5py, Python or the layers raise; `expected` is the kind of file."""
+    try:
+        yield
+    except (ShapeError, NetworkError, FormatError) as error:
+        raise ModelFileError(
+            "the layers of a Keras file do not fit", given=str(path), expected=f"a consistent network ({error.what}: {error.given})"
+        ) from error
+    except QspecError:
+        raise
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, IndexError, OverflowError, zipfile.BadZipFile) as error:
+        raise ModelFileError("cannot read the file", given=str(path), expected=f"{expected} ({type(error).__name__}: {error})") from None
 
 
 @contextmanager
@@ -129,6 +153,30 @@ def _strange(d: Described, names: Sequence[str], layers: Layers) -> UnsupportedE
         given=f"{d.name!r} with {', '.join(names)}",
         expected=", ".join(layers[d.kind].weights) or "no arrays",
     )
+
+
+def stored_layers(file: KerasFile, layers: Sequence[Described]) -> list[tuple[Described, Arrays]]:
+    """Return each layer with its arrays; raises ModelFileError if names repeat, or if the file has arrays of other layers."""
+    names = [d.name for d in layers]
+    if len(set(names)) < len(names):
+        raise ModelFileError("two layers have one name", given=", ".join(names), expected="distinct names")
+    found = [(d, file.arrays(d)) for d in layers]
+    filled = [d.name for d, arrays in found if arrays]
+    if len(filled) != len(file.names):
+        raise ModelFileError("weights of other layers", given=", ".join(file.names), expected=f"those of {', '.join(filled) or 'none'}")
+    return found
+
+
+def put_on(chain: Chain, layers: Sequence[tuple[Described, Arrays]]) -> None:
+    """Put layers on a chain; raises ModelFileError if one states another input than it gets."""
+    for k, (d, arrays) in enumerate(layers):
+        if d.kind == "InputLayer":
+            if k:
+                raise UnsupportedError("an input after the first layer is not read", given=d.name, expected="one input, first")
+        elif stated_shapes(d) - {chain.shape}:
+            raise ModelFileError("a layer states another input", given=f"{d.name!r}: {list(stated_shapes(d))}", expected=f"{chain.shape}")
+        else:
+            chain.add(d, arrays)
 
 
 def input_shape(layers: Sequence[tuple[Described, Arrays]]) -> tuple[int, ...]:

@@ -124,28 +124,28 @@ class LayerChain:
 def _dense(chain: LayerChain, d: Described, arrays: Arrays) -> None:
     activation = _activation(chain, d)
     kernel, bias = _kernel(d, arrays, 2)
-    _stated(d, "units", kernel.shape[1])
+    d.expect_stated("units", kernel.shape[1])
     chain.dense(kernel, bias, activation, d.name)
 
 
 def _conv(chain: LayerChain, d: Described, arrays: Arrays) -> None:
     kernel, bias = _kernel(d, arrays, 4)
-    groups = _whole(d, "groups", 1)
-    _stated(d, "kernel_size", kernel.shape[:2])
+    groups = d.whole("groups", 1)
+    d.expect_stated("kernel_size", kernel.shape[:2])
     if d.kind == "DepthwiseConv2D":
-        _stated(d, "depth_multiplier", kernel.shape[3])
+        d.expect_stated("depth_multiplier", kernel.shape[3])
         groups = kernel.shape[2]
         kernel = kernel.reshape(*kernel.shape[:2], 1, -1)
     else:
-        _stated(d, "filters", kernel.shape[3])
+        d.expect_stated("filters", kernel.shape[3])
     bias = np.zeros(kernel.shape[3]) if bias.size == 0 else bias
-    stride, dilation = _pair(d, "strides", (1, 1)), _pair(d, "dilation_rate", (1, 1))
+    stride, dilation = d.pair("strides", (1, 1)), d.pair("dilation_rate", (1, 1))
     chain.put(RealConv2D(kernel, bias, stride, str(d.settings.get("padding", "valid")), dilation, groups, _activation(chain, d), d.name))
 
 
 def _pool(chain: LayerChain, d: Described, arrays: Arrays) -> None:
-    window = _pair(d, "pool_size", (2, 2))
-    stride, padding = _pair(d, "strides", window), str(d.settings.get("padding", "valid"))
+    window = d.pair("pool_size", (2, 2))
+    stride, padding = d.pair("strides", window), str(d.settings.get("padding", "valid"))
     kind = MaxPool2D if d.kind == "MaxPooling2D" else AveragePool2D
     chain.put(kind(window, stride, padding, name=d.name))
 
@@ -178,19 +178,7 @@ def _flatten(chain: LayerChain, d: Described, arrays: Arrays) -> None:
 
 
 def _reshape(chain: LayerChain, d: Described, arrays: Arrays) -> None:
-    target, size = d.settings.get("target_shape"), prod(chain.shape)
-    sizes = wholes(cast("list[object]", target)) if isinstance(target, list) else []
-    if sizes.count(-1) == 1 and 0 < -prod(sizes) <= size:
-        sizes[sizes.index(-1)] = size // -prod(sizes)
-    if (
-        not isinstance(target, list)
-        or len(sizes) != len(cast("list[object]", target))
-        or not sizes
-        or min(sizes) < 1
-        or prod(sizes) != size
-    ):
-        raise d.refuse("target_shape", f"whole numbers, {size} elements")
-    chain.reshape(tuple(sizes), d)
+    chain.reshape(d.target_shape(prod(chain.shape)), d)
 
 
 def _activate(chain: LayerChain, d: Described, arrays: Arrays) -> None:
@@ -221,12 +209,12 @@ def _leaky(d: Described, key: str, slope: Fraction) -> LeakyReLU:
 
 
 def _softmax(chain: LayerChain, d: Described, arrays: Arrays) -> None:
-    _last_axis(chain, d)
+    d.expect_last_axis(len(chain.shape))
     chain.put(Activate(Softmax(), d.name))
 
 
 def _batch_norm(chain: LayerChain, d: Described, arrays: Arrays) -> None:
-    _last_axis(chain, d)
+    d.expect_last_axis(len(chain.shape))
     for key, name in (("scale", "gamma"), ("center", "beta")):
         if (name in arrays) != (d.settings.get(key) is not False):
             raise d.refuse(key, f"as the arrays are: {', '.join(arrays)}")
@@ -241,7 +229,7 @@ def _batch_norm(chain: LayerChain, d: Described, arrays: Arrays) -> None:
 
 
 def _normalization(chain: LayerChain, d: Described, arrays: Arrays) -> None:
-    _last_axis(chain, d)
+    d.expect_last_axis(len(chain.shape))
     stated = [key for key in ("mean", "variance") if d.settings.get(key) is not None]
     if stated and (len(stated) < 2 or arrays):
         raise d.refuse("mean", "mean and variance both, or neither and arrays instead")
@@ -309,14 +297,6 @@ def _activation(chain: LayerChain, d: Described) -> RealActivation:
     return made()
 
 
-def _last_axis(chain: LayerChain, d: Described) -> None:
-    given, rank = d.settings.get("axis", -1), len(chain.shape)
-    items = cast("list[object]", given) if isinstance(given, list) else [given]
-    axis = items[0] if len(items) == 1 else None
-    if isinstance(axis, bool) or axis not in (-1, rank):
-        raise d.refuse("axis", f"the last one, -1 or {rank}")
-
-
 def _vector(chain: LayerChain, d: Described, arrays: Arrays, name: str) -> ExactArray:
     if name not in arrays or arrays[name].shape != (chain.shape[-1],):
         shapes = {n: a.shape for n, a in arrays.items()}
@@ -345,32 +325,6 @@ def _numbers(d: Described, key: str, default: int) -> ExactArray:
         raise d.refuse(key, "numbers, one or one for each channel")
     whole = np.array([Fraction(cast("int | Fraction", v)) for v in items], dtype=object)
     return whole if isinstance(value, list) else whole.reshape(())
-
-
-def _stated(d: Described, key: str, found: int | tuple[int, ...]) -> None:
-    """Raise UnsupportedError if a setting contradicts the arrays."""
-    value = d.settings.get(key)
-    stated = tuple(cast("list[object]", value)) if isinstance(value, list) else (value,) * len(found) if isinstance(found, tuple) else value
-    if value is not None and (stated != found or isinstance(value, bool)):
-        raise d.refuse(key, f"{found}, as the arrays are")
-
-
-def _whole(d: Described, key: str, default: int) -> int:
-    value = d.settings.get(key)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise d.refuse(key, "a whole number")
-    return default if value is None else value
-
-
-def _pair(d: Described, key: str, default: tuple[int, int]) -> tuple[int, int]:
-    value = d.settings.get(key)
-    if value is None:
-        return default
-    items = cast("list[object]", value) if isinstance(value, list) else [value, value]
-    whole = [v for v in wholes(items) if v >= 1]
-    if len(whole) != 2 or len(items) != 2:
-        raise d.refuse(key, "one or two whole numbers")
-    return whole[0], whole[1]
 
 
 BUILD: Mapping[str, Callable[[LayerChain, Described, Arrays], None]] = {

@@ -14,13 +14,14 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
-from qspec.errors import ModelFileError, NetworkError, QspecError, ShapeError, UnsupportedError
+from qspec.arithmetic.formats import Format
+from qspec.errors import UnsupportedError
 from qspec.face import Network
 from qspec.files.atomic import check_plain
 from qspec.readers.content import read_text
 from qspec.readers.input_format import InputFormat, stated
 from qspec.readers.keras_config import BUILTIN, described, parsed
-from qspec.readers.keras_file import LARGEST, KerasFile, input_shape, opened, stated_shapes
+from qspec.readers.keras_file import LARGEST, KerasFile, faults_named, input_shape, opened, put_on, stored_layers
 from qspec.readers.qkeras_layers import QuantizedChain
 from qspec.readers.qkeras_table import LAYERS, MARKS
 from qspec.readers.registry import Content, Reader
@@ -37,21 +38,9 @@ def read_quantized_keras(path: str | Path, *, weights: str | Path | None = None,
     name; ModelFileError on a damaged file, PackageMissingError without the package `h5py`.
     """
     check_plain(path, "a file of Keras")
-    try:
-        with _opened(Path(path), weights) as file:
-            return _network(file, Path(path).name.split(".")[0], input)
-    except (ModelFileError, UnsupportedError):
-        raise
-    except (ShapeError, NetworkError) as error:
-        raise ModelFileError(
-            "the layers of a Keras file do not fit", given=str(path), expected=f"a consistent network ({error.what}: {error.given})"
-        ) from error
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, IndexError, OverflowError, zipfile.BadZipFile) as error:
-        if isinstance(error, QspecError):
-            raise
-        raise ModelFileError(
-            "cannot read the file", given=str(path), expected=f"a file of QKeras or HGQ ({type(error).__name__}: {error})"
-        ) from None
+    given = None if input is None else stated(input)
+    with faults_named(path, "a file of QKeras or HGQ"), _opened(Path(path), weights) as file:
+        return _network(file, Path(path).name.split(".")[0], given)
 
 
 @contextmanager
@@ -72,7 +61,7 @@ def _opened(path: Path, weights: str | Path | None) -> Generator[KerasFile]:
         yield replace(file, architecture=text)
 
 
-def _network(file: KerasFile, name: str, given: InputFormat) -> Network:
+def _network(file: KerasFile, name: str, given: Format | None) -> Network:
     if file.architecture is None:
         raise UnsupportedError(
             "a file of weights without an architecture",
@@ -81,20 +70,9 @@ def _network(file: KerasFile, name: str, given: InputFormat) -> Network:
             advice="load it, with weights=…",
         )
     layers = described(parsed(file.architecture), LAYERS, MODULES)
-    found = [(d, file.arrays(d)) for d in layers]
-    filled = [d.name for d, arrays in found if arrays]
-    if len(filled) != len(file.names):
-        raise ModelFileError("weights of other layers", given=", ".join(file.names), expected=f"those of {', '.join(filled) or 'none'}")
-    chain = QuantizedChain(input_shape(found), None if given is None else stated(given))
-    for k, (d, arrays) in enumerate(found):
-        if d.kind == "InputLayer":
-            if k:
-                raise UnsupportedError("an input after the first layer is not read", given=d.name, expected="one input, first")
-            continue
-        now = chain.start if chain.values is None else chain.values.signal.shape
-        if stated_shapes(d) - {now}:
-            raise ModelFileError("a layer states another input", given=f"{d.name!r}: {list(stated_shapes(d))}", expected=f"{now}")
-        chain.add(d, arrays)
+    found = stored_layers(file, layers)
+    chain = QuantizedChain(input_shape(found), given)
+    put_on(chain, found)
     if chain.values is None:
         raise UnsupportedError("no layer in this file computes anything", given=name, expected="a chain of layers")
     kinds = {d.kind for d in layers}

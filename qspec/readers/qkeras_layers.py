@@ -21,7 +21,7 @@ from qspec.errors import ModelFileError, UnsupportedError
 from qspec.network.activations import Linear, ReLU
 from qspec.network.graph import Signal, apply
 from qspec.network.layers import Conv2D, Dense, Input, MaxPool2D, Requantize
-from qspec.readers.keras_config import Described, wholes
+from qspec.readers.keras_config import Described
 from qspec.readers.keras_file import Arrays
 from qspec.readers.onnx_codes import reshaped, scaled
 from qspec.readers.qkeras_quantizers import Quantizer, fixed, quantizer, weights
@@ -58,6 +58,10 @@ class QuantizedChain:
     values: KnownValues | None = None
     left_out: str = field(default="")
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.start if self.values is None else self.values.signal.shape
+
     def add(self, d: Described, arrays: Arrays) -> None:
         """Put on the next layer; raises UnsupportedError on what is not read."""
         if self.left_out:
@@ -76,7 +80,7 @@ class QuantizedChain:
                     expected="a quantiser first, or a format",
                     advice='qs.load(path, input="ap_fixed<16,6>") or input="uint8(1/255)", whatever the device puts in',
                 )
-            if any(u.denominator & (u.denominator - 1) or (u.numerator != 1 and u.denominator != 1) for u in self.format.grid().units):
+            if any(n & (n - 1) for u in self.format.grid().units for n in u.as_integer_ratio()):
                 raise _rounds(d, f"an input of {self.format}, whose steps are no powers of two")
             self.values = KnownValues(apply(Input(self.start, self.format)), most(self.format, self.start))
         return self.values
@@ -131,9 +135,14 @@ def _parameters(d: Described, arrays: Arrays) -> tuple[Tensor, Tensor | None]:
     expected = {"kernel", *(["bias"] if use_bias else []), *(NORM if d.kind.endswith("Batchnorm") else ())}
     if set(arrays) != expected:
         raise ModelFileError(f"the arrays of {place} do not fit", given=", ".join(sorted(arrays)), expected=", ".join(sorted(expected)))
+    with np.errstate(over="ignore"):
+        wide = [n for n, a in arrays.items() if not np.array_equal(a, np.asarray(a, dtype=np.float32), equal_nan=True)]
+    if wide:
+        raise UnsupportedError(f"{place}: weights that Keras rounds when it reads them", given=", ".join(wide), expected="float32 numbers")
     kernel, bias = arrays["kernel"], arrays.get("bias")
     sizes: tuple[Any, Any] = (None, None)
     if d.kind.endswith("Batchnorm"):
+        d.expect_last_axis(kernel.ndim - 1)
         kernel, bias, sizes = _folded(d, arrays)
     own = [_quantizer(d, key) for key in ("kernel_quantizer", "bias_quantizer")]
     made = weights(kernel, own[0], place, sizes[0])
@@ -182,6 +191,7 @@ def _dense(c: QuantizedChain, d: Described, arrays: Arrays) -> None:
     size = _expect_exact(d, x, kernel, bias)
     if kernel.codes.ndim != 2 or len(x.signal.shape) != 1:
         raise UnsupportedError(f"{d.kind} {d.name!r} of an image is not read", given=x.signal.shape, expected="a vector: Flatten before it")
+    d.expect_stated("units", kernel.shape[-1])
     c.values = KnownValues(apply(Dense(kernel, bias, name=d.name), x.signal), size)
     c.activate(d, d.settings.get("activation"))
 
@@ -194,46 +204,47 @@ def _conv(c: QuantizedChain, d: Described, arrays: Arrays) -> None:
         raise UnsupportedError(
             f"{d.kind} {d.name!r} of a signal that is no image", given=x.signal.shape, expected="(height, width, channels)"
         )
-    stride, dilation = (_pair(d, key) for key in ("strides", "dilation_rate"))
-    groups = int(cast(Any, d.settings.get("groups", 1)))
-    layer = Conv2D(kernel, bias, stride, str(d.settings.get("padding", "valid")), dilation, groups, name=d.name)
+    stride, dilation = (d.pair(key, (1, 1)) for key in ("strides", "dilation_rate"))
+    d.expect_stated("filters", kernel.shape[-1])
+    d.expect_stated("kernel_size", kernel.shape[:2])
+    layer = Conv2D(kernel, bias, stride, str(d.settings.get("padding", "valid")), dilation, d.whole("groups", 1), name=d.name)
     c.values = KnownValues(apply(layer, x.signal), size)
     c.activate(d, d.settings.get("activation"))
 
 
-def _pair(d: Described, key: str) -> tuple[int, int]:
-    given = d.settings.get(key, 1)
-    found = wholes(cast("list[object]", given)) if isinstance(given, list) else wholes([given, given])
-    if len(found) != 2:
-        raise d.refuse(key, "two whole numbers")
-    return found[0], found[1]
-
-
 def _pool(c: QuantizedChain, d: Described, arrays: Arrays) -> None:
     x = c.known(d)
-    size = _pair(d, "pool_size")
-    stride = size if d.settings.get("strides") is None else _pair(d, "strides")
+    size = d.pair("pool_size", (2, 2))
+    stride = d.pair("strides", size)
     c.values = replace(x, signal=apply(MaxPool2D(size, stride, str(d.settings.get("padding", "valid")), name=d.name), x.signal))
 
 
 def _shape(c: QuantizedChain, d: Described, arrays: Arrays) -> None:
     x = c.known(d)
-    shape = (x.signal.type.size,)
-    if d.kind == "Reshape":
-        shape = tuple(wholes(cast("list[object]", d.settings.get("target_shape") or [])))
-        if -1 in shape:
-            rest = -int(np.prod(shape))
-            shape = tuple(x.signal.type.size // rest if n == -1 else n for n in shape)
+    size = x.signal.type.size
+    shape = d.target_shape(size) if d.kind == "Reshape" else (size,)
     c.values = replace(x, signal=reshaped(x.signal, shape))
 
 
 def _activation(c: QuantizedChain, d: Described, arrays: Arrays) -> None:
-    c.activate(d, "relu" if d.kind == "ReLU" else d.settings.get("activation"))
+    c.activate(d, d.settings.get("activation"))
+
+
+def _relu(c: QuantizedChain, d: Described, arrays: Arrays) -> None:
+    for key in ("negative_slope", "threshold"):
+        if d.settings.get(key):
+            raise d.refuse(key, "0")
+    c.activate(d, "relu")
+
+
+def _softmax(c: QuantizedChain, d: Described, arrays: Arrays) -> None:
+    d.expect_last_axis(len(c.known(d).signal.shape))
+    c.activate(d, "softmax")
 
 
 def _fixed_point(c: QuantizedChain, d: Described, arrays: Arrays) -> None:
     """`FixedPointQuantizer` of HGQ: a format for each element, of which 0 bits are zero."""
-    shape = c.start if c.values is None else c.values.signal.shape
+    shape = c.shape
     missing = {"bits", "integers", "keep_negative"} - set(arrays)
     if missing:
         raise ModelFileError(
@@ -279,8 +290,8 @@ BUILD: Mapping[str, Callable[[QuantizedChain, Described, Arrays], None]] = {
     "Conv2D": _conv,
     "QActivation": _activation,
     "Activation": _activation,
-    "ReLU": _activation,
-    "Softmax": lambda c, d, arrays: c.activate(d, "softmax"),
+    "ReLU": _relu,
+    "Softmax": _softmax,
     "FixedPointQuantizer": _fixed_point,
     "MaxPooling2D": _pool,
     "Flatten": _shape,

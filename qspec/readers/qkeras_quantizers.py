@@ -127,6 +127,8 @@ def fixed(q: Quantizer, *, weights: bool = False) -> Fixed:
         raise q.refuse("a quantiser that is read for weights alone", dict(q.given), ", ".join(FIXED))
     bits = q.whole("bits")
     if q.kind == "quantized_relu":
+        if not 0 <= q.whole("integer") <= 30:  # 2**integer is an int32 in QKeras
+            raise q.refuse("integer bits that QKeras cannot count", f"integer={q.given['integer']}", "0 to 30")
         return Fixed(bits, bits - q.whole("integer"), False, Rounding.RND_CONV, Overflow.SAT)
     overflow = Overflow.SAT_SYM if q.flag("symmetric") else Overflow.SAT
     if q.kind == "quantized_tanh":  # QKeras' own sigmoid is clip(x / 2 + 1 / 2), so its tanh is clip(x)

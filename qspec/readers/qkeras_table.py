@@ -26,6 +26,7 @@ _CONV: Mapping[str, Values] = {
     "data_format": ("channels_last", None),
     "dilation_rate": "whole numbers",
     "groups": "a divisor of filters",
+    "mask": (None,),
     **_ENDS,
     **_QUANTIZERS,
 }
@@ -36,8 +37,8 @@ _FOLDED: Mapping[str, Values] = {
     "axis": "the last one",
     "folding_mode": ("ema_stats_folding", "batch_stats_folding"),
 }
-_IDLE = ("kernel_range", "bias_range", "momentum", "ema_freeze_delay", "mask")
-NAMED = ("Dense", "Conv2D", "Activation", "ReLU", "Softmax", "MaxPooling2D", "Flatten", "Reshape", "Dropout", "InputLayer")
+_IDLE = ("kernel_range", "bias_range", "momentum", "ema_freeze_delay")
+NAMED = ("Dense", "Conv2D", "Activation", "Softmax", "MaxPooling2D", "Flatten", "Reshape", "Dropout", "InputLayer")
 LAYERS: Mapping[str, KerasLayer] = {
     "QDense": KerasLayer(_DENSE, _IDLE, _KERNEL),
     "QDenseBatchnorm": KerasLayer(
@@ -52,6 +53,7 @@ LAYERS: Mapping[str, KerasLayer] = {
         ("bits", "integers", "keep_negative"),
         "HGQ's proxies: a format for each element",
     ),
+    "ReLU": KerasLayer({"max_value": (None,), "negative_slope": "0", "threshold": "0"}),
     **{name: PLAIN[name] for name in NAMED},
 }
 """Layers that are read in a file with quantisers."""
@@ -62,7 +64,7 @@ MARKS = ("FixedPointQuantizer", "QActivation", "QDense", "QConv2D", "QDenseBatch
 def markdown() -> str:
     """Return what is read as a table in Markdown; `docs/fpga.md` has it."""
     rows = ["| layer | keys and the values that are taken | remarks |", "|---|---|---|"]
-    for name in (*MARKS, *(n for n in NAMED if n != "InputLayer")):
+    for name in (*MARKS, "ReLU", *(n for n in NAMED if n != "InputLayer")):
         layer = LAYERS[name]
         said = "; ".join(f"`{key}`: {spoken(values)}" for key, values in layer.keys.items())
         rows.append(f"| `{name}` | {said} | {layer.note} |")

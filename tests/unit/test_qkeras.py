@@ -13,6 +13,7 @@ import pytest
 
 import qspec as qs
 from qspec.readers import qkeras_table
+from qspec.readers.qkeras import read_quantized_keras
 from qspec.readers.qkeras_quantizers import fixed, quantizer, weights
 
 f32 = np.float32
@@ -175,6 +176,7 @@ REFUSED: Sequence[tuple[object, str]] = [
     ("binary(alpha=1)", "quantiser that is not read"),
     ("quantized_relu(4, 0, 0, 0.25)", "no quantiser"),
     ("quantized_relu(4, negative_slope=0.25)", "negative_slope"),
+    ("quantized_relu(4, -1)", "cannot count"),
     ("quantized_tanh(4, use_real_tanh=True)", "use_real_tanh"),
     ("__import__('os').getcwd()", "no quantiser"),
     ({"class_name": "stochastic_ternary", "config": {}}, "quantiser that is not read"),
@@ -186,6 +188,33 @@ REFUSED: Sequence[tuple[object, str]] = [
 def test_other_quantisers_are_refused_by_name(given: object, words: str) -> None:
     with pytest.raises(qs.UnsupportedError, match=words):
         fixed(quantizer(given, "kernel_quantizer"), weights=True)
+
+
+DENSE = {"units": 2, "use_bias": False, "kernel_quantizer": bits(4, 1), "bias_quantizer": None}
+CONV = {"filters": 1, "kernel_size": [1, 1], "use_bias": False, "kernel_quantizer": bits(4, 1), "bias_quantizer": None}
+NORM = {"gamma": np.ones(2, f32), "beta": np.zeros(2, f32), "moving_mean": np.zeros(2, f32), "moving_variance": np.ones(2, f32)}
+OTHER: Mapping[str, tuple[Spec, Sequence[int], str]] = {
+    "a mask of the kernel": ([("QConv2D", {**CONV, "mask": [[0.0]]}, {"kernel": np.ones((1, 1, 1, 1), f32)})], (2, 2, 1), "mask="),
+    "an upper end": ([("ReLU", {"max_value": 6.0}, {})], (2,), "max_value="),
+    "a slope": ([("ReLU", {"negative_slope": 0.25}, {})], (2,), "negative_slope="),
+    "a threshold": ([("ReLU", {"threshold": 1.0}, {})], (2,), "threshold="),
+    "a softmax over rows": ([("Softmax", {"axis": 1}, {})], (2, 2, 1), "axis=1"),
+    "a normalisation of rows": (
+        [("QDenseBatchnorm", {**DENSE, "epsilon": 0.0, "axis": [2]}, {"kernel": np.ones((2, 2), f32), **NORM})],
+        (2,),
+        "axis=",
+    ),
+    "weights of 64 bits": ([("QDense", DENSE, {"kernel": np.full((2, 2), 0.1)})], (2,), "weights that Keras rounds"),
+    "steps of three": ([("ReLU", {}, {})], (2,), "no powers of two"),
+}
+
+
+@pytest.mark.parametrize("case", OTHER)
+def test_settings_of_layers_that_are_not_read_are_refused_by_name(case: str, tmp_path: Path) -> None:
+    layers, shape, words = OTHER[case]
+    path = write(tmp_path / "net", layers, shape)
+    with pytest.raises(qs.UnsupportedError, match=words):
+        read_quantized_keras(path, input="uint8(3)" if case == "steps of three" else "Q3.0")
 
 
 def test_what_float32_may_round_and_what_the_file_does_not_say_is_refused(tmp_path: Path) -> None:
