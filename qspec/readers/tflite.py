@@ -38,9 +38,11 @@ LAST = ("SOFTMAX", "DEQUANTIZE")
 """Operators that are left out at the end, as is a QUANTIZE after a SOFTMAX: outputs are the codes before them."""
 WIDE = (
     *("ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "EXPAND_DIMS", "FULLY_CONNECTED", "MAX_POOL_2D"),
-    *("MUL", "PAD", "QUANTIZE", "RESHAPE", "SQUEEZE", "SUB", "SVDF", "TRANSPOSE"),
+    *("MUL", "PAD", "QUANTIZE", "RESHAPE", "SQUEEZE", "SUB", "TRANSPOSE"),
 )
 """Operators that are read with int16 signals."""
+SIGNED = ("PRELU", "RESIZE_BILINEAR", "SOFTMAX", "SVDF")
+"""Operators that are read with int8 signals, and not with uint8."""
 
 
 def read_tflite(path: str | Path, *, semantics: str = "tflm", softmax: bool = False) -> Network:
@@ -152,8 +154,11 @@ class _TfliteReader(TfliteSignals):
         self.signals[operator.outputs[0]] = self.shaped(made, self.shape(self.model.tensors[operator.outputs[0]]))
 
     def _check_types(self, operator: TfliteOperator) -> None:
-        """Raise UnsupportedError on int16 signals where their kernels are not known."""
+        """Raise UnsupportedError on uint8 and int16 signals where their kernels are not known."""
         signals = [self.model.tensors[i] for i in (*operator.inputs, *operator.outputs) if i != -1 and self.model.tensors[i].scales]
+        unsigned = [t.name for t in signals if t.type == "UINT8"]
+        if unsigned and operator.kind in SIGNED:
+            raise self.refusal(f"a {operator.kind} of uint8", unsigned[0], "int8 signals")
         wide = [t.name for t in signals if t.type == "INT16"]
         unknown = operator.kind not in OPERATORS and operator.kind not in ON_ELEMENTS
         if not wide or unknown or operator.kind in ("QUANTIZE", "SVDF"):
@@ -177,6 +182,8 @@ class _TfliteReader(TfliteSignals):
         bias = self._bias(o, unit, scales)
         name = self.name(o)
         if o.kind == "FULLY_CONNECTED":
+            if o.options.get("WeightsFormat", 0):
+                raise self.refusal("weights in another order", "SHUFFLED4x16INT8", "WeightsFormat DEFAULT")
             if x.type.size != kernel.shape[0]:
                 raise self.refusal("a FULLY_CONNECTED with several rows", f"{x.shape} for {kernel.shape[0]} inputs", "one row")
             x = self.shaped(x, (x.type.size,))
@@ -184,6 +191,8 @@ class _TfliteReader(TfliteSignals):
         else:
             stride, dilation = self.pair(o, "StrideH", "StrideW"), self.pair(o, "DilationHFactor", "DilationWFactor")
             groups = x.shape[-1] // kernel.shape[2]
+            if o.kind == "DEPTHWISE_CONV_2D" and o.options["DepthMultiplier"] * groups != kernel.shape[-1]:
+                raise self.refusal("a DepthMultiplier that does not fit", o.options["DepthMultiplier"], f"{kernel.shape[-1]} / {groups}")
             layer = Conv2D(kernel, bias, stride, PADDINGS[int(o.options["Padding"])], dilation, groups, name=name)
         self.check_sums(kernel, bias, given, 48 if bits == 64 else 32)
         return apply(self.runtime.sums(o.kind, unit, scales, out, self.limits(o), bits), apply(layer, x))
@@ -219,9 +228,8 @@ class _TfliteReader(TfliteSignals):
         """PRELU with a slope for each channel, or one."""
         x, given, out = self.signal(o.inputs[0]), self.quantized(o.inputs[0]), self.quantized(o.outputs[0])
         alpha, slopes = self.quantized(o.inputs[1]), by_channel(self.stored(o.inputs[1]), x.shape)
-        if slopes is None or not (given.signed and alpha.signed and out.signed):
-            shape = self.stored(o.inputs[1]).shape
-            raise self.refusal("a PRELU that is not by channel, or not of int8", shape, "int8, one slope for each channel, or one")
+        if slopes is None:
+            raise self.refusal("a PRELU that is not by channel", self.stored(o.inputs[1]).shape, "one slope for each channel, or one")
         return two_slopes(x, given, slopes - alpha.zero, self.runtime.slopes(given, alpha, out), out, self.name(o))
 
     def average_pool(self, o: TfliteOperator) -> Signal:

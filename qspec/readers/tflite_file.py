@@ -127,6 +127,8 @@ def read_model(path: str | Path) -> TfliteModel:
         _damaged(path, "no TensorFlow Lite file", "the identifier TFL3 in bytes 4 to 7")
     try:
         return _model(import_module("tflite"), content, Path(path).stem)
+    except UnsupportedError:
+        raise
     except (struct.error, IndexError, ValueError, TypeError, OverflowError, AttributeError, UnicodeDecodeError) as error:
         _damaged(path, "the TensorFlow Lite file is damaged", "a file as a converter writes it", str(error))
 
@@ -157,6 +159,8 @@ def _tensor(schema: Any, model: Any, tensor: Any) -> TfliteTensor:
     shape = tuple(int(n) for n in _array(tensor.ShapeAsNumpy()))
     if any(n < 0 for n in shape) or prod(shape) > MAX_ELEMENTS:
         raise ValueError(f"a tensor of shape {shape}")
+    if tensor.Sparsity() is not None:
+        raise UnsupportedError("a sparse tensor is not read", given=repr(tensor.Name()), expected="dense tensors")
     q = tensor.Quantization()
     scales, zeros, axis = (), (), 0
     if q is not None:  # an absent vector reads as the integer 0, hence the lengths

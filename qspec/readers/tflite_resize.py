@@ -25,8 +25,6 @@ def resize_nearest(file: TfliteSignals, o: TfliteOperator) -> Signal:
 def resize_bilinear(file: TfliteSignals, o: TfliteOperator) -> Signal:
     """Return exact sums of an image's codes with the weights of the runtime, as it rounds them."""
     x, out, size, options = _resize(file, o)
-    if not out.signed:
-        raise file.refusal("a RESIZE_BILINEAR of uint8", out, "int8")
     rule = file.runtime.bilinear(x.shape[:2], size, Affine(8, True, Fraction(1), 0), **options)
     made = apply(rule.total, resized(_plain(x, out), rule.rows, rule.columns, file.name(o)))
     return apply(Reinterpret(out.format), made)

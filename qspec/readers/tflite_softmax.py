@@ -27,7 +27,7 @@ SUMMAND = Fixed(21, 0)
 def softmax(file: TfliteSignals, o: TfliteOperator) -> Signal:
     """Return the codes of a SOFTMAX over the last axis."""
     x, given, out = file.signal(o.inputs[0]), file.quantized(o.inputs[0]), file.quantized(o.outputs[0])
-    if {given.width, out.width} != {8} or not (given.signed and out.signed) or (out.scale, out.zero) != (1 / 256, -128):
+    if {given.width, out.width} != {8} or (out.scale, out.zero) != (1 / 256, -128):
         raise file.refusal("a SOFTMAX of other codes", f"{given} to {out}", "int8 to int8 with scale 1/256 and zero point -128")
     count, name = x.shape[-1], file.name(o)
     rule = file.runtime.softmax(given, float(o.options["Beta"]), count)

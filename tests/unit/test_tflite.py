@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tflite
 
 import qspec as qs
 from qspec.cli import main
@@ -227,6 +228,35 @@ def test_what_is_not_read_is_refused_by_name(case, tmp_path):
     with pytest.raises(qs.UnsupportedError) as caught:
         qs.load(tmp_path / "a.tflite")
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "words"),
+    [
+        ("DEPTHWISE_CONV_2D", {"DepthMultiplier": 9}, "DepthMultiplier"),
+        ("FULLY_CONNECTED", {"WeightsFormat": 1}, "weights in another order"),
+    ],
+)
+def test_options_by_which_weights_mean_something_else_are_refused(kind, options, words, tmp_path):
+    model = sums(np.random.default_rng(5), kind)
+    changed = replace(model.operators[0], options={**model.operators[0].options, **options})
+    write_model(replace(model, operators=(changed,)), tmp_path / "a.tflite")
+    with pytest.raises(qs.UnsupportedError, match=words):
+        qs.load(tmp_path / "a.tflite")
+
+
+@pytest.mark.parametrize(("table", "read", "words"), [("Tensor", "Sparsity", "sparse"), ("Model", "SubgraphsLength", "several subgraphs")])
+def test_what_the_schema_has_besides_is_refused_by_name_and_not_as_damage(table, read, words, tmp_path, monkeypatch):
+    write_model(chain(3), tmp_path / "a.tflite")
+    monkeypatch.setattr(getattr(tflite, table), read, lambda self: 2)
+    with pytest.raises(qs.UnsupportedError, match=words):
+        qs.load(tmp_path / "a.tflite")
+
+
+def test_an_svdf_of_uint8_is_refused(tmp_path):
+    write_model(_tensor(svdf(np.random.default_rng(3), 16), 0, type="UINT8", zeros=(0,)), tmp_path / "a.tflite")
+    with pytest.raises(qs.UnsupportedError, match="a SVDF of uint8"):
+        qs.load(tmp_path / "a.tflite", semantics="litert-reference")
 
 
 def test_products_and_resizes_that_are_no_layers_are_refused(tmp_path):
