@@ -13,7 +13,7 @@ import pytest
 
 from qspec import errors
 from qspec.named import properties, real_properties
-from qspec.readers import qonnx_operators
+from qspec.readers import qonnx_operators, tflite_table
 from qspec.readers.onnx_operators import OPERATORS
 from qspec.readers.onnx_table import markdown
 from qspec.solver import Reason, solver_entry_points
@@ -48,6 +48,11 @@ def test_the_table_of_qonnx_is_the_one_that_the_reader_obeys() -> None:
 def test_the_table_of_onnx_is_the_one_that_the_reader_obeys() -> None:
     """To write it anew: `markdown(OPERATORS)` of `qspec.readers`."""
     assert text("onnx.md").split("<!-- table -->\n")[1].split("<!-- end -->")[0] == markdown(OPERATORS)
+
+
+def test_the_table_of_tflite_is_the_one_that_the_reader_and_the_runtimes_obey() -> None:
+    """To write it anew: `markdown()` of `qspec.readers.tflite_table`."""
+    assert text("tflite.md").split("<!-- table -->\n")[1].split("<!-- end -->")[0] == tflite_table.markdown()
 
 
 def test_every_error_has_a_section_with_an_example() -> None:
