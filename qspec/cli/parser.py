@@ -329,7 +329,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "verify": ("decide properties; the first line printed is the verdict", _verify),
     "verify-many": ("decide properties for many values of their parameters, resumably", _verify_many),
     "certify": ("decide for every sample of a test set whether all inputs near it have its class", _certify),
-    "sensors": ("decide whether samples keep their class whatever happens to a sensor: a region, brightness, gain", _sensors),
+    "sensors": ("decide whether samples keep their class whatever happens to a sensor", _sensors),
     "radius": ("find the largest value of a parameter for which properties hold", _radius),
     "compare": ("ask several solvers the same; compare answers, times and sizes", _compare),
     "sweep": ("decide properties of a network at many numbers of bits, by several methods", _sweep),
@@ -366,7 +366,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "sensors": (
         "digits-conv-8bit test.npz --sample 0 --brightness 1 --gain 5",
-        "net.tflite test.npz --sample 3 --region 8:12,8:12 --radius 2 --stuck 5,5",
+        "net.tflite test.npz --sample 3 --region 8:12,8:12 --radius 2",
     ),
     "radius": ("spec.py --param label=7 --param image=@image.npy --high 16", "spec.py --parameter tolerance --high 1 --step 0.25"),
     "compare": ("spec.py --solvers bounds,z3,cvc5 --timeout 60", "spec.py:robust --theory QF_LIA --json answers.json"),

@@ -10,7 +10,7 @@ import pytest
 
 import qspec as qs
 from qspec.compile.real_query import compile_real
-from qspec.engines.delta import affine_forms, derivatives
+from qspec.engines.delta import affine_forms, tensor_program
 from qspec.engines.delta.tensor_program import plan
 from qspec.errors import UnsupportedError
 from qspec.ir.enclosure import evaluate
@@ -65,7 +65,7 @@ def test_deep_networks_are_contained(function: qs.ReLU | qs.Tanh) -> None:
     assert affine_forms._deep(query.program)
     lower, upper = _boxes(query, rng, 8)
     found = affine_forms.enclose(made, lower, upper)
-    plain = derivatives.enclose(np, made, lower, upper)
+    plain = tensor_program.enclose(np, made, lower, upper)
     assert np.sum([v.upper - v.lower for v in found[-2:]]) < np.sum([v.upper - v.lower for v in plain[-2:]])
     for box in range(len(lower)):
         for _ in range(3):

@@ -321,7 +321,7 @@ def test_a_counterexample_of_a_certified_test_set_is_replayed(monkeypatch: pytes
 
     original = certify.evaluate
     monkeypatch.setattr(certify, "evaluate", lambda net, codes: original(net, codes)[..., ::-1])
-    monkeypatch.setattr(certify, "_outputs", lambda net, codes: original(net, codes)[..., ::-1])
+    monkeypatch.setattr(certify, "outputs_of", lambda net, codes: original(net, codes)[..., ::-1])
     with pytest.raises(SoundnessError, match="does not replay"):
         qs.certify(network, images, labels, 1)
 
