@@ -21,6 +21,8 @@ NETWORKS = "qspec.readers"
 PROPERTIES = "qspec.property_readers"
 HEAD = 1 << 16
 """Bytes of the beginning of a file by which a reader recognises it."""
+PICKLES = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
+"""How pickles begin, files of PyTorch before 1.6 among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +106,36 @@ def reader_of(path: Path, group: str, format: str | None = None) -> Reader:
     if len(chosen) > 1:
         chosen = [r for r in chosen if r in by_suffix]
     if len(chosen) != 1:
-        raise UnsupportedError(
-            "the format of the file is not known" if not chosen else "the file could be of several formats",
-            given=f"{path}, which begins with {content.head[:8]!r}",
-            expected=_described(chosen or known.values()),
-            advice="name it: format=…",
-        )
+        raise _undecided(content, chosen, known.values())
     return chosen[0]
 
 
 def has_suffix(path: Path, group: str) -> bool:
     """Return whether a path is called as files of one of the formats are."""
     return any(path.name.lower().endswith(r.suffixes) for r in readers(group).values())
+
+
+def _undecided(content: Content, chosen: list[Reader], known: Iterable[Reader]) -> UnsupportedError:
+    """Return the error about a file that no reader knows, or more than one; what PyTorch or pickle wrote is never opened."""
+    if not chosen and _pickled(content):
+        return UnsupportedError(
+            "this is a file of PyTorch, or another pickle; to open it could run any code",
+            given=str(content.path),
+            expected=_described(known),
+            advice='export the network: torch.onnx.export(model, (example,), "net.onnx"), then load net.onnx',
+        )
+    return UnsupportedError(
+        "the format of the file is not known" if not chosen else "the file could be of several formats",
+        given=f"{content.path}, which " + (f"begins with {content.head[:8]!r}" if content.head else "is empty or damaged"),
+        expected=_described(chosen or known),
+        advice="name it: format=…",
+    )
+
+
+def _pickled(content: Content) -> bool:
+    """Return whether a file is a pickle, or one of PyTorch: an archive with a pickle, or called so."""
+    archived = any(member.endswith("/data.pkl") for member in content.members)
+    return archived or content.head.startswith(PICKLES) or content.path.suffix.lower() in (".pt", ".pth", ".pt2")
 
 
 def _described(known: Iterable[Reader]) -> str:

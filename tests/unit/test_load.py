@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import zipfile
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,20 @@ def test_what_no_reader_knows_is_refused_with_the_formats(tmp_path: Path) -> Non
         qs.load(tmp_path / "a.bin", format="pth")
     with pytest.raises(qs.UnsupportedError, match="VNN-LIB"):
         qs.read_property(tmp_path / "a.bin", real())
+
+
+def test_a_file_of_pytorch_is_not_opened_and_says_how_to_export_it(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "renamed.bin", "w") as archive:  # what torch.save writes
+        archive.writestr("model/data.pkl", b"\x80\x02cbuiltins\nexit\n)R.")
+        archive.writestr("model/version", "3\n")
+    (tmp_path / "old.bin").write_bytes(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.")  # before PyTorch 1.6
+    (tmp_path / "broken.pt").write_bytes(b"PK\x03\x04 and no more")
+    for name in ("renamed.bin", "old.bin", "broken.pt"):
+        with pytest.raises(qs.UnsupportedError, match=rf"file of PyTorch(.|\n)*{name}(.|\n)*torch\.onnx\.export"):
+            qs.load(tmp_path / name)
+    (tmp_path / "empty.bin").write_bytes(b"")
+    with pytest.raises(qs.UnsupportedError, match="empty or damaged"):
+        qs.load(tmp_path / "empty.bin")
 
 
 def test_options_are_those_of_the_format(tmp_path: Path) -> None:
