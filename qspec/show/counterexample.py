@@ -27,8 +27,8 @@ LONGEST = 100
 def explain(spec: Property, codes: Mapping[str, IntArray], *, columns: int = 80, colour: bool = False) -> str:
     """Return the codes of every variable and the outputs of every network as text of so many columns.
 
-    `spec` has its parameters bound, see `qspec.language.bind`; `codes` are as in `Result.codes`. Images are drawn; one that the assumption
-    compares with a constant image is shown beside that.
+    `spec` has its parameters bound, see `qspec.language.property.bind`; `codes` are as in `Result.codes`. Images are drawn; one that the
+    assumption compares with a constant image is shown beside that.
     """
     shaped = {v.name: integers(codes[v.name]).reshape(v.shape) for v in spec.variables}
     parts = _variables(spec, shaped, columns, colour)
