@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 
 from qspec.cli import main
-from qspec.cli.parser import COMMANDS, EXAMPLES, parse
+from qspec.cli.epilogs import EXAMPLES
+from qspec.cli.parser import COMMANDS, parse
 from qspec.cli.specs import setting
 from qspec.engines.dual import branch_and_bound
 from qspec.verify.decide import DEFAULT_SOLVER
