@@ -75,6 +75,21 @@ def test_a_bound_that_rounding_alone_makes_positive_proves_nothing() -> None:
     assert searching.search(Query(nodes, All(3, strict=True)), steps(100)).status != "sat"
 
 
+@pytest.mark.parametrize("few", [0, 10], ids=["relus first", "inputs first"])
+def test_inputs_that_doubles_can_only_enclose_are_not_halved_for_ever(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fact is zero at the only point of the box, which no double is."""
+    monkeypatch.setattr(searching, "FEW", few)
+    third = exact([Fraction(1, 3)] * 3)
+    nodes = (
+        Input("x", third, third),
+        Affine(((Matrix(exact([[1, 1, 1], [1, -1, 0]])), 0),), exact([Fraction(-1, 7), 1])),
+        Apply(1, Function.RELU),
+        Affine(((Matrix(exact([[1, 1]])), 2),), exact([Fraction(-13, 7)])),
+    )
+    outcome = searching.search(Query(nodes, All(3)), steps(300))
+    assert (outcome.status, outcome.ended) == ("unknown", "stuck")
+
+
 def test_products_and_smooth_functions_are_left_to_others() -> None:
     x = Input("x", exact([0.0]), exact([1.0]))
     assert not bends(Query((x, Product(0, 0)), All(1)))

@@ -16,13 +16,11 @@ from qspec.engines.piecewise.ascent import Climbed, Multipliers
 from qspec.engines.piecewise.bound import Domains, plain
 from qspec.engines.piecewise.facts import Ints
 from qspec.engines.piecewise.root import narrowed
-from qspec.engines.piecewise.splitting import SplitSearch, WaitingDomain, replaced, together
+from qspec.engines.piecewise.splitting import SplitSearch, WaitingDomain, divisible, replaced, together
 from qspec.ir.real_proof import INPUT
 
 STEPS = 3
 """Of the ascent of a part."""
-NARROW = 2.0**-24
-"""Inputs are not halved below this share of the box."""
 NEAR, PATIENCE = 1e-6, 1000
 """Where facts are missed by less at some point, no more parts are looked at: bounds tend to it and do not get there."""
 LEAST, EACH = 4096, 256
@@ -72,11 +70,10 @@ class InputSearch(SplitSearch):
 
     def _scores(self, domains: Domains, climbed: Climbed) -> Floats:
         """Return how much is hoped of halving each input (batch, inputs); -1 where doubles or the box have no room."""
-        wide, middle = domains.upper - domains.lower, 0.5 * domains.lower + 0.5 * domains.upper
-        root = self.net.plan.upper - self.net.plan.lower
+        wide, root = domains.upper - domains.lower, self.net.plan.upper - self.net.plan.lower
         score = DIRECT * np.abs(climbed.coefficient) * wide
         if self.share is not None:
             score = score + np.einsum("be,bei->bi", climbed.loss, self.share)
         flat = score.max(1, initial=0.0, keepdims=True) <= 0
         score = np.where(flat, wide / np.where(root > 0, root, 1.0), score)
-        return np.where((wide > NARROW * root) & (middle > domains.lower) & (middle < domains.upper), score, -1.0)
+        return np.where(divisible(self.net, domains), score, -1.0)

@@ -14,7 +14,7 @@ from qspec.engines.piecewise.ascent import Climbed
 from qspec.engines.piecewise.bound import Domains
 from qspec.engines.piecewise.facts import Ints
 from qspec.engines.piecewise.inputs import InputSearch
-from qspec.engines.piecewise.splitting import SplitSearch, WaitingDomain, replaced, together
+from qspec.engines.piecewise.splitting import SplitSearch, WaitingDomain, divisible, replaced, together
 from qspec.ir.real import Query
 from qspec.ir.real_proof import INPUT, RELU
 
@@ -22,8 +22,6 @@ FEW = 10
 """Inputs that are split themselves."""
 STEPS = 10
 """Of the ascent of a part."""
-NARROW = 2.0**-24
-"""Inputs are not halved below this share of the box."""
 
 
 class ReluSearch(SplitSearch):
@@ -34,9 +32,7 @@ class ReluSearch(SplitSearch):
         self.bound(parts, domains, start, STEPS)
 
     def divide(self, domains: Domains, case: Ints, climbed: Climbed, nodes: Ints) -> None:
-        wide = domains.upper - domains.lower
-        root = np.where(self.net.plan.upper > self.net.plan.lower, self.net.plan.upper - self.net.plan.lower, 1.0)
-        pulls = np.where(wide > NARROW * root, np.abs(climbed.coefficient) * wide, -1.0)
+        pulls = np.where(divisible(self.net, domains), np.abs(climbed.coefficient) * (domains.upper - domains.lower), -1.0)
         for k in range(len(case)):
             empty = bool(np.any(domains.low[k] > domains.high[k]))
             if climbed.proved[k] > 0 or empty:

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from qspec.deadline import Deadline
-from qspec.engines.delta.atoms import cases
+from qspec.engines.delta.atoms import Booleans, cases
 from qspec.engines.delta.real_search import Judge, RealSearch
 from qspec.engines.outward import Floats
 from qspec.engines.piecewise.ascent import Climbed, Multipliers, climb
 from qspec.engines.piecewise.attack import attack, evaluate, look, promising
 from qspec.engines.piecewise.bound import Domains, plain
 from qspec.engines.piecewise.facts import Facts, Ints, facts_of
-from qspec.engines.piecewise.network import network
+from qspec.engines.piecewise.network import ReluNetwork, network
 from qspec.engines.piecewise.root import bounded
 from qspec.engines.piecewise.tree import Tree
 from qspec.ir.real import Query
@@ -34,6 +34,8 @@ STARTS = 4
 """Points from which each case is attacked at first."""
 AGAIN = 64
 """Corners that are attacked again, after four times as many parts each time."""
+NARROW = 2.0**-24
+"""Inputs are not halved below this share of the box."""
 WAITING = 4096
 """Beyond so many parts the latest come first, which keeps their number."""
 
@@ -164,6 +166,13 @@ class SplitSearch(RealSearch[WaitingDomain]):
 
     def _attack(self, case: Ints, points: Floats) -> None:
         self.nearest = max(self.nearest, attack(self.net, self.facts, self.judge, case, points, self.deadline))
+
+
+def divisible(net: ReluNetwork, domains: Domains) -> Booleans:
+    """Return which inputs can be halved (batch, inputs), those where doubles and the box have room for it."""
+    middle = 0.5 * domains.lower + 0.5 * domains.upper
+    narrow = domains.upper - domains.lower <= NARROW * (net.plan.upper - net.plan.lower)
+    return ~narrow & (middle > domains.lower) & (middle < domains.upper)
 
 
 def replaced(values: Floats, place: int, value: float) -> Floats:
