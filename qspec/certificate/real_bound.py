@@ -8,7 +8,8 @@ from math import lcm
 
 import numpy as np
 
-from qspec.certificate.whole import Ints, WholeMultiples, parts, product
+from qspec.arithmetic.integers import IntArray, integers, shrink
+from qspec.certificate.whole import WholeMultiples, parts, product
 from qspec.errors import CertificateError
 from qspec.ir.real import Entries, RealMap
 from qspec.ir.real_proof import Floats
@@ -32,44 +33,43 @@ class ExactBox:
 
 def relu(c: WholeMultiples, low: Floats, high: Floats, slopes: Floats, shifts: Floats) -> tuple[WholeMultiples, WholeMultiples]:
     """Return multipliers of what a ReLU reads, and the exact least values of the rest."""
+    if (1 << GRID) % c.unit == 0:
+        c = c.over(1 << GRID)
     about = c.doubles()
     open_ = (low < 0) & (high > 0)
     chord = np.where(open_, high / np.where(open_, high - low, 1.0), np.where(low >= 0, 1.0, 0.0))
     wanted = np.where(open_ & (about >= 0), slopes, chord) * about + shifts
     if not bool(np.all(np.abs(wanted) < 2.0**60)):
         raise CertificateError("the proof is wrong: multipliers", given=float(np.abs(wanted).max()), expected="below 2**60")
-    numbers = np.empty(wanted.size, dtype=object)
-    numbers[:] = [int(v) for v in np.rint(np.ldexp(wanted, GRID)).reshape(-1).tolist()]
-    p = WholeMultiples(numbers.reshape(wanted.shape), 1 << GRID)
-    ends = [WholeMultiples.of(v) for v in (low, high)]
+    p = WholeMultiples(integers(np.rint(np.ldexp(wanted, GRID))), 1 << GRID)
+    if c.unit == p.unit:  # What is handed on as it is needs no rounding, and leaves no rest.
+        p = WholeMultiples(np.where(wanted == about, c.numbers, p.numbers), p.unit)
+    none, same = p.numbers == 0, (p.numbers == c.numbers) & (p.unit == c.unit)
+    free = open_ & (c.numbers >= 0)
+    row, column = np.nonzero(~((none & ((high <= 0) | free)) | (same & ((low >= 0) | free))))  # The rest of the others is zero.
+    own, handed = (v.numbers[row, column].astype(object) for v in (c, p))
+    ends = [WholeMultiples.of(np.broadcast_to(v, c.numbers.shape)[row, column]) for v in (low, high)]
     unit = lcm(c.unit, p.unit)
     scale_c, scale_p = unit // c.unit, unit // p.unit
     common = lcm(ends[0].unit, ends[1].unit)
-    values: list[Ints] = []
+    values: list[IntArray] = []
     for end in ends:
-        v = np.broadcast_to(end.numbers * (common // end.unit), c.numbers.shape)
-        values.append(c.numbers * np.maximum(v, 0) * scale_c - p.numbers * v * scale_p)
+        v = end.over(common).numbers
+        values.append(own * np.maximum(v, 0) * scale_c - handed * v * scale_p)
     least = np.where(values[0] <= values[1], values[0], values[1])
-    least = np.where(np.broadcast_to(open_, least.shape) & (least > 0), 0, least)
-    return p, WholeMultiples(least.sum(axis=1) if least.shape[1] else np.zeros(len(least), dtype=object), unit * common)
+    least = np.where(np.broadcast_to(open_, c.numbers.shape)[row, column] & (least > 0), 0, least)
+    rest = np.zeros(len(c.numbers), dtype=object)
+    np.add.at(rest, row, least)
+    return p, WholeMultiples(rest, unit * common)
 
 
 def corner(c: WholeMultiples, boxes: Sequence[ExactBox], place: slice) -> WholeMultiples:
-    """Return the least values of linear functions on boxes."""
-    found: list[Fraction] = []
-    known: dict[int, tuple[WholeMultiples, WholeMultiples]] = {}
-    for row in range(len(c.numbers)):
-        box = boxes[row if len(boxes) > 1 else 0]
-        if id(box) not in known:
-            ends = (np.array(v[place], dtype=object) for v in (box.lower, box.upper))
-            lower, upper = (WholeMultiples.of(v) for v in ends)
-            known[id(box)] = lower, upper
-        lower, upper = known[id(box)]
-        own = c.numbers[row]
-        rising = np.array(own > 0, dtype=np.bool_)
-        ends = (np.dot(own[rising], lower.numbers[rising]), np.dot(own[~rising], upper.numbers[~rising]))
-        found.append(Fraction(int(ends[0]), c.unit * lower.unit) + Fraction(int(ends[1]), c.unit * upper.unit))
-    return WholeMultiples.of(np.array(found, dtype=object))
+    """Return the least values of linear functions, each on its box; one box is that of all."""
+    own = boxes[:1] if all(box is boxes[0] for box in boxes) else boxes
+    lower, upper = (WholeMultiples.of(np.array([getattr(box, end)[place] for box in own], dtype=object)) for end in ("lower", "upper"))
+    unit = lcm(lower.unit, upper.unit)
+    ends = np.where(c.numbers > 0, lower.over(unit).numbers, upper.over(unit).numbers)
+    return WholeMultiples((c.numbers * ends).sum(axis=1), c.unit * unit)
 
 
 def prepared(m: RealMap) -> tuple[list[Floats] | Entries, WholeMultiples]:
@@ -80,13 +80,15 @@ def prepared(m: RealMap) -> tuple[list[Floats] | Entries, WholeMultiples]:
     return parts(whole.numbers), whole
 
 
-def through(c: WholeMultiples, m: list[Floats] | Entries, whole: WholeMultiples) -> WholeMultiples:
-    """Return the coefficients of what a map reads."""
+def through(c: WholeMultiples, m: list[Floats] | Entries, whole: WholeMultiples, *, down: bool) -> WholeMultiples:
+    """Return the coefficients of what a map reads, rounded down to the grid if so asked: where what is read is at least zero."""
+    unit = c.unit * whole.unit
+    drop = max(0, unit.bit_length() - 1 - GRID) if down and unit & (unit - 1) == 0 else 0
     if not isinstance(m, Entries):
-        return WholeMultiples(product(c.numbers, m), c.unit * whole.unit)
+        return WholeMultiples(product(c.numbers, m, drop), unit >> drop)
     found = np.zeros((m.inputs, len(c.numbers)), dtype=object)
     np.add.at(found, m.columns, (c.numbers[:, m.rows] * whole.numbers).T)
-    return WholeMultiples(found.T, c.unit * whole.unit)
+    return WholeMultiples(shrink(found.T >> drop), unit >> drop)
 
 
 def interval(
@@ -94,7 +96,7 @@ def interval(
 ) -> tuple[WholeMultiples, WholeMultiples]:
     """Return between what a map lies where its argument is in an interval."""
     unit = lcm(lower.unit, upper.unit)
-    low, high = lower.numbers * (unit // lower.unit), upper.numbers * (unit // upper.unit)
+    low, high = lower.over(unit).numbers, upper.over(unit).numbers
     rising, falling = np.maximum(whole.numbers, 0), np.minimum(whole.numbers, 0)
     if isinstance(m, Entries):
         least, most = np.zeros(m.outputs, dtype=object), np.zeros(m.outputs, dtype=object)

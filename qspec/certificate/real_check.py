@@ -17,7 +17,7 @@ import numpy as np
 
 from qspec.arithmetic.integers import IntArray
 from qspec.certificate.real_bound import ExactBox, corner, hold, interval, prepared, relu, through
-from qspec.certificate.whole import WholeMultiples
+from qspec.certificate.whole import WholeMultiples, parts, product
 from qspec.deadline import NEVER, Deadline
 from qspec.errors import CertificateError
 from qspec.ir.real import (
@@ -39,8 +39,8 @@ from qspec.ir.real import Any as AnyOf
 from qspec.ir.real_proof import CLOSE, INPUT, RELU, Floats, RealProof
 from qspec.ir.relus import with_relus
 
-PIECE = 64
-"""Rows that are derived at once."""
+PIECE, WHOLE = 64, -1
+"""Rows that are derived at once, and what stands for the whole box where there is a node of the tree."""
 Fact = tuple[int, int, bool]
 """Node, element, and whether it has to be above zero."""
 
@@ -56,6 +56,10 @@ class ProofPart:
     high: Floats
 
 
+_Claim = tuple[ProofPart, int, int, Fraction]
+"""Where something is claimed, of which element of what ReLUs read, with which sign, and above what that is."""
+
+
 class Checker:
     """A query made ready for exact bounds."""
 
@@ -64,7 +68,8 @@ class Checker:
         self.sizes = sizes(query.program)
         self.place, self.input_place = dict[int, slice](), dict[int, slice]()
         elements = inputs = 0
-        self.biases, self.maps = dict[int, WholeMultiples](), dict[tuple[int, int], tuple[list[Floats] | Entries, WholeMultiples]]()
+        self.biases, self.columns = dict[int, WholeMultiples](), dict[int, list[Floats]]()
+        self.maps = dict[tuple[int, int], tuple[list[Floats] | Entries, WholeMultiples]]()
         for k, node in enumerate(query.program):
             match node:
                 case Input():
@@ -73,6 +78,7 @@ class Checker:
                     self.place[k] = slice(elements, elements := elements + self.sizes[k])
                 case Affine(terms, bias):
                     self.biases[k] = WholeMultiples.of(bias)
+                    self.columns[k] = parts(self.biases[k].numbers[:, None])
                     for t, (m, _) in enumerate(terms):
                         self.maps[k, t] = prepared(m)
                 case _:
@@ -127,7 +133,7 @@ class Checker:
 
     def _claimed(self, level: Sequence[ProofPart], k: int) -> None:
         """Derive what is claimed of the argument of a ReLU on the boxes of some nodes, from what is known of the ReLUs before."""
-        place, rows = self.place[k], list[tuple[ProofPart, int, int, Fraction]]()
+        rows: list[_Claim] = []
         for part in level:
             for claim in self.claims.get((part.node, k), ()):
                 element = int(self.proof.claims[claim, 1])
@@ -136,28 +142,29 @@ class Checker:
                     rows.append((part, element, 1, Fraction(low)))
                 if high < part.high[element]:
                     rows.append((part, element, -1, Fraction(-high)))
-        a = self._argument(k)
-        for start in range(0, len(rows), PIECE):
-            self.deadline.check()
-            own = rows[start : start + PIECE]
-            seed = np.zeros((len(own), self.sizes[k]), dtype=object)
-            seed[np.arange(len(own)), [e - place.start for _, e, _, _ in own]] = [sign for _, _, sign, _ in own]
-            low, high = (np.array([getattr(part, name) for part, _, _, _ in own]) for name in ("low", "high"))
-            slopes, shifts = np.where(high > -low, 1.0, 0.0), np.zeros((1, self.elements))
-            found = self.bound({a: WholeMultiples(seed, 1)}, [part.box for part, _, _, _ in own], low, high, slopes, shifts)
-            for (part, element, sign, claim), least in zip(own, found, strict=True):
-                if least < claim:
-                    _wrong(f"a bound of element {element} at node {part.node}", float(claim) * sign, float(least) * sign)
+        self._derive(rows, k)
         for part, element, sign, claim in rows:
             if sign > 0:
                 part.low = _set(part.low, element, float(claim))
             else:
                 part.high = _set(part.high, element, -float(claim))
 
-    def _argument(self, k: int) -> int:
+    def _derive(self, rows: Sequence[_Claim], k: int) -> None:
+        """Derive claims about what a ReLU reads, backwards; raises CertificateError where one is more than follows."""
         node = self.query.program[k]
         assert isinstance(node, Apply)
-        return node.argument
+        for start in range(0, len(rows), PIECE):
+            self.deadline.check()
+            own = rows[start : start + PIECE]
+            seed = np.zeros((len(own), self.sizes[k]), dtype=np.int64)
+            seed[np.arange(len(own)), [e - self.place[k].start for _, e, _, _ in own]] = [sign for _, _, sign, _ in own]
+            low, high = (np.array([getattr(part, name) for part, _, _, _ in own]) for name in ("low", "high"))
+            slopes, shifts = np.where(high > -low, 1.0, 0.0), np.zeros((1, self.elements))
+            found = self.bound({node.argument: WholeMultiples(seed, 1)}, [part.box for part, _, _, _ in own], low, high, slopes, shifts)
+            for (part, element, sign, claim), least in zip(own, found, strict=True):
+                if least < claim:
+                    where = "the whole box" if part.node == WHOLE else f"node {part.node}"
+                    _wrong(f"a bound of element {element} at {where}", float(claim) * sign, float(least) * sign)
 
     def _close(self, leaves: Sequence[ProofPart]) -> None:
         """Derive that the weighted sum of the facts of each leaf is below zero, or at most zero where one that counts is strict."""
@@ -200,29 +207,20 @@ class Checker:
                         lower, upper = lower.plus(low), upper.plus(high)
                     values.append((lower, upper))
                 case Apply(a):
-                    self._claims(k, a, *values[a])
+                    self._claims(k, *values[a])
                     low, high = (np.maximum(v[self.place[k]], 0.0) for v in (self.proof.low, self.proof.high))
                     values.append((WholeMultiples.of(low), WholeMultiples.of(high)))
                 case _:
                     raise AssertionError("such nodes were refused")
 
-    def _claims(self, k: int, a: int, lower: WholeMultiples, upper: WholeMultiples) -> None:
-        """Check what is claimed of the argument `a` of a ReLU: by its interval, else backwards."""
-        low, high = self.proof.low, self.proof.high
-        slopes, shifts = np.where(high > -low, 1.0, 0.0)[None], np.zeros((1, self.elements))
-        for sign, ends, known in ((1, low, lower.numbers), (-1, -high, -upper.numbers)):
-            unit = lower.unit if sign > 0 else upper.unit
-            claimed = [Fraction(v) for v in ends[self.place[k]].tolist()]
-            pending = [i for i, (claim, number) in enumerate(zip(claimed, known.tolist(), strict=True)) if Fraction(number, unit) < claim]
-            for start in range(0, len(pending), PIECE):
-                self.deadline.check()
-                rows = pending[start : start + PIECE]
-                seed = np.zeros((len(rows), self.sizes[k]), dtype=object)
-                seed[np.arange(len(rows)), rows] = sign
-                found = self.bound({a: WholeMultiples(seed, 1)}, [self.box], low[None], high[None], slopes, shifts)
-                for row, least in zip(rows, found, strict=True):
-                    if least < claimed[row]:
-                        _wrong(f"a bound of element {row} of what ReLU {k} reads", float(claimed[row]) * sign, float(least) * sign)
+    def _claims(self, k: int, lower: WholeMultiples, upper: WholeMultiples) -> None:
+        """Check what is claimed of the argument of a ReLU on the whole box: by its interval, else backwards."""
+        whole, start, rows = ProofPart(WHOLE, [], self.box, self.proof.low, self.proof.high), self.place[k].start, list[_Claim]()
+        for sign, ends, known in ((1, whole.low, lower), (-1, -whole.high, upper)):
+            for i, (claim, number) in enumerate(zip(ends[self.place[k]].tolist(), known.numbers.tolist(), strict=True)):
+                if Fraction(sign * number, known.unit) < Fraction(claim):
+                    rows.append((whole, start + i, sign, Fraction(claim)))
+        self._derive(rows, k)
 
     def bound(
         self, seeds: dict[int, WholeMultiples], boxes: Sequence[ExactBox], low: Floats, high: Floats, slopes: Floats, shifts: Floats
@@ -241,10 +239,9 @@ class Checker:
                     total = total.plus(corner(c, boxes, self.input_place[k]))
                 case Affine(terms):
                     bias = self.biases[k]
-                    if bias.numbers.size:
-                        total = total.plus(WholeMultiples(c.numbers @ bias.numbers, c.unit * bias.unit))
+                    total = total.plus(WholeMultiples(product(c.numbers, self.columns[k])[:, 0], c.unit * bias.unit))
                     for t, (_, a) in enumerate(terms):
-                        hold(held, a, through(c, *self.maps[k, t]))
+                        hold(held, a, through(c, *self.maps[k, t], down=isinstance(self.query.program[a], Apply)))
                 case Apply(a):
                     place = self.place[k]
                     p, rest = relu(c, low[:, place], high[:, place], slopes[:, place], shifts[:, place])

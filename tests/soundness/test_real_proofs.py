@@ -9,6 +9,8 @@ from functools import cache
 import numpy as np
 import pytest
 
+from qspec.arithmetic.integers import shrink
+from qspec.certificate.real_bound import GRID, prepared, relu, through
 from qspec.certificate.real_check import check
 from qspec.certificate.whole import WholeMultiples, parts, product
 from qspec.engines.piecewise import search as searching
@@ -16,7 +18,7 @@ from qspec.engines.piecewise import tree as growing
 from qspec.engines.piecewise.facts import facts_of
 from qspec.engines.piecewise.root import bounded
 from qspec.errors import CertificateError
-from qspec.ir.real import TRUE, Affine, Any, Apply, Function, Input, Matrix, Query, exact, fractions, whole
+from qspec.ir.real import TRUE, Affine, Any, Apply, Function, Input, Matrix, Query, entries, exact, fractions, whole
 from qspec.ir.real_proof import CLOSE, INPUT, RELU, RealProof
 from tests.soundness.piecewise_agreement import steps
 from tests.soundness.piecewise_queries import random_network, truth
@@ -185,7 +187,44 @@ def test_products_of_long_whole_numbers_are_exact() -> None:
     left = np.array([[int(v) * (1 << 70) - 3 for v in row] for row in rng.integers(-(10**9), 10**9, (3, 5))], dtype=object)
     right = np.array([[int(v) * 12345678901 + 1 for v in row] for row in rng.integers(-(10**9), 10**9, (5, 2))], dtype=object)
     assert np.array_equal(product(left, parts(right)), left @ right)
+    for one, other in ((left, right), (left >> 70, right), (left >> 70, right >> 40), (np.array([[2**61, -3]]), right[:2])):
+        for drop in (0, 13, 20, 47, 200):
+            assert np.array_equal(product(one, parts(other), drop), (one.astype(object) @ other) >> drop)
     assert WholeMultiples.of(exact([Fraction(1, 3), Fraction(-5, 4)])).unit == 12
+
+
+def test_what_a_relu_leaves_is_the_exact_least_value_at_its_ends_and_its_kink() -> None:
+    rng = np.random.default_rng(3)
+    shape = (40, 12)
+    low, high = np.sort(np.round(rng.normal(size=(2, *shape)), 1), axis=0) + rng.choice([0, 0, 1e-9, 2.0], (2, 1, shape[1]))
+    low, high = np.minimum(low, high), np.maximum(low, high)
+    slopes, shifts = rng.choice([0.0, 1.0, 0.3], shape), rng.choice([0.0, 0.0, 0.1, -3.0], shape)
+    for magnitude, unit in ((2**40, 1), (2**50, 1 << GRID), (2**57, 1 << GRID), (2**70, 3 << 60), (2**62, 1 << GRID), (2**90, 1 << 80)):
+        numbers = np.array([[int(v * magnitude) for v in row] for row in rng.uniform(-1, 1, shape)], dtype=object)
+        for c in (WholeMultiples(numbers, unit), WholeMultiples(shrink(numbers), unit)):
+            p, rest = relu(c, low, high, slopes, shifts)
+            for row in range(shape[0]):
+                expected = Fraction(0)
+                for k in range(shape[1]):
+                    a, b = Fraction(int(numbers[row, k]), unit), Fraction(int(p.numbers[row, k]), p.unit)
+                    ends = [low[row, k], high[row, k], *([0.0] if low[row, k] < 0 < high[row, k] else [])]
+                    expected += min(a * max(Fraction(v), Fraction(0)) - b * Fraction(v) for v in ends)
+                assert Fraction(rest.numbers[row], rest.unit) == expected
+
+
+def test_coefficients_of_what_is_at_least_zero_are_rounded_down_by_less_than_the_grid() -> None:
+    rng = np.random.default_rng(4)
+    c = WholeMultiples(rng.integers(-(2**55), 2**55, (5, 6)), 1 << GRID)
+    for matrix in (rng.normal(size=(6, 7)).astype(np.float32), rng.normal(size=(6, 7)), exact([[Fraction(k, 3) for k in range(7)]] * 6)):
+        for m in (Matrix(exact(matrix)), entries(Matrix(exact(matrix)))):
+            precise, rounded = (through(c, *prepared(m), down=down) for down in (False, True))
+            assert rounded.numbers.dtype == np.int64
+            for one, other in zip(fractions_of(precise), fractions_of(rounded), strict=True):
+                assert 0 <= one - other < Fraction(1, 1 << GRID)
+
+
+def fractions_of(numbers: WholeMultiples) -> list[Fraction]:
+    return [Fraction(v, numbers.unit) for v in numbers.numbers.reshape(-1).tolist()]
 
 
 def test_doubles_are_whole_numbers_over_their_least_common_denominator() -> None:
