@@ -88,7 +88,8 @@ define install
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "qspec needs Python 3.11 or later; try: make PYTHON=python3.12")'
 	@echo "Installing from $(1) into $(VENV), which takes a minute or more."
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet --require-hashes -r $(1)
+	$(PIP) install --quiet --no-compile --require-hashes -r $(1)
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib > /dev/null 2>&1 || true  # on all cores, where pip takes one; some packages ship files of other Pythons
 	$(PIP) install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 endef

@@ -1,8 +1,9 @@
 """Workers that need not start: processes forked from one that has imported their library already (`zygote.py`).
 
 What a worker does is the same: it runs as a program, reads its script on stdin and answers on its channel. What it does without is its
-supervisor and a fresh interpreter, which cost each question a tenth of a second. These are tested by `test_process.py`, by the checks of
-behaviour, by the tests of each adapter, and by every question to z3, whose executable is started as ever.
+supervisor and a fresh interpreter, which cost each question a tenth of a second. These are tested by `test_process.py`, by the tests of
+each adapter, by asking both ways (`test_a_worker_that_is_forked_says_what_one_that_is_started_says`), and by every question to z3, whose
+executable is started as ever.
 """
 
 from __future__ import annotations

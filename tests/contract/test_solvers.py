@@ -119,6 +119,7 @@ def test_what_is_counted_is_counted_exactly(example: Example) -> None:
             assert result.violations in (None, number)
 
 
+@pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize("name", solver_entry_points())
 def test_the_solver_behaves(name: str) -> None:
     assert len(check_solver_behaviour(available(name))) >= 10

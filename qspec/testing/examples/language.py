@@ -133,7 +133,7 @@ def _composition(limit: str) -> qs.Property:
 
 
 def _shared_copies(limit: str) -> qs.Property:
-    net = mlp(inputs=2, outputs=1, seed=29)
+    net = mlp(inputs=2, outputs=1, seed=29, hidden=2)
     a, b = net.input("a"), net.input("b", lower=[-4, -1], upper=[3, 1])
     near = qs.same(a, b, except_for=[1]) & (abs(a[1] - b[1]) <= "1/2")
     return qs.forall(a, b, given=near, then=abs(net(a) - net(b)) <= limit, name="shared copies")
@@ -220,8 +220,8 @@ def _where_products(limit: str) -> qs.Property:
     return qs.forall(x, then=chosen[0] <= limit, name="where products")
 
 
-def _in_top(label: int, k: int, ties: str) -> qs.Property:
-    net = mlp(outputs=4, seed=34, output=qs.Fixed(2, 0))
+def _in_top(label: int, k: int, ties: str, outputs: int = 4) -> qs.Property:
+    net = mlp(outputs=outputs, seed=34, output=qs.Fixed(2, 0))
     x = net.input("x")
     among = qs.in_top(net(x), qs.parameter("label") if ties == "last" else label, k, ties="first" if ties == "first" else "last")
     return qs.forall(x, given=x[0] >= -2, then=among, name="in top")
@@ -324,7 +324,7 @@ LANGUAGE = (
     Example("connectives", lambda: _connectives("-1"), HOLDS),
     Example("where-too-tight", lambda: _where("0"), VIOLATED),
     Example("where-products", lambda: _where_products("9"), HOLDS, marks=marked(Mark.PRODUCT)),
-    Example("in-top-parameter", lambda: _in_top(0, 3, "last"), VIOLATED, {"label": 1}),
+    Example("in-top-parameter", lambda: _in_top(0, 2, "last", outputs=3), VIOLATED, {"label": 1}),
     Example("ranking", lambda: _ranking("3/2"), HOLDS),
     Example("same-ranking", lambda: _same_ranking(qs.Fixed(2, 0)), VIOLATED),
     Example("l2-too-tight", lambda: _l2(2), VIOLATED),

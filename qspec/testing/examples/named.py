@@ -83,8 +83,8 @@ def _monotone(feature: str, increasing: bool) -> qs.Property:
 
 def _same_function() -> qs.Property:
     """The same network with its hidden units exchanged."""
-    order = [2, 0, 1]
-    net = mlp(seed=4)
+    order = [1, 0]
+    net = mlp(seed=4, hidden=2)
     first, last = net.stages[1].layer, net.stages[2].layer
     assert isinstance(first, qs.Dense)
     assert isinstance(last, qs.Dense)
@@ -100,7 +100,7 @@ def _same_function() -> qs.Property:
 
 
 def _equivalent(tolerance: str | None) -> qs.Property:
-    return properties.equivalence(mlp(seed=4), mlp(seed=4, output=qs.Fixed(2, 0)), tolerance=tolerance)
+    return properties.equivalence(mlp(seed=4, hidden=2), mlp(seed=4, hidden=2, output=qs.Fixed(2, 0)), tolerance=tolerance)
 
 
 def _no_overflow(width: int) -> qs.Property:
