@@ -36,7 +36,7 @@ def run(
     """
     checks.whole(bits, "--bits", least=2)
     given = load(network, kind=Network, **reader_options(option, semantics))
-    found = least_accumulators(given, timeout=60.0 if timeout is None else timeout) if least else accumulators(given)
+    found = least_accumulators(given, timeout=timeout) if least else accumulators(given)
     fits = {a.layer: _fits(a, bits) for a in found.layers}
     added = pair_sums(given, timeout=timeout) if pairs else ()
     over = () if at is None else overflows(given, read_array(at), saturation=saturation)

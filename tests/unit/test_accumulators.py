@@ -188,3 +188,12 @@ def test_the_command_says_what_fits_and_what_overflows(tmp_path: Path, capsys: p
     assert main(["accumulators", "digits-tiny", "--bits", "8"]) == 3
     assert main(["accumulators", "digits-tiny", "--bits", "6", "--least", "--timeout", "5"]) == 1
     assert main(["accumulators", "digits-tiny", "--bits", "1"]) == 2
+
+
+def test_no_limit_is_none_for_least_widths_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    found = qs.accumulators(qs.load("digits-tiny", kind=qs.Network))
+    monkeypatch.setattr("qspec.cli.accumulators.least_accumulators", lambda _, timeout: asked.append(timeout) or found)
+    for text in ("none", "5"):
+        main(["accumulators", "digits-tiny", "--least", "--timeout", text])
+    assert asked == [None, 5.0]
