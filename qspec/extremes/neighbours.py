@@ -28,7 +28,7 @@ from qspec.verify.result import Evidence, Result
 FEW = 1 << 14
 """Up to so many points of a box are all evaluated."""
 PORTION = 512
-"""Points that are evaluated together."""
+"""Points that are evaluated together at most."""
 EXHAUSTIVE = "enumerate"
 """Who is named where every point was evaluated."""
 
@@ -59,7 +59,7 @@ class Neighbours:
         return cls(run, query, FlatBox.of(query))
 
     def after(self, result: Result, deadline: Deadline) -> Generator[Result]:
-        """Yield further solutions than this one, none that was told before, until there are none near or the time is over."""
+        """Yield further solutions than this one, none that was told before, until none is near; raises OutOfTime and OutOfMemory."""
         codes = {name: c.reshape(-1) for name, c in (result.codes or {}).items()}
         self.told.add(_key(codes))
         start = free_integers(self.run.spec, codes)
@@ -85,40 +85,45 @@ class Neighbours:
         return integers.found(replace(self.run, times={}), assignment, Evidence.ATTACK)
 
     def _all(self, deadline: Deadline) -> Iterator[IntArray]:
-        for first in range(0, self.box.points, PORTION):
-            if deadline.passed():
-                return
-            yield from self._solved(self.box.listed(first, min(PORTION, self.box.points - first)))
+        for first, last in self._portions(self.box.points):
+            deadline.check()
+            yield from self._solved(self.box.listed(first, last - first))
         self.complete = True
 
-    def _around(self, first: IntArray, deadline: Deadline) -> Iterator[IntArray]:
+    def _around(self, start: IntArray, deadline: Deadline) -> Iterator[IntArray]:
         """Search in breadth: next to the first solution, then next to those that this has found."""
-        waiting = deque([first])
+        waiting = deque([start])
         while waiting:
-            near = self._steps(waiting.popleft())
-            for k in range(0, len(near), PORTION):
-                if deadline.passed():
-                    return
-                for point in self._solved(near[k : k + PORTION]):
-                    waiting.append(point)
-                    yield point
+            point = waiting.popleft()
+            for first, last in self._portions(2 * self.box.size):
+                deadline.check()
+                for other in self._solved(self._steps(point, np.arange(first, last))):
+                    waiting.append(other)
+                    yield other
 
-    def _steps(self, point: IntArray) -> IntArray:
-        """Return the points of the box that differ from one in one element, by one."""
-        steps = np.concatenate([np.eye(self.box.size, dtype=np.int64), -np.eye(self.box.size, dtype=np.int64)])
-        near = point + steps
-        return near[np.all((near >= self.box.lower) & (near <= self.box.upper), axis=1)]
+    def _steps(self, point: IntArray, numbers: IntArray) -> IntArray:
+        """Return the points of the box that differ from one in one element, by one, of these numbers: up in each element, then down."""
+        element, by = numbers % self.box.size, np.where(numbers < self.box.size, 1, -1)
+        moved = point[element] + by
+        inside = (moved >= self.box.lower[element]) & (moved <= self.box.upper[element])
+        near = np.repeat(point[None], np.count_nonzero(inside), axis=0)
+        near[np.arange(len(near)), element[inside]] = moved[inside]
+        return near
+
+    def _portions(self, count: int) -> Iterator[tuple[int, int]]:
+        """Yield where each portion of so many points begins and ends."""
+        size = together(self.query.program, PORTION)
+        yield from ((k, min(k + size, count)) for k in range(0, count, size))
 
     def _solved(self, points: IntArray) -> Iterator[IntArray]:
         """Yield those of some points that are solutions, and were none of those that are known."""
-        size = together(self.query.program, PORTION)
-        for k in range(0, len(points), size):
-            block = points[k : k + size]
-            solved = np.broadcast_to(holds(self.query.goal, evaluate(self.query.program, self.box.split(block))), (len(block),))
-            for point in block[solved]:
-                if point.tobytes() not in self.known:
-                    self.known.add(point.tobytes())
-                    yield point
+        if not len(points):
+            return
+        solved = np.broadcast_to(holds(self.query.goal, evaluate(self.query.program, self.box.split(points))), (len(points),))
+        for point in points[solved]:
+            if point.tobytes() not in self.known:
+                self.known.add(point.tobytes())
+                yield point
 
 
 def _key(codes: Assignment) -> str:

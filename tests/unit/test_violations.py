@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from fractions import Fraction
 from typing import Any
 
@@ -9,7 +10,10 @@ import numpy as np
 import pytest
 
 import qspec as qs
+from qspec.deadline import NEVER, Deadline, OutOfMemory
+from qspec.extremes.neighbours import Neighbours
 from qspec.solver import Reason
+from qspec.verify.options import Settings
 
 THREE = qs.Fixed(3, 0)
 NET = qs.Sequential(qs.Input((2,), THREE), qs.Dense(qs.Tensor(np.array([[1, -1], [-1, 1]]), THREE), activation=qs.ReLU()), name="net")
@@ -72,6 +76,25 @@ def test_witnesses_of_two_variables_differ_in_one_of_them() -> None:
     points = {(tuple(r.codes["x"].tolist()), tuple(r.codes["y"].tolist())) for r in found if r.codes}
     assert points == {((3, -4), y) for y in truth(5)}
     assert last.verdict is qs.Verdict.VIOLATED
+
+
+def test_a_wide_input_takes_no_square_of_memory() -> None:
+    """Points next to one are made in portions: all at once would take 2 · 3000 · 3000 numbers, which are 137 MiB."""
+    wide = qs.Input((3000,), THREE)
+    net = qs.Sequential(wide, qs.Dense(qs.Tensor(np.eye(3000, 1, dtype=np.int64), THREE), output=qs.Fixed(6, 0)))
+    x = net.input("x")
+    spec = qs.exists(x, then=net(x)[0] >= 3)
+    near, first = Neighbours.of(spec, Settings()), qs.verify(spec)
+    tracemalloc.start()
+    second = next(near.after(first, NEVER))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert first.codes is not None
+    assert second.codes is not None
+    assert int(np.abs(first.codes["x"] - second.codes["x"]).sum()) == 1
+    assert peak < 64 << 20
+    with pytest.raises(OutOfMemory):
+        next(near.after(first, Deadline(most=0, held=lambda: 1)))
 
 
 def test_limits_end_the_search() -> None:
