@@ -12,7 +12,7 @@ from typing import Literal, Unpack, get_args
 
 import numpy as np
 
-from qspec.arithmetic.formats import check_codes, code_range
+from qspec.arithmetic.formats import check_codes
 from qspec.arithmetic.integers import IntArray, integers
 from qspec.arithmetic.shapes import check_labelled
 from qspec.batch import sample_certificates
@@ -31,7 +31,7 @@ from qspec.face import Network
 from qspec.files.qspec_file import content_hash
 from qspec.ir.digest import digest
 from qspec.ir.integer import Program, Query, Truth, sizes
-from qspec.language.domains import reach
+from qspec.language.domains import extremes, reach
 from qspec.language.functions import parameter
 from qspec.language.property import Property
 from qspec.lowering.evaluate import evaluate, program
@@ -140,12 +140,13 @@ class _CertifyWork:
         codes, own = integers(images), integers(labels)
         check_labelled(codes.shape, own.shape, stage.type.shape)
         flat = codes.reshape(len(codes), -1)
-        low, high = code_range(stage.layer.format, stage.layer.shape)
         check_codes(flat, stage.layer.format, stage.layer.shape, "the images")
         if classes < 2 or own.min() < 0 or own.max() >= classes:
             raise SpecError(
                 "a label that is no class", given=f"{own.min()}..{own.max()}", expected=f"0..{classes - 1}, two classes at least"
             )
+        domain = network.input("x").domain
+        low, high = extremes(domain)
         checks.whole(radius, "the radius", least=0, most=int((high - low).max()))
         checks.choice(branching, "branching", get_args(Branching))
         checks.seconds(timeout, zero=True)
@@ -154,7 +155,7 @@ class _CertifyWork:
         check_rows(network, flat)
         if features_of(network) and branching == "input":
             raise UnsupportedError("boxes of inputs with features are not cut", given=branching, expected='branching="steps"')
-        lower, upper = reach(network.input("x").domain, flat, int(radius))
+        lower, upper = reach(domain, flat, int(radius))
         return cls(network, flat, own, int(radius), lower, upper, stage.type.shape, branching, timeout, workers, seed)
 
     def key(self) -> str:

@@ -156,6 +156,8 @@ def test_rows_of_a_table_are_certified_as_their_features_admit() -> None:
     for wrong in ([1, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 4]):
         with pytest.raises(qs.SpecError, match="features do not admit"):
             qs.certify(net, [wrong], [0], 1)
+    with pytest.raises(qs.SpecError, match=r"radius is out of range(.|\n)*from 0 to 6"):
+        qs.certify(net, rows, classes, 7, timeout=0)
     with pytest.raises(qs.UnsupportedError, match="features are not cut"):
         qs.certify(net, rows, classes, 1, branching="input")
 
