@@ -15,7 +15,7 @@ from qspec.ir.real import Entries, RealMap
 from qspec.ir.real_proof import Floats
 
 GRID = 52
-"""Multipliers are multiples of 2**-52."""
+"""Multipliers, and coefficients of what is at least zero, are multiples of 2**-52."""
 
 
 class ExactBox:

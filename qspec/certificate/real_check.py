@@ -1,9 +1,9 @@
 """Check a proof that a piecewise-linear real query has no solution, in whole numbers: nothing of the search is used or believed.
 
 With coefficients c of `y = relu(z)` and any multipliers p of z, `c relu(z) >= p z + q` where q is the least of `c relu(v) - p v` at the
-ends of z and at the kink. The checker chooses p near `factor * c + shift` on a grid and computes everything else exactly: coefficients, q,
-and the least value at the corner of the box. First it derives the bounds of what every ReLU reads that the proof claims, then it closes
-every leaf.
+ends of z and at the kink. The checker rounds c down to a grid, as y is at least zero, and chooses p near `factor * c + shift` on it.
+Everything else is exact: coefficients, q, and the least value at the corner of the box. First it derives the bounds of what every ReLU
+reads that the proof claims, then it closes every leaf.
 """
 
 from __future__ import annotations
