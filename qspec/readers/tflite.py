@@ -187,7 +187,7 @@ class _TfliteReader(TfliteSignals):
             if x.type.size != kernel.shape[0]:
                 raise self.refusal("a FULLY_CONNECTED with several rows", f"{x.shape} for {kernel.shape[0]} inputs", "one row")
             x = self.shaped(x, (x.type.size,))
-            layer: Dense | Conv2D = Dense(kernel, bias, name=name)
+            groups, layer = 1, Dense(kernel, bias, name=name)
         else:
             stride, dilation = self.pair(o, "StrideH", "StrideW"), self.pair(o, "DilationHFactor", "DilationWFactor")
             groups = x.shape[-1] // kernel.shape[2]
@@ -195,7 +195,7 @@ class _TfliteReader(TfliteSignals):
                 raise self.refusal("a DepthMultiplier that does not fit", o.options["DepthMultiplier"], f"{kernel.shape[-1]} / {groups}")
             layer = Conv2D(kernel, bias, stride, PADDINGS[int(o.options["Padding"])], dilation, groups, name=name)
         self.check_sums(kernel, bias, given, 48 if bits == 64 else 32)
-        return apply(self.runtime.sums(o.kind, unit, scales, out, self.limits(o), bits), apply(layer, x))
+        return apply(self.runtime.sums(o.kind, unit, scales, out, self.limits(o), bits, groups), apply(layer, x))
 
     def addition(self, o: TfliteOperator) -> Signal:
         """ADD, SUB: both operands brought to common integers, their sum, and the output stage."""

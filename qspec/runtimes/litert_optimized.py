@@ -32,8 +32,11 @@ class LiteRtOptimized(LiteRtReference):
     name: str = "litert-optimized"
     version: str = "ai-edge-litert 2.3.0, BUILTIN_WITHOUT_DEFAULT_DELEGATES, x86-64"
 
-    def sums(self, kind: str, scale: float, kernel: Sequence[float], out: Quantized, ends: tuple[int, int], bias: int = 32) -> Stage:
-        if out.width == 16 and (bias == 64 or kind != "FULLY_CONNECTED"):
+    def sums(
+        self, kind: str, scale: float, kernel: Sequence[float], out: Quantized, ends: tuple[int, int], bias: int = 32, groups: int = 1
+    ) -> Stage:
+        grouped = kind == "CONV_2D" and groups > 1  # left to the reference kernel
+        if grouped or (out.width == 16 and (bias == 64 or kind != "FULLY_CONNECTED")):
             return LiteRtReference.sums(self, kind, scale, kernel, out, ends, bias)
         if kind == "FULLY_CONNECTED":
             return multiplier([float(np.float32(scale) * np.float32(k)) / out.scale for k in kernel], out, ends, [Scaling.UP])

@@ -33,7 +33,9 @@ class LiteRtReference(Tflm):
     name: str = "litert-reference"
     version: str = "ai-edge-litert 2.3.0, BUILTIN_REF"
 
-    def sums(self, kind: str, scale: float, kernel: Sequence[float], out: Quantized, ends: tuple[int, int], bias: int = 32) -> Stage:
+    def sums(
+        self, kind: str, scale: float, kernel: Sequence[float], out: Quantized, ends: tuple[int, int], bias: int = 32, groups: int = 1
+    ) -> Stage:
         if out.width == 16 and (bias == 32 or (bias == 0 and kind != "FULLY_CONNECTED")):
             raise refused(self.name, f"{kind} of int16 with a bias of {bias} bits")
         if out.width == 16 and kind != "FULLY_CONNECTED":

@@ -88,10 +88,12 @@ class Runtime(Protocol):
         """Return the lowest and the highest code that a fused activation lets through."""
         ...
 
-    def sums(self, kind: str, scale: float, kernel: Sequence[float], out: Quantized, ends: tuple[int, int], bias: int = 32) -> Stage:
+    def sums(
+        self, kind: str, scale: float, kernel: Sequence[float], out: Quantized, ends: tuple[int, int], bias: int = 32, groups: int = 1
+    ) -> Stage:
         """Return the output stage of CONV_2D, DEPTHWISE_CONV_2D or FULLY_CONNECTED: input scale, kernel scales per channel.
 
-        `bias` are the bits of the bias: 32, or with signals of 16 bits also 64, or 0 where there is none.
+        `bias` are the bits of the bias: 32, or with signals of 16 bits also 64, or 0 where there is none; `groups` are those of a CONV_2D.
         """
         ...
 

@@ -37,7 +37,9 @@ class Tflm:
     def ends(self, activation: str, out: Quantized) -> tuple[int, int]:
         return fused_ends(activation, out, lambda v: out.zero + away(float(np.float32(v) / np.float32(out.scale))))
 
-    def sums(self, kind: str, scale: float, kernel: Sequence[float], out: Quantized, ends: tuple[int, int], bias: int = 32) -> Stage:
+    def sums(
+        self, kind: str, scale: float, kernel: Sequence[float], out: Quantized, ends: tuple[int, int], bias: int = 32, groups: int = 1
+    ) -> Stage:
         if out.width == 16 and kind == "DEPTHWISE_CONV_2D" and bias != 64:
             raise refused(self.name, f"{kind} of int16 with a bias of {bias} bits")
         if out.width == 16 and bias != 32:

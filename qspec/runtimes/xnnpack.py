@@ -37,7 +37,9 @@ class Xnnpack(LiteRtOptimized):
             return LiteRtOptimized.ends(self, activation, out)
         return fused_ends(activation, out, lambda v: int(np.rint(np.float32(v) / np.float32(out.scale) + np.float32(out.zero))))
 
-    def sums(self, kind: str, scale: float, kernel: Sequence[float], out: Quantized, ends: tuple[int, int], bias: int = 32) -> Stage:
+    def sums(
+        self, kind: str, scale: float, kernel: Sequence[float], out: Quantized, ends: tuple[int, int], bias: int = 32, groups: int = 1
+    ) -> Stage:
         if out.width == 16:
             return LiteRtOptimized.sums(self, kind, scale, kernel, out, ends, bias)
         factors = np.float32(scale) * np.asarray(kernel, dtype=np.float32) / np.float32(out.scale)

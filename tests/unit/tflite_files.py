@@ -40,10 +40,10 @@ def requantized(random: Random) -> TfliteModel:
     return TfliteModel("quantize", tensors, (TfliteOperator("QUANTIZE", 2, (0,), (1,), {}),), (0,), (1,))
 
 
-def sums(random: Random, kind: str, act: int = 0) -> TfliteModel:
+def sums(random: Random, kind: str, act: int = 0, groups: int = 1) -> TfliteModel:
     """Return a CONV_2D, DEPTHWISE_CONV_2D or FULLY_CONNECTED; some channels are dead, some multipliers exactly 1/64, some above 1."""
     given, _, result = scales(random)
-    depth, outputs = int(random.integers(1, 6)), int(random.integers(1, 12))
+    depth, outputs = int(random.integers(1, 6)), int(random.integers(1, 12)) * groups
     if kind == "FULLY_CONNECTED":
         shape, made, codes = (1, depth * 3), (1, outputs), random.integers(-127, 128, (outputs, depth * 3))
         axis, options = 0, {"FusedActivationFunction": act}
@@ -54,7 +54,7 @@ def sums(random: Random, kind: str, act: int = 0) -> TfliteModel:
         rows, columns = (-(-n // s) if same else (n - w) // s + 1 for n, w, s in ((height, kh, sh), (width, kw, sw)))
         times = int(random.integers(1, 3))
         channels = depth * times if kind == "DEPTHWISE_CONV_2D" else outputs
-        shape, made = (1, height, width, depth), (1, rows, columns, channels)
+        shape, made = (1, height, width, depth * groups), (1, rows, columns, channels)
         codes = random.integers(-127, 128, (1, kh, kw, channels) if kind == "DEPTHWISE_CONV_2D" else (channels, kh, kw, depth))
         axis = 3 if kind == "DEPTHWISE_CONV_2D" else 0
         options = {"Padding": 0 if same else 1, "StrideH": sh, "StrideW": sw, "DilationHFactor": 1, "DilationWFactor": 1}
@@ -248,6 +248,7 @@ SUMS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 ON_ELEMENTS = ("QUANTIZE", "RELU", "RELU6", "LEAKY_RELU", "LOGISTIC", "TANH", "ELU", "HARD_SWISH", "GELU")
 NARROW = {
     "CONV_2D": lambda r: sums(r, "CONV_2D", int(r.choice([0, 1, 3]))),
+    "CONV_2D of groups": lambda r: sums(r, "CONV_2D", 0, int(r.integers(2, 4))),
     "DEPTHWISE_CONV_2D": lambda r: sums(r, "DEPTHWISE_CONV_2D", int(r.choice([0, 1, 3]))),
     "FULLY_CONNECTED": lambda r: sums(r, "FULLY_CONNECTED", int(r.choice([0, 1]))),
     "ADD": lambda r: addition(r, int(r.choice([0, 1, 3]))),
