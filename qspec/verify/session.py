@@ -110,7 +110,7 @@ def ask_solver(
 ) -> tuple[Answered, Assignment | None, Proof | None]:
     """Hand a problem to a solver and record what it says; with a `place` for its proof, `unsat` without an accepted one is unknown."""
     since = perf_counter()
-    answer = solve(solver, problem, session.left) if place is None else _proved(solver, problem, session.left, place)
+    answer = solve(solver, problem, session.left, place)
     session.spend("solve", since)
     answered, session.real_proof = _checked(answer, problem, _size(problem)), answer.real_proof
     session.answers.append(answered)
@@ -118,11 +118,18 @@ def ask_solver(
     return answered, None if model is None else problem.decode(model), answer.proof
 
 
-def solve(solver: Solver, problem: Problem, limits: Limits) -> Answer:
-    """Return what a solver says; an adapter of somebody else that fails, or says what is no answer, is named in an UNKNOWN."""
+def solve(solver: Solver, problem: Problem, limits: Limits, place: str | None = None) -> Answer:
+    """Return what a solver says; an adapter of somebody else that fails, or says what is no answer, is named in an UNKNOWN.
+
+    With a `place` for its proof, `unsat` is unknown unless a checker has accepted the proof.
+    """
     home = type(solver).__module__
     try:
-        answer = solver.solve(problem, limits)
+        if place is None:
+            answer = solver.solve(problem, limits)
+        else:
+            assert isinstance(solver, ProvingSolver)
+            answer = solver.prove(problem, limits, place)
     except QspecError:
         raise
     except Exception as error:
@@ -131,13 +138,11 @@ def solve(solver: Solver, problem: Problem, limits: Limits) -> Answer:
         return Answer("unknown", reason=Reason.CRASH, detail=f"the adapter {home} raised {type(error).__name__}: {error}")
     if not isinstance(answer, Answer):  # pyright: ignore[reportUnnecessaryIsInstance]
         return Answer("unknown", reason=Reason.GARBAGE, detail=f"the adapter {home} returned {type(answer).__name__} and no Answer")
-    return answer
+    return answer if place is None else _proved(answer)
 
 
-def _proved(solver: Solver, problem: Problem, limits: Limits, place: str) -> Answer:
-    """Return what a solver says that writes a proof to a place; `unsat` is unknown unless a checker has accepted the proof."""
-    assert isinstance(solver, ProvingSolver)
-    answer = solver.prove(problem, limits, place)
+def _proved(answer: Answer) -> Answer:
+    """Return an answer of which `unsat` has a proof that a checker has accepted."""
     if answer.status != "unsat" or (answer.checked is not None and answer.checked.accepted):
         return answer
     detail = answer.detail if answer.checked is None else f"{answer.checked.checker}: {answer.checked.output}"

@@ -331,11 +331,18 @@ class Broken:
             raise RuntimeError("boom")
         return "sat"  # pyright: ignore[reportReturnType]
 
+    def checking(self) -> Availability:
+        return Availability(True)
 
+    def prove(self, problem: object, limits: Limits, place: str) -> Answer:
+        return self.solve(problem, limits)
+
+
+@pytest.mark.parametrize("proof", [False, True], ids=["", "with a proof"])
 @pytest.mark.parametrize(("where", "reason"), [("solve", Reason.CRASH), ("answer", Reason.GARBAGE)])
-def test_an_adapter_that_fails_is_named(where: str, reason: Reason) -> None:
+def test_an_adapter_that_fails_is_named(where: str, reason: Reason, proof: bool, tmp_path: Path) -> None:
     hard = qs.forall(x := NET.input("x"), then=3 * NET(x)[0] + 5 * x[1] != 7)
-    result = qs.verify(hard, solver=Broken(where), attack=False)
+    result = qs.verify(hard, solver=Broken(where), attack=False, proof=tmp_path if proof else None)
     assert (result.verdict, result.reason) == (Verdict.UNKNOWN, reason)
     assert "tests.unit.test_edges" in result.detail
     with pytest.raises(qs.SolverMissingError, match=r"test_edges failed: RuntimeError: boom"):
