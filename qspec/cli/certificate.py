@@ -47,9 +47,7 @@ def run(
     try:
         checked = check(proof, claim.query, partial=True)
     except CertificateError as error:
-        return CommandOutput(
-            f"{painted('UNKNOWN')}\n{case.name}: the proof fails, which does not mean that what it claims is false\n{error}", Exit.UNKNOWN
-        )
+        return _unproved(case, "the proof fails, which does not mean that what it claims is false", error)
     found = claim.proved(checked, proof.assumed)
     if not proof.assumed:
         return CommandOutput(f"{painted(found.verdict)}\n{found}", found=found.to_dict)
@@ -64,9 +62,7 @@ def _verified(proof: Certificate, claim: Claim, case: Property) -> CommandOutput
     try:
         accepted = check_verified(proof, claim.query)
     except CertificateError as error:
-        return CommandOutput(
-            f"{painted('UNKNOWN')}\n{case.name}: no verified proof, which does not mean that the claim is false\n{error}", Exit.UNKNOWN
-        )
+        return _unproved(case, "no verified proof, which does not mean that the claim is false", error)
     checked = f"checked by the verified checker ({accepted.prover}, {accepted.seconds:.2f} s)"
     if accepted.assumed:
         left = f"{claim.verdict} if there is no solution in {domains(accepted.assumed)}, as says {sources(proof.assumed)}; {checked}"
@@ -74,6 +70,10 @@ def _verified(proof: Certificate, claim: Claim, case: Property) -> CommandOutput
         return CommandOutput(f"{painted('UNKNOWN')}\n{case.name}: {left}\nquery {proof.query}\n{claim.statement}\n{advice}", Exit.UNKNOWN)
     verdict = claim.verdict
     return CommandOutput(f"{painted(verdict)}\n{case.name}: {verdict}; {checked}\nquery {proof.query}\n{claim.statement}")
+
+
+def _unproved(case: Property, what: str, error: CertificateError) -> CommandOutput:
+    return CommandOutput(f"{painted('UNKNOWN')}\n{case.name}: {what}\n{error}", Exit.UNKNOWN)
 
 
 def _asked(result: Result, case: Property, claim: Claim, number: int) -> CommandOutput:
@@ -103,9 +103,7 @@ def _real(proof: RealCertificate, network: str, target: str, param: Sequence[str
     try:
         leaves = check_real(proof.proof, query)
     except CertificateError as error:
-        return CommandOutput(
-            f"{painted('UNKNOWN')}\n{case.name}: the proof fails, which does not mean that what it claims is false\n{error}", Exit.UNKNOWN
-        )
+        return _unproved(case, "the proof fails, which does not mean that what it claims is false", error)
     verdict, what = ("HOLDS", "violates") if proof.kind == "forall" else ("VIOLATED", "witnesses")
     told = f"{case.name}: {verdict}, no input {what} it; the proof is right ({leaves} leaves closed, {perf_counter() - since:.2f} s)"
     return CommandOutput(f"{painted(verdict)}\n{told}\nquery {proof.query}\n{statement(case, {}, case.values)}")
