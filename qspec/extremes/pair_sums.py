@@ -25,7 +25,8 @@ from qspec.language.inputs import Variable
 from qspec.language.property import forall
 from qspec.lowering.evaluate import program, trace
 from qspec.network.graph import Stage
-from qspec.network.layers import Conv2D, Dense, Input
+from qspec.network.kernel_layers import Pad, Reshape, Transpose
+from qspec.network.layers import Concat, Conv2D, Dense, Flatten, Input, MaxPool2D
 from qspec.network.shapes import padding_pairs
 from qspec.network.types import Type
 from qspec.support import checks
@@ -37,6 +38,8 @@ Pair = tuple[int, tuple[int, int]]
 """An output channel, and two terms of its sums."""
 MOST = 256
 """Pairs that are asked about at once."""
+KEEPS = MaxPool2D | Flatten | Concat | Reshape | Transpose | Pad
+"""Layers whose codes are those that they are given; sums that nothing brings to a format are wider."""
 SHIFT = 128
 """By which signed activations are moved up."""
 
@@ -102,8 +105,9 @@ def _shift(network: Network, stage: Stage) -> int | None:
     """Return what makes the codes of activations unsigned bytes; None if nothing does."""
     layer = stage.layer
     fmt: Format | None = getattr(layer, "output", None) or getattr(layer, "format", None)
-    if fmt is None:  # a layer that stores what it is given
-        return _shift(network, network.stages[stage.arguments[0]]) if not isinstance(layer, Dense | Conv2D) else None
+    if fmt is None:
+        shifts = {_shift(network, network.stages[a]) for a in stage.arguments} if isinstance(layer, KEEPS) else set[int | None]()
+        return shifts.pop() if len(shifts) == 1 else None
     low, high = code_range(fmt, stage.type.shape)
     return next((s for s in (0, SHIFT) if low.min() + s >= 0 and high.max() + s <= 255), None)
 

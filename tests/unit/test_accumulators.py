@@ -176,6 +176,21 @@ def test_pairs_of_products_that_leave_int16_are_shown_by_an_input(kernel: list[l
             assert pair.value == sum(int(read[k]) * int(w[k, pair.channel]) for k in pair.pair)
 
 
+@pytest.mark.parametrize(
+    ("signed", "looked_at"), [((True, True), True), ((False, False), True), ((False, True), False), ((True, False), False)]
+)
+def test_pairs_are_of_bytes_of_one_kind(signed: tuple[bool, bool], looked_at: bool) -> None:
+    """Joined codes are moved up together or not at all, and a sum of two bytes is none."""
+    x = qs.apply(qs.Input((2,), qs.Fixed(8, 0), name="x"))
+    own = [qs.apply(qs.Requantize(qs.Fixed(8, 0, signed=s, overflow=qs.Overflow.SAT)), x) for s in signed]
+    kernel = qs.Tensor(np.full((4, 1), 127), qs.Fixed(8, 0))
+    joined = qs.Network.of(qs.apply(qs.Dense(kernel, name="d"), qs.apply(qs.Concat(), *own)))
+    found = {p.layer: p.verdict.name for p in qs.pair_sums(joined)}
+    assert found == ({"d": "VIOLATED" if all(signed) else "HOLDS"} if looked_at else {})
+    added = qs.apply(qs.Dense(qs.Tensor(kernel.codes[:2], kernel.format), name="d"), qs.apply(qs.Add(), *own))
+    assert qs.pair_sums(qs.Network.of(added)) == ()
+
+
 def test_the_command_says_what_fits_and_what_overflows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Status 0 where bounds show it, 1 where an input shows that it is not so, 3 where nobody was asked."""
     np.save(tmp_path / "x.npy", np.array([3, 3, 0, 0, 3, 0, 0, 3]))
