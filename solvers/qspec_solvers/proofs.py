@@ -23,6 +23,8 @@ from qspec_solvers.process import End, Finished, run
 RULES = "QSPEC_CPC_RULES"
 """The environment variable that names the folder `proofs/eo/cpc` of cvc5's sources."""
 ETHOS = f"build ethos (https://github.com/cvc5/ethos; cmake, GMP), put it on PATH, and set {RULES} to proofs/eo/cpc of cvc5's sources"
+COPIES = 3
+"""So many times its size is held while a proof in CPC is prepared."""
 CADICAL = "apt-get install cadical"
 DRAT_TRIM = "build drat-trim (https://github.com/marijnheule/drat-trim; make), and put it on PATH"
 LRAT = "apt-get install acl2 acl2-books-source acl2-books-certs, or put lrat-check of drat-trim on PATH"
@@ -59,6 +61,9 @@ def cpc(problem: Problem, limits: Limits, place: str, solve: Callable[[Limits, s
     answer = solve(limits, printed)
     if answer.status != "unsat" or not isinstance(problem, SmtProblem) or not Path(printed).is_file():
         return answer
+    size = Path(printed).stat().st_size
+    if COPIES * size > deadline.room():
+        return replace(answer, detail=f"there is no room in memory to prepare its proof of {size:,} bytes for ethos")
     reference = f"{place}.smt2"
     Path(reference).write_text(flat_indices(problem.text), encoding="utf-8")
     wrap_cpc(printed, reference)

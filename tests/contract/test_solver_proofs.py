@@ -13,9 +13,10 @@ import pytest
 import qspec as qs
 from qspec.cli import main
 from qspec.errors import QspecError, SolverMissingError, SpecError, UnsupportedError
-from qspec.solver import CheckedProof, Limits
+from qspec.problem import SmtProblem
+from qspec.solver import Answer, CheckedProof, Limits
 from qspec.testing.examples.parts import mlp
-from qspec_solvers.proofs import RULES, check_cpc, check_lrat, cpc_checking, flat_indices, lrat_checking
+from qspec_solvers.proofs import RULES, check_cpc, check_lrat, cpc, cpc_checking, flat_indices, lrat_checking
 
 NET = mlp(3, 3, seed=5, hidden=4, output=None)
 X = NET.input("x")
@@ -92,6 +93,19 @@ def test_a_program_that_only_ends_accepts_nothing(tmp_path: Path, monkeypatch: p
     (tmp_path / "p").write_text("")
     for check in CHECKS.values():
         assert not check(str(tmp_path / "p"), str(tmp_path / "q"), Limits(10.0)).accepted
+
+
+def test_a_proof_that_memory_has_no_room_for_is_not_read(tmp_path: Path) -> None:
+    def solve(_limits: Limits, file: str) -> Answer:
+        with Path(file).open("wb") as written:
+            written.truncate(1 << 30)  # takes no room on the disk
+        return Answer("unsat")
+
+    problem = SmtProblem("QF_BV", "", (), {})
+    answer = cpc(problem, Limits(10.0, 64), str(tmp_path / "p"), solve)
+    assert (answer.status, answer.checked) == ("unsat", None)
+    assert "no room in memory" in answer.detail
+    assert not (tmp_path / "p.smt2").exists()
 
 
 def test_who_writes_no_proofs_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
