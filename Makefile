@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 CODE := qspec solvers models tests docs/_site
-WORKERS ?= 2
+# One more than the two cores that are asked for: many tests wait for processes.
+WORKERS ?= 3
 # An idle worker takes tests that wait for another, so that no long file is left for one core at the end.
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 TYPES := $(BIN)/pyright --pythonpath $(BIN)/python

@@ -77,6 +77,7 @@ from qspec.extremes.threshold import least_value as least_value
 from qspec.extremes.violations import violations as violations
 from qspec.face import Network as Network
 from qspec.face import Sequential as Sequential
+from qspec.files.qspec_file import content_hash as content_hash
 from qspec.language.cases import in_top as in_top
 from qspec.language.cases import indicator as indicator
 from qspec.language.cases import ranking as ranking

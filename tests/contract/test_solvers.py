@@ -59,10 +59,11 @@ def test_every_solver_reaches_the_verdict(number: int) -> None:
 
 
 @pytest.mark.usefixtures("warm")
-@pytest.mark.parametrize("example", EXAMPLES, ids=str)
-def test_every_theory_says_a_query_as_it_is_written(example: Example) -> None:
-    with once(example) as made:
-        assert complaints(made, installed(FIRST), passes=False) == []
+@pytest.mark.parametrize("number", range(len(EXAMPLES)), ids=[str(e) for e in EXAMPLES])
+def test_every_theory_says_a_query_as_it_is_written(number: int) -> None:
+    """Every other theory: most examples come in twos about one network, what just holds and what is just violated."""
+    with once(EXAMPLES[number]) as example:
+        assert complaints(example, [route for k, route in enumerate(installed(FIRST)) if (number + k) % 2], passes=False) == []
 
 
 @pytest.mark.parametrize("name", ["bitwuzla", "cvc5", "highs", "pysmt"])

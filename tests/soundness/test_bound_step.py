@@ -51,7 +51,7 @@ def drawn(query: Query, rng: np.random.Generator, count: int) -> Certificate:
 
 def test_no_solution_is_outside_of_what_is_bounded() -> None:
     tighter = counted = 0
-    for seed in range(300):
+    for seed in range(150):
         rng = np.random.default_rng(seed)
         query = random_query(rng, max_points=60)
         points = solutions(query)
@@ -66,8 +66,8 @@ def test_no_solution_is_outside_of_what_is_bounded() -> None:
             assert np.all(value <= upper), seed
         tighter += any(np.any(new[0] > old[0]) or np.any(new[1] < old[1]) for new, old in zip(left.bounds, before.bounds, strict=True))
         counted += 1
-    assert counted > 100
-    assert tighter > 15
+    assert counted > 50
+    assert tighter > 7
 
 
 @pytest.mark.parametrize("step", [(BOUND, 0, 0, 0), (BOUND, 0, 10**6, 1), (BOUND, 0, -1, 1), (BOUND, 10**6, 0, 1), (BOUND, -1, 0, 1)])

@@ -47,8 +47,8 @@ def nested(seed: int) -> str:
 
 @pytest.mark.parametrize("decide", [about_classes, nested])
 def test_verdicts_equal_enumeration(decide: Callable[[int], str]) -> None:
-    counts = Counter(decide(seed) for seed in range(30))
-    assert min(counts["solution"], counts["proof"]) >= 8
+    counts = Counter(decide(seed) for seed in range(21))
+    assert min(counts["solution"], counts["proof"]) >= 6
     assert counts["undecided"] <= 2
 
 
