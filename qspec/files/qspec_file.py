@@ -24,6 +24,7 @@ from qspec.files.decode import decode
 from qspec.files.encode import encode
 from qspec.files.json_cursor import Cursor, parse
 from qspec.network.graph import Graph
+from qspec.support import checks
 
 Content = TypeVar("Content")
 DESCRIPTION = "network.json"
@@ -66,7 +67,11 @@ def read_members(path: str | os.PathLike[str], decode: Callable[[Cursor, Mapping
 
 
 def content_hash(network: Graph) -> str:
-    """Return the SHA-256 (hexadecimal) of what a file of the network holds: the same for the same network wherever it came from."""
+    """Return the SHA-256 (hexadecimal) of what a file of the network holds: the same for the same network wherever it came from.
+
+    Raises SpecError on anything but a quantised network.
+    """
+    checks.kind(network, Graph, "what is hashed", "a quantised network, such as qs.load returns")
     document = encode(network)
     state = hashlib.sha256()
     for name, data in {DESCRIPTION: document.text, **document.arrays}.items():

@@ -241,6 +241,7 @@ CALLS: dict[str, tuple[Callable[..., object], Mapping[str, object]]] = {
     "Constant": (qs.Constant, {"value": CODES, "name": "c"}),
     "Reinterpret": (qs.Reinterpret, {"format": FOUR, "name": "r"}),
     "plot": (qs.plot, {"found": object()}),
+    "content_hash": (qs.content_hash, {"network": NET}),
 }
 REFUSED = ("read_property", "agree of", "flips of", "lint of", "plot")
 """Calls that are refused as they stand: what they are about is not there."""
