@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Unpack
 
 from qspec.batch.contenders import Contender, Entrant, entrants
@@ -166,7 +167,8 @@ def _questions(spec: Specs, over: Over) -> dict[str, Property]:
     for k, given in enumerate(values):
         for n, p in enumerate(properties):
             name = p.name if len(values) == 1 else f"{p.name} {k}"
-            found[f"{name} ({n})" if name in found else name] = p.at(**given) if given else p
+            free = name if name not in found else next(m for i in count(n) if (m := f"{name} ({i})") not in found)
+            found[free] = p.at(**given) if given else p
     return found
 
 

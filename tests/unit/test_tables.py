@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,12 @@ def test_a_comparison_is_a_table(compared: qs.SolverComparison, tmp_path: Path) 
 def test_who_cannot_be_compared(solvers: list[Any], message: str) -> None:
     with pytest.raises(qs.QspecError, match=message):
         qs.compare(SMALL, OVER, solvers=solvers)
+
+
+def test_no_question_is_lost_to_a_name_that_another_one_has() -> None:
+    named = [replace(SMALL.at(**OVER[0]), name=name) for name in ("p (2)", "p", "p")]
+    asked = qs.compare(named, solvers=["bounds"])
+    assert [a.question for a in asked.answers] == ["p (2)", "p", "p (3)"]
 
 
 def test_batches_are_a_table_and_pictures(compared: qs.SolverComparison, tmp_path: Path) -> None:
